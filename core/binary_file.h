@@ -1,0 +1,115 @@
+// Reading and writing files so that a wrong one is told apart from a right one, and a crash loses nothing.
+//
+// Reading: a FileView maps a whole file; a ByteReader walks over bytes, checks every step against their real number, and names
+// the path and the offset in its errors. Parsers take a ByteReader, so a test or fuzzer needs no file.
+// Writing: an AtomicFile is written under a temporary name beside its target and takes its place only at commit(): write, fsync,
+// rename, fsync the directory. Whoever opens the path sees the old file or the new one, whole.
+// All formats are little-endian, and so are the machines we build for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace inkling {
+
+// A read-only mapping of a regular file. Error when it is missing, a directory, empty or unreadable. Move-only.
+class FileView {
+ public:
+  explicit FileView(const std::string& path);
+  ~FileView();
+  FileView(FileView&& other) noexcept;
+  FileView& operator=(FileView&& other) noexcept;
+  FileView(const FileView&) = delete;
+  FileView& operator=(const FileView&) = delete;
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  std::span<const std::byte> bytes_;
+};
+
+class ByteReader {
+ public:
+  ByteReader(std::span<const std::byte> bytes, std::string path) : bytes_(bytes), path_(std::move(path)) {}
+  explicit ByteReader(const FileView& file) : ByteReader(file.bytes(), file.path()) {}
+
+  std::int64_t size_bytes() const { return static_cast<std::int64_t>(bytes_.size()); }
+  std::int64_t offset() const { return offset_; }
+  std::int64_t remaining_bytes() const { return size_bytes() - offset_; }
+  const std::string& path() const { return path_; }
+
+  // The next `count` bytes. Error if fewer are left; `what` names them.
+  std::span<const std::byte> take(std::int64_t count, std::string_view what);
+
+  template <class T>
+  T read(std::string_view what) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T value;
+    std::memcpy(&value, take(static_cast<std::int64_t>(sizeof(T)), what).data(), sizeof(T));
+    return value;
+  }
+
+  // Copies `count` values into `out`.
+  template <class T>
+  void read_into(T* out, std::int64_t count, std::string_view what) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const auto source = take(count * static_cast<std::int64_t>(sizeof(T)), what);
+    if (!source.empty()) std::memcpy(out, source.data(), source.size());
+  }
+
+  // Error unless everything was read.
+  void expect_end(std::string_view what) const;
+
+  // Throws Error "path: message (at byte offset)".
+  [[noreturn]] void fail_here(const std::string& message) const;
+
+ private:
+  std::span<const std::byte> bytes_;
+  std::string path_;
+  std::int64_t offset_ = 0;
+};
+
+// The header of every llm.c file: 256 int32, h[0] a magic number, h[1] a version. Error for a wrong, or byte-swapped, magic.
+struct Header {
+  static constexpr int kInts = 256;
+  static constexpr std::int64_t kBytes = 4 * kInts;
+
+  std::int32_t operator[](int i) const { return ints[i]; }
+  std::int32_t& operator[](int i) { return ints[i]; }
+
+  std::int32_t ints[kInts] = {};
+};
+Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
+
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);  // Error when the directory is missing or cannot be written
+  ~AtomicFile();                                 // not committed: the temporary file goes, the target stays as it was
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, std::int64_t count_bytes);  // Error when the disk is full
+  void write(std::string_view text) { write(text.data(), static_cast<std::int64_t>(text.size())); }
+  template <class T>
+  void write_value(const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    write(&value, static_cast<std::int64_t>(sizeof(T)));
+  }
+  void commit();
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  int fd_ = -1;
+};
+
+void sync_directory(const std::string& directory);  // makes renames in it durable
+
+}  // namespace inkling

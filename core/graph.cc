@@ -1,0 +1,220 @@
+#include "core/graph.h"
+
+#include <tbb/task_group.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace inkling {
+
+namespace {
+
+// Dead buffers of one size that stay unused before the oldest is given away. Two keep dX and dW of a layer independent of each
+// other; more would only cost memory.
+constexpr std::int64_t kRestingBuffers = 2;
+
+constexpr std::int32_t kNone = -1;
+
+}  // namespace
+
+std::int32_t Graph::add_slot(float* values, std::int64_t count, float* leaf_gradient, bool started) {
+  Slot slot;
+  slot.values = values;
+  slot.count = count;
+  slot.gradient = leaf_gradient;
+  slot.is_leaf = leaf_gradient != nullptr;
+  slot.started = started;
+  slots_.push_back(slot);
+  return static_cast<std::int32_t>(slots_.size() - 1);
+}
+
+GraphNode& Graph::add_node() {
+  return nodes_.emplace_back();
+}
+
+void Graph::clear() {
+  nodes_.clear();
+  slots_.clear();
+}
+
+// A node is live if the loss depends on one of the outputs whose gradient it reads; then it depends on the node's inputs too.
+void Graph::mark_live(std::int32_t loss_slot) {
+  live_.assign(nodes_.size(), 0);
+  slots_[static_cast<std::size_t>(loss_slot)].reached = true;
+  for (std::size_t n = nodes_.size(); n-- > 0;) {
+    const GraphNode& node = nodes_[n];
+    for (std::size_t r = 0; r < node.read_count; ++r) {
+      if (slots_[static_cast<std::size_t>(node.reads[r])].reached) live_[n] = 1;
+    }
+    if (live_[n] == 0) continue;
+    for (std::size_t r = 0; r < node.read_count; ++r) ++slots_[static_cast<std::size_t>(node.reads[r])].open_readers;
+    for (std::size_t a = 0; a < node.add_count; ++a) slots_[static_cast<std::size_t>(node.adds_to[a])].reached = true;
+  }
+}
+
+void Graph::link(std::int32_t before, std::int32_t after) {
+  if (before == kNone || before == after) return;
+  std::int32_t& first = first_successor_[static_cast<std::size_t>(before)];
+  successors_.push_back({after, first});
+  first = static_cast<std::int32_t>(successors_.size() - 1);
+  ++predecessors_[static_cast<std::size_t>(after)];
+}
+
+// Finds memory for a gradient that `for_node` is the first to touch: the oldest resting buffer of its size, or new memory.
+void Graph::give_buffer(Slot& slot, std::int32_t for_node, Arena& arena) {
+  const auto same_size = [&](const Buffer& buffer) { return buffer.count == slot.count; };
+  const auto oldest = std::find_if(resting_.begin(), resting_.end(), same_size);
+  if (oldest != resting_.end() && std::count_if(oldest, resting_.end(), same_size) > kRestingBuffers) {
+    slot.gradient = oldest->data;
+    for (std::int32_t l = oldest->first_reader_link; l != kNone; l = reader_links_[static_cast<std::size_t>(l)].next) {
+      link(reader_links_[static_cast<std::size_t>(l)].node, for_node);
+    }
+    resting_.erase(oldest);
+    return;
+  }
+  slot.gradient = static_cast<float*>(arena.allocate(static_cast<std::size_t>(slot.count) * sizeof(float)));
+}
+
+void Graph::plan(Arena& arena) {
+  first_successor_.assign(nodes_.size(), kNone);
+  predecessors_.assign(nodes_.size(), 0);
+  successors_.clear();
+  reader_links_.clear();
+  resting_.clear();
+  for (std::size_t index = nodes_.size(); index-- > 0;) {
+    if (live_[index] == 0) continue;
+    const GraphNode& node = nodes_[index];
+    const auto n = static_cast<std::int32_t>(index);
+    for (std::size_t r = 0; r < node.read_count; ++r) {
+      Slot& slot = slots_[static_cast<std::size_t>(node.reads[r])];
+      if (slot.gradient == nullptr) give_buffer(slot, n, arena);  // an output the loss does not use: zero
+      link(slot.last_adder, n);
+    }
+    for (std::size_t a = 0; a < node.add_count; ++a) {
+      Slot& slot = slots_[static_cast<std::size_t>(node.adds_to[a])];
+      if (slot.gradient == nullptr) give_buffer(slot, n, arena);
+      link(slot.last_adder, n);
+      slot.last_adder = n;
+    }
+    for (std::size_t r = 0; r < node.read_count; ++r) {
+      Slot& slot = slots_[static_cast<std::size_t>(node.reads[r])];
+      reader_links_.push_back({n, slot.first_reader_link});
+      slot.first_reader_link = static_cast<std::int32_t>(reader_links_.size() - 1);
+      if (--slot.open_readers == 0 && !slot.is_leaf) {
+        resting_.push_back({slot.gradient, slot.count, slot.first_reader_link});
+      }
+    }
+  }
+}
+
+void Graph::backward(std::int32_t loss_slot, float seed, Schedule schedule, Arena& arena) {
+  mark_live(loss_slot);
+  Slot& loss = slots_[static_cast<std::size_t>(loss_slot)];
+  if (loss.is_leaf || loss.gradient != nullptr) fail("backward: called twice on one tape, expected clear() in between");
+  loss.gradient = static_cast<float*>(arena.allocate(static_cast<std::size_t>(loss.count) * sizeof(float)));
+  *loss.gradient = seed;
+  loss.started = true;
+  plan(arena);
+  if (schedule == Schedule::serial) {
+    run_serial();
+  } else {
+    run_tbb();
+  }
+  clear_unreached_leaves();
+}
+
+// The oracle: reverse tape order satisfies every link.
+void Graph::run_serial() {
+  for (std::size_t n = nodes_.size(); n-- > 0;) {
+    if (live_[n] != 0) run_node(static_cast<std::int32_t>(n));
+  }
+}
+
+// A finished node counts down its successors. Of those that became ready it goes on with the one recorded last, which
+// lies on the critical path (an op records dX after dW), and leaves the others to idle threads.
+void Graph::run_tbb() {
+  if (open_capacity_ < nodes_.size()) {
+    open_capacity_ = nodes_.size() + nodes_.size() / 2;
+    open_ = std::make_unique<std::atomic<std::int32_t>[]>(open_capacity_);
+  }
+  for (std::size_t n = 0; n < nodes_.size(); ++n) open_[n].store(predecessors_[n], std::memory_order_relaxed);
+
+  in_arena([this] {
+    tbb::task_group group;
+    const auto run_from = [this, &group](const auto& self, std::int32_t node) -> void {
+      while (node != kNone) {
+        run_node(node);
+        std::int32_t next = kNone;
+        for (std::int32_t l = first_successor_[static_cast<std::size_t>(node)]; l != kNone;) {
+          const Link& successor = successors_[static_cast<std::size_t>(l)];
+          l = successor.next;
+          if (open_[static_cast<std::size_t>(successor.node)].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+          const std::int32_t spawned = std::min(next, successor.node);
+          next = std::max(next, successor.node);
+          if (spawned != kNone) group.run([&self, spawned] { self(self, spawned); });
+        }
+        node = next;
+      }
+    };
+    for (std::size_t n = nodes_.size(); n-- > 0;) {
+      if (live_[n] != 0 && predecessors_[n] == 0) {
+        group.run([&run_from, n] { run_from(run_from, static_cast<std::int32_t>(n)); });
+      }
+    }
+    group.wait();
+  });
+}
+
+void Graph::run_node(std::int32_t n) {
+  const GraphNode& node = nodes_[static_cast<std::size_t>(n)];
+  Gradients gradients(*this);
+  node.run(node.capture, gradients);
+}
+
+void Graph::start(Slot& slot) {
+  parallel_fill(slot.gradient, slot.count, 0.0f);
+  slot.started = true;
+}
+
+// A leaf whose gradient was to be overwritten but that the loss does not depend on has gradient zero, not last step's.
+void Graph::clear_unreached_leaves() {
+  for (Slot& slot : slots_) {
+    if (slot.is_leaf && !slot.started) start(slot);
+  }
+}
+
+Graph::Slot& Gradients::slot_of(const Tensor& x) {
+  return graph_.slots_[static_cast<std::size_t>(x.slot())];
+}
+
+float* Gradients::at(const Graph::Slot& slot, const Tensor& x) const {
+  return slot.gradient + (x.f32() - slot.values);
+}
+
+const float* Gradients::of(const Tensor& y) {
+  Graph::Slot& slot = slot_of(y);
+  if (!slot.started) graph_.start(slot);
+  return at(slot, y);
+}
+
+GradientTarget Gradients::target(const Tensor& x) {
+  Graph::Slot& slot = slot_of(x);
+  if (!slot.started) {
+    if (x.contiguous() && x.numel() == slot.count) {
+      slot.started = true;
+      return {slot.gradient, false};
+    }
+    graph_.start(slot);  // a view of a part: the rest must be zero, too
+  }
+  return {at(slot, x), true};
+}
+
+float* Gradients::sum_into(const Tensor& x) {
+  Graph::Slot& slot = slot_of(x);
+  if (!slot.started) graph_.start(slot);
+  return at(slot, x);
+}
+
+}  // namespace inkling

@@ -1,0 +1,117 @@
+#include "core/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kSlab = std::size_t{1} << 30;       // an arena grows by this much address space at least
+constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // address space of a pooled workspace, at least
+constexpr std::size_t kScratch = std::size_t{64} << 20;     // address space of a thread's scratch, at least
+
+std::atomic<std::int64_t> page_allocation_count{0};
+
+std::size_t round_up(std::size_t n, std::size_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+std::int64_t page_allocations() {
+  return page_allocation_count.load();
+}
+
+Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t>(size_bytes, 1), 4096)) {
+  void* p = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");
+  if (size_bytes_ >= kHugePage) madvise(p, size_bytes_, MADV_HUGEPAGE);  // advice: failing changes nothing but speed
+  data_ = static_cast<std::byte*>(p);
+  ++page_allocation_count;
+}
+
+Pages::~Pages() {
+  if (data_ != nullptr) munmap(data_, size_bytes_);
+}
+
+Pages::Pages(Pages&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_bytes_(std::exchange(other.size_bytes_, 0)) {}
+
+Pages& Pages::operator=(Pages&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_bytes_, other.size_bytes_);
+  return *this;
+}
+
+void* Arena::allocate(std::size_t size_bytes) {
+  const std::size_t padded = round_up(std::max<std::size_t>(size_bytes, 1), kAlignment);
+  while (top_.slab < slabs_.size() && top_.offset + padded > slabs_[top_.slab].size_bytes()) {
+    top_ = {top_.slab + 1, 0};  // the rest of this slab stays unused until the next rewind
+  }
+  if (top_.slab == slabs_.size()) slabs_.emplace_back(std::max(padded, kSlab));
+  std::byte* p = slabs_[top_.slab].data() + top_.offset;
+  top_.offset += padded;
+  peak_bytes_ = std::max(peak_bytes_, used_bytes());
+  return p;
+}
+
+void Arena::rewind(Mark mark) {
+  top_ = mark;
+}
+
+std::size_t Arena::used_bytes() const {
+  std::size_t used = top_.offset;
+  for (std::size_t i = 0; i < top_.slab; ++i) used += slabs_[i].size_bytes();
+  return used;
+}
+
+namespace {
+
+struct WorkspacePool {
+  std::mutex mutex;
+  std::vector<Pages> free;
+};
+
+WorkspacePool& workspace_pool() {
+  static WorkspacePool pool;
+  return pool;
+}
+
+}  // namespace
+
+Workspace::Workspace(std::size_t size_bytes) {
+  WorkspacePool& pool = workspace_pool();
+  {
+    const std::lock_guard<std::mutex> lock(pool.mutex);
+    for (Pages& candidate : pool.free) {
+      if (candidate.size_bytes() < size_bytes) continue;
+      pages_ = std::move(candidate);
+      candidate = std::move(pool.free.back());
+      pool.free.pop_back();
+      return;
+    }
+  }
+  pages_ = Pages(std::max(size_bytes, kWorkspace));
+}
+
+Workspace::~Workspace() {
+  WorkspacePool& pool = workspace_pool();
+  const std::lock_guard<std::mutex> lock(pool.mutex);
+  pool.free.push_back(std::move(pages_));
+}
+
+void* thread_scratch(std::size_t size_bytes) {
+  thread_local Pages pages;
+  if (pages.size_bytes() < size_bytes) pages = Pages(std::max(size_bytes, kScratch));
+  return pages.data();
+}
+
+}  // namespace inkling

@@ -1,0 +1,79 @@
+// Memory for tensors: pages from the operating system, an arena on top of them, and scratch for kernels.
+//
+// Nothing here runs in the steady state of training: an Arena keeps its pages when it is reset, a Workspace goes back to a pool,
+// a thread keeps its scratch. page_allocations() counts what was asked of the system, so a test can hold us to that.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace inkling {
+
+// A zero-filled, page-aligned region. Untouched pages cost no memory. Large regions ask for huge pages, which makes the first
+// touch about three times as fast. Move-only.
+class Pages {
+ public:
+  Pages() = default;
+  explicit Pages(std::size_t size_bytes);  // Error when the system has no more address space
+  ~Pages();
+  Pages(Pages&& other) noexcept;
+  Pages& operator=(Pages&& other) noexcept;
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  std::byte* data() const { return data_; }
+  std::size_t size_bytes() const { return size_bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_bytes_ = 0;
+};
+
+// How many Pages were ever made, and how many bytes are in use by those alive (reserved, not necessarily touched).
+std::int64_t page_allocations();
+
+// A stack of allocations that are given back together, by reset() or back to a mark(). Not thread-safe.
+class Arena {
+ public:
+  static constexpr std::size_t kAlignment = 64;  // a cache line, and an AVX-512 register
+
+  struct Mark {
+    std::size_t slab = 0;
+    std::size_t offset = 0;
+  };
+
+  void* allocate(std::size_t size_bytes);
+  Mark mark() const { return top_; }
+  void rewind(Mark mark);
+  void reset() { rewind(Mark{}); }
+
+  std::size_t used_bytes() const;  // the sum of live allocations, with padding
+  std::size_t peak_bytes() const { return peak_bytes_; }
+
+ private:
+  std::vector<Pages> slabs_;
+  Mark top_;
+  std::size_t peak_bytes_ = 0;
+};
+
+// Scratch memory of one running op, e.g. the packed activations of a gemm; returned to a shared pool at scope's end. Thread-safe.
+class Workspace {
+ public:
+  explicit Workspace(std::size_t size_bytes);
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  float* floats() const { return reinterpret_cast<float*>(pages_.data()); }
+  std::byte* bytes() const { return pages_.data(); }
+
+ private:
+  Pages pages_;
+};
+
+// Scratch memory of the calling thread, at least `size_bytes` long, 64-byte aligned, contents undefined. Valid until the
+// thread's next call: only for a leaf task, which neither waits for other tasks nor calls what may want scratch too.
+void* thread_scratch(std::size_t size_bytes);
+
+}  // namespace inkling

@@ -1,0 +1,68 @@
+// Streams of random numbers that can be saved and restored.
+//
+// xoshiro256** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through splitmix64.
+// Each purpose (initialisation, sampling, stories) has a stream of its own, named by a number, so that drawing more of one never
+// moves another. Everything is integer arithmetic or exact scaling, so a seed gives the same numbers on every machine.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+
+namespace inkling {
+
+class Rng {
+ public:
+  using State = std::array<std::uint64_t, 4>;
+
+  explicit Rng(std::uint64_t seed, std::uint64_t stream = 0) {
+    std::uint64_t x = seed ^ (stream * 0xd1342543de82ef95ull + 0x2545f4914f6cdd1dull);
+    for (std::uint64_t& s : state_) s = splitmix64(x);
+  }
+
+  std::uint64_t next() {
+    const std::uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
+    const std::uint64_t t = state_[1] << 17;
+    state_[2] ^= state_[0];
+    state_[3] ^= state_[1];
+    state_[1] ^= state_[2];
+    state_[0] ^= state_[3];
+    state_[2] ^= t;
+    state_[3] = std::rotl(state_[3], 45);
+    return result;
+  }
+
+  // Uniform in [0, 1), 53 random bits.
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+
+  // Uniform integer in [0, n), n > 0, without bias: draws in the incomplete last interval are thrown away.
+  std::uint64_t below(std::uint64_t n) {
+    const std::uint64_t reject_under = (0 - n) % n;
+    std::uint64_t x = next();
+    while (x < reject_under) x = next();
+    return x % n;
+  }
+
+  // Standard normal, by the cosine half of Box & Muller (1958): two uniforms a draw, nothing kept between draws.
+  double normal() {
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
+    return radius * std::cos(2.0 * std::numbers::pi * uniform());
+  }
+
+  const State& state() const { return state_; }
+  void set_state(const State& state) { state_ = state; }
+
+ private:
+  static std::uint64_t splitmix64(std::uint64_t& x) {
+    std::uint64_t z = (x += 0x9e3779b97f4a7c15ull);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+  }
+
+  State state_{};
+};
+
+}  // namespace inkling

@@ -1,0 +1,69 @@
+#include "core/tape.h"
+
+#include <cstring>
+
+#include "core/error.h"
+
+namespace inkling {
+
+Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode) {
+  const bool wanted = recording_ && gradient != nullptr;
+  const std::int32_t slot =
+      wanted ? graph_.add_slot(values, shape.numel(), gradient, mode == LeafGradient::accumulate) : Tensor::kNoGradient;
+  return Tensor(values, shape, DType::f32, slot);
+}
+
+Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs) {
+  float* values = keep<float>(shape.numel());
+  bool wanted = false;
+  for (const Tensor& input : inputs) wanted = wanted || input.has_gradient();
+  const std::int32_t slot =
+      recording_ && wanted ? graph_.add_slot(values, shape.numel(), nullptr, false) : Tensor::kNoGradient;
+  return Tensor(values, shape, DType::f32, slot);
+}
+
+GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to) {
+  if (!recording_) return nullptr;
+  GraphNode node;
+  node.name = name;
+  if (reads.size() > GraphNode::kMaxEnds || adds_to.size() > GraphNode::kMaxEnds) {
+    fail(name, ": a node reads and adds to at most ", GraphNode::kMaxEnds, " gradients");
+  }
+  for (const Tensor& y : reads) {
+    if (y.has_gradient()) node.reads[node.read_count++] = y.slot();
+  }
+  for (const Tensor& x : adds_to) {
+    if (x.has_gradient()) node.adds_to[node.add_count++] = x.slot();
+  }
+  if (node.read_count == 0 || node.add_count == 0) return nullptr;
+  return &(graph_.add_node() = node);
+}
+
+void Tape::run_backward(const Tensor& loss, float seed, Schedule schedule) {
+  if (loss.numel() != 1) fail("backward: loss has shape ", loss.shape(), ", expected one element");
+  if (!loss.has_gradient()) fail("backward: the loss does not depend on anything that wants a gradient");
+  graph_.backward(loss.slot(), seed, schedule, memory_);
+}
+
+GradientTarget Tape::leaf_gradient(const Tensor& leaf) {
+  if (!leaf.has_gradient()) fail("leaf_gradient: tensor ", leaf.shape(), " has no gradient");
+  if (!graph_.slots_[static_cast<std::size_t>(leaf.slot())].is_leaf) {
+    fail("leaf_gradient: tensor ", leaf.shape(), " is not a leaf");
+  }
+  return Gradients(graph_).target(leaf);
+}
+
+void Tape::clear() {
+  graph_.clear();
+  memory_.reset();
+}
+
+Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
+  if (recording_) return kept;
+  memory_.rewind(mark);
+  Tensor moved = output(kept.shape(), {});
+  std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
+  return moved;
+}
+
+}  // namespace inkling

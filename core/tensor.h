@@ -1,0 +1,89 @@
+// Tensor: a small view of memory that somebody else owns.
+//
+// A Tensor is a pointer, a shape of at most four dimensions, strides and a dtype; copying one copies no data.
+// Activations live in memory the Tape owns (core/tape.h), parameters in a Parameters object (nn/parameters.h).
+// A Tensor knows nothing of mathematics. Its only tie to autograd is `slot`: the number under which the tape keeps
+// the gradient of the memory it views. Views (reshape, transpose, slices) share the slot, so a view needs no node on the
+// tape: the gradient of a view is the same view of the gradient.
+// Next: core/tape.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <ostream>
+#include <string>
+
+#include "core/bf16.h"
+
+namespace inkling {
+
+enum class DType : std::uint8_t { f32, bf16, i32 };
+
+const char* name(DType dtype);
+std::int64_t size_bytes(DType dtype);
+
+// Up to four dimensions, outermost first. A scalar has rank 0 and one element.
+struct Shape {
+  static constexpr int kMaxRank = 4;
+
+  Shape() = default;
+  Shape(std::initializer_list<std::int64_t> dims);  // Error if there are too many, or one is negative
+
+  std::int64_t operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
+  std::int64_t& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
+  std::int64_t numel() const;
+  std::int64_t back() const { return rank == 0 ? 1 : (*this)[rank - 1]; }
+  std::int64_t rows() const { return back() == 0 ? 0 : numel() / back(); }  // all dimensions but the last, as one
+
+  bool operator==(const Shape& other) const;
+
+  std::array<std::int64_t, kMaxRank> dims{};
+  int rank = 0;
+};
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape);  // (4, 64, 768)
+
+class Tensor {
+ public:
+  static constexpr std::int32_t kNoGradient = -1;
+
+  Tensor() = default;
+  // A contiguous view without gradient: data for the network to read.
+  Tensor(float* data, Shape shape) : Tensor(data, shape, DType::f32) {}
+  Tensor(std::int32_t* data, Shape shape) : Tensor(data, shape, DType::i32) {}
+  Tensor(bf16* data, Shape shape) : Tensor(data, shape, DType::bf16) {}
+  Tensor(void* data, Shape shape, DType dtype, std::int32_t slot = kNoGradient);
+
+  const Shape& shape() const { return shape_; }
+  std::int64_t dim(int axis) const { return shape_[axis]; }
+  std::int64_t stride(int axis) const { return stride_[axis]; }
+  int rank() const { return shape_.rank; }
+  std::int64_t numel() const { return shape_.numel(); }
+  DType dtype() const { return dtype_; }
+  std::int32_t slot() const { return slot_; }
+  bool has_gradient() const { return slot_ != kNoGradient; }
+  bool contiguous() const;
+  explicit operator bool() const { return data_ != nullptr; }
+
+  float* f32() const;          // Error when the dtype is another
+  std::int32_t* i32() const;   // the same
+  bf16* bf16_data() const;     // the same
+  const void* raw() const { return data_; }
+  float item() const;  // the one element of a scalar f32 tensor
+
+  // Views of the same memory. Errors name the shapes.
+  Tensor reshape(Shape shape) const;                                       // contiguous only; one dimension may be -1
+  Tensor transpose(int a, int b) const;                                    // swaps two axes, copies nothing
+  Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;      // [begin, end) of one axis
+  Tensor detach() const;                                                   // the same data, without gradient
+
+ private:
+  void* data_ = nullptr;
+  Shape shape_;
+  Shape stride_;  // in elements
+  DType dtype_ = DType::f32;
+  std::int32_t slot_ = kNoGradient;
+};
+
+}  // namespace inkling

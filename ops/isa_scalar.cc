@@ -1,0 +1,11 @@
+// The kernels with registers of one float: what every CPU can run, and the proof of the templates themselves.
+#include "ops/table.h"
+
+namespace inkling {
+
+const Kernels& scalar_kernels() {
+  static constexpr Kernels table = simd::make_table<simd::Scalar>(Isa::scalar);
+  return table;
+}
+
+}  // namespace inkling

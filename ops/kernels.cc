@@ -1,0 +1,54 @@
+#include "ops/kernels.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace inkling {
+
+const Kernels& scalar_kernels();
+const Kernels& sse2_kernels();
+const Kernels& avx2_kernels();
+const Kernels& avx512_kernels();
+
+namespace {
+
+const Kernels*& current() {
+  static const Kernels* table = &kernels(chosen_isa());
+  return table;
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  return *current();
+}
+
+const Kernels& kernels(Isa isa) {
+  switch (isa) {
+    case Isa::scalar:
+      break;
+    case Isa::sse2:
+      return sse2_kernels();
+#if defined(__x86_64__)
+    case Isa::avx2:
+      return avx2_kernels();
+    case Isa::avx512:
+      return avx512_kernels();
+#else
+    default:
+      break;
+#endif
+  }
+  return scalar_kernels();
+}
+
+void use_isa(Isa isa) {
+  const auto available = available_isas();
+  if (std::find(available.begin(), available.end(), isa) == available.end()) {
+    fail("instruction set ", name(isa), " is not available on this CPU");
+  }
+  current() = &kernels(isa);
+}
+
+}  // namespace inkling

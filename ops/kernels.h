@@ -1,0 +1,36 @@
+// The table of kernels: one struct of function pointers, one table for each instruction set.
+//
+// A kernel computes on one thread, knows SIMD but not threads, checks nothing and never throws; the op that calls it checks shapes,
+// cuts the work into fixed chunks and knows threads but not SIMD. Outputs come first, then inputs, then dims. Forward kernels
+// assign. Backward kernels accumulate; those that may be the first to write get `accumulate` and assign when it is false.
+//
+// Each ops/isa_*.cc fills a table from the templates in *_simd.h (ops/table.h) with its own compiler flags. kernels() is the
+// table in use: the best the CPU can run, or what INKLING_ISA names.
+#pragma once
+
+#include <cstdint>
+
+#include "core/cpu.h"
+
+namespace inkling {
+
+struct Kernels {
+  Isa isa;
+
+  // ---- ops/layernorm.h
+  void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
+                            std::int64_t rows, std::int64_t C) noexcept;
+  void (*layernorm_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
+                             const float* weight, const float* mean, const float* rstd, std::int64_t rows, std::int64_t C,
+                             bool accumulate) noexcept;
+};
+
+const Kernels& kernels();
+
+// The table of one instruction set, which must be among available_isas().
+const Kernels& kernels(Isa isa);
+
+// Makes kernels() return the table of `isa` (the tests try each). Error when this CPU cannot run it.
+void use_isa(Isa isa);
+
+}  // namespace inkling

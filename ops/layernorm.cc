@@ -1,0 +1,130 @@
+#include "ops/layernorm.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+// ---- The reference ----
+
+template <class T>
+void reference::layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, std::int64_t rows,
+                                  std::int64_t C) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const T* x_r = x + r * C;
+    T* y_r = y + r * C;
+    // pass 1: mean
+    T m = 0;
+    for (std::int64_t c = 0; c < C; ++c) m += x_r[c];
+    m /= static_cast<T>(C);
+    // pass 2: variance
+    T var = 0;
+    for (std::int64_t c = 0; c < C; ++c) var += (x_r[c] - m) * (x_r[c] - m);
+    var /= static_cast<T>(C);
+    const T s = 1 / std::sqrt(var + static_cast<T>(kLayerNormEps));
+    // pass 3: normalise, scale, shift
+    for (std::int64_t c = 0; c < C; ++c) y_r[c] = (x_r[c] - m) * s * weight[c] + bias[c];
+    mean[r] = m;
+    rstd[r] = s;
+  }
+}
+
+template <class T>
+void reference::layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean,
+                                   const T* rstd, std::int64_t rows, std::int64_t C) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const T* x_r = x + r * C;
+    const T* dy_r = dy + r * C;
+    T* dx_r = dx + r * C;
+    // pass 1: the two means over g = dy * weight, and the gradients of the parameters
+    T g_mean = 0, gn_mean = 0;
+    for (std::int64_t c = 0; c < C; ++c) {
+      const T n = (x_r[c] - mean[r]) * rstd[r];
+      const T g = dy_r[c] * weight[c];
+      g_mean += g;
+      gn_mean += g * n;
+      dweight[c] += dy_r[c] * n;
+      dbias[c] += dy_r[c];
+    }
+    g_mean /= static_cast<T>(C);
+    gn_mean /= static_cast<T>(C);
+    // pass 2: dx = rstd * (g - mean(g) - n * mean(g n))
+    for (std::int64_t c = 0; c < C; ++c) {
+      const T n = (x_r[c] - mean[r]) * rstd[r];
+      dx_r[c] += rstd[r] * (dy_r[c] * weight[c] - g_mean - n * gn_mean);
+    }
+  }
+}
+
+template void reference::layernorm_forward(float*, float*, float*, const float*, const float*, const float*, std::int64_t,
+                                           std::int64_t);
+template void reference::layernorm_forward(double*, double*, double*, const double*, const double*, const double*,
+                                           std::int64_t, std::int64_t);
+template void reference::layernorm_backward(float*, float*, float*, const float*, const float*, const float*, const float*,
+                                            const float*, std::int64_t, std::int64_t);
+template void reference::layernorm_backward(double*, double*, double*, const double*, const double*, const double*,
+                                            const double*, const double*, std::int64_t, std::int64_t);
+
+// ---- The differentiable op ----
+
+namespace {
+
+constexpr std::int64_t kRows = 32;  // rows a task: fixed, so that the partial sums of dweight and dbias are too
+
+void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
+              const float* mean, const float* rstd) {
+  const std::int64_t C = x.shape().back(), rows = x.shape().rows();
+  const std::int64_t chunks = ceil_div(rows, kRows);
+  const float* dy = gradients.of(y);
+  const GradientTarget dx = x.has_gradient() ? gradients.target(x) : GradientTarget{nullptr, false};
+  // Every chunk sums its own rows' part of dweight and dbias; the parts are then added in order.
+  const Workspace workspace(static_cast<std::size_t>(chunks * 3 * C) * sizeof(float));
+  parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+    float* part = workspace.floats() + begin / kRows * 3 * C;
+    std::fill(part, part + 2 * C, 0.0f);
+    const std::int64_t row = begin * C;
+    if (dx.data != nullptr) {
+      kernels().layernorm_backward(dx.data + row, part, part + C, dy + row, x.f32() + row, weight.f32(), mean + begin,
+                                   rstd + begin, end - begin, C, dx.accumulate);
+    } else {
+      for (std::int64_t r = begin; r < end; ++r) {  // nobody wants dx: its row goes to scratch
+        kernels().layernorm_backward(part + 2 * C, part, part + C, dy + r * C, x.f32() + r * C, weight.f32(), mean + r,
+                                     rstd + r, 1, C, false);
+      }
+    }
+  });
+  const auto add_parts = [&](const Tensor& parameter, std::int64_t offset) {
+    if (!parameter.has_gradient()) return;
+    float* sum = gradients.sum_into(parameter);
+    for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const float* part = workspace.floats() + chunk * 3 * C + offset;
+      for (std::int64_t c = 0; c < C; ++c) sum[c] += part[c];
+    }
+  };
+  add_parts(weight, 0);
+  add_parts(bias, C);
+}
+
+}  // namespace
+
+Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const std::int64_t C = x.shape().back(), rows = x.shape().rows();
+  if (!(weight.shape() == Shape{C})) fail("layernorm: weight is ", weight.shape(), ", expected (C=", C, ")");
+  if (!(bias.shape() == Shape{C})) fail("layernorm: bias is ", bias.shape(), ", expected (C=", C, ")");
+  if (!x.contiguous()) fail("layernorm: x ", x.shape(), " is not contiguous");
+  const Tensor y = tape.output(x.shape(), {x, weight, bias});
+  float* mean = tape.keep(rows);
+  float* rstd = tape.keep(rows);
+  parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+    kernels().layernorm_forward(y.f32() + begin * C, mean + begin, rstd + begin, x.f32() + begin * C, weight.f32(),
+                                bias.f32(), end - begin, C);
+  });
+  tape.record("layernorm", {y}, {x, weight, bias},
+              [=](Gradients& gradients) { backward(gradients, y, x, weight, bias, mean, rstd); });
+  return y;
+}
+
+}  // namespace inkling

@@ -1,0 +1,40 @@
+// Layer normalisation (Ba, Kiros, Hinton 2016): every row is brought to mean 0 and variance 1, then scaled and shifted.
+//
+// Forward, for each row x of C numbers:
+//   mean = 1/C sum_c x_c
+//   var  = 1/C sum_c (x_c - mean)^2
+//   rstd = 1 / sqrt(var + eps),  eps = 1e-5 as in GPT-2
+//   n_c  = (x_c - mean) * rstd                  the normalised value
+//   y_c  = n_c * weight_c + bias_c
+//
+// Backward, given dy = dL/dy:
+//   dbias_c   = sum over rows of dy_c
+//   dweight_c = sum over rows of dy_c * n_c
+//   g_c = dy_c * weight_c = dL/dn_c. x reaches n directly, through the mean and through rstd:
+//     dn_i/dx_c = rstd * (delta_ic - 1/C - n_i n_c / C)
+//   so dx_c = sum_i g_i dn_i/dx_c = rstd * (g_c - mean_i(g_i) - n_c * mean_i(g_i n_i)).
+//
+// Shapes: x, y, dx, dy (rows, C); mean, rstd (rows); weight, bias, dweight, dbias (C).
+#pragma once
+
+#include "core/tape.h"
+
+namespace inkling {
+
+constexpr float kLayerNormEps = 1e-5f;
+
+// x (..., C), weight (C), bias (C) -> (..., C)
+Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias);
+
+namespace reference {  // T is float or double
+
+template <class T>
+void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, std::int64_t rows, std::int64_t C);
+
+template <class T>  // dx, dweight and dbias are accumulated
+void layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean, const T* rstd,
+                        std::int64_t rows, std::int64_t C);
+
+}  // namespace reference
+
+}  // namespace inkling

@@ -1,0 +1,206 @@
+// The few words of SIMD that our kernels are written in, over xsimd.
+//
+// A kernel is a template on V, a register of floats: `template <class V> void gelu_forward(float* y, const float* x, n)`. V is
+// Floats<Arch>: for sse2 (NEON), avx2 and avx512 a wrapped xsimd::batch, for Floats<Scalar> a single float; so one source
+// serves all, and the scalar table proves the template itself. What differs between xsimd 8.1 and 14, or is slow
+// there, is mended here and nowhere else:
+//   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() is a multiply and an add. Ours is the instruction.
+//   - Tails: load_n/store_n touch only the first n lanes' memory.
+// Only ops/isa_*.cc may include this file (through the *_simd.h), each compiled with its own -m flags. Every function here and there
+// is a template on V or Arch, so that none exists twice under one name with different instructions (make check-isa).
+#pragma once
+
+#include <xsimd/xsimd.hpp>
+
+#include <cstdint>
+#include <type_traits>
+
+namespace inkling::simd {
+
+struct Scalar {};  // the instruction set of one lane
+
+template <class Arch>
+struct RawOf {
+  using Float = xsimd::batch<float, Arch>;
+  using Int = xsimd::batch<std::int32_t, Arch>;
+  static constexpr std::int64_t kLanes = static_cast<std::int64_t>(Float::size);
+};
+template <>
+struct RawOf<Scalar> {
+  using Float = float;
+  using Int = std::int32_t;
+  static constexpr std::int64_t kLanes = 1;
+};
+
+// A register of floats.
+template <class Arch>
+struct Floats {
+  using Raw = typename RawOf<Arch>::Float;
+  using Int = typename RawOf<Arch>::Int;
+  static constexpr std::int64_t kLanes = RawOf<Arch>::kLanes;
+  static constexpr bool kScalar = std::is_same_v<Arch, Scalar>;
+
+  Raw raw;
+
+  Floats() = default;
+  Floats(float x) : raw(x) {}  // all lanes; implicit, so that kernels read like formulas
+  template <class R, class = std::enable_if_t<std::is_same_v<R, Raw> && !std::is_same_v<R, float>>>
+  Floats(R r) : raw(r) {}
+
+  friend Floats operator+(Floats a, Floats b) { return Floats(a.raw + b.raw); }
+  friend Floats operator-(Floats a, Floats b) { return Floats(a.raw - b.raw); }
+  friend Floats operator*(Floats a, Floats b) { return Floats(a.raw * b.raw); }
+  friend Floats operator/(Floats a, Floats b) { return Floats(a.raw / b.raw); }
+  friend Floats operator-(Floats a) { return Floats(-a.raw); }
+  Floats& operator+=(Floats b) { return *this = *this + b; }
+  Floats& operator-=(Floats b) { return *this = *this - b; }
+  Floats& operator*=(Floats b) { return *this = *this * b; }
+};
+
+template <class V>
+V load(const float* p) {  // no alignment needed
+  if constexpr (V::kScalar) {
+    return V(*p);
+  } else {
+    return V(V::Raw::load_unaligned(p));
+  }
+}
+
+template <class Arch>
+void store(float* p, Floats<Arch> v) {
+  if constexpr (Floats<Arch>::kScalar) {
+    *p = v.raw;
+  } else {
+    v.raw.store_unaligned(p);
+  }
+}
+
+// The first n lanes from memory (0 <= n <= lanes), the others `rest`.
+template <class V>
+V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) {
+    return V(typename V::Raw(_mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << n) - 1u), p)));
+  }
+#endif
+  alignas(64) float lanes[V::kLanes];
+  for (std::int64_t i = 0; i < V::kLanes; ++i) lanes[i] = i < n ? p[i] : rest;
+  return load<V>(lanes);
+}
+
+template <class Arch>
+void store_n(float* p, Floats<Arch> v, std::int64_t n) {
+  using V = Floats<Arch>;
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) {
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v.raw);
+    return;
+  }
+#endif
+  alignas(64) float lanes[V::kLanes];
+  store(lanes, v);
+  for (std::int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+// a * b + c, fused wherever the instruction set can.
+template <class Arch>
+Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
+  using V = Floats<Arch>;
+  if constexpr (V::kScalar) {
+    return a * b + c;
+  } else {
+#if defined(__AVX512F__)
+    if constexpr (V::kLanes == 16) return V(typename V::Raw(_mm512_fmadd_ps(a.raw, b.raw, c.raw)));
+#endif
+    return V(xsimd::fma(a.raw, b.raw, c.raw));
+  }
+}
+
+template <class Arch>
+Floats<Arch> max(Floats<Arch> a, Floats<Arch> b) {
+  if constexpr (Floats<Arch>::kScalar) {
+    return a.raw > b.raw ? a : b;
+  } else {
+    return Floats<Arch>(xsimd::max(a.raw, b.raw));
+  }
+}
+
+template <class Arch>
+Floats<Arch> min(Floats<Arch> a, Floats<Arch> b) {
+  if constexpr (Floats<Arch>::kScalar) {
+    return a.raw < b.raw ? a : b;
+  } else {
+    return Floats<Arch>(xsimd::min(a.raw, b.raw));
+  }
+}
+
+template <class Arch>
+Floats<Arch> sqrt(Floats<Arch> a) {
+  if constexpr (Floats<Arch>::kScalar) {
+    return Floats<Arch>(__builtin_sqrtf(a.raw));
+  } else {
+    return Floats<Arch>(xsimd::sqrt(a.raw));
+  }
+}
+
+// a < b ? x : y, lane by lane; y where a or b is NaN.
+template <class Arch>
+Floats<Arch> if_less(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
+  if constexpr (Floats<Arch>::kScalar) {
+    return a.raw < b.raw ? x : y;
+  } else {
+    return Floats<Arch>(xsimd::select(a.raw < b.raw, x.raw, y.raw));
+  }
+}
+
+// a == b ? x : y, lane by lane; so if_equal(a, a, x, y) is y exactly where a is NaN.
+template <class Arch>
+Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
+  if constexpr (Floats<Arch>::kScalar) {
+    return a.raw == b.raw ? x : y;
+  } else {
+    return Floats<Arch>(xsimd::select(a.raw == b.raw, x.raw, y.raw));
+  }
+}
+
+// The bits of every lane as an integer and back, to put exponents together and take them apart (ops/math_simd.h).
+template <class Arch>
+typename Floats<Arch>::Int to_bits(Floats<Arch> v) {
+  if constexpr (Floats<Arch>::kScalar) {
+    return __builtin_bit_cast(std::int32_t, v.raw);
+  } else {
+    return xsimd::bitwise_cast<typename Floats<Arch>::Int>(v.raw);
+  }
+}
+
+template <class V>
+V from_bits(typename V::Int bits) {
+  if constexpr (V::kScalar) {
+    return V(__builtin_bit_cast(float, bits));
+  } else {
+    return V(xsimd::bitwise_cast<typename V::Raw>(bits));
+  }
+}
+
+// The sum of all lanes, by halves; the order depends on V alone.
+template <class Arch>
+float sum(Floats<Arch> v) {
+  alignas(64) float lanes[Floats<Arch>::kLanes];
+  store(lanes, v);
+  for (std::int64_t half = Floats<Arch>::kLanes / 2; half > 0; half /= 2) {
+    for (std::int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+// The greatest lane.
+template <class Arch>
+float greatest(Floats<Arch> v) {
+  alignas(64) float lanes[Floats<Arch>::kLanes];
+  store(lanes, v);
+  float most = lanes[0];
+  for (std::int64_t i = 1; i < Floats<Arch>::kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
+  return most;
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,23 @@
+// Catch2, version 2.13 (one header, Debian 12) or 3 (a library, later Debians), and the few names that differ.
+#pragma once
+
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
+#include <string>
+
+namespace inkling::test {
+
+// Matches a message that contains `text`: CHECK_THROWS_WITH(f(), contains("expected")).
+inline auto contains(const std::string& text) {
+#if __has_include(<catch2/catch_all.hpp>)
+  return Catch::Matchers::ContainsSubstring(text);
+#else
+  return Catch::Contains(text);
+#endif
+}
+
+}  // namespace inkling::test

@@ -1,0 +1,97 @@
+// Layer normalisation: formula -> reference -> SIMD -> op.
+#include "ops/layernorm.h"
+
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// A row's sums of C <= 768 floats lose a few units in the last place against double.
+constexpr Tolerance kFloatTolerance{2e-5, 2e-5};
+
+struct Case {
+  std::int64_t rows, C;
+  std::vector<double> x, weight, bias, dy;
+  std::vector<double> y, mean, rstd, dx, dweight, dbias;
+
+  Case(std::int64_t rows_, std::int64_t C_) : rows(rows_), C(C_) {
+    // float-valued doubles, so that float kernels get the very same input
+    x = as_doubles(random_floats(rows * C, 1, 2.0));
+    weight = as_doubles(random_floats(C, 2));
+    bias = as_doubles(random_floats(C, 3));
+    dy = as_doubles(random_floats(rows * C, 4));
+    const auto n = static_cast<std::size_t>(rows * C), r = static_cast<std::size_t>(rows), c = static_cast<std::size_t>(C);
+    y.resize(n), mean.resize(r), rstd.resize(r), dx.resize(n), dweight.resize(c), dbias.resize(c);
+    forward();
+    reference::layernorm_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(), mean.data(),
+                                  rstd.data(), rows, C);
+  }
+  double forward() {
+    reference::layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C);
+    return dot(y, dy);
+  }
+};
+
+std::vector<float> floats(const std::vector<double>& x) {
+  return {x.begin(), x.end()};
+}
+
+TEST_CASE("layernorm: the backward formula is the derivative of the forward formula") {
+  for (std::int64_t C : {1, 2, 7, 16}) {
+    Case c(3, C);
+    if (C == 1) continue;  // variance 0: the output is the bias, whatever x
+    gradcheck("x", c.x, c.dx, [&] { return c.forward(); });
+    gradcheck("weight", c.weight, c.dweight, [&] { return c.forward(); });
+    gradcheck("bias", c.bias, c.dbias, [&] { return c.forward(); });
+  }
+}
+
+TEST_CASE("layernorm: every instruction set agrees with the reference at every width and alignment") {
+  for_each_isa([] {
+    for (std::int64_t C : odd_sizes()) {
+      const std::int64_t rows = 3, shift = C % 5;
+      INFO("C = " << C);
+      const Case c(rows, C);
+      const std::vector<float> weight = floats(c.weight), bias = floats(c.bias);
+      Guarded x(floats(c.x), shift), dy(floats(c.dy), shift), y(rows * C, shift), mean(rows), rstd(rows);
+      kernels().layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C);
+      check_close("y", y.values(), c.y, kFloatTolerance);
+      Guarded dweight(C), dbias(C), assigned(rows * C, shift, NAN), accumulated(rows * C, shift, 1.0f);
+      kernels().layernorm_backward(assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
+                                   mean.data(), rstd.data(), rows, C, false);
+      if (C > 1) check_close("dx", assigned.values(), c.dx, {1e-4, 1e-4});
+      check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
+      check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
+      kernels().layernorm_backward(accumulated.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
+                                   mean.data(), rstd.data(), rows, C, true);
+      std::vector<double> plus_one = c.dx;
+      for (double& v : plus_one) v += 1;
+      if (C > 1) check_close("dx accumulated", accumulated.values(), plus_one, {1e-4, 1e-4});
+      for (const Guarded* g : {&y, &mean, &rstd, &dweight, &dbias, &assigned, &accumulated}) g->check();
+    }
+  });
+}
+
+TEST_CASE("layernorm: the op's gradients are the reference's, and wrong shapes are named") {
+  const std::int64_t rows = 70, C = 33;  // more than two chunks of rows
+  const Case c(rows, C);
+  std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
+  std::vector<float> dx(x.size()), dweight(weight.size()), dbias(bias.size());
+  Tape tape;
+  const Tensor X = tape.leaf(x.data(), dx.data(), {7, 10, C}, LeafGradient::overwrite);
+  const Tensor W = tape.leaf(weight.data(), dweight.data(), {C}, LeafGradient::overwrite);
+  const Tensor B = tape.leaf(bias.data(), dbias.data(), {C}, LeafGradient::overwrite);
+  const Tensor y = layernorm(tape, X, W, B);
+  check_close("y", std::span<const float>(y.f32(), x.size()), c.y, kFloatTolerance);
+  const Tensor loss = dot(tape, y, dy.data());
+  tape.backward(loss);
+  check_close("dx", std::span<const float>(dx), c.dx, {1e-4, 1e-4});
+  check_close("dweight", std::span<const float>(dweight), c.dweight, {1e-4, 1e-4});
+  check_close("dbias", std::span<const float>(dbias), c.dbias, {1e-4, 1e-4});
+  CHECK_THROWS_WITH(layernorm(tape, X, X, B), contains("layernorm: weight is (7, 10, 33), expected (C=33)"));
+}
+
+}  // namespace
+}  // namespace inkling

@@ -1,0 +1,165 @@
+// What the tests share: every instruction set in turn, buffers with guards around them, comparisons that name the place,
+// and gradcheck.
+//
+// The chain of trust: gradcheck in double proves a formula against its reference; the reference proves the SIMD kernels on every
+// instruction set, at odd sizes and alignments, between guard bytes; PyTorch's goldens prove the model.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/rng.h"
+#include "core/tape.h"
+#include "ops/kernels.h"
+#include "tests/catch.h"
+
+namespace inkling::test {
+
+// Runs `body` once for each instruction set this machine has, with kernels() set to its table.
+inline void for_each_isa(const std::function<void()>& body) {
+  const Isa before = kernels().isa;
+  for (Isa isa : available_isas()) {
+    use_isa(isa);
+    INFO("instruction set " << name(isa));
+    body();
+  }
+  use_isa(before);
+}
+
+// Sizes around a register's width W: 1 .. 2W+1 for the widest, and a few larger odd ones.
+inline std::vector<std::int64_t> odd_sizes() {
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t n = 1; n <= 33; ++n) sizes.push_back(n);
+  for (std::int64_t n : {47, 64, 100, 127, 768}) sizes.push_back(n);
+  return sizes;
+}
+
+inline std::vector<double> random_values(std::int64_t n, std::uint64_t seed, double scale = 1.0) {
+  Rng rng(seed, 77);
+  std::vector<double> values(static_cast<std::size_t>(n));
+  for (double& v : values) v = scale * rng.normal();
+  return values;
+}
+
+// The same numbers as random_values, rounded to float.
+inline std::vector<float> random_floats(std::int64_t n, std::uint64_t seed, double scale = 1.0) {
+  const std::vector<double> values = random_values(n, seed, scale);
+  return {values.begin(), values.end()};
+}
+
+inline std::vector<double> as_doubles(std::span<const float> x) {
+  return {x.begin(), x.end()};
+}
+
+// n floats whose address is `misaligned_by` floats past a 64-byte boundary, between guards that check() finds broken if anything
+// wrote past either end.
+class Guarded {
+ public:
+  static constexpr std::int64_t kGuard = 16;
+  static constexpr float kSentinel = 12345.678f;
+
+  explicit Guarded(std::int64_t n, std::int64_t misaligned_by = 0, float fill = 0.0f)
+      : n_(n), memory_(static_cast<std::size_t>(n + 3 * kGuard + misaligned_by), kSentinel) {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory_.data() + kGuard);
+    const auto to_boundary = static_cast<std::int64_t>((64 - address % 64) % 64 / sizeof(float));
+    begin_ = kGuard + to_boundary + misaligned_by;
+    for (std::int64_t i = 0; i < n; ++i) data()[i] = fill;
+  }
+  Guarded(std::span<const float> values, std::int64_t misaligned_by)
+      : Guarded(static_cast<std::int64_t>(values.size()), misaligned_by) {
+    for (std::int64_t i = 0; i < n_; ++i) data()[i] = values[static_cast<std::size_t>(i)];
+  }
+
+  float* data() { return memory_.data() + begin_; }
+  std::span<const float> values() const { return {memory_.data() + begin_, static_cast<std::size_t>(n_)}; }
+
+  void check() const {
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(memory_.size()); ++i) {
+      if (i >= begin_ && i < begin_ + n_) continue;
+      if (memory_[static_cast<std::size_t>(i)] == kSentinel) continue;
+      FAIL_CHECK("wrote outside the buffer: element " << i - begin_ << " of " << n_);
+    }
+  }
+
+ private:
+  std::int64_t n_;
+  std::int64_t begin_ = 0;
+  std::vector<float> memory_;
+};
+
+// |got - want| <= absolute + relative * |want|.
+struct Tolerance {
+  double absolute;
+  double relative;
+};
+
+// Compares element by element; reports the first that is off, by name and index. NaN equals only NaN.
+template <class T, class U>
+void check_close(const std::string& what, std::span<const T> got, std::span<const U> want, Tolerance tolerance) {
+  REQUIRE(got.size() == want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const auto g = static_cast<double>(got[i]), w = static_cast<double>(want[i]);
+    if (std::isnan(g) && std::isnan(w)) continue;
+    if (g == w || std::abs(g - w) <= tolerance.absolute + tolerance.relative * std::abs(w)) continue;
+    FAIL_CHECK(what << "[" << i << "] is " << g << ", expected " << w << " (difference " << g - w << ")");
+    return;
+  }
+  CHECK(true);
+}
+inline void check_close(const std::string& what, std::span<const float> got, std::span<const float> want, Tolerance t) {
+  check_close<float, float>(what, got, want, t);
+}
+inline void check_close(const std::string& what, std::span<const float> got, std::span<const double> want, Tolerance t) {
+  check_close<float, double>(what, got, want, t);
+}
+
+// Central differences in double: an error of h^2 from the formula and eps/h from rounding meet at about 1e-9 for h = 1e-5.
+constexpr double kGradcheckStep = 1e-5;
+constexpr Tolerance kGradcheckTolerance{1e-7, 1e-6};
+
+// Checks dx = d loss / d x, where `loss` recomputes the loss from the current values of x.
+inline void gradcheck(const std::string& argument, std::vector<double>& x, const std::vector<double>& dx,
+                      const std::function<double()>& loss) {
+  REQUIRE(x.size() == dx.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double before = x[i];
+    x[i] = before + kGradcheckStep;
+    const double above = loss();
+    x[i] = before - kGradcheckStep;
+    const double below = loss();
+    x[i] = before;
+    const double numeric = (above - below) / (2 * kGradcheckStep);
+    const double allowed = kGradcheckTolerance.absolute + kGradcheckTolerance.relative * std::abs(numeric);
+    if (std::abs(numeric - dx[i]) <= allowed) continue;
+    FAIL_CHECK("gradient of " << argument << "[" << i << "] is " << dx[i] << ", differences say " << numeric);
+    return;
+  }
+  CHECK(true);
+}
+
+// sum_i y_i * w_i: turns an op's output into a scalar whose gradient is w.
+inline double dot(const std::vector<double>& y, const std::vector<double>& w) {
+  double total = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) total += y[i] * w[i];
+  return total;
+}
+
+// The same on a tape, for tests of ops: backward() from the result feeds `dy` (as many floats as y has) into y's gradient.
+inline Tensor dot(Tape& tape, const Tensor& y, const float* dy) {
+  const Tensor loss = tape.output({}, {y});
+  float total = 0;
+  for (std::int64_t i = 0; i < y.numel(); ++i) total += y.f32()[i] * dy[i];
+  *loss.f32() = total;
+  tape.record("dot", {loss}, {y}, [=](Gradients& gradients) {
+    const float seed = *gradients.of(loss);
+    float* into = gradients.sum_into(y);
+    for (std::int64_t i = 0; i < y.numel(); ++i) into[i] += seed * dy[i];
+  });
+  return loss;
+}
+
+}  // namespace inkling::test
