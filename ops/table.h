@@ -1,6 +1,8 @@
 // Builds one table of kernels from the templates. Only ops/isa_*.cc include this.
 #pragma once
 
+#include "ops/attention_backward_simd.h"
+#include "ops/attention_forward_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
 
@@ -13,6 +15,8 @@ constexpr Kernels make_table(Isa isa) {
   k.isa = isa;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
+  k.attention_forward = attention_forward<V>;
+  k.attention_backward = attention_backward<V>;
   return k;
 }
 
