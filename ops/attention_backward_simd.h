@@ -50,34 +50,38 @@ void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int6
   }
 }
 
-// Keys [begin, begin + count) against a tile that starts at t0; k, v, dk, dv are the head's, (T, HSp); p and
-// dp scratch (count, 32). If the block lies on the diagonal, begin == t0 and key row i is seen by the tile's
-// queries i and later only.
+// Keys 0 .. count - 1 of a block against a tile; k, v, dk, dv are the block's rows, (count, HSp); p and dp
+// scratch, (count, 32). If the block lies on the diagonal, it begins with the tile's own first position: its
+// row i is seen by queries i and later only, and no earlier tile has seen it, so dK and dV are assigned
+// there. `first` is the tile's first block, which assigns dQ.
 template <class V, bool Diagonal>
 void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float* k, const float* v, float* p,
-                        float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS) noexcept {
+                        float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS,
+                        bool first) noexcept {
   constexpr std::int64_t R = kBlockRows<V>;
   const std::int64_t HSp = pad_to(HS, kHeadPad);
   for (std::int64_t i = 0; i < count; i += R) {
     float* p_i = p + i * kQueryTile;
     float* dp_i = dp + i * kQueryTile;
-    const std::int64_t j0 = Diagonal ? first_column<V>(i, 0) : 0;
-    product<V>(p_i + j0, kQueryTile, {k + i * HSp, HSp, 1}, tile.q_transposed + j0, kQueryTile, R,
-               kQueryTile - j0, HS, false);
-    product<V>(dp_i + j0, kQueryTile, {v + i * HSp, HSp, 1}, tile.dout_transposed + j0, kQueryTile, R,
-               kQueryTile - j0, HS, false);
+    // pass 1 of forward: S, and pass 4: dP
+    const std::int64_t j = Diagonal ? first_column<V>(i, 0) : 0, columns = kQueryTile - j;
+    product<V>(p_i + j, kQueryTile, {k + i * HSp, HSp, 1}, tile.q_transposed + j, kQueryTile, R, columns, HS,
+               false);
+    product<V>(dp_i + j, kQueryTile, {v + i * HSp, HSp, 1}, tile.dout_transposed + j, kQueryTile, R, columns,
+               HS, false);
     for (std::int64_t row = 0; Diagonal && row < R; ++row) mask_row<V>(p_i + row * kQueryTile, i + row, 0);
-    softmax_backward_rows<V>(p_i, dp_i, tile, R, j0);
-    // dV and dK of these keys: sums over the tile's queries, on the diagonal from the first that sees one of
-    // them
+    softmax_backward_rows<V>(p_i, dp_i, tile, R, j);
+    // pass 4: dV, and pass 1: dK, sums over the tile's queries, on the diagonal from the first that sees one
+    // of these keys
     const std::int64_t t = Diagonal ? i : 0;
     product<V>(dv + i * HSp, HSp, {p_i + t, kQueryTile, 1}, tile.dout + t * HSp, HSp, R, HSp, queries - t,
-               true);
+               !Diagonal);
     product<V>(dk + i * HSp, HSp, {dp_i + t, kQueryTile, 1}, tile.q + t * HSp, HSp, R, HSp, queries - t,
-               true);
+               !Diagonal);
   }
+  // pass 1: dQ
   product<V, Diagonal>(tile.dq, HSp, {dp, 1, kQueryTile}, k, HSp, pad_to(queries, R), HSp,
-                       Diagonal ? 1 : count, true);
+                       Diagonal ? 1 : count, !first);
 }
 
 // Reads `count` queries into the tile; those beyond get Q = dO = 0 and r = 0, so they take no part.
@@ -96,7 +100,6 @@ void load_query_tile(const QueryTile& tile, const float* q, std::int64_t stride,
     tile.r[j] = real ? inverse_sum[j] : 0.0f;
     tile.D[j] = real ? dot<V>(dout + j * out_stride, out + j * out_stride, HS) : 0.0f;
   }
-  for (std::int64_t i = 0; i < kQueryTile * HSp; i += V::kLanes) store(tile.dq + i, V(0.0f));
 }
 
 // Shapes: dq, dk, dv, q, k, v (T, HS) with rows `stride` apart; dout, out (T, HS) with rows `out_stride`
@@ -123,23 +126,18 @@ void attention_backward(float* dq, float* dk, float* dv, const float* dout, cons
 
   pack_rows<V>(keys, Tp, HSp, k, stride, T, HS, 1.0f);
   pack_rows<V>(values, Tp, HSp, v, stride, T, HS, 1.0f);
-  for (std::int64_t i = 0; i < Tp * HSp; i += V::kLanes) {
-    store(dkeys + i, V(0.0f));
-    store(dvalues + i, V(0.0f));
-  }
   for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
     const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
     load_query_tile<V>(tile, q + t0 * stride, stride, dout + t0 * out_stride, out + t0 * out_stride,
                        out_stride, max + t0, inverse_sum + t0, count, HS, scale);
-    for (std::int64_t b = 0; b < t0;) {
-      const std::int64_t keys_b = t0 - b < kKeyBlock ? t0 - b : kKeyBlock, at = b * HSp;
+    for (std::int64_t b = 0; b < t0; b += kKeyBlock) {
+      const std::int64_t at = b * HSp, keys_b = t0 - b < kKeyBlock ? t0 - b : kKeyBlock;
       key_block_backward<V, false>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_b,
-                                   count, HS);
-      b += keys_b;
+                                   count, HS, b == 0);
     }
     const std::int64_t at = t0 * HSp, keys_d = pad_to(count, kBlockRows<V>);
     key_block_backward<V, true>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_d, count,
-                                HS);
+                                HS, t0 == 0);
     unpack_rows<V>(dq + t0 * stride, stride, tile.dq, HSp, count, HS, scale, accumulate);
   }
   unpack_rows<V>(dk, stride, dkeys, HSp, T, HS, 1.0f, accumulate);

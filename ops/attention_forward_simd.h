@@ -66,7 +66,14 @@ void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks&
   for (std::int64_t j = 0; j < kQueryTile; j += W) {
     V m_j = load<V>(m + j);
     const std::int64_t last = end < t0 + j + W ? end : t0 + j + W;
-    for (std::int64_t k = begin; k < last; ++k) m_j = max(m_j, load<V>(s + k * kQueryTile + j));
+    std::int64_t k = begin;
+    for (; k + 4 <= last; k += 4) {  // in pairs, so that one maximum need not wait for another
+      const float* s_k = s + k * kQueryTile + j;
+      const V m01 = max(load<V>(s_k), load<V>(s_k + kQueryTile));
+      const V m23 = max(load<V>(s_k + 2 * kQueryTile), load<V>(s_k + 3 * kQueryTile));
+      m_j = max(m_j, max(m01, m23));
+    }
+    for (; k < last; ++k) m_j = max(m_j, load<V>(s + k * kQueryTile + j));
     store(m + j, m_j);
   }
 }

@@ -34,6 +34,16 @@ struct Operand {
 template <class V>
 constexpr std::int64_t kBlockRows = V::kLanes == 16 ? 8 : 4;
 
+// f(0), f(1) .. f(N - 1) written out. g++ splits an array of registers into registers only if every index is
+// a constant early on, and it unrolls a function's outermost loops too late for that.
+template <int N, class F>
+[[gnu::always_inline]] inline void unrolled(const F& f) {
+  if constexpr (N > 0) {
+    unrolled<N - 1>(f);
+    f(N - 1);
+  }
+}
+
 // For the rows of a triangle: row i of the block goes i steps deeper than row 0. This is step `depth + J -
 // 1`, and all later ones.
 template <class V, int R, int S, int J>
@@ -56,8 +66,12 @@ void block_product(float* c, std::int64_t ldc, Operand a, const float* b, std::i
                    std::int64_t depth, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   V acc[R][S];
-  for (int i = 0; i < R; ++i) {
-    for (int s = 0; s < S; ++s) acc[i][s] = accumulate ? load<V>(c + i * ldc + s * W) : V(0.0f);
+  if (accumulate) {
+    unrolled<R * S>([&](int n) __attribute__((always_inline)) {
+      acc[n / S][n % S] = load<V>(c + n / S * ldc + n % S * W);
+    });
+  } else {
+    unrolled<R * S>([&](int n) __attribute__((always_inline)) { acc[n / S][n % S] = V(0.0f); });
   }
   const float* a_k = a.data;
   for (std::int64_t k = 0; k < depth; ++k, a_k += a.step, b += ldb) {
@@ -69,9 +83,9 @@ void block_product(float* c, std::int64_t ldc, Operand a, const float* b, std::i
     }
   }
   if constexpr (Triangle) triangle_steps<V, R, S, 1>(acc, a_k, a, b, ldb);
-  for (int i = 0; i < R; ++i) {
-    for (int s = 0; s < S; ++s) store(c + i * ldc + s * W, acc[i][s]);
-  }
+  unrolled<R * S>([&](int n) __attribute__((always_inline)) {
+    store(c + n / S * ldc + n % S * W, acc[n / S][n % S]);
+  });
 }
 
 // C = or += A B. rows is a multiple of kBlockRows, columns one of the register. Triangle: row i sums over
@@ -129,21 +143,48 @@ void unpack_rows(float* out, std::int64_t stride, const float* in, std::int64_t 
   }
 }
 
-// out (columns, rows) = in (rows, columns) transposed; both dims multiples of 4, both matrices without gaps.
-// Blocks of 4 x 4: the pairs of two rows are interleaved, then pairs of pairs.
+// out (columns, rows) = in (rows, columns) transposed; both dims multiples of 16, both matrices without gaps.
+// The intrinsics work on blocks of 4 columns. With a block's rows a, b, c, d = 0..3 in registers of four
+// floats, pairs of rows are interleaved, a0 b0 a1 b1 and so on, then pairs of pairs. AVX-512 does so for four
+// such blocks at once: its lane L of 128 bits holds rows 4L .. 4L + 3.
 template <class V>
 void transpose(float* out, const float* in, std::int64_t rows, std::int64_t columns) noexcept {
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) {
+    for (std::int64_t r = 0; r < rows; r += 16) {
+      for (std::int64_t c = 0; c < columns; c += 4) {
+        __m512 row[4];
+        unrolled<4>([&](int i) __attribute__((always_inline)) {
+          const float* a = in + (r + i) * columns + c;
+          const __m512 first = _mm512_castps128_ps512(_mm_loadu_ps(a));
+          const __m512 second = _mm512_mask_broadcast_f32x4(first, 0x00f0, _mm_loadu_ps(a + 4 * columns));
+          const __m512 third = _mm512_mask_broadcast_f32x4(second, 0x0f00, _mm_loadu_ps(a + 8 * columns));
+          row[i] = _mm512_mask_broadcast_f32x4(third, 0xf000, _mm_loadu_ps(a + 12 * columns));
+        });
+        const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(row[0], row[1]));
+        const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(row[2], row[3]));
+        const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(row[0], row[1]));
+        const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(row[2], row[3]));
+        float* t = out + c * rows + r;
+        _mm512_storeu_ps(t, _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)));
+        _mm512_storeu_ps(t + rows, _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)));
+        _mm512_storeu_ps(t + 2 * rows, _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)));
+        _mm512_storeu_ps(t + 3 * rows, _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23)));
+      }
+    }
+    return;
+  }
+#endif
 #if defined(__SSE2__)
   if constexpr (!V::kScalar) {
     for (std::int64_t r = 0; r < rows; r += 4) {
       for (std::int64_t c = 0; c < columns; c += 4) {
         const float* a = in + r * columns + c;
+        const __m128 row0 = _mm_loadu_ps(a), row1 = _mm_loadu_ps(a + columns);
+        const __m128 row2 = _mm_loadu_ps(a + 2 * columns), row3 = _mm_loadu_ps(a + 3 * columns);
+        const __m128 low01 = _mm_unpacklo_ps(row0, row1), high01 = _mm_unpackhi_ps(row0, row1);
+        const __m128 low23 = _mm_unpacklo_ps(row2, row3), high23 = _mm_unpackhi_ps(row2, row3);
         float* t = out + c * rows + r;
-        const __m128 a0 = _mm_loadu_ps(a), a1 = _mm_loadu_ps(a + columns);
-        const __m128 a2 = _mm_loadu_ps(a + 2 * columns), a3 = _mm_loadu_ps(a + 3 * columns);
-        const __m128 low01 = _mm_unpacklo_ps(a0, a1),
-                     high01 = _mm_unpackhi_ps(a0, a1);  // 00 10 01 11, 02 12 03 13
-        const __m128 low23 = _mm_unpacklo_ps(a2, a3), high23 = _mm_unpackhi_ps(a2, a3);
         _mm_storeu_ps(t, _mm_movelh_ps(low01, low23));
         _mm_storeu_ps(t + rows, _mm_movehl_ps(low23, low01));
         _mm_storeu_ps(t + 2 * rows, _mm_movelh_ps(high01, high23));
