@@ -33,6 +33,11 @@ struct Kernels {
                              std::int64_t out_stride, const float* q, const float* k, const float* v,
                              std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
                              std::int64_t HS, bool accumulate, float* scratch) noexcept;
+
+  // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values
+  void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q, const float* k,
+                           const float* v, std::int64_t stride, std::int64_t pos, std::int64_t Tq, std::int64_t HS,
+                           float* scratch) noexcept;
 };
 
 const Kernels& kernels();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/attention_backward_simd.h"
+#include "ops/attention_decode_simd.h"
 #include "ops/attention_forward_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
@@ -17,6 +18,7 @@ constexpr Kernels make_table(Isa isa) {
   k.layernorm_backward = layernorm_backward<V>;
   k.attention_forward = attention_forward<V>;
   k.attention_backward = attention_backward<V>;
+  k.attention_decode = attention_decode<V>;
   return k;
 }
 
