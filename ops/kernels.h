@@ -23,6 +23,11 @@ struct Kernels {
   void (*layernorm_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                              const float* weight, const float* mean, const float* rstd, std::int64_t rows, std::int64_t C,
                              bool accumulate) noexcept;
+
+  // ---- ops/roof.h
+  std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
+  void (*triad)(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept;
+  float (*read_all)(const float* a, std::int64_t n) noexcept;
 };
 
 const Kernels& kernels();

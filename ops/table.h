@@ -3,6 +3,7 @@
 
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
+#include "ops/roof_simd.h"
 
 namespace inkling::simd {
 
@@ -13,6 +14,10 @@ constexpr Kernels make_table(Isa isa) {
   k.isa = isa;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
+
+  k.fma_loop = fma_loop<V>;
+  k.triad = triad<V>;
+  k.read_all = read_all<V>;
   return k;
 }
 

@@ -20,4 +20,11 @@ inline auto contains(const std::string& text) {
 #endif
 }
 
+// Equal up to rounding: CHECK(x == approx(1.5).epsilon(1e-6)).
+#if __has_include(<catch2/catch_all.hpp>)
+using approx = Catch::Approx;
+#else
+using approx = Catch::Detail::Approx;
+#endif
+
 }  // namespace inkling::test
