@@ -23,6 +23,11 @@ struct Kernels {
   void (*layernorm_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                              const float* weight, const float* mean, const float* rstd, std::int64_t rows, std::int64_t C,
                              bool accumulate) noexcept;
+
+  // ---- ops/math_simd.h: y and x (n), which may be one array
+  void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*log)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
 };
 
 const Kernels& kernels();

@@ -3,6 +3,7 @@
 
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
+#include "ops/math_simd.h"
 
 namespace inkling::simd {
 
@@ -13,6 +14,9 @@ constexpr Kernels make_table(Isa isa) {
   k.isa = isa;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
+  k.exp = exp_array<V>;
+  k.log = log_array<V>;
+  k.tanh = tanh_array<V>;
   return k;
 }
 
