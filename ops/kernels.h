@@ -24,6 +24,15 @@ struct Kernels {
                              const float* weight, const float* mean, const float* rstd, std::int64_t rows, std::int64_t C,
                              bool accumulate) noexcept;
 
+  // ---- ops/gelu.h
+  void (*gelu_forward)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n, bool accumulate) noexcept;
+
+  // ---- ops/softmax.h
+  void (*softmax_forward)(float* y, const float* x, std::int64_t rows, std::int64_t C) noexcept;
+  void (*softmax_backward)(float* dx, const float* dy, const float* y, std::int64_t rows, std::int64_t C,
+                           bool accumulate) noexcept;
+
   // ---- ops/math_simd.h: y and x (n), which may be one array
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
   void (*log)(float* y, const float* x, std::int64_t n) noexcept;

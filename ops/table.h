@@ -1,9 +1,11 @@
 // Builds one table of kernels from the templates. Only ops/isa_*.cc include this.
 #pragma once
 
+#include "ops/gelu_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
 #include "ops/math_simd.h"
+#include "ops/softmax_simd.h"
 
 namespace inkling::simd {
 
@@ -14,6 +16,10 @@ constexpr Kernels make_table(Isa isa) {
   k.isa = isa;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
+  k.gelu_forward = gelu_forward<V>;
+  k.gelu_backward = gelu_backward<V>;
+  k.softmax_forward = softmax_forward<V>;
+  k.softmax_backward = softmax_backward<V>;
   k.exp = exp_array<V>;
   k.log = log_array<V>;
   k.tanh = tanh_array<V>;
