@@ -14,8 +14,33 @@
 
 namespace inkling {
 
+enum class Binary : std::uint8_t;
+enum class Unary : std::uint8_t;
+enum class Operand : std::uint8_t;
+
 struct Kernels {
   Isa isa;
+
+  // ---- ops/elementwise.h
+  // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole run
+  void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
+                         std::int64_t b_step) noexcept;
+  void (*binary_backward)(Binary op, Operand of, float* dx, const float* dy, const float* a, const float* b,
+                          std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept;
+  void (*unary_forward)(Unary op, float* y, const float* x, std::int64_t n, float s) noexcept;
+  void (*unary_backward)(Unary op, float* dx, const float* dy, const float* x, const float* y, std::int64_t n,
+                         float s, bool accumulate) noexcept;
+
+  // ---- ops/reduce.h
+  float (*sum_row)(const float* x, std::int64_t n) noexcept;
+  void (*sum_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
+                      float scale, bool accumulate) noexcept;
+  float (*max_row)(const float* x, std::int64_t n) noexcept;
+  void (*max_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
+                      std::int64_t row_stride) noexcept;
+  // out[i] = or += scale * x[i * step], step 0 or 1
+  void (*add_scaled)(float* out, const float* x, std::int64_t n, std::int64_t step, float scale,
+                     bool accumulate) noexcept;
 
   // ---- ops/layernorm.h
   void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
@@ -28,6 +53,19 @@ struct Kernels {
   std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
   void (*triad)(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept;
   float (*read_all)(const float* a, std::int64_t n) noexcept;
+  // ---- ops/gelu.h
+  void (*gelu_forward)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n, bool accumulate) noexcept;
+
+  // ---- ops/softmax.h
+  void (*softmax_forward)(float* y, const float* x, std::int64_t rows, std::int64_t C) noexcept;
+  void (*softmax_backward)(float* dx, const float* dy, const float* y, std::int64_t rows, std::int64_t C,
+                           bool accumulate) noexcept;
+
+  // ---- ops/math_simd.h: y and x (n), which may be one array
+  void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*log)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
 };
 
 const Kernels& kernels();

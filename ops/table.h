@@ -1,9 +1,14 @@
 // Builds one table of kernels from the templates. Only ops/isa_*.cc include this.
 #pragma once
 
+#include "ops/elementwise_simd.h"
+#include "ops/gelu_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
 #include "ops/roof_simd.h"
+#include "ops/math_simd.h"
+#include "ops/reduce_simd.h"
+#include "ops/softmax_simd.h"
 
 namespace inkling::simd {
 
@@ -12,12 +17,28 @@ constexpr Kernels make_table(Isa isa) {
   using V = Floats<Arch>;
   Kernels k{};
   k.isa = isa;
+  k.binary_forward = binary_forward<V>;
+  k.binary_backward = binary_backward<V>;
+  k.unary_forward = unary_forward<V>;
+  k.unary_backward = unary_backward<V>;
+  k.sum_row = sum_row<V>;
+  k.sum_columns = sum_columns<V>;
+  k.max_row = max_row<V>;
+  k.max_columns = max_columns<V>;
+  k.add_scaled = add_scaled<V>;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
 
   k.fma_loop = fma_loop<V>;
   k.triad = triad<V>;
   k.read_all = read_all<V>;
+  k.gelu_forward = gelu_forward<V>;
+  k.gelu_backward = gelu_backward<V>;
+  k.softmax_forward = softmax_forward<V>;
+  k.softmax_backward = softmax_backward<V>;
+  k.exp = exp_array<V>;
+  k.log = log_array<V>;
+  k.tanh = tanh_array<V>;
   return k;
 }
 

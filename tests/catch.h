@@ -11,6 +11,10 @@
 
 namespace inkling::test {
 
+#if __has_include(<catch2/catch_all.hpp>)
+using Catch::Approx;  // version 2 has it in the global namespace
+#endif
+
 // Matches a message that contains `text`: CHECK_THROWS_WITH(f(), contains("expected")).
 inline auto contains(const std::string& text) {
 #if __has_include(<catch2/catch_all.hpp>)
