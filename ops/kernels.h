@@ -33,6 +33,17 @@ struct Kernels {
   void (*softmax_backward)(float* dx, const float* dy, const float* y, std::int64_t rows, std::int64_t C,
                            bool accumulate) noexcept;
 
+  // ---- ops/cross_entropy.h
+  void (*cross_entropy_forward)(float* losses, float* row_max, float* row_sum, const float* logits,
+                                const std::int32_t* targets, std::int64_t rows, std::int64_t vocab,
+                                std::int64_t Vp) noexcept;
+  void (*cross_entropy_backward)(float* dlogits, const float* logits, const std::int32_t* targets,
+                                 const float* row_max, const float* row_sum, float scale, std::int64_t rows,
+                                 std::int64_t vocab, std::int64_t Vp, bool accumulate) noexcept;
+  // Both at once; the gradient takes the logits' place.
+  void (*cross_entropy_in_place)(float* losses, float* logits, const std::int32_t* targets, float scale,
+                                 std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
+
   // ---- ops/math_simd.h: y and x (n), which may be one array
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
   void (*log)(float* y, const float* x, std::int64_t n) noexcept;

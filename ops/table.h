@@ -1,6 +1,7 @@
 // Builds one table of kernels from the templates. Only ops/isa_*.cc include this.
 #pragma once
 
+#include "ops/cross_entropy_simd.h"
 #include "ops/gelu_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
@@ -20,6 +21,9 @@ constexpr Kernels make_table(Isa isa) {
   k.gelu_backward = gelu_backward<V>;
   k.softmax_forward = softmax_forward<V>;
   k.softmax_backward = softmax_backward<V>;
+  k.cross_entropy_forward = cross_entropy_forward<V>;
+  k.cross_entropy_backward = cross_entropy_backward<V>;
+  k.cross_entropy_in_place = cross_entropy_in_place<V>;
   k.exp = exp_array<V>;
   k.log = log_array<V>;
   k.tanh = tanh_array<V>;
