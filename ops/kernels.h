@@ -14,6 +14,9 @@
 
 namespace inkling {
 
+struct AdamWFactors;
+struct SgdFactors;
+
 struct Kernels {
   Isa isa;
 
@@ -43,6 +46,11 @@ struct Kernels {
   // Both at once; the gradient takes the logits' place.
   void (*cross_entropy_in_place)(float* losses, float* logits, const std::int32_t* targets, float scale,
                                  std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
+
+  // ---- ops/adamw.h, ops/sgd.h, ops/sum_of_squares.h
+  void (*adamw_update)(float* p, float* m, float* v, const float* g, std::int64_t n, const AdamWFactors& f) noexcept;
+  void (*sgd_update)(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& f) noexcept;
+  double (*sum_of_squares)(const float* x, std::int64_t n) noexcept;
 
   // ---- ops/math_simd.h: y and x (n), which may be one array
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
