@@ -17,6 +17,8 @@ namespace inkling {
 enum class Binary : std::uint8_t;
 enum class Unary : std::uint8_t;
 enum class Operand : std::uint8_t;
+struct AdamWFactors;
+struct SgdFactors;
 
 struct Kernels {
   Isa isa;
@@ -61,6 +63,22 @@ struct Kernels {
   void (*softmax_forward)(float* y, const float* x, std::int64_t rows, std::int64_t C) noexcept;
   void (*softmax_backward)(float* dx, const float* dy, const float* y, std::int64_t rows, std::int64_t C,
                            bool accumulate) noexcept;
+
+  // ---- ops/cross_entropy.h
+  void (*cross_entropy_forward)(float* losses, float* row_max, float* row_sum, const float* logits,
+                                const std::int32_t* targets, std::int64_t rows, std::int64_t vocab,
+                                std::int64_t Vp) noexcept;
+  void (*cross_entropy_backward)(float* dlogits, const float* logits, const std::int32_t* targets,
+                                 const float* row_max, const float* row_sum, float scale, std::int64_t rows,
+                                 std::int64_t vocab, std::int64_t Vp, bool accumulate) noexcept;
+  // Both at once; the gradient takes the logits' place.
+  void (*cross_entropy_in_place)(float* losses, float* logits, const std::int32_t* targets, float scale,
+                                 std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
+
+  // ---- ops/adamw.h, ops/sgd.h, ops/sum_of_squares.h
+  void (*adamw_update)(float* p, float* m, float* v, const float* g, std::int64_t n, const AdamWFactors& f) noexcept;
+  void (*sgd_update)(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& f) noexcept;
+  double (*sum_of_squares)(const float* x, std::int64_t n) noexcept;
 
   // ---- ops/math_simd.h: y and x (n), which may be one array
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
