@@ -84,6 +84,15 @@ struct Kernels {
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
   void (*log)(float* y, const float* x, std::int64_t n) noexcept;
   void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
+  // ---- ops/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are `stride` apart,
+  // those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
+  void (*attention_forward)(float* out, std::int64_t out_stride, float* max, float* inverse_sum,
+                            const float* q, const float* k, const float* v, std::int64_t stride,
+                            std::int64_t T, std::int64_t HS, float* scratch) noexcept;
+  void (*attention_backward)(float* dq, float* dk, float* dv, const float* dout, const float* out,
+                             std::int64_t out_stride, const float* q, const float* k, const float* v,
+                             std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
+                             std::int64_t HS, bool accumulate, float* scratch) noexcept;
 };
 
 const Kernels& kernels();

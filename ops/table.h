@@ -5,6 +5,8 @@
 #include "ops/adamw_simd.h"
 #include "ops/cross_entropy_simd.h"
 #include "ops/gelu_simd.h"
+#include "ops/attention_backward_simd.h"
+#include "ops/attention_forward_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
 #include "ops/roof_simd.h"
@@ -49,6 +51,8 @@ constexpr Kernels make_table(Isa isa) {
   k.exp = exp_array<V>;
   k.log = log_array<V>;
   k.tanh = tanh_array<V>;
+  k.attention_forward = attention_forward<V>;
+  k.attention_backward = attention_backward<V>;
   return k;
 }
 
