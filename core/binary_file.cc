@@ -121,6 +121,20 @@ void AtomicFile::write(const void* data, std::int64_t count_bytes) {
   }
 }
 
+void AtomicFile::write_at(std::int64_t offset, const void* data, std::int64_t count_bytes) {
+  const char* next = static_cast<const char*>(data);
+  while (count_bytes > 0) {
+    const ssize_t written = pwrite(fd_, next, static_cast<std::size_t>(count_bytes), offset);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      fail(path_, ": cannot write ", count_bytes, " bytes at byte ", offset, ": ", system_error());
+    }
+    next += written;
+    offset += written;
+    count_bytes -= written;
+  }
+}
+
 void AtomicFile::commit() {
   if (fsync(fd_) != 0) fail(path_, ": cannot write to disk: ", system_error());
   const int closed = close(std::exchange(fd_, -1));

@@ -102,6 +102,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* data, std::int64_t count_bytes);  // Error when the disk is full
+  // Writes over bytes that are already there, such as a header whose counts are known only at the end.
+  void write_at(std::int64_t offset, const void* data, std::int64_t count_bytes);
   void write(std::string_view text) { write(text.data(), static_cast<std::int64_t>(text.size())); }
   template <class T>
   void write_value(const T& value) {
