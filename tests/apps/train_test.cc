@@ -1,6 +1,7 @@
 // inkling train, as a process: the loss curve, interruptions of every kind, and what a run leaves behind.
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "tests/apps/process.h"
 #include "tests/support.h"
 
@@ -108,10 +109,10 @@ TEST_CASE("train: a NaN in the weights stops the run before anything is applied,
 TEST_CASE("train: the same seed gives the same bytes on another number of threads, another seed does not") {
   const TemporaryDirectory temporary;
   const auto model = [&](const std::string& name, const std::vector<std::string>& flags) {
-    REQUIRE(run({"train", "--out", temporary / name, "--data", "tests/goldens/curve_tokens.bin", "--vocab-size", "131", "--layers", "2", "--heads",
-                 "2", "--channels", "32", "--seq-len", "16", "--batch-size", "4", "--steps", "20", "--sample-every", "0"} +
-                flags)
-                .status == 0);
+    const std::vector<std::string> common = {"train", "--out", temporary / name, "--data", "tests/goldens/curve_tokens.bin",
+                                             "--vocab-size", "131", "--layers", "2", "--heads", "2", "--channels", "32",
+                                             "--seq-len", "16", "--batch-size", "4", "--steps", "20", "--sample-every", "0"};
+    REQUIRE(run(common + flags).status == 0);
     return read_text(temporary / (name + "/model.bin"));
   };
   const std::string one = model("one", {"--threads", "1"});
