@@ -1,6 +1,11 @@
 // Builds one table of kernels from the templates. Only ops/isa_*.cc include this.
 #pragma once
 
+#include "ops/gemm_simd.h"
+#include "ops/gemv_simd.h"
+#include "ops/kernels.h"
+#include "ops/layernorm_simd.h"
+#include "ops/linear_simd.h"
 #include "ops/elementwise_simd.h"
 #include "ops/adamw_simd.h"
 #include "ops/cross_entropy_simd.h"
@@ -24,6 +29,9 @@ constexpr Kernels make_table(Isa isa) {
   using V = Floats<Arch>;
   Kernels k{};
   k.isa = isa;
+  k.gemm = gemm_kernels<V>();
+  k.gemv = gemv<V>;
+  k.column_sums = column_sums<V>;
   k.binary_forward = binary_forward<V>;
   k.binary_backward = binary_backward<V>;
   k.unary_forward = unary_forward<V>;
