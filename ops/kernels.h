@@ -14,8 +14,35 @@
 
 namespace inkling {
 
+enum class Binary : std::uint8_t;
+enum class Unary : std::uint8_t;
+enum class Operand : std::uint8_t;
+struct AdamWFactors;
+struct SgdFactors;
+
 struct Kernels {
   Isa isa;
+
+  // ---- ops/elementwise.h
+  // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole run
+  void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
+                         std::int64_t b_step) noexcept;
+  void (*binary_backward)(Binary op, Operand of, float* dx, const float* dy, const float* a, const float* b,
+                          std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept;
+  void (*unary_forward)(Unary op, float* y, const float* x, std::int64_t n, float s) noexcept;
+  void (*unary_backward)(Unary op, float* dx, const float* dy, const float* x, const float* y, std::int64_t n,
+                         float s, bool accumulate) noexcept;
+
+  // ---- ops/reduce.h
+  float (*sum_row)(const float* x, std::int64_t n) noexcept;
+  void (*sum_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
+                      float scale, bool accumulate) noexcept;
+  float (*max_row)(const float* x, std::int64_t n) noexcept;
+  void (*max_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
+                      std::int64_t row_stride) noexcept;
+  // out[i] = or += scale * x[i * step], step 0 or 1
+  void (*add_scaled)(float* out, const float* x, std::int64_t n, std::int64_t step, float scale,
+                     bool accumulate) noexcept;
 
   // ---- ops/layernorm.h
   void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
@@ -23,6 +50,54 @@ struct Kernels {
   void (*layernorm_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                              const float* weight, const float* mean, const float* rstd, std::int64_t rows, std::int64_t C,
                              bool accumulate) noexcept;
+
+  // ---- ops/roof.h
+  std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
+  void (*triad)(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept;
+  float (*read_all)(const float* a, std::int64_t n) noexcept;
+  // ---- ops/gelu.h
+  void (*gelu_forward)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n, bool accumulate) noexcept;
+
+  // ---- ops/softmax.h
+  void (*softmax_forward)(float* y, const float* x, std::int64_t rows, std::int64_t C) noexcept;
+  void (*softmax_backward)(float* dx, const float* dy, const float* y, std::int64_t rows, std::int64_t C,
+                           bool accumulate) noexcept;
+
+  // ---- ops/cross_entropy.h
+  void (*cross_entropy_forward)(float* losses, float* row_max, float* row_sum, const float* logits,
+                                const std::int32_t* targets, std::int64_t rows, std::int64_t vocab,
+                                std::int64_t Vp) noexcept;
+  void (*cross_entropy_backward)(float* dlogits, const float* logits, const std::int32_t* targets,
+                                 const float* row_max, const float* row_sum, float scale, std::int64_t rows,
+                                 std::int64_t vocab, std::int64_t Vp, bool accumulate) noexcept;
+  // Both at once; the gradient takes the logits' place.
+  void (*cross_entropy_in_place)(float* losses, float* logits, const std::int32_t* targets, float scale,
+                                 std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
+
+  // ---- ops/adamw.h, ops/sgd.h, ops/sum_of_squares.h
+  void (*adamw_update)(float* p, float* m, float* v, const float* g, std::int64_t n, const AdamWFactors& f) noexcept;
+  void (*sgd_update)(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& f) noexcept;
+  double (*sum_of_squares)(const float* x, std::int64_t n) noexcept;
+
+  // ---- ops/math_simd.h: y and x (n), which may be one array
+  void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*log)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
+  // ---- ops/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are `stride` apart,
+  // those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
+  void (*attention_forward)(float* out, std::int64_t out_stride, float* max, float* inverse_sum,
+                            const float* q, const float* k, const float* v, std::int64_t stride,
+                            std::int64_t T, std::int64_t HS, float* scratch) noexcept;
+  void (*attention_backward)(float* dq, float* dk, float* dv, const float* dout, const float* out,
+                             std::int64_t out_stride, const float* q, const float* k, const float* v,
+                             std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
+                             std::int64_t HS, bool accumulate, float* scratch) noexcept;
+
+  // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values
+  void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q, const float* k,
+                           const float* v, std::int64_t stride, std::int64_t pos, std::int64_t Tq, std::int64_t HS,
+                           float* scratch) noexcept;
 };
 
 const Kernels& kernels();

@@ -116,6 +116,7 @@ Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
   }
 }
 
+// Both of these return b where a or b is NaN (on NEON: NaN), so max(bound, x) keeps a NaN in x.
 template <class Arch>
 Floats<Arch> max(Floats<Arch> a, Floats<Arch> b) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -180,6 +181,17 @@ V from_bits(typename V::Int bits) {
   } else {
     return V(xsimd::bitwise_cast<typename V::Raw>(bits));
   }
+}
+
+// x * 2^n for whole n from -125 to 128. Without an instruction for it 2x is multiplied by 2^(n-1), as 2^128
+// is no float. Adding 1.5 * 2^23 + 126 to n leaves n + 126, the exponent field of 2^(n-1), in the low bits.
+template <class Arch>
+Floats<Arch> scale_by_power_of_two(Floats<Arch> x, Floats<Arch> n) {
+  using V = Floats<Arch>;
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) return V(typename V::Raw(_mm512_scalef_ps(x.raw, n.raw)));
+#endif
+  return (x + x) * from_bits<V>(to_bits(n + V(12583038.0f)) << 23);
 }
 
 // The sum of all lanes, by halves; the order depends on V alone.

@@ -1,8 +1,21 @@
 // Builds one table of kernels from the templates. Only ops/isa_*.cc include this.
 #pragma once
 
+#include "ops/elementwise_simd.h"
+#include "ops/adamw_simd.h"
+#include "ops/cross_entropy_simd.h"
+#include "ops/gelu_simd.h"
+#include "ops/attention_backward_simd.h"
+#include "ops/attention_decode_simd.h"
+#include "ops/attention_forward_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
+#include "ops/roof_simd.h"
+#include "ops/math_simd.h"
+#include "ops/reduce_simd.h"
+#include "ops/sgd_simd.h"
+#include "ops/softmax_simd.h"
+#include "ops/sum_of_squares_simd.h"
 
 namespace inkling::simd {
 
@@ -11,8 +24,37 @@ constexpr Kernels make_table(Isa isa) {
   using V = Floats<Arch>;
   Kernels k{};
   k.isa = isa;
+  k.binary_forward = binary_forward<V>;
+  k.binary_backward = binary_backward<V>;
+  k.unary_forward = unary_forward<V>;
+  k.unary_backward = unary_backward<V>;
+  k.sum_row = sum_row<V>;
+  k.sum_columns = sum_columns<V>;
+  k.max_row = max_row<V>;
+  k.max_columns = max_columns<V>;
+  k.add_scaled = add_scaled<V>;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
+
+  k.fma_loop = fma_loop<V>;
+  k.triad = triad<V>;
+  k.read_all = read_all<V>;
+  k.gelu_forward = gelu_forward<V>;
+  k.gelu_backward = gelu_backward<V>;
+  k.softmax_forward = softmax_forward<V>;
+  k.softmax_backward = softmax_backward<V>;
+  k.cross_entropy_forward = cross_entropy_forward<V>;
+  k.cross_entropy_backward = cross_entropy_backward<V>;
+  k.cross_entropy_in_place = cross_entropy_in_place<V>;
+  k.adamw_update = adamw_update<V>;
+  k.sgd_update = sgd_update<V>;
+  k.sum_of_squares = sum_of_squares<V>;
+  k.exp = exp_array<V>;
+  k.log = log_array<V>;
+  k.tanh = tanh_array<V>;
+  k.attention_forward = attention_forward<V>;
+  k.attention_backward = attention_backward<V>;
+  k.attention_decode = attention_decode<V>;
   return k;
 }
 

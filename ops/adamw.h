@@ -1,0 +1,41 @@
+// AdamW: Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019), as PyTorch computes
+// it.
+//
+// For each weight p with gradient g and moments m, v, at step t = 1, 2, ...:
+//   g' = gradient_scale g                      clipping by global norm, without a pass of its own
+//   m  = beta1 m + (1 - beta1) g'              mean of gradients
+//   v  = beta2 v + (1 - beta2) g'^2            mean of their squares
+//   m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)     both start at 0 and would be too small at first
+//   p  = p - lr weight_decay p - lr m^ / (sqrt(v^) + eps)
+// What is the same for all weights of a step is worked out once (AdamWFactors), in double as in PyTorch:
+//   p  = keep p - step_size m / (sqrt(v) / root_correction + eps)
+//
+// One pass: p, m, v are read and written, g is read: 28 bytes a weight, bound by memory.
+#pragma once
+
+#include <cstdint>
+
+namespace inkling {
+
+struct AdamWFactors {
+  float beta1, one_minus_beta1;
+  float beta2, one_minus_beta2;
+  float keep;             // 1 - lr weight_decay
+  float minus_step_size;  // -lr / (1 - beta1^t)
+  float one_over_root;    // 1 / sqrt(1 - beta2^t)
+  float eps;
+  float gradient_scale;
+};
+
+// Step t >= 1. weight_decay is 0 for those weights that do not decay.
+AdamWFactors adamw_factors(double beta1, double beta2, double eps, double weight_decay, double lr,
+                           double gradient_scale, std::int64_t t);
+
+namespace reference {  // T is float or double
+
+template <class T>  // p, m, v, g (n)
+void adamw_update(T* p, T* m, T* v, const T* g, std::int64_t n, const AdamWFactors& f);
+
+}  // namespace reference
+
+}  // namespace inkling

@@ -1,0 +1,28 @@
+// Stochastic gradient descent with momentum, as PyTorch's SGD computes it (dampening 0, not Nesterov's).
+//
+// For each weight p with gradient g and velocity b (0 before the first step):
+//   g' = gradient_scale g + weight_decay p     L2 decay: it is part of the gradient, unlike AdamW's
+//   b  = momentum b + g'
+//   p  = p - lr b
+// PyTorch's first step sets b = g'; as b is 0 until then, that is the same.
+#pragma once
+
+#include <cstdint>
+
+namespace inkling {
+
+struct SgdFactors {
+  float lr;
+  float momentum;
+  float weight_decay;
+  float gradient_scale;
+};
+
+namespace reference {  // T is float or double
+
+template <class T>  // p, b, g (n)
+void sgd_update(T* p, T* b, const T* g, std::int64_t n, const SgdFactors& f);
+
+}  // namespace reference
+
+}  // namespace inkling

@@ -1,0 +1,46 @@
+#include "optim/adamw.h"
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/adamw.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+AdamW::AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings& settings)
+    : settings_(settings),
+      chunks_(cut_segments(segments)),
+      extent_(extent(segments)),
+      m_(static_cast<std::size_t>(extent_) * sizeof(float)),
+      v_(static_cast<std::size_t>(extent_) * sizeof(float)) {
+  const AdamWSettings& s = settings_;
+  if (!(s.beta1 >= 0 && s.beta1 < 1)) fail("adamw: beta1 is ", s.beta1, ", expected 0 <= beta1 < 1");
+  if (!(s.beta2 >= 0 && s.beta2 < 1)) fail("adamw: beta2 is ", s.beta2, ", expected 0 <= beta2 < 1");
+  if (!(s.eps > 0)) fail("adamw: eps is ", s.eps, ", expected eps > 0");
+  if (!(s.weight_decay >= 0)) fail("adamw: weight decay is ", s.weight_decay, ", expected 0 or more");
+}
+
+void AdamW::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale) {
+  if (step < 1) fail("adamw: step is ", step, ", expected 1 or more");
+  const auto factors = [&](double weight_decay) {
+    return adamw_factors(settings_.beta1, settings_.beta2, settings_.eps, weight_decay,
+                         static_cast<double>(lr), static_cast<double>(gradient_scale), step);
+  };
+  const AdamWFactors decaying = factors(settings_.weight_decay), plain = factors(0);
+  float *m = this->m().data(), *v = this->v().data();
+  parallel_chunks(static_cast<std::int64_t>(chunks_.size()), [&](std::int64_t i) {
+    const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
+    kernels().adamw_update(weights + c.offset, m + c.offset, v + c.offset, gradients + c.offset, c.count,
+                           c.decay ? decaying : plain);
+  });
+}
+
+std::span<float> AdamW::m() {
+  return {reinterpret_cast<float*>(m_.data()), static_cast<std::size_t>(extent_)};
+}
+
+std::span<float> AdamW::v() {
+  return {reinterpret_cast<float*>(v_.data()), static_cast<std::size_t>(extent_)};
+}
+
+}  // namespace inkling

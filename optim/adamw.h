@@ -1,0 +1,39 @@
+// AdamW over a model's weights. The mathematics is in ops/adamw.h.
+#pragma once
+
+#include "core/memory.h"
+#include "optim/optimizer.h"
+#include "optim/segment.h"
+
+namespace inkling {
+
+// Doubles, because 1 - beta2 of a float beta2 = 0.999 is wrong in the fifth digit.
+struct AdamWSettings {
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double eps = 1e-8;
+  double weight_decay = 0.1;  // of the segments that decay
+};
+
+class AdamW final : public Optimizer {
+ public:
+  // Error for a setting out of range: betas in [0, 1), eps > 0, weight_decay >= 0.
+  AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings& settings);
+
+  const char* name() const override { return "adamw"; }
+  void step(float* weights, const float* gradients, std::int64_t step, float lr,
+            float gradient_scale) override;
+  std::vector<State> state() override { return {{"m", m()}, {"v", v()}}; }
+
+  const AdamWSettings& settings() const { return settings_; }
+  std::span<float> m();  // mean of gradients
+  std::span<float> v();  // mean of squared gradients
+
+ private:
+  AdamWSettings settings_;
+  std::vector<SegmentChunk> chunks_;
+  std::int64_t extent_;
+  Pages m_, v_;  // zero at first
+};
+
+}  // namespace inkling

@@ -1,0 +1,35 @@
+// The face of all optimisers: they turn gradients into new weights, and have a state that a checkpoint can
+// save.
+//
+// An optimiser knows flat buffers of floats and which parts of them decay (optim/segment.h), never a model.
+// Thread safety: one caller at a time; step() itself uses all threads and allocates nothing.
+// Next: optim/adamw.h, with the mathematics in ops/adamw.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace inkling {
+
+class Optimizer {
+ public:
+  // One of the buffers a checkpoint saves, as long as the weights. Restoring is writing into `values`.
+  struct State {
+    const char* name;
+    std::span<float> values;
+  };
+
+  virtual ~Optimizer() = default;
+
+  virtual const char* name() const = 0;
+
+  // Updates the weights. `step` counts from 1, `lr` is this step's learning rate, every gradient is
+  // multiplied by `gradient_scale` (optim/clip.h). Error unless step >= 1.
+  virtual void step(float* weights, const float* gradients, std::int64_t step, float lr,
+                    float gradient_scale) = 0;
+
+  virtual std::vector<State> state() = 0;
+};
+
+}  // namespace inkling

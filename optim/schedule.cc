@@ -1,0 +1,69 @@
+#include "optim/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr LearningRateDecay kDecays[] = {LearningRateDecay::constant, LearningRateDecay::linear,
+                                         LearningRateDecay::cosine, LearningRateDecay::wsd};
+constexpr double kWsdDecayStart = 0.8;  // of all steps
+
+// How far `step` is on its way from `begin` to `end`, 0 to 1.
+double progress(std::int64_t step, double begin, double end) {
+  if (end <= begin) return 1;
+  return std::clamp((static_cast<double>(step) - begin) / (end - begin), 0.0, 1.0);
+}
+
+// What is left of lr - min_lr after the warm-up, 1 to 0.
+double remaining(const LearningRateSchedule& s, std::int64_t step) {
+  const auto begin = static_cast<double>(s.warmup_steps), end = static_cast<double>(s.steps);
+  switch (s.decay) {
+    case LearningRateDecay::constant:
+      return 1;
+    case LearningRateDecay::linear:
+      return 1 - progress(step, begin, end);
+    case LearningRateDecay::cosine:
+      return 0.5 * (1 + std::cos(std::numbers::pi * progress(step, begin, end)));
+    case LearningRateDecay::wsd:
+      return 1 - progress(step, std::max(begin, kWsdDecayStart * end), end);
+  }
+  return 1;
+}
+
+}  // namespace
+
+const char* name(LearningRateDecay decay) {
+  switch (decay) {
+    case LearningRateDecay::constant:
+      return "constant";
+    case LearningRateDecay::linear:
+      return "linear";
+    case LearningRateDecay::cosine:
+      return "cosine";
+    case LearningRateDecay::wsd:
+      return "wsd";
+  }
+  return "";
+}
+
+LearningRateDecay parse_learning_rate_decay(std::string_view text) {
+  for (LearningRateDecay decay : kDecays) {
+    if (text == name(decay)) return decay;
+  }
+  fail("schedule: got '", text, "', expected constant, linear, cosine or wsd");
+}
+
+float learning_rate(const LearningRateSchedule& s, std::int64_t step) {
+  if (step < s.warmup_steps) {
+    return static_cast<float>(s.lr * static_cast<double>(step + 1) / static_cast<double>(s.warmup_steps));
+  }
+  return static_cast<float>(s.min_lr + remaining(s, step) * (s.lr - s.min_lr));
+}
+
+}  // namespace inkling

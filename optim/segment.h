@@ -1,0 +1,36 @@
+// What an optimiser knows of a model: which stretches of one flat buffer of weights are parameters, and which
+// decay.
+//
+// Gradients and the optimiser's state are laid out as the weights are. Updates run over fixed chunks of
+// segments, so that they are parallel and each number is computed the same on any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace inkling {
+
+struct ParameterSegment {
+  std::int64_t offset = 0;  // floats from the start of the buffer
+  std::int64_t count = 0;
+  bool decay = false;  // weight decay applies: matrices and embeddings, not biases and norms
+  std::string name;
+};
+
+// A piece of a segment, small enough that many threads find work.
+struct SegmentChunk {
+  static constexpr std::int64_t kFloats = 1 << 16;
+
+  std::int64_t offset;
+  std::int64_t count;
+  bool decay;
+};
+
+// Error unless the segments lie one after another, without overlap, with offset and count >= 0.
+std::vector<SegmentChunk> cut_segments(const std::vector<ParameterSegment>& segments);
+
+// One past the last float of the segments.
+std::int64_t extent(const std::vector<ParameterSegment>& segments);
+
+}  // namespace inkling

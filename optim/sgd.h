@@ -1,0 +1,35 @@
+// SGD with momentum over a model's weights. The mathematics is in ops/sgd.h.
+#pragma once
+
+#include "core/memory.h"
+#include "optim/optimizer.h"
+#include "optim/segment.h"
+
+namespace inkling {
+
+struct SgdSettings {
+  double momentum = 0.9;
+  double weight_decay = 0;  // of the segments that decay; L2, part of the gradient
+};
+
+class Sgd final : public Optimizer {
+ public:
+  // Error for a setting out of range: momentum in [0, 1), weight_decay >= 0.
+  Sgd(const std::vector<ParameterSegment>& segments, const SgdSettings& settings);
+
+  const char* name() const override { return "sgd"; }
+  void step(float* weights, const float* gradients, std::int64_t step, float lr,
+            float gradient_scale) override;
+  std::vector<State> state() override { return {{"velocity", velocity()}}; }
+
+  const SgdSettings& settings() const { return settings_; }
+  std::span<float> velocity();
+
+ private:
+  SgdSettings settings_;
+  std::vector<SegmentChunk> chunks_;
+  std::int64_t extent_;
+  Pages velocity_;  // zero at first
+};
+
+}  // namespace inkling

@@ -1,0 +1,121 @@
+// exp, tanh and log of every instruction set against double, over all magnitudes a float has.
+#include <bit>
+#include <limits>
+
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// What ops/math_simd.h promises, in units in the last place; it states what was measured, half of this or
+// less.
+constexpr double kMathUlps = 4;
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kDenormal = std::numeric_limits<float>::denorm_min();
+
+// Every float whose bits are a multiple of a prime (so that mantissas vary), NaNs and infinities left out.
+std::vector<float> sweep() {
+  std::vector<float> values;
+  for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32); bits += 1021) {
+    const float x = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    if (std::isfinite(x)) values.push_back(x);
+  }
+  return values;
+}
+
+// How many units in the last place `got` is off.
+double ulps(float got, double want) {
+  int exponent = 0;
+  std::frexp(want, &exponent);
+  return std::abs(static_cast<double>(got) - want) / std::ldexp(1.0, std::max(exponent - 24, -149));
+}
+
+using Function = void (*)(float*, const float*, std::int64_t) noexcept;
+
+std::vector<float> apply(Function function, const std::vector<float>& x) {
+  std::vector<float> y(x.size());
+  function(y.data(), x.data(), static_cast<std::int64_t>(x.size()));
+  return y;
+}
+
+void check_sweep(const char* what, Function function, double (*exact)(double), const std::vector<float>& x) {
+  const std::vector<float> y = apply(function, x);
+  double worst = 0;
+  float worst_x = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double error = ulps(y[i], exact(static_cast<double>(x[i])));
+    if (error <= worst) continue;
+    worst = error;
+    worst_x = x[i];
+  }
+  INFO(what << "(" << worst_x << ") is " << worst << " ulp off on " << name(kernels().isa));
+  CHECK(worst <= kMathUlps);
+}
+
+bool same(float a, float b) {
+  return std::isnan(b) ? std::isnan(a) : std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+}
+
+void check_special(const char* what, Function function, const std::vector<float>& x,
+                   const std::vector<float>& want) {
+  const std::vector<float> y = apply(function, x);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    INFO(what << "(" << x[i] << ") is " << y[i] << ", expected " << want[i]);
+    CHECK(same(y[i], want[i]));
+  }
+}
+
+TEST_CASE("math: exp, tanh and log are within 4 units in the last place everywhere") {
+  const std::vector<float> all = sweep();
+  std::vector<float> exp_range, positive;
+  for (float x : all) {
+    if (x >= -86.9f && x <= 88.7228f) exp_range.push_back(x);
+    if (x > 0) positive.push_back(x);
+  }
+  for (float x = -86.9f; x <= 88.7228f; x += 0.0013f) exp_range.push_back(x);  // where one binade is wide
+  for_each_isa([&] {
+    check_sweep("exp", kernels().exp, std::exp, exp_range);
+    check_sweep("tanh", kernels().tanh, std::tanh, all);
+    check_sweep("log", kernels().log, std::log, positive);
+  });
+}
+
+TEST_CASE("math: zeros, infinities, NaN and the ends of the range come out as promised") {
+  for_each_isa([] {
+    check_special("exp", kernels().exp,
+                  {0.0f, -0.0f, kDenormal, kInf, -kInf, kNan, -86.91f, -1e30f, 88.73f, 1e30f},
+                  {1, 1, 1, kInf, 0, kNan, 0, 0, kInf, kInf});
+    check_special("tanh", kernels().tanh,
+                  {0.0f, -0.0f, kDenormal, -kDenormal, kInf, -kInf, kNan, 1e30f, -12.0f},
+                  {0.0f, -0.0f, kDenormal, -kDenormal, 1, -1, kNan, 1, -1});
+    check_special("log", kernels().log, {0.0f, -0.0f, 1.0f, kInf, -kInf, -kDenormal, -1.0f, kNan},
+                  {-kInf, -kInf, 0.0f, kInf, kNan, kNan, kNan, kNan});
+  });
+}
+
+TEST_CASE("math: arrays of every length and alignment are written whole, and nothing beside them") {
+  for_each_isa([] {
+    for (std::int64_t n : odd_sizes()) {
+      const std::vector<float> x = random_floats(n, 5);
+      std::vector<double> want(x.begin(), x.end());
+      for (double& v : want) v = std::tanh(v);
+      Guarded y(x, n % 7);
+      kernels().tanh(y.data(), y.data(), n);  // in place
+      check_close("tanh", y.values(), want, {0, 5e-7});
+      for (double& v : want) v = std::exp(v);
+      kernels().exp(y.data(), y.data(), n);
+      check_close("exp", y.values(), want, {0, 1e-6});
+      for (double& v : want) v = std::log(v);
+      kernels().log(y.data(), y.data(), n);
+      check_close("log", y.values(), want, {1e-6, 1e-6});
+      y.check();
+    }
+  });
+}
+
+}  // namespace
+}  // namespace inkling

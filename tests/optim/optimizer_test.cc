@@ -1,0 +1,125 @@
+// AdamW and SGD over segments: which weights they touch, that they decay what should decay, and that their
+// state is all there is.
+#include <memory>
+
+#include "core/parallel.h"
+#include "ops/adamw.h"
+#include "optim/adamw.h"
+#include "optim/sgd.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Two chunks and a bit, a gap that belongs to nobody, and a bias.
+const std::vector<ParameterSegment> kSegments{{0, 150001, true, "w"}, {150010, 77, false, "b"}};
+constexpr std::int64_t kExtent = 150087;
+
+// Minimises 1/2 sum a_i p_i^2, step by step; gradients are made anew from the weights, as a model would.
+std::vector<float> train(Optimizer& optimizer, std::vector<float> p, std::int64_t first, std::int64_t last) {
+  std::vector<float> g(p.size());
+  for (std::int64_t step = first; step <= last; ++step) {
+    for (std::size_t i = 0; i < p.size(); ++i) g[i] = p[i] * static_cast<float>(1 + i % 7);
+    optimizer.step(p.data(), g.data(), step, 0.01f, 0.5f);
+  }
+  return p;
+}
+
+std::vector<std::unique_ptr<Optimizer>> all_optimizers() {
+  std::vector<std::unique_ptr<Optimizer>> all;
+  all.push_back(std::make_unique<AdamW>(kSegments, AdamWSettings{}));
+  all.push_back(std::make_unique<Sgd>(kSegments, SgdSettings{0.9, 0.1}));
+  return all;
+}
+
+TEST_CASE("adamw: two steps over segments are the paper's, with decay where it belongs") {
+  AdamW adamw(kSegments, {0.9, 0.999, 1e-8, 0.1});
+  std::vector<float> p(kExtent, 2.0f), g(kExtent, 0.25f);
+  adamw.step(p.data(), g.data(), 1, 0.01f, 2.0f);
+  adamw.step(p.data(), g.data(), 2, 0.01f, 2.0f);
+  // A constant gradient: m^ = g, v^ = g^2 at every step, so the step is lr, and decay takes 0.1% of the
+  // weight.
+  const double decayed = (2 * 0.999 - 0.01) * 0.999 - 0.01, plain = 2 - 0.02;
+  for (std::size_t i : {std::size_t{0}, std::size_t{65535}, std::size_t{65536}, std::size_t{150000}}) {
+    CHECK(std::abs(static_cast<double>(p[i]) - decayed) < 1e-6);
+  }
+  for (std::size_t i : {std::size_t{150010}, std::size_t{150086}})
+    CHECK(std::abs(static_cast<double>(p[i]) - plain) < 1e-6);
+  for (std::size_t i = 150001; i < 150010; ++i) CHECK(p[i] == 2.0f);
+  CHECK(std::abs(static_cast<double>(adamw.m()[5]) - 0.19 * 0.5) < 1e-7);
+  CHECK(std::abs(static_cast<double>(adamw.v()[5]) - 0.001999 * 0.25) < 1e-9);
+}
+
+TEST_CASE("sgd: a step over segments adds decay to the gradient where it belongs") {
+  Sgd sgd(kSegments, {0.9, 0.1});
+  std::vector<float> p(kExtent, 2.0f), g(kExtent, 0.25f);
+  sgd.step(p.data(), g.data(), 1, 0.1f, 2.0f);
+  CHECK(std::abs(p[150000] - (2 - 0.1f * (0.5f + 0.2f))) < 1e-6f);
+  CHECK(std::abs(p[150010] - (2 - 0.1f * 0.5f)) < 1e-6f);
+  CHECK(p[150005] == 2.0f);
+}
+
+TEST_CASE("optimizers: saved and restored state goes on to the same bits") {
+  for (std::size_t which : {0u, 1u}) {
+    const std::vector<float> start = random_floats(kExtent, 1);
+    const auto whole = std::move(all_optimizers()[which]), before = std::move(all_optimizers()[which]);
+    const auto after = std::move(all_optimizers()[which]);
+    INFO(whole->name());
+    const std::vector<float> want = train(*whole, start, 1, 5);
+    const std::vector<float> half = train(*before, start, 1, 2);
+    const auto from = before->state(), to = after->state();
+    REQUIRE(from.size() == to.size());
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      CHECK(from[i].values.size() == static_cast<std::size_t>(kExtent));
+      std::copy(from[i].values.begin(), from[i].values.end(), to[i].values.begin());
+    }
+    CHECK(train(*after, half, 3, 5) == want);
+  }
+}
+
+TEST_CASE("optimizers: the same bits on 1, 2, 3 and 4 threads") {
+  const int before = threads();
+  for (std::size_t which : {0u, 1u}) {
+    const std::vector<float> start = random_floats(kExtent, 1);
+    set_threads(1);
+    const std::vector<float> want = train(*all_optimizers()[which], start, 1, 2);
+    for (int count : {2, 3, 4}) {
+      set_threads(count);
+      CHECK(train(*all_optimizers()[which], start, 1, 2) == want);
+    }
+  }
+  set_threads(before);
+}
+
+TEST_CASE("optimizers: settings out of range and segments that overlap are named") {
+  CHECK_THROWS_WITH(AdamW(kSegments, {1.0, 0.95, 1e-8, 0.1}),
+                    contains("adamw: beta1 is 1, expected 0 <= beta1 < 1"));
+  CHECK_THROWS_WITH(AdamW(kSegments, {0.9, -0.1, 1e-8, 0.1}), contains("adamw: beta2 is -0.1"));
+  CHECK_THROWS_WITH(AdamW(kSegments, {0.9, 0.95, 0, 0.1}), contains("adamw: eps is 0"));
+  CHECK_THROWS_WITH(AdamW(kSegments, {0.9, 0.95, 1e-8, NAN}), contains("adamw: weight decay is nan"));
+  CHECK_THROWS_WITH(Sgd(kSegments, {1.5, 0}), contains("sgd: momentum is 1.5"));
+  CHECK_THROWS_WITH(Sgd({{0, 10, true, "a"}, {9, 5, true, "b"}}, {}),
+                    contains("parameter b has 5 floats at offset 9, expected offset >= 10"));
+  AdamW adamw(kSegments, {});
+  CHECK_THROWS_WITH(adamw.step(nullptr, nullptr, 0, 0.1f, 1.0f),
+                    contains("adamw: step is 0, expected 1 or more"));
+}
+
+TEST_CASE("segments: chunks cover each segment once, beyond 2^31 floats too") {
+  const std::int64_t big = (std::int64_t{1} << 32) + 12345;
+  const std::vector<ParameterSegment> segments{{0, 5, true, "a"}, {7, big, false, "b"}};
+  CHECK(extent(segments) == big + 7);
+  const std::vector<SegmentChunk> chunks = cut_segments(segments);
+  std::int64_t at = 7;
+  CHECK((chunks[0].offset == 0 && chunks[0].count == 5 && chunks[0].decay));
+  for (std::size_t i = 1; i < chunks.size(); ++i) {
+    if (chunks[i].offset != at || chunks[i].count < 1 || chunks[i].decay) FAIL("chunk " << i);
+    at += chunks[i].count;
+  }
+  CHECK(at == big + 7);
+}
+
+}  // namespace
+}  // namespace inkling
