@@ -73,7 +73,6 @@ std::int64_t count_targets(const char* op, const std::int32_t* targets, std::int
     }
     counted += targets[i] >= 0 ? 1 : 0;
   }
-  if (counted == 0) fail(op, ": none of the ", n, " targets counts, expected one at least that is not -1");
   return counted;
 }
 
@@ -122,6 +121,7 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, st
   if (!targets.contiguous()) fail("cross_entropy: targets ", targets.shape(), " is not contiguous");
   if (vocab < 1 || vocab > Vp) fail("cross_entropy: vocab is ", vocab, ", expected 1 to Vp=", Vp);
   const std::int64_t counted = count_targets("cross_entropy", targets.i32(), rows, vocab);
+  if (counted == 0) fail("cross_entropy: all ", rows, " targets are -1, expected one at least that counts");
 
   const Tensor loss = tape.output({}, {logits});
   float* losses = tape.keep(rows);

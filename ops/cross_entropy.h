@@ -12,9 +12,9 @@
 //
 // One pass over memory for m and s: blocks small enough for the L1 cache are read for their maximum and, from
 // there, for their sum; when a block raises the maximum from m to m', what was summed before is brought along
-// with e^(m - m') (the online softmax of Milakov & Gimelshein 2018). The fused kernel does a row's backward
-// while the row is still in the L2 cache: each logit is read from memory once and its gradient written in its
-// place.
+// with e^(m - m') (the online softmax of Milakov & Gimelshein 2018). The kernel in place does a row's
+// backward while the row is still in the L2 cache: each logit is read from memory once, its gradient written
+// once.
 //
 // A row of nothing but -inf, or with NaN or +inf in it, has loss NaN.
 //
@@ -29,8 +29,7 @@ namespace inkling {
 // vocab-1, or all are -1. The targets' memory must live until backward.
 Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, std::int64_t vocab);
 
-// What the ops on targets share. Error, in the name of `op`, unless each of the n targets is -1 or in [0,
-// vocab) and one of them at least is not -1; returns how many are not.
+// How many of n targets are not -1. Error, in the name of `op`, unless each is -1 or in [0, vocab).
 std::int64_t count_targets(const char* op, const std::int32_t* targets, std::int64_t n, std::int64_t vocab);
 
 // The sum of n losses, in order, so that it is the same on any number of threads.

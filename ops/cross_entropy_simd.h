@@ -12,38 +12,55 @@
 namespace inkling::simd {
 
 template <class V>
-struct RowStatistics {
-  float max;  // m
-  float sum;  // s, of e^(x - m)
+struct RowStatistics {                                  // of the numbers seen so far
+  float max = -std::numeric_limits<float>::infinity();  // m
+  float sum = 0.0f;                                     // s, of e^(x - m)
 };
 
-// Sum of e^(x_i - m) over n numbers.
 template <class V>
-float sum_exp(const float* x, V m, std::int64_t n) {
+float exp_of_one(float x) {
+  alignas(64) float lanes[V::kLanes];
+  store(lanes, exp(V(x)));
+  return lanes[0];
+}
+
+// Sum of e^(x_i - m) over n numbers, which are kept in e if so asked; e may be x.
+template <class V, bool kKeep>
+float sum_exp(float* e, const float* x, V m, std::int64_t n) {
   const std::int64_t tail = n % V::kLanes, body = n - tail;
   V total(0.0f);
-  for (std::int64_t i = 0; i < body; i += V::kLanes) total += exp(load<V>(x + i) - m);
-  if (tail != 0) total += exp(load_n<V>(x + body, tail, -std::numeric_limits<float>::infinity()) - m);
+  for (std::int64_t i = 0; i < body; i += V::kLanes) {
+    const V e_i = exp(load<V>(x + i) - m);
+    total += e_i;
+    if constexpr (kKeep) store(e + i, e_i);
+  }
+  if (tail != 0) {
+    const V e_i = exp(load_n<V>(x + body, tail, -std::numeric_limits<float>::infinity()) - m);
+    total += e_i;
+    if constexpr (kKeep) store_n(e + body, e_i, tail);
+  }
   return sum(total);
+}
+
+// Adds a block of n numbers to a row's statistics.
+template <class V, bool kKeep>
+void add_block(RowStatistics<V>& row, float* e, const float* x, std::int64_t n) {
+  constexpr float kMinusInf = -std::numeric_limits<float>::infinity();
+  const float block_max = max_of<V>(x, n);
+  const float raised = block_max > row.max ? block_max : row.max;
+  const float taken_off = raised == kMinusInf ? 0.0f : raised;  // nothing but -inf yet: -inf - -inf is NaN
+  row.sum = row.sum * exp_of_one<V>(row.max - taken_off) + sum_exp<V, kKeep>(e, x, V(taken_off), n);
+  row.max = raised;
 }
 
 template <class V>
 RowStatistics<V> row_statistics(const float* x, std::int64_t vocab) {
   constexpr std::int64_t kBlock = 2048;  // 8 KiB
-  constexpr float kMinusInf = -std::numeric_limits<float>::infinity();
-  float m = kMinusInf, s = 0.0f;
+  RowStatistics<V> row;
   for (std::int64_t begin = 0; begin < vocab; begin += kBlock) {
-    const std::int64_t n = vocab - begin < kBlock ? vocab - begin : kBlock;
-    const float block_max = max_of<V>(x + begin, n);
-    const float raised = block_max > m ? block_max : m;
-    const float taken_off =
-        raised == kMinusInf ? 0.0f : raised;  // nothing but -inf so far: -inf - -inf is NaN
-    alignas(64) float rescale[V::kLanes];
-    store(rescale, exp(V(m - taken_off)));
-    s = s * rescale[0] + sum_exp(x + begin, V(taken_off), n);
-    m = raised;
+    add_block<V, false>(row, nullptr, x + begin, vocab - begin < kBlock ? vocab - begin : kBlock);
   }
-  return {m, s};
+  return row;
 }
 
 template <class V>
@@ -53,7 +70,7 @@ float row_loss(RowStatistics<V> row, float target_logit) {
   return (row.max - target_logit) + log_sum[0];
 }
 
-// d_v = scale (p_v - [v = target]); d may be x itself if not to accumulate.
+// d_v = scale (p_v - [v = target])
 template <class V>
 void row_gradient(float* d, const float* x, RowStatistics<V> row, std::int32_t target, float scale,
                   std::int64_t vocab, std::int64_t Vp, bool accumulate) {
@@ -106,18 +123,48 @@ void cross_entropy_backward(float* dlogits, const float* logits, const std::int3
 }
 
 template <class V>
+void scale_array(float* x, float factor, std::int64_t n) {
+  const std::int64_t tail = n % V::kLanes, body = n - tail;
+  for (std::int64_t i = 0; i < body; i += V::kLanes) store(x + i, load<V>(x + i) * V(factor));
+  if (tail != 0) store_n(x + body, load_n<V>(x + body, tail) * V(factor), tail);
+}
+
+// A row's loss; x becomes its gradient. There is one exp a number: pass 1 leaves e^(x - m) in x, with the
+// maximum m as it was known at that block, and pass 2 makes up for what m rose since.
+template <class V>
+float row_in_place(float* x, std::int32_t target, float scale, std::int64_t vocab, std::int64_t Vp) {
+  constexpr std::int64_t kBlocks = 256, kSmallest = 2048;  // 8 KiB
+  const std::int64_t spread = (vocab + kBlocks - 1) / kBlocks,
+                     block = spread > kSmallest ? spread : kSmallest;
+  const float target_logit = x[target];
+  float m_then[kBlocks];
+  RowStatistics<V> row;
+  // pass 1: maximum, sum, e^(x - m)
+  for (std::int64_t begin = 0; begin < vocab; begin += block) {
+    add_block<V, true>(row, x + begin, x + begin, vocab - begin < block ? vocab - begin : block);
+    m_then[begin / block] = row.max;
+  }
+  // pass 2: probabilities, less 1 for the target, times scale
+  for (std::int64_t begin = 0; begin < vocab; begin += block) {
+    const float factor = exp_of_one<V>(m_then[begin / block] - row.max) * (scale / row.sum);
+    scale_array<V>(x + begin, factor, vocab - begin < block ? vocab - begin : block);
+  }
+  x[target] -= scale;
+  for (std::int64_t v = vocab; v < Vp; ++v) x[v] = 0.0f;
+  return row_loss<V>(row, target_logit);
+}
+
+template <class V>
 void cross_entropy_in_place(float* losses, float* logits, const std::int32_t* targets, float scale,
                             std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept {
   for (std::int64_t r = 0; r < rows; ++r) {
     float* x = logits + r * Vp;
-    losses[r] = 0.0f;
-    if (targets[r] < 0) {
+    if (targets[r] >= 0) {
+      losses[r] = row_in_place<V>(x, targets[r], scale, vocab, Vp);
+    } else {
+      losses[r] = 0.0f;
       zero_row<V>(x, Vp);
-      continue;
     }
-    const RowStatistics<V> row = row_statistics<V>(x, vocab);
-    losses[r] = row_loss<V>(row, x[targets[r]]);
-    row_gradient<V>(x, x, row, targets[r], scale, vocab, Vp, false);
   }
 }
 

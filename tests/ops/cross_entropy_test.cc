@@ -56,8 +56,9 @@ TEST_CASE("cross_entropy: the backward formula is the derivative of the forward 
 
 TEST_CASE("cross_entropy: every instruction set agrees with the reference at every width and alignment") {
   for_each_isa([] {
-    for (std::int64_t vocab : {1, 2, 3, 15, 16, 17, 31, 33, 64, 100, 2047, 2048, 2049, 5003}) {
-      const std::int64_t rows = 5, shift = vocab % 5, Vp = vocab + vocab % 3, n = rows * Vp;
+    for (std::int64_t vocab : {1, 2, 3, 15, 16, 17, 31, 33, 64, 100, 2047, 2048, 2049, 5003, 600007}) {
+      const std::int64_t rows = vocab < 10000 ? 5 : 1, shift = vocab % 5, Vp = vocab + vocab % 3,
+                         n = rows * Vp;
       INFO("vocab = " << vocab << ", Vp = " << Vp);
       const Case c(rows, vocab, Vp, 0.25);
       Guarded x(c.logits, shift), losses(rows), row_max(rows), row_sum(rows), assigned(n, shift, NAN);
@@ -155,7 +156,7 @@ TEST_CASE("cross_entropy: wrong shapes and targets are named") {
   targets[1] = -2;
   CHECK_THROWS_WITH(cross_entropy(tape, X, T, 10), contains("targets[1] is -2, expected -1 or 0 to 9"));
   targets.assign(6, -1);
-  CHECK_THROWS_WITH(cross_entropy(tape, X, T, 10), contains("cross_entropy: none of the 6 targets counts"));
+  CHECK_THROWS_WITH(cross_entropy(tape, X, T, 10), contains("cross_entropy: all 6 targets are -1"));
   CHECK_THROWS_WITH(cross_entropy(tape, X, T, 11), contains("vocab is 11, expected 1 to Vp=10"));
   CHECK_THROWS_WITH(cross_entropy(tape, X, Tensor(targets.data(), {6}), 10),
                     contains("targets is (6), expected (2, 3) as logits is (2, 3, 10)"));
