@@ -31,6 +31,12 @@ std::int32_t Graph::add_slot(float* values, std::int64_t count, float* leaf_grad
   return static_cast<std::int32_t>(slots_.size() - 1);
 }
 
+std::int32_t Graph::find_leaf(const float* leaf_gradient) const {
+  const auto same = [&](const Slot& slot) { return slot.is_leaf && slot.gradient == leaf_gradient; };
+  const auto found = std::find_if(slots_.begin(), slots_.end(), same);
+  return found == slots_.end() ? Tensor::kNoGradient : static_cast<std::int32_t>(found - slots_.begin());
+}
+
 GraphNode& Graph::add_node() {
   return nodes_.emplace_back();
 }

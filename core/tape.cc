@@ -7,9 +7,11 @@
 namespace inkling {
 
 Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode) {
-  const bool wanted = recording_ && gradient != nullptr;
-  const std::int32_t slot =
-      wanted ? graph_.add_slot(values, shape.numel(), gradient, mode == LeafGradient::accumulate) : Tensor::kNoGradient;
+  if (!recording_ || gradient == nullptr) return Tensor(values, shape);
+  std::int32_t slot = graph_.find_leaf(gradient);
+  if (slot == Tensor::kNoGradient) {
+    slot = graph_.add_slot(values, shape.numel(), gradient, mode == LeafGradient::accumulate);
+  }
   return Tensor(values, shape, DType::f32, slot);
 }
 
