@@ -90,7 +90,7 @@ Tensor view(const std::vector<Tensor>& tensors, const Input& in) {
   return tensors[in.value].slice(0, in.begin, in.begin + in.count);
 }
 
-// What every input but `only` (or none: kAll) gets from dy and dz, the gradients of an op's two outputs.
+// What input `only` (kAll: every input) gets from dy and dz, the gradients of an op's two outputs.
 constexpr std::size_t kAll = 99;
 
 struct Operands {
@@ -344,37 +344,6 @@ TEST_CASE("graph: backward of a long chain needs the memory of a few gradients")
   const std::size_t long_chain = run_chain(100, n, 0, false).backward_bytes;
   CHECK(short_chain == long_chain);
   CHECK(long_chain <= 6 * one);
-}
-
-TEST_CASE("graph: an output the loss does not use has gradient zero for both of its readers") {
-  const int before = threads();
-  set_threads(4);
-  const std::int64_t n = 1 << 17;  // long enough for two fills to overlap
-  std::vector<float> x(n, 1.0f), da(n, NAN), db(n, NAN), dy(n, 1.0f);
-  for (int repeat = 0; repeat < 10; ++repeat) {
-    Tape tape;
-    const Tensor a = tape.leaf(x.data(), da.data(), {n}, LeafGradient::overwrite);
-    const Tensor b = tape.leaf(x.data(), db.data(), {n}, LeafGradient::overwrite);
-    // behind the op, so that its gradients come from buffers that hold something
-    const Tensor used = tape.output({n}, {a, b}), unused = tape.output({n}, {a, b});
-    std::fill(used.f32(), used.f32() + n, 1.0f);
-    for (const Tensor& leaf : {a, b}) {
-      tape.record("half", {used, unused}, {leaf}, [=](Gradients& g) {
-        const float *d_used = g.of(used), *d_unused = g.of(unused);
-        float* to = g.sum_into(leaf);
-        for (std::int64_t j = 0; j < n; ++j) to[j] += d_used[j] + d_unused[j];
-      });
-    }
-    std::vector<float> w(static_cast<std::size_t>(5 * n), 1.0f), dw(w.size());
-    std::vector<Tensor> weights;
-    for (std::int64_t l = 0; l < 5; ++l) {
-      weights.push_back(tape.leaf(w.data() + l * n, dw.data() + l * n, {n}, LeafGradient::overwrite));
-    }
-    tape.backward(dot(tape, chain(tape, used, weights, 0), dy.data()));
-    CHECK(da == dy);
-    CHECK(db == dy);
-  }
-  set_threads(before);
 }
 
 }  // namespace
