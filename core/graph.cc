@@ -32,9 +32,10 @@ std::int32_t Graph::add_slot(float* values, std::int64_t count, float* leaf_grad
 }
 
 std::int32_t Graph::find_leaf(const float* leaf_gradient) const {
-  const auto same = [&](const Slot& slot) { return slot.is_leaf && slot.gradient == leaf_gradient; };
-  const auto found = std::find_if(slots_.begin(), slots_.end(), same);
-  return found == slots_.end() ? Tensor::kNoGradient : static_cast<std::int32_t>(found - slots_.begin());
+  for (std::size_t s = 0; s < slots_.size(); ++s) {
+    if (slots_[s].gradient == leaf_gradient) return static_cast<std::int32_t>(s);
+  }
+  return Tensor::kNoGradient;
 }
 
 GraphNode& Graph::add_node() {
