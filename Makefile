@@ -1,17 +1,27 @@
 # inkling: `make help` lists what there is. Non-recursive; every .cc in a folder belongs to it; -MMD -MP tracks headers.
 
-BUILD    ?= build
-CXX      ?= g++
-OPT      ?= -O2
-DATA     ?=
-OUT      ?= runs/$(if $(DATA),$(basename $(notdir $(DATA))),stories)
+BUILD   ?= build
+CXX     ?= g++
+OPT     ?= -O2
+JOBS    ?= $(shell nproc)
+DATA    ?=
+FLAGS   ?=
+NAME    := $(if $(DATA),$(basename $(notdir $(DATA))),stories)
+OUT     ?= runs/$(NAME)
 
-# The -Wconversion family keeps sizes 64-bit; warnings are errors of ours, so none may pass.
-WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+# Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
+PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2 libbenchmark-dev
+CHECK_PACKAGES := clang clang-tidy clang-format
+BENCH_PACKAGES := libdnnl-dev libopenblas-dev
+
+# The -Wconversion family keeps sizes 64-bit. No warning is tolerated (make WERROR=1 in CI).
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 # -ffp-contract=off: only an explicit fma() fuses, so every compiler computes the same. Never -ffast-math.
-CXXFLAGS += -std=c++20 $(OPT) -g1 -ffp-contract=off $(WARNINGS) -MMD -MP
+CXXFLAGS += -std=c++20 $(OPT) -g1 -ffp-contract=off $(WARNINGS) $(SANITIZE) -MMD -MP
 CPPFLAGS += -I.
-LDLIBS   += -ltbb -lpcre2-8 -lxxhash -lpthread
+LDLIBS   += -ltbb -lxxhash -lpthread
+# Catch2 is one header up to version 2, a library from 3 on.
+CATCH     = $(shell test -e /usr/include/catch2/catch_all.hpp && echo -lCatch2)
 
 # Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64.
 ifneq ($(filter x86_64,$(shell uname -m)),)
@@ -21,17 +31,58 @@ endif
 # Kernels are optimised in every build, so that the sanitizers' run stays short.
 $(BUILD)/ops/isa_%.o: CXXFLAGS += -O3
 
-LIBRARY  := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard core/*.cc ops/*.cc nn/*.cc optim/*.cc apps/text/*.cc apps/run/*.cc))
-APP      := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard apps/*.cc))
-TESTS    := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/*.cc tests/*/*.cc))
-BENCH    := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard bench/*.cc))
-SOURCES  := $(wildcard core/* ops/* nn/* optim/* apps/*.* apps/*/* tests/*.* tests/*/*.cc tests/*/*.h bench/*.cc bench/*.h)
+objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
+LIBRARY := $(call objects,core/*.cc ops/*.cc nn/*.cc optim/*.cc apps/text/*.cc apps/run/*.cc)
+APP     := $(call objects,apps/*.cc)
+TESTS   := $(call objects,tests/*.cc tests/*/*.cc)
+BENCH   := $(call objects,bench/*.cc)
+SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps train test bench asan tidy format check-layers check-isa clean
+.PHONY: help all deps deps-check deps-bench train test bench asan tidy format check-layers check-isa clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+all: $(BUILD)/inkling $(BUILD)/inkling_tests $(BUILD)/inkling_bench  ## build everything
+
+deps:  ## install the Debian packages inkling needs
+	@sh .ci/install $(PACKAGES)
+deps-check:  ## install what tidy, format and a build with clang need
+	@sh .ci/install $(CHECK_PACKAGES)
+deps-bench:  ## install the libraries that make bench compares with
+	@sh .ci/install $(BENCH_PACKAGES)
+
+train: $(BUILD)/inkling  ## train on stories, or on your own text with DATA=my.txt (OUT=, FLAGS=)
+ifneq ($(DATA),)
+	@mkdir -p $(OUT)/data
+	$(BUILD)/inkling tokenize --input $(DATA) --out $(OUT)/data/$(NAME)
+endif
+	$(BUILD)/inkling train $(if $(DATA),--data '$(OUT)/data/$(NAME)_train.bin') --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(FLAGS)
+
+test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-isa  ## prove everything
+	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(TEST)
+
+bench: $(BUILD)/inkling_bench  ## measure kernels and training steps against the machine's peak and other libraries
+	$(BUILD)/inkling_bench
+
+asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' test
+
+tidy:  ## clang-tidy over the sources
+	clang-tidy --quiet $(filter-out ops/isa_%,$(filter %.cc,$(SOURCES))) -- -std=c++20 $(CPPFLAGS)
+
+format:  ## clang-format, in place
+	clang-format -i $(SOURCES)
+
+check-layers:  ## core <- ops <- {nn, optim} <- apps, and only ops/*_simd.h and ops/isa_*.cc see SIMD
+	@sh tests/check_layers.sh
+
+check-isa: $(LIBRARY)  ## the kernels of two instruction sets share no inline function
+	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa_%,$(LIBRARY))
+
+clean:  ## remove what was built
+	rm -rf $(BUILD)
 
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
@@ -41,10 +92,19 @@ $(BUILD)/libinkling.a: $(LIBRARY)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/tests/inkling_tests: $(TESTS) $(BUILD)/libinkling.a
+$(BUILD)/inkling: $(APP) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-test: $(BUILD)/tests/inkling_tests  ## build and run every test
-	$(BUILD)/tests/inkling_tests
+$(BUILD)/inkling_tests: $(TESTS) $(BUILD)/libinkling.a
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(CATCH) $(LDLIBS) -o $@
+
+$(BUILD)/inkling_bench: $(BENCH) $(BUILD)/libinkling.a
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ -lbenchmark $(LDLIBS) -ldl -o $@
+
+# Parallel by default (JOBS=1: not). What is compiled waits for packages that the same command installs.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(JOBS)
+endif
+$(LIBRARY) $(APP) $(TESTS) $(BENCH): | $(filter deps%,$(MAKECMDGOALS))
 
 -include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(BENCH:.o=.d)

@@ -37,7 +37,7 @@ struct FileDescriptor {
 }  // namespace
 
 FileView::FileView(const std::string& path) : path_(path) {
-  const FileDescriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const FileDescriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // do not wait for a pipe's writer
   if (file.fd < 0) fail(path, ": cannot open: ", system_error());
   struct stat info = {};
   if (fstat(file.fd, &info) != 0) fail(path, ": cannot stat: ", system_error());
@@ -117,6 +117,20 @@ void AtomicFile::write(const void* data, std::int64_t count_bytes) {
       fail(path_, ": cannot write ", count_bytes, " bytes: ", system_error());
     }
     next += written;
+    count_bytes -= written;
+  }
+}
+
+void AtomicFile::write_at(std::int64_t offset, const void* data, std::int64_t count_bytes) {
+  const char* next = static_cast<const char*>(data);
+  while (count_bytes > 0) {
+    const ssize_t written = pwrite(fd_, next, static_cast<std::size_t>(count_bytes), offset);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      fail(path_, ": cannot write ", count_bytes, " bytes at byte ", offset, ": ", system_error());
+    }
+    next += written;
+    offset += written;
     count_bytes -= written;
   }
 }

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "core/error.h"
+
 namespace inkling {
 
 // A read-only mapping of a regular file. Error when it is missing, a directory, empty or unreadable. Move-only.
@@ -60,7 +62,11 @@ class ByteReader {
   template <class T>
   void read_into(T* out, std::int64_t count, std::string_view what) {
     static_assert(std::is_trivially_copyable_v<T>);
-    const auto source = take(count * static_cast<std::int64_t>(sizeof(T)), what);
+    constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
+    if (count < 0 || count > remaining_bytes() / kSize) {  // before the product, which a lying header could make overflow
+      fail_here(str("truncated: ", what, " is ", count, " values of ", kSize, " bytes, got ", remaining_bytes(), " bytes"));
+    }
+    const auto source = take(count * kSize, what);
     if (!source.empty()) std::memcpy(out, source.data(), source.size());
   }
 
@@ -96,6 +102,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* data, std::int64_t count_bytes);  // Error when the disk is full
+  // Writes over bytes that are already there, such as a header whose counts are known only at the end.
+  void write_at(std::int64_t offset, const void* data, std::int64_t count_bytes);
   void write(std::string_view text) { write(text.data(), static_cast<std::int64_t>(text.size())); }
   template <class T>
   void write_value(const T& value) {

@@ -3,6 +3,7 @@
 #include <tbb/task_group.h>
 
 #include <algorithm>
+#include <cassert>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -37,6 +38,7 @@ GraphNode& Graph::add_node() {
 void Graph::clear() {
   nodes_.clear();
   slots_.clear();
+  ran_ = false;
 }
 
 // A node is live if the loss depends on one of the outputs whose gradient it reads; then it depends on the node's inputs too.
@@ -89,11 +91,15 @@ void Graph::plan(Arena& arena) {
     const auto n = static_cast<std::int32_t>(index);
     for (std::size_t r = 0; r < node.read_count; ++r) {
       Slot& slot = slots_[static_cast<std::size_t>(node.reads[r])];
-      if (slot.gradient == nullptr) give_buffer(slot, n, arena);  // an output the loss does not use: zero
+      if (slot.gradient == nullptr) {  // an output the loss does not use: its first reader writes zeros, others wait for it
+        give_buffer(slot, n, arena);
+        slot.last_adder = n;
+      }
       link(slot.last_adder, n);
     }
     for (std::size_t a = 0; a < node.add_count; ++a) {
       Slot& slot = slots_[static_cast<std::size_t>(node.adds_to[a])];
+      assert(slot.first_reader_link == kNone);  // whoever uses a tensor was recorded after its maker: no sum is read half done
       if (slot.gradient == nullptr) give_buffer(slot, n, arena);
       link(slot.last_adder, n);
       slot.last_adder = n;
@@ -109,13 +115,14 @@ void Graph::plan(Arena& arena) {
   }
 }
 
-void Graph::backward(std::int32_t loss_slot, float seed, Schedule schedule, Arena& arena) {
-  mark_live(loss_slot);
-  Slot& loss = slots_[static_cast<std::size_t>(loss_slot)];
-  if (loss.is_leaf || loss.gradient != nullptr) fail("backward: called twice on one tape, expected clear() in between");
-  loss.gradient = static_cast<float*>(arena.allocate(static_cast<std::size_t>(loss.count) * sizeof(float)));
-  *loss.gradient = seed;
-  loss.started = true;
+void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena) {
+  Slot& slot = slots_[static_cast<std::size_t>(loss.slot())];
+  if (ran_) fail("backward: called twice on one tape, expected clear() in between");
+  if (slot.is_leaf) fail("backward: the loss is a leaf, expected the result of an op");
+  ran_ = true;
+  mark_live(loss.slot());
+  slot.gradient = static_cast<float*>(arena.allocate(static_cast<std::size_t>(slot.count) * sizeof(float)));
+  *Gradients(*this).sum_into(loss) = seed;  // zero around it, if the loss is one element of a block
   plan(arena);
   if (schedule == Schedule::serial) {
     run_serial();
@@ -186,6 +193,7 @@ void Graph::clear_unreached_leaves() {
 }
 
 Graph::Slot& Gradients::slot_of(const Tensor& x) {
+  assert(x.has_gradient());
   return graph_.slots_[static_cast<std::size_t>(x.slot())];
 }
 

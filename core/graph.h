@@ -55,8 +55,9 @@ class Graph {
   GraphNode& add_node();
   void clear();
 
-  // Runs every node that `loss_slot` depends on. `seed` is the gradient of the loss itself. Memory for gradients comes from `arena`.
-  void backward(std::int32_t loss_slot, float seed, Schedule schedule, Arena& arena);
+  // Runs every node that `loss` depends on; once between two clear()s. `seed` is the gradient of the loss itself.
+  // Memory for gradients comes from `arena`.
+  void backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena);
 
   std::size_t node_count() const { return nodes_.size(); }
   const GraphNode& node(std::size_t i) const { return nodes_[i]; }
@@ -98,6 +99,7 @@ class Graph {
 
   std::vector<GraphNode> nodes_;
   std::vector<Slot> slots_;
+  bool ran_ = false;
 
   // The plan. All vectors keep their capacity from step to step.
   std::vector<std::uint8_t> live_;                   // a node

@@ -30,7 +30,7 @@ class Pages {
   std::size_t size_bytes_ = 0;
 };
 
-// How many Pages were ever made, and how many bytes are in use by those alive (reserved, not necessarily touched).
+// How many Pages were ever made.
 std::int64_t page_allocations();
 
 // A stack of allocations that are given back together, by reset() or back to a mark(). Not thread-safe.

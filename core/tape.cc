@@ -42,7 +42,7 @@ GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> read
 void Tape::run_backward(const Tensor& loss, float seed, Schedule schedule) {
   if (loss.numel() != 1) fail("backward: loss has shape ", loss.shape(), ", expected one element");
   if (!loss.has_gradient()) fail("backward: the loss does not depend on anything that wants a gradient");
-  graph_.backward(loss.slot(), seed, schedule, memory_);
+  graph_.backward(loss, seed, schedule, memory_);
 }
 
 GradientTarget Tape::leaf_gradient(const Tensor& leaf) {
@@ -60,6 +60,7 @@ void Tape::clear() {
 
 Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
   if (recording_) return kept;
+  if (!kept.contiguous()) fail("rewind: kept tensor ", kept.shape(), " is not contiguous");
   memory_.rewind(mark);
   Tensor moved = output(kept.shape(), {});
   std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));

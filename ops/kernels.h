@@ -14,11 +14,61 @@
 
 namespace inkling {
 
+struct MatrixView;  // ops/gemm.h
+
+// What gemm's driver knows of one kind of micro-kernel: its tile of C is MR x NR; its operands are packed into panels of MR rows of A and
+// NR columns of B, each row or column a "lane" of K numbers. Panels are some `stride` of floats apart. ops/gemm.h tells the story.
+struct GemmKernels {
+  std::int64_t MR, NR;
+  // source(lane, k) goes to panel lane / R, place k * R + lane % R, R being MR or NR. Unused lanes of the last panel hold anything.
+  void (*pack_a)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes, std::int64_t K) noexcept;
+  void (*pack_b)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes, std::int64_t K) noexcept;
+  // C(M,N) = A B (+ bias(N)) (+ C), A and B packed.
+  void (*multiply)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
+                   std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
+  // The same with B where it lies, packed on the way, a panel at a time, into `panel`. Columns [N, N_ahead) of B may be prefetched.
+  void (*multiply_source)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B, float* panel,
+                          std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K, const float* bias,
+                          bool accumulate) noexcept;
+};
+enum class Binary : std::uint8_t;
+enum class Unary : std::uint8_t;
+enum class Operand : std::uint8_t;
 struct AdamWFactors;
 struct SgdFactors;
 
 struct Kernels {
   Isa isa;
+
+  // ---- ops/gemm.h
+  GemmKernels gemm;
+  // C(M,N) = X(M,K) W(N,K)^T (+ bias(N)) (+ C) for few rows of X: each row of W is read once, in order.
+  void (*gemv)(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw, std::int64_t M,
+               std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
+
+  // ---- ops/linear.h
+  void (*column_sums)(float* sums, const float* x, std::int64_t ldx, std::int64_t rows, std::int64_t columns,
+                      bool accumulate) noexcept;
+  // ---- ops/elementwise.h
+  // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole run
+  void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
+                         std::int64_t b_step) noexcept;
+  void (*binary_backward)(Binary op, Operand of, float* dx, const float* dy, const float* a, const float* b,
+                          std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept;
+  void (*unary_forward)(Unary op, float* y, const float* x, std::int64_t n, float s) noexcept;
+  void (*unary_backward)(Unary op, float* dx, const float* dy, const float* x, const float* y, std::int64_t n,
+                         float s, bool accumulate) noexcept;
+
+  // ---- ops/reduce.h
+  float (*sum_row)(const float* x, std::int64_t n) noexcept;
+  void (*sum_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
+                      float scale, bool accumulate) noexcept;
+  float (*max_row)(const float* x, std::int64_t n) noexcept;
+  void (*max_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
+                      std::int64_t row_stride) noexcept;
+  // out[i] = or += scale * x[i * step], step 0 or 1
+  void (*add_scaled)(float* out, const float* x, std::int64_t n, std::int64_t step, float scale,
+                     bool accumulate) noexcept;
 
   // ---- ops/layernorm.h
   void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
@@ -27,6 +77,10 @@ struct Kernels {
                              const float* weight, const float* mean, const float* rstd, std::int64_t rows, std::int64_t C,
                              bool accumulate) noexcept;
 
+  // ---- ops/roof.h
+  std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
+  void (*triad)(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept;
+  float (*read_all)(const float* a, std::int64_t n) noexcept;
   // ---- ops/gelu.h
   void (*gelu_forward)(float* y, const float* x, std::int64_t n) noexcept;
   void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n, bool accumulate) noexcept;
@@ -56,6 +110,20 @@ struct Kernels {
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
   void (*log)(float* y, const float* x, std::int64_t n) noexcept;
   void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
+  // ---- ops/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are `stride` apart,
+  // those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
+  void (*attention_forward)(float* out, std::int64_t out_stride, float* max, float* inverse_sum,
+                            const float* q, const float* k, const float* v, std::int64_t stride,
+                            std::int64_t T, std::int64_t HS, float* scratch) noexcept;
+  void (*attention_backward)(float* dq, float* dk, float* dv, const float* dout, const float* out,
+                             std::int64_t out_stride, const float* q, const float* k, const float* v,
+                             std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
+                             std::int64_t HS, bool accumulate, float* scratch) noexcept;
+
+  // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values
+  void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q, const float* k,
+                           const float* v, std::int64_t stride, std::int64_t pos, std::int64_t Tq, std::int64_t HS,
+                           float* scratch) noexcept;
 };
 
 const Kernels& kernels();

@@ -1,12 +1,23 @@
 // Builds one table of kernels from the templates. Only ops/isa_*.cc include this.
 #pragma once
 
+#include "ops/gemm_simd.h"
+#include "ops/gemv_simd.h"
+#include "ops/kernels.h"
+#include "ops/layernorm_simd.h"
+#include "ops/linear_simd.h"
+#include "ops/elementwise_simd.h"
 #include "ops/adamw_simd.h"
 #include "ops/cross_entropy_simd.h"
 #include "ops/gelu_simd.h"
+#include "ops/attention_backward_simd.h"
+#include "ops/attention_decode_simd.h"
+#include "ops/attention_forward_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
+#include "ops/roof_simd.h"
 #include "ops/math_simd.h"
+#include "ops/reduce_simd.h"
 #include "ops/sgd_simd.h"
 #include "ops/softmax_simd.h"
 #include "ops/sum_of_squares_simd.h"
@@ -18,8 +29,24 @@ constexpr Kernels make_table(Isa isa) {
   using V = Floats<Arch>;
   Kernels k{};
   k.isa = isa;
+  k.gemm = gemm_kernels<V>();
+  k.gemv = gemv<V>;
+  k.column_sums = column_sums<V>;
+  k.binary_forward = binary_forward<V>;
+  k.binary_backward = binary_backward<V>;
+  k.unary_forward = unary_forward<V>;
+  k.unary_backward = unary_backward<V>;
+  k.sum_row = sum_row<V>;
+  k.sum_columns = sum_columns<V>;
+  k.max_row = max_row<V>;
+  k.max_columns = max_columns<V>;
+  k.add_scaled = add_scaled<V>;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
+
+  k.fma_loop = fma_loop<V>;
+  k.triad = triad<V>;
+  k.read_all = read_all<V>;
   k.gelu_forward = gelu_forward<V>;
   k.gelu_backward = gelu_backward<V>;
   k.softmax_forward = softmax_forward<V>;
@@ -33,6 +60,9 @@ constexpr Kernels make_table(Isa isa) {
   k.exp = exp_array<V>;
   k.log = log_array<V>;
   k.tanh = tanh_array<V>;
+  k.attention_forward = attention_forward<V>;
+  k.attention_backward = attention_backward<V>;
+  k.attention_decode = attention_decode<V>;
   return k;
 }
 

@@ -11,6 +11,10 @@
 
 namespace inkling::test {
 
+#if __has_include(<catch2/catch_all.hpp>)
+using Catch::Approx;  // version 2 has it in the global namespace
+#endif
+
 // Matches a message that contains `text`: CHECK_THROWS_WITH(f(), contains("expected")).
 inline auto contains(const std::string& text) {
 #if __has_include(<catch2/catch_all.hpp>)
@@ -19,5 +23,12 @@ inline auto contains(const std::string& text) {
   return Catch::Contains(text);
 #endif
 }
+
+// Equal up to rounding: CHECK(x == approx(1.5).epsilon(1e-6)).
+#if __has_include(<catch2/catch_all.hpp>)
+using approx = Catch::Approx;
+#else
+using approx = Catch::Detail::Approx;
+#endif
 
 }  // namespace inkling::test

@@ -1,0 +1,143 @@
+// inkling inspect: what a file is, with its header and statistics.
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+
+#include "apps/commands.h"
+#include "apps/run/progress.h"
+#include "apps/text/shard.h"
+#include "apps/text/tokenizer.h"
+#include "core/error.h"
+#include "nn/checkpoint.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::int32_t kShard = 20240520, kWideShard = 20240801, kDebugState = 20240327, kTokenizer = 20240328, kEval = 20240522,
+                       kOptimizer = 20261122;
+
+void print_model(const FileView& file) {
+  ByteReader in(file);
+  const ModelHeader header = read_model_header(in);
+  const GPT2Config& c = header.config;
+  std::cout << file.path() << ": GPT-2 checkpoint, " << name(header.dtype) << "\n"
+            << "  maxT " << c.max_seq_len << "  V " << c.vocab_size << " (padded to " << c.padded_vocab_size() << ")  L " << c.layers
+            << "  NH " << c.heads << "  C " << c.channels << "  head size " << c.head_size() << "\n"
+            << "  " << format_count(c.parameter_count()) << " parameters, " << format_count(std::ssize(file.bytes())) << " bytes\n";
+  GPT2 model = load_model(file.path());
+  std::cout << "  tensor     shape                    mean      std dev   min       max       not finite\n";
+  for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
+    const Parameter& p = model.parameters().table()[t];
+    double sum = 0, squares = 0, least = INFINITY, most = -INFINITY;
+    std::int64_t odd = 0;
+    const std::span<const float> values = model.parameters().values_of(t);
+    for (float v : values) {
+      if (!std::isfinite(v)) {
+        ++odd;
+        continue;
+      }
+      sum += v;
+      squares += static_cast<double>(v) * v;
+      least = std::min<double>(least, v);
+      most = std::max<double>(most, v);
+    }
+    const auto n = static_cast<double>(std::ssize(values) - odd);
+    const double mean = sum / n;
+    std::cout << "  " << std::left << std::setw(11) << p.name << std::setw(22) << str(p.shape) << std::right << std::fixed
+              << std::setprecision(5) << std::setw(10) << mean << std::setw(10)
+              << std::sqrt(std::max(0.0, squares / n - mean * mean)) << std::setw(10) << least << std::setw(10) << most
+              << std::setw(10) << odd << "\n";
+  }
+}
+
+void print_shard(const FileView& file) {
+  const Shard shard(file.path());
+  std::int32_t least = shard.size() > 0 ? shard[0] : 0, most = least;
+  std::vector<std::int64_t> counts;
+  for (std::int64_t i = 0; i < shard.size(); ++i) {
+    const std::int32_t id = shard[i];
+    least = std::min(least, id), most = std::max(most, id);
+    if (id < 0) continue;
+    if (static_cast<std::size_t>(id) >= counts.size()) counts.resize(static_cast<std::size_t>(id) + 1);
+    ++counts[static_cast<std::size_t>(id)];
+  }
+  double entropy = 0;
+  std::int64_t distinct = 0;
+  for (std::int64_t n : counts) {
+    if (n == 0) continue;
+    ++distinct;
+    const double p = static_cast<double>(n) / static_cast<double>(shard.size());
+    entropy -= p * std::log(p);
+  }
+  std::cout << file.path() << ": token shard, " << (shard.wide() ? "uint32" : "uint16") << "\n"
+            << "  " << format_count(shard.size()) << " tokens, ids " << least << " to " << most << ", " << format_count(distinct)
+            << " different\n"
+            << "  entropy of single tokens " << format_fixed(entropy, 4) << " nats: the loss of a model that only knows how often each occurs\n"
+            << "  begins";
+  for (std::int64_t i = 0; i < std::min<std::int64_t>(shard.size(), 16); ++i) std::cout << ' ' << shard[i];
+  std::cout << "\n";
+}
+
+void print_tokenizer(const FileView& file) {
+  const Tokenizer tokenizer = Tokenizer::read(file.path());
+  std::size_t longest = 0;
+  for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) longest = std::max(longest, tokenizer.token(id).size());
+  std::cout << file.path() << ": tokenizer, " << tokenizer.kind_name() << "\n"
+            << "  " << format_count(tokenizer.vocab_size()) << " tokens, the longest has " << longest << " bytes; end-of-text is "
+            << tokenizer.end_of_text() << "\n";
+}
+
+void print_header(const FileView& file, const char* kind) {
+  ByteReader in(file);
+  const auto bytes = in.take(Header::kBytes, "header");
+  std::int32_t h[Header::kInts];
+  std::memcpy(h, bytes.data(), sizeof h);
+  int last = Header::kInts;
+  while (last > 2 && h[last - 1] == 0) --last;
+  std::cout << file.path() << ": " << kind << ", " << format_count(in.size_bytes()) << " bytes\n  header";
+  for (int i = 0; i < last; ++i) std::cout << ' ' << h[i];
+  std::cout << "\n";
+}
+
+void inspect(const std::string& path) {
+  const FileView file(path);
+  ByteReader in(file);
+  const std::int32_t magic = in.remaining_bytes() >= 4 ? in.read<std::int32_t>("magic") : 0;
+  switch (magic) {
+    case kModelMagic:
+      return print_model(file);
+    case kShard:
+    case kWideShard:
+      return print_shard(file);
+    case kTokenizer:
+      return print_tokenizer(file);
+    case kDebugState:
+      return print_header(file, "debug state (magic, version, B, T)");
+    case kEval:
+      return print_header(file, "multiple-choice eval (magic, version, examples, longest example in bytes)");
+    case kOptimizer:
+      return print_header(file, "optimiser state (magic, version, arrays, floats in each: low, high)");
+    default:
+      fail(path, ": not a file of ours: it begins with ", magic,
+           ", expected the magic number of a model (20240326), debug state (20240327), tokenizer (20240328), shard (20240520, 20240801), "
+           "eval (20240522) or optimiser state (20261122)");
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("inspect", "Say what a file is, with its header and statistics");
+  auto paths = std::make_shared<std::vector<std::string>>();
+  command->add_option("files", *paths, "any of inkling's or llm.c's files")->required();
+  command->callback([&action, paths] {
+    action = [paths] {
+      for (const std::string& path : *paths) inspect(path);
+      return 0;
+    };
+  });
+}
+
+}  // namespace inkling

@@ -1,0 +1,16 @@
+// The loss curve as text: the training loss of a run, drawn in Unicode blocks, with the theoretical minimum as a dashed line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace inkling {
+
+// `losses` are (step, loss). Every column shows the mean of its steps. Empty for fewer than two points.
+std::string loss_chart(const std::vector<std::pair<std::int64_t, double>>& losses, std::optional<double> theoretical_min,
+                       int columns = 64, int rows = 12);
+
+}  // namespace inkling

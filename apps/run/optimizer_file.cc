@@ -1,0 +1,45 @@
+#include "apps/run/optimizer_file.h"
+
+#include "core/binary_file.h"
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::int32_t kMagic = 20261122;
+constexpr std::int32_t kVersion = 1;
+
+}  // namespace
+
+void save_optimizer(const std::string& path, Optimizer& optimizer) {
+  const auto arrays = optimizer.state();
+  const std::uint64_t length = arrays.empty() ? 0 : arrays.front().values.size();
+  Header h;
+  h[0] = kMagic;
+  h[1] = kVersion;
+  h[2] = static_cast<std::int32_t>(arrays.size());
+  h[3] = static_cast<std::int32_t>(static_cast<std::uint32_t>(length));
+  h[4] = static_cast<std::int32_t>(static_cast<std::uint32_t>(length >> 32));
+  AtomicFile file(path);
+  file.write_value(h);
+  for (const auto& array : arrays) file.write(array.values.data(), static_cast<std::int64_t>(array.values.size_bytes()));
+  file.commit();
+}
+
+void load_optimizer(const std::string& path, Optimizer& optimizer) {
+  const FileView file(path);
+  ByteReader in(file);
+  const Header h = read_header(in, kMagic, "optimiser state");
+  if (h[1] != kVersion) fail(path, ": version is ", h[1], ", expected ", kVersion, " (at byte 4)");
+  const auto arrays = optimizer.state();
+  const std::uint64_t length = static_cast<std::uint32_t>(h[3]) | (std::uint64_t{static_cast<std::uint32_t>(h[4])} << 32);
+  const std::uint64_t expected = arrays.empty() ? 0 : arrays.front().values.size();
+  if (h[2] != static_cast<std::int32_t>(arrays.size()) || length != expected) {
+    fail(path, ": holds ", h[2], " arrays of ", length, " floats, expected ", arrays.size(), " of ", expected);
+  }
+  for (const auto& array : arrays) in.read_into(array.values.data(), std::ssize(array.values), array.name);
+  in.expect_end("optimiser state");
+}
+
+}  // namespace inkling

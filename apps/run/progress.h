@@ -1,0 +1,37 @@
+// What a run shows while it works, on stderr: a bar that redraws itself on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace inkling {
+
+class Progress {
+ public:
+  // `tokens_per_step` for the rate. On a terminal the bar is redrawn at most ten times a second, elsewhere a line is
+  // printed about every two seconds.
+  Progress(std::int64_t total_steps, std::int64_t tokens_per_step);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void update(std::int64_t step, double loss, double step_ms);
+  void note(const std::string& line);  // a line of text that stays, above the bar
+
+ private:
+  std::string render(std::int64_t step, double loss) const;
+
+  std::int64_t total_steps_;
+  std::int64_t tokens_per_step_;
+  bool terminal_;
+  bool drawn_ = false;
+  double smooth_ms_ = 0;  // of a step, so that the ETA does not jump
+  std::chrono::steady_clock::time_point last_;
+};
+
+std::string format_duration(double seconds);     // 75 -> "1m15s"
+std::string format_count(std::int64_t n);        // 124475904 -> "124,475,904"
+std::string format_fixed(double x, int digits);  // 3.14159, 2 -> "3.14"
+
+}  // namespace inkling

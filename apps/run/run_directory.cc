@@ -1,0 +1,220 @@
+#include "apps/run/run_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "core/binary_file.h"
+#include "core/error.h"
+
+namespace inkling {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr int kKeptCheckpoints = 2;
+constexpr const char* kCheckpoints = "checkpoints";
+constexpr const char* kManifest = "manifest.json";
+
+std::string step_name(std::int64_t step) {
+  char text[32];
+  std::snprintf(text, sizeof text, "step_%08" PRId64, step);
+  return text;
+}
+
+std::optional<std::int64_t> step_of(const std::string& name) {
+  std::int64_t step = 0;
+  int used = 0;
+  if (std::sscanf(name.c_str(), "step_%" SCNd64 "%n", &step, &used) != 1) return std::nullopt;
+  if (static_cast<std::size_t>(used) != name.size()) return std::nullopt;
+  return step;
+}
+
+std::string checksum(const std::string& path) {
+  const FileView file(path);
+  char text[24];
+  std::snprintf(text, sizeof text, "%016" PRIx64, static_cast<std::uint64_t>(XXH3_64bits(file.bytes().data(), file.bytes().size())));
+  return text;
+}
+
+// Every checkpoint in `directory`, newest first.
+std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& directory) {
+  std::vector<RunDirectory::Checkpoint> all;
+  if (!fs::is_directory(directory)) return all;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (const auto step = step_of(entry.path().filename().string())) all.push_back({*step, entry.path().string()});
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
+  return all;
+}
+
+void create_directories(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(path, ": cannot create the directory: ", error.message());
+}
+
+void check_manifest(const std::string& directory) {
+  const json manifest = read_json(directory + "/" + kManifest);
+  for (const auto& [name, want] : manifest.at("files").items()) {
+    const std::string path = directory + "/" + name;
+    std::error_code error;
+    const auto size = fs::file_size(path, error);
+    if (error) fail(path, ": ", error.message());
+    const auto expected = want.at("bytes").get<std::uintmax_t>();
+    if (size != expected) fail(path, ": size is ", size, " bytes, the manifest says ", expected);
+    if (checksum(path) != want.at("xxh3").get<std::string>()) fail(path, ": contents do not match the manifest's checksum");
+  }
+}
+
+}  // namespace
+
+json read_json(const std::string& path) {
+  const FileView file(path);
+  const char* begin = reinterpret_cast<const char*>(file.bytes().data());
+  try {
+    return json::parse(begin, begin + file.bytes().size());
+  } catch (const json::exception& error) {
+    fail(path, ": not valid JSON: ", error.what());
+  }
+}
+
+void write_json(const std::string& path, const json& value) {
+  AtomicFile file(path);
+  file.write(value.dump(2) + "\n");
+  file.commit();
+}
+
+RunDirectory::RunDirectory(const std::string& path) : path_(path) {
+  create_directories(path_);
+  const std::string lock_path = file("lock");
+  lock_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0) fail(path_, ": cannot write into the output directory: ", std::strerror(errno));
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    char pid[32] = {};
+    const ssize_t got = pread(lock_, pid, sizeof pid - 1, 0);
+    close(lock_);
+    fail(path_, ": another run (process ", got > 0 ? pid : "?", ") is using this directory, expected none; choose another --out");
+  }
+  const std::string pid = std::to_string(getpid());
+  if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
+    const std::string why = std::strerror(errno);
+    close(lock_);
+    fail(lock_path, ": cannot write: ", why);
+  }
+}
+
+RunDirectory::~RunDirectory() {
+  close(lock_);
+}
+
+bool RunDirectory::has_run() const {
+  return fs::exists(file("config.json"));
+}
+
+json RunDirectory::read_config() const {
+  return read_json(file("config.json"));
+}
+
+void RunDirectory::write_config(const json& config) const {
+  write_json(file("config.json"), config);
+}
+
+void RunDirectory::append_metrics(const json& line) const {
+  const std::string path = file("metrics.jsonl"), text = line.dump() + "\n";
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const std::string why = std::strerror(errno);
+  if (fd >= 0) close(fd);
+  if (!written) fail(path, ": cannot append a line: ", why);
+}
+
+std::vector<json> RunDirectory::read_metrics() const {
+  std::vector<json> lines;
+  const std::string path = file("metrics.jsonl");
+  if (!fs::exists(path) || fs::file_size(path) == 0) return lines;
+  const FileView view(path);
+  const char* next = reinterpret_cast<const char*>(view.bytes().data());
+  const char* end = next + view.bytes().size();
+  while (next < end) {
+    const char* newline = std::find(next, end, '\n');
+    if (newline == end) break;  // a line that a crash cut short
+    json line = json::parse(next, newline, nullptr, false);
+    if (!line.is_discarded()) lines.push_back(std::move(line));
+    next = newline + 1;
+  }
+  return lines;
+}
+
+void RunDirectory::drop_metrics_after(std::int64_t step) const {
+  const std::vector<json> lines = read_metrics();
+  AtomicFile out(file("metrics.jsonl"));
+  for (const json& line : lines) {
+    if (line.value("step", std::int64_t{0}) <= step) out.write(line.dump() + "\n");
+  }
+  out.commit();
+}
+
+void RunDirectory::write_sample(std::int64_t step, const std::string& text) const {
+  create_directories(file("samples"));
+  AtomicFile out(file("samples/" + step_name(step) + ".txt"));
+  out.write(text);
+  out.commit();
+}
+
+void RunDirectory::commit_checkpoint(std::int64_t step, const std::function<void(const std::string&)>& write) const {
+  const std::string parent = file(kCheckpoints), target = parent + "/" + step_name(step);
+  const std::string hidden = parent + "/.unfinished";
+  create_directories(parent);
+  fs::remove_all(hidden);
+  if (fs::exists(target)) {  // saved before, by the run that this one resumes
+    check_manifest(target);
+    return;
+  }
+  create_directories(hidden);
+  try {
+    write(hidden);
+    json files = json::object();
+    for (const auto& entry : fs::directory_iterator(hidden)) {
+      const std::string path = entry.path().string();
+      files[entry.path().filename().string()] = {{"bytes", fs::file_size(path)}, {"xxh3", checksum(path)}};
+    }
+    write_json(hidden + "/" + kManifest, {{"step", step}, {"files", files}});
+    sync_directory(hidden);
+    fs::rename(hidden, target);
+    sync_directory(parent);
+  } catch (const fs::filesystem_error& error) {
+    fs::remove_all(hidden);
+    fail(target, ": cannot commit the checkpoint: ", error.code().message());
+  } catch (...) {
+    fs::remove_all(hidden);
+    throw;
+  }
+  const auto all = list_checkpoints(parent);
+  for (std::size_t i = kKeptCheckpoints; i < all.size(); ++i) fs::remove_all(all[i].directory);
+}
+
+std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
+    const std::function<void(const std::string&)>& report) const {
+  for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
+    try {
+      check_manifest(checkpoint.directory);
+      return checkpoint;
+    } catch (const std::exception& error) {  // Error, or a manifest without the expected fields
+      report(str(checkpoint.directory, ": passed over: ", error.what()));
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace inkling

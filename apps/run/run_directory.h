@@ -1,0 +1,63 @@
+// The directory of a run: what is in it, how it survives a crash, and how two runs keep apart.
+//
+//   config.json                        the settings
+//   metrics.jsonl                      a line a step, and one a validation
+//   samples/step_00000500.txt          text the model wrote
+//   checkpoints/step_00000500/         model.bin (llm.c's format), optimizer.bin, state.json, manifest.json
+//   model.bin, tokenizer.bin           the result
+//   lock                               held (flock) while a run lives; the system lets go of it even after kill -9
+//
+// A checkpoint is written as a hidden directory and renamed when every file is on disk; manifest.json lists sizes and checksums
+// (XXH3, 64 bits). The newest one whose manifest is true is the one to resume from; the two newest are kept. Lines of metrics.jsonl past it
+// are dropped on resume, so an interrupted and resumed run leaves the same file as one that was not interrupted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace inkling {
+
+class RunDirectory {
+ public:
+  // Creates `path` if needed and takes its lock. Error if another run holds it, or the directory cannot be written.
+  explicit RunDirectory(const std::string& path);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+  bool has_run() const;  // there is a config.json
+  nlohmann::json read_config() const;
+  void write_config(const nlohmann::json& config) const;
+
+  // One object, one line, in the file when the call returns.
+  void append_metrics(const nlohmann::json& line) const;
+  std::vector<nlohmann::json> read_metrics() const;
+  void drop_metrics_after(std::int64_t step) const;
+
+  void write_sample(std::int64_t step, const std::string& text) const;
+
+  // Calls write(directory) to put the files of a checkpoint into a directory, then makes it whole and visible at once.
+  void commit_checkpoint(std::int64_t step, const std::function<void(const std::string& directory)>& write) const;
+  // The newest checkpoint that is complete and unharmed: its step and directory. `report` hears of every one that is not.
+  struct Checkpoint {
+    std::int64_t step;
+    std::string directory;
+  };
+  std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& report) const;
+
+ private:
+  std::string path_;
+  int lock_ = -1;
+};
+
+nlohmann::json read_json(const std::string& path);
+void write_json(const std::string& path, const nlohmann::json& json);
+
+}  // namespace inkling

@@ -1,0 +1,14 @@
+// What a run says of itself: the plan before, and at the end what was learned and what to try next.
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "apps/run/trainer.h"
+
+namespace inkling {
+
+void print_plan(std::ostream& out, const TrainSettings& settings, std::int64_t first_step);
+void print_summary(std::ostream& out, const TrainSettings& settings, Trainer& trainer, const std::string& directory);
+
+}  // namespace inkling

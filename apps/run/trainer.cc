@@ -1,0 +1,245 @@
+#include "apps/run/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "apps/run/optimizer_file.h"
+#include "apps/text/stories.h"
+#include "core/error.h"
+#include "nn/checkpoint.h"
+#include "nn/generate.h"
+#include "optim/adamw.h"
+#include "optim/clip.h"
+#include "optim/schedule.h"
+#include "optim/sgd.h"
+
+namespace inkling {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::int64_t kStoryTrainTokens = 4'000'000;
+constexpr std::int64_t kStoryValTokens = 100'000;
+constexpr std::uint64_t kSampleStream = 1'000'000;  // RNG stream of the sample at step 0
+constexpr std::int64_t kSampleTokens = 160;
+
+std::vector<ParameterSegment> segments(const Parameters& parameters) {
+  std::vector<ParameterSegment> all;
+  for (const Parameter& p : parameters.table()) all.push_back({p.offset, p.shape.numel(), p.decay, p.name});
+  return all;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const TrainSettings& s, const Parameters& parameters) {
+  if (s.optimizer == "sgd") {
+    return std::make_unique<Sgd>(segments(parameters), SgdSettings{.momentum = s.momentum, .weight_decay = s.weight_decay});
+  }
+  return std::make_unique<AdamW>(
+      segments(parameters), AdamWSettings{.beta1 = s.beta1, .beta2 = s.beta2, .eps = s.eps, .weight_decay = s.weight_decay});
+}
+
+LearningRateSchedule schedule(const TrainSettings& s) {
+  return {.decay = parse_learning_rate_decay(s.schedule),
+          .lr = s.lr,
+          .min_lr = s.min_lr,
+          .warmup_steps = s.warmup,
+          .steps = s.steps};
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory) : settings_(settings), directory_(directory) {
+  open_data();
+  if (settings_.init.empty()) {
+    model_.emplace(settings_.model);
+    model_->initialise(settings_.seed);
+  } else {
+    model_.emplace(load_model(settings_.init));
+  }
+  optimizer_ = make_optimizer(settings_, model_->parameters());
+  const auto tokens = static_cast<std::size_t>(settings_.batch_size * settings_.seq_len);
+  inputs_.resize(tokens);
+  targets_.resize(tokens);
+  token_losses_.resize(tokens);
+}
+
+void Trainer::open_data() {
+  std::string train = settings_.data, val = settings_.val_data;
+  if (settings_.stories()) {
+    const std::string dir = directory_.file("data");
+    train = dir + "/stories_train.bin";
+    val = dir + "/stories_val.bin";
+    if (!std::filesystem::exists(train) || !std::filesystem::exists(val)) {
+      write_story_corpus(dir, kStoryTrainTokens, kStoryValTokens, settings_.seed);
+    }
+    tokenizer_ = story_tokenizer();
+  } else if (!settings_.tokenizer.empty()) {
+    tokenizer_ = Tokenizer::read(settings_.tokenizer);
+  }
+  BatchSettings batch{.B = settings_.batch_size,
+                      .T = settings_.seq_len,
+                      .vocab_size = settings_.model.vocab_size,
+                      .shuffle = settings_.shuffle,
+                      .seed = static_cast<std::uint32_t>(settings_.seed),
+                      .align_documents = settings_.stories(),  // a story is shorter than T
+                      .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1};
+  batches_.emplace(find_shards(train), batch);
+  if (!val.empty() && settings_.val_every > 0) {
+    batch.shuffle = false;
+    const std::vector<std::string> shards = find_shards(val);
+    validation_batches_.emplace(shards, batch);
+    if (settings_.stories()) theoretical_min_ = story_floor(Shard(shards.front()));
+  }
+}
+
+void Trainer::resume(const std::function<void(const std::string&)>& report) {
+  const auto checkpoint = directory_.newest_checkpoint(report);
+  directory_.drop_metrics_after(checkpoint ? checkpoint->step : -1);
+  if (!checkpoint) return;
+  GPT2 saved = load_model(checkpoint->directory + "/model.bin");
+  if (!(saved.config() == model_->config())) {
+    fail(checkpoint->directory, ": the model's dimensions are not those of config.json");
+  }
+  *model_ = std::move(saved);
+  load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
+  const json state = read_json(checkpoint->directory + "/state.json");
+  batches_->set_state(state.at("data").get<BatchPosition>());
+  step_ = checkpoint->step;
+  for (const json& line : directory_.read_metrics()) {
+    if (line.contains("loss")) losses_.emplace_back(line["step"], line["loss"]);
+    if (!line.contains("val_loss")) continue;
+    Validation v{line["step"], line["val_loss"], std::nullopt};
+    if (line.contains("theoretical_min")) v.theoretical_min = line["theoretical_min"].get<double>();
+    validations_.push_back(v);
+  }
+}
+
+// One update: the gradient of the mean loss over grad_accum micro-batches, and a step against it.
+Trainer::StepResult Trainer::train_step() {
+  const Shape shape{settings_.batch_size, settings_.seq_len};
+  const float share = 1.0f / static_cast<float>(settings_.grad_accum);
+  double loss = 0;
+  for (std::int64_t micro = 0; micro < settings_.grad_accum; ++micro) {
+    batches_->next(inputs_.data(), targets_.data());
+    tape_.clear();
+    const Tensor mean_loss = model_->loss(tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape), share,
+                                          micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate);
+    loss += static_cast<double>(mean_loss.item()) * share;
+    if (!std::isfinite(loss)) {
+      throw Diverged(str("the loss is ", loss, " at step ", step_ + 1, ", micro-batch ", micro + 1, " (", batches_->where(), ")"));
+    }
+    tape_.backward(mean_loss, share);
+  }
+  const std::span<float> weights = model_->parameters().values(), gradients = model_->parameters().gradients();
+  const double norm = global_norm(gradients.data(), std::ssize(gradients));
+  if (!std::isfinite(norm)) {
+    throw Diverged(str("the gradient's norm is ", norm, " at step ", step_ + 1, " (", batches_->where(), ")"));
+  }
+  const float lr = learning_rate(schedule(settings_), step_);
+  const float shorten = settings_.grad_clip > 0 ? clip_factor(norm, settings_.grad_clip) : 1.0f;
+  optimizer_->step(weights.data(), gradients.data(), step_ + 1, lr, shorten);
+  ++step_;
+  return {loss, norm, lr};
+}
+
+void Trainer::validate() {
+  const Shape shape{settings_.batch_size, settings_.seq_len};
+  double loss = 0, minimum = 0;
+  std::int64_t tokens = 0;
+  validation_batches_->rewind();
+  const std::int64_t batches = std::min(settings_.val_batches, validation_batches_->epoch_batches());
+  for (std::int64_t batch = 0; batch < batches; ++batch) {
+    validation_batches_->next(inputs_.data(), targets_.data());
+    inference_tape_.clear();
+    model_->token_losses(inference_tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape), token_losses_.data());
+    for (std::size_t i = 0; i < token_losses_.size(); ++i) {
+      if (targets_[i] < 0) continue;
+      loss += token_losses_[i];
+      ++tokens;
+      if (theoretical_min_.empty()) continue;
+      const std::size_t T = static_cast<std::size_t>(settings_.seq_len), row = i / T, t = i % T;
+      minimum += theoretical_min_[static_cast<std::size_t>(validation_batches_->rows()[row].first) + t + 1];
+    }
+  }
+  Validation v{step_, loss / static_cast<double>(tokens), std::nullopt};
+  json line = {{"step", step_}, {"val_loss", v.loss}, {"val_perplexity", std::exp(v.loss)}};
+  if (!theoretical_min_.empty()) {
+    v.theoretical_min = minimum / static_cast<double>(tokens);
+    line["theoretical_min"] = *v.theoretical_min;
+  }
+  directory_.append_metrics(line);
+  validations_.push_back(v);
+}
+
+std::string Trainer::sample(std::int64_t tokens) {
+  GenerateSettings generation;
+  generation.max_tokens = tokens;
+  generation.sampler.temperature = 0.8f;
+  generation.stop_token = tokenizer_ ? tokenizer_->end_of_text() : -1;
+  const std::int32_t start = tokenizer_ ? tokenizer_->end_of_text() : static_cast<std::int32_t>(settings_.model.vocab_size - 1);
+  Rng rng(settings_.seed, kSampleStream + static_cast<std::uint64_t>(step_));
+  std::string text;
+  generate(*model_, std::span(&start, 1), generation, rng, [&](std::int32_t id) {
+    text += tokenizer_ ? tokenizer_->decode(std::span(&id, 1)) : str(text.empty() ? "" : " ", id);
+    return true;
+  });
+  return text;
+}
+
+void Trainer::save() {
+  directory_.commit_checkpoint(step_, [&](const std::string& into) {
+    save_model(into + "/model.bin", model_->config(), model_->parameters().values());
+    save_optimizer(into + "/optimizer.bin", *optimizer_);
+    write_json(into + "/state.json", {{"step", step_}, {"data", batches_->state()}});
+  });
+}
+
+bool Trainer::run(const std::function<bool()>& stop_requested) {
+  Progress progress(settings_.steps, settings_.tokens_per_step());
+  const auto due = [&](std::int64_t every) { return every > 0 && (step_ % every == 0 || step_ == settings_.steps); };
+  const auto report_validation = [&] {
+    const Validation& v = validations_.back();
+    std::string line = str("  step ", step_, ": validation loss ", format_fixed(v.loss, 4), ", perplexity ",
+                           format_fixed(std::exp(v.loss), 2));
+    if (v.theoretical_min) {
+      line += str("; theoretical minimum ", format_fixed(*v.theoretical_min, 4), ", ",
+                  format_fixed(100.0 * (v.loss / *v.theoretical_min - 1.0), 1), "% above it");
+    }
+    progress.note(line);
+  };
+  if (step_ == 0 && validation_batches_) {
+    validate();
+    report_validation();
+  }
+  while (step_ < settings_.steps) {
+    const auto start = std::chrono::steady_clock::now();
+    const StepResult result = train_step();
+    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    losses_.emplace_back(step_, result.loss);
+    directory_.append_metrics({{"step", step_},
+                               {"loss", result.loss},
+                               {"grad_norm", result.grad_norm},
+                               {"lr", result.lr},
+                               {"ms", ms},
+                               {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}});
+    progress.update(step_, result.loss, ms);
+    if (validation_batches_ && due(settings_.val_every)) {
+      validate();
+      report_validation();
+    }
+    if (due(settings_.sample_every)) {
+      const std::string text = sample(kSampleTokens);
+      directory_.write_sample(step_, text + "\n");
+      progress.note("  it writes: " + text);
+    }
+    const bool stop = stop_requested();
+    if (due(settings_.save_every) || stop) save();
+    if (stop && step_ < settings_.steps) return false;
+  }
+  save_model(directory_.file("model.bin"), model_->config(), model_->parameters().values());
+  if (tokenizer_) tokenizer_->write(directory_.file("tokenizer.bin"));
+  return true;
+}
+
+}  // namespace inkling

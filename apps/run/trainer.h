@@ -1,0 +1,84 @@
+// The training loop: predict, measure, adjust, again.
+//
+//   batch -> loss -> backward -> clip -> optimiser -> metrics
+// and now and then: validate, write a sample, save. What a step computes depends on the settings alone: not on the number of threads,
+// not on interruptions. A run that was stopped anywhere and resumed ends with the same bytes in model.bin.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/run/progress.h"
+#include "apps/run/run_directory.h"
+#include "apps/run/train_settings.h"
+#include "apps/text/batches.h"
+#include "apps/text/tokenizer.h"
+#include "nn/gpt2.h"
+#include "optim/optimizer.h"
+
+namespace inkling {
+
+// The loss or the gradient became NaN or infinite. Nothing of the step was applied.
+class Diverged : public Error {
+ public:
+  using Error::Error;
+};
+
+struct Validation {
+  std::int64_t step = 0;
+  double loss = 0;                       // mean over the tokens evaluated
+  std::optional<double> theoretical_min;  // the same mean of the tokens' exact -log p, where the corpus knows it
+};
+
+class Trainer {
+ public:
+  // Opens data and model; writes into `directory`. `settings` come from resolve() or resolve_resumed().
+  Trainer(const TrainSettings& settings, RunDirectory& directory);
+
+  // Goes back to the newest good checkpoint, or to the start where there is none. `report` hears of damaged ones.
+  void resume(const std::function<void(const std::string&)>& report);
+
+  // Trains to the last step, or until stop_requested() turns true (then the step is finished and saved). True when complete.
+  bool run(const std::function<bool()>& stop_requested);
+
+  std::int64_t step() const { return step_; }
+  const std::vector<Validation>& validations() const { return validations_; }
+  const std::vector<std::pair<std::int64_t, double>>& losses() const { return losses_; }
+  GPT2& model() { return *model_; }
+  const std::optional<Tokenizer>& tokenizer() const { return tokenizer_; }
+
+  // Text from the model, by default settings; the same for the same step.
+  std::string sample(std::int64_t tokens);
+
+ private:
+  struct StepResult {
+    double loss;
+    double grad_norm;
+    double lr;
+  };
+  void open_data();
+  StepResult train_step();
+  void validate();
+  void save();
+
+  TrainSettings settings_;
+  RunDirectory& directory_;
+  std::optional<Tokenizer> tokenizer_;
+  std::optional<GPT2> model_;
+  std::optional<Batches> batches_;
+  std::optional<Batches> validation_batches_;
+  std::vector<float> theoretical_min_;  // nats of every token of the validation shard; empty: not known
+  std::unique_ptr<Optimizer> optimizer_;
+  Tape tape_;
+  Tape inference_tape_{Recording::off};
+  std::vector<std::int32_t> inputs_, targets_;
+  std::vector<float> token_losses_;
+  std::int64_t step_ = 0;
+  std::vector<Validation> validations_;
+  std::vector<std::pair<std::int64_t, double>> losses_;
+};
+
+}  // namespace inkling

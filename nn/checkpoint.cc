@@ -1,0 +1,96 @@
+#include "nn/checkpoint.h"
+
+#include <array>
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::int32_t kVersionF32 = 3;
+constexpr std::int32_t kVersionBF16 = 5;
+constexpr std::int64_t kChunk = 1 << 20;  // weights converted or copied at a time
+
+}  // namespace
+
+ModelHeader read_model_header(ByteReader& in) {
+  const Header h = read_header(in, kModelMagic, "model checkpoint");
+  ModelHeader model;
+  if (h[1] != kVersionF32 && h[1] != kVersionBF16) {
+    fail(in.path(), ": model version is ", h[1], ", expected 3 (float32) or 5 (bfloat16) (at byte 4)");
+  }
+  model.dtype = h[1] == kVersionF32 ? DType::f32 : DType::bf16;
+  model.config.max_seq_len = h[2];
+  model.config.vocab_size = h[3];
+  model.config.layers = h[4];
+  model.config.heads = h[5];
+  model.config.channels = h[6];
+  model.config.check(in.path());
+  if (h[7] != model.config.padded_vocab_size()) {
+    fail(in.path(), ": padded vocabulary (Vp) is ", h[7], ", expected ", model.config.padded_vocab_size(), " for V=", h[3],
+         " (at byte 28)");
+  }
+  const std::int64_t weights = model.config.parameter_count();
+  const std::int64_t expected = Header::kBytes + weights * size_bytes(model.dtype);
+  if (in.size_bytes() != expected) {
+    fail(in.path(), ": file size is ", in.size_bytes(), " bytes, expected ", expected, " (", Header::kBytes, " of header and ",
+         weights, " ", name(model.dtype), " weights)");
+  }
+  return model;
+}
+
+GPT2 load_model(const std::string& path) {
+  const FileView file(path);
+  ByteReader in(file);
+  return load_model(in);
+}
+
+GPT2 load_model(ByteReader& in) {
+  const ModelHeader header = read_model_header(in);
+  GPT2 model(header.config);
+  const std::span<float> weights = model.parameters().values();
+  const auto bytes = in.take(in.remaining_bytes(), "weights");
+  parallel_for(std::ssize(weights), kChunk, [&](std::int64_t begin, std::int64_t end) {
+    const auto count = static_cast<std::size_t>(end - begin);
+    if (header.dtype == DType::f32) {
+      std::memcpy(weights.data() + begin, bytes.data() + begin * 4, count * 4);
+    } else {
+      for (std::int64_t i = begin; i < end; ++i) {
+        bf16 value;
+        std::memcpy(&value, bytes.data() + i * 2, 2);
+        weights[static_cast<std::size_t>(i)] = to_float(value);
+      }
+    }
+  });
+  return model;
+}
+
+void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights, DType dtype) {
+  Header h;
+  h[0] = kModelMagic;
+  h[1] = dtype == DType::f32 ? kVersionF32 : kVersionBF16;
+  h[2] = static_cast<std::int32_t>(config.max_seq_len);
+  h[3] = static_cast<std::int32_t>(config.vocab_size);
+  h[4] = static_cast<std::int32_t>(config.layers);
+  h[5] = static_cast<std::int32_t>(config.heads);
+  h[6] = static_cast<std::int32_t>(config.channels);
+  h[7] = static_cast<std::int32_t>(config.padded_vocab_size());
+  AtomicFile file(path);
+  file.write_value(h);
+  if (dtype == DType::f32) {
+    file.write(weights.data(), std::ssize(weights) * 4);
+  } else {
+    std::vector<bf16> rounded;
+    for (std::size_t begin = 0; begin < weights.size(); begin += kChunk) {
+      const auto part = weights.subspan(begin, std::min<std::size_t>(kChunk, weights.size() - begin));
+      rounded.resize(part.size());
+      for (std::size_t i = 0; i < part.size(); ++i) rounded[i] = to_bf16(part[i]);
+      file.write(rounded.data(), std::ssize(rounded) * 2);
+    }
+  }
+  file.commit();
+}
+
+}  // namespace inkling

@@ -1,0 +1,95 @@
+#include "nn/gpt2.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "ops/attention.h"
+#include "ops/elementwise.h"
+#include "ops/embedding.h"
+#include "ops/gelu.h"
+#include "ops/layernorm.h"
+#include "ops/linear.h"
+#include "ops/linear_cross_entropy.h"
+
+namespace inkling {
+
+GPT2::GPT2(const GPT2Config& config) : config_(config), parameters_((config.check("gpt2"), gpt2_parameters(config))) {}
+
+void GPT2::initialise(std::uint64_t seed) {
+  constexpr double kDeviation = 0.02;
+  const double residual_deviation = kDeviation / std::sqrt(2.0 * static_cast<double>(config_.layers));
+  Rng rng(seed);
+  for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
+    const std::span<float> values = parameters_.values_of(t);
+    const bool is_norm_weight = t == kLn1w || t == kLn2w || t == kLnfw;
+    std::fill(values.begin(), values.end(), is_norm_weight ? 1.0f : 0.0f);
+    if (!parameters_.table()[t].decay) continue;  // biases and norms are done; what decays is a matrix or an embedding
+    const double deviation = t == kAttprojw || t == kFcprojw ? residual_deviation : kDeviation;
+    const std::size_t drawn =
+        t == kWte ? static_cast<std::size_t>(config_.vocab_size * config_.channels) : values.size();
+    for (float& w : values.first(drawn)) w = static_cast<float>(deviation * rng.normal());
+  }
+}
+
+Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
+  const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
+  // what the tokens tell each other
+  const Tensor n1 = layernorm(tape, x, w(kLn1w), w(kLn1b));               // (B, T, C)
+  const Tensor qkv = linear(tape, n1, w(kQkvw), w(kQkvb));                // (B, T, 3C)
+  const Tensor heard = cache == nullptr ? attention(tape, qkv, config_.heads)
+                                        : cache->attend(tape, l, qkv);    // (B, T, C)
+  const Tensor x1 = add(tape, x, linear(tape, heard, w(kAttprojw), w(kAttprojb)));
+  // what each makes of it
+  const Tensor n2 = layernorm(tape, x1, w(kLn2w), w(kLn2b));              // (B, T, C)
+  const Tensor h = gelu(tape, linear(tape, n2, w(kFcw), w(kFcb)));        // (B, T, 4C)
+  return add(tape, x1, linear(tape, h, w(kFcprojw), w(kFcprojb)));        // (B, T, C)
+}
+
+Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache) {
+  if (ids.rank() != 2) fail("gpt2: ids are ", ids.shape(), ", expected (B, T)");
+  const std::int64_t first_position = cache == nullptr ? 0 : cache->length();
+  if (first_position + ids.dim(1) > config_.max_seq_len) {
+    fail("gpt2: T=", first_position + ids.dim(1), " positions, expected at most maxT=", config_.max_seq_len);
+  }
+  const Tensor wte = parameters_.leaf(tape, kWte, mode), wpe = parameters_.leaf(tape, kWpe, mode);
+  Tensor x = embedding(tape, wte, wpe, ids, config_.vocab_size, first_position);  // (B, T, C)
+  for (std::int64_t l = 0; l < config_.layers; ++l) {
+    const Arena::Mark mark = tape.mark();
+    x = tape.rewind(mark, block(tape, x, l, mode, cache));
+  }
+  return layernorm(tape, x, parameters_.leaf(tape, kLnfw, mode), parameters_.leaf(tape, kLnfb, mode));
+}
+
+Tensor GPT2::hidden(Tape& tape, const Tensor& ids, LeafGradient mode) {
+  return run(tape, ids, mode, nullptr);
+}
+
+Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale, LeafGradient mode) {
+  const Tensor x = run(tape, ids, mode, nullptr);
+  return linear_cross_entropy(tape, x, parameters_.leaf(tape, kWte, mode), targets, config_.vocab_size, loss_scale);
+}
+
+void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr);
+  linear_token_losses(losses, x.f32(), parameters_.values_of(kWte).data(), targets.i32(), x.shape().rows(), config_.channels,
+                      config_.vocab_size, config_.padded_vocab_size());
+}
+
+Tensor GPT2::logits(Tape& tape, const Tensor& ids) {
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr);
+  return linear(tape, x, parameters_.leaf(tape, kWte, LeafGradient::overwrite), Tensor{});
+}
+
+Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, KvCache& cache) {
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, &cache);  // (B, T, C)
+  cache.advance(ids.dim(1));
+  const std::int64_t B = x.dim(0), T = x.dim(1), C = x.dim(2);
+  const Tensor last = tape.output({B, C}, {});
+  for (std::int64_t b = 0; b < B; ++b) {
+    std::copy_n(x.f32() + (b * T + T - 1) * C, C, last.f32() + b * C);
+  }
+  return linear(tape, last, parameters_.leaf(tape, kWte, LeafGradient::overwrite), Tensor{});  // (B, Vp)
+}
+
+}  // namespace inkling

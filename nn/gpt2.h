@@ -1,0 +1,54 @@
+// GPT-2 (Radford et al. 2019): token ids in, a score for every possible next token out.
+//
+//   x = wte[id] + wpe[position]
+//   L times:  x = x + attention(layernorm(x));  x = x + mlp(layernorm(x))
+//   logits = layernorm(x) wte^T                  (the head is tied to the embedding)
+//
+// The model knows token ids, not text; targets come already shifted (apps/text/batches.h). It holds weights and no activations:
+// those belong to the tape of a step. Not thread-safe; one call uses many threads inside.
+// Next: ops/attention.h for the one step in which tokens see each other.
+#pragma once
+
+#include "nn/gpt2_config.h"
+#include "nn/kv_cache.h"
+#include "nn/parameters.h"
+
+namespace inkling {
+
+class GPT2 {
+ public:
+  explicit GPT2(const GPT2Config& config);  // weights are zero: initialise() or load (nn/checkpoint.h)
+
+  const GPT2Config& config() const { return config_; }
+  Parameters& parameters() { return parameters_; }
+
+  // N(0, 0.02) for matrices and embeddings, N(0, 0.02/sqrt(2L)) for the two projections that add to the residual stream, biases
+  // 0, norm weights 1; rows of wte past V are zero.
+  void initialise(std::uint64_t seed);
+
+  // ids (B, T) i32 -> (B, T, C): what the last layernorm gives, ready for the head. `first_position` is that of ids[:, 0].
+  Tensor hidden(Tape& tape, const Tensor& ids, LeafGradient mode = LeafGradient::overwrite);
+
+  // The mean cross-entropy of targets (B, T), -1 for those that do not count; never holds (B, T, V) logits. `loss_scale` is
+  // the seed that backward() will be called with: 1 / micro-batches of a step.
+  Tensor loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale = 1.0f,
+              LeafGradient mode = LeafGradient::overwrite);
+
+  // Each token's own loss, 0 where the target is -1: losses (B*T). For a tape that does not record.
+  void token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses);
+
+  // All logits (B, T, Vp); columns past V mean nothing. For tests and small models.
+  Tensor logits(Tape& tape, const Tensor& ids);
+
+  // Generation: ids (B, T) continue what `cache` has seen, and are added to it. Returns the last position's logits (B, Vp).
+  Tensor next_logits(Tape& tape, const Tensor& ids, KvCache& cache);
+
+ private:
+  Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, KvCache* cache);
+  Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache);
+
+  GPT2Config config_;
+  Parameters parameters_;
+};
+
+}  // namespace inkling

@@ -1,0 +1,72 @@
+#include "nn/gpt2_config.h"
+
+#include "core/error.h"
+
+namespace inkling {
+
+GPT2Config GPT2Config::named(const std::string& name) {
+  GPT2Config config;
+  const auto size = [&](std::int64_t layers, std::int64_t heads, std::int64_t channels) {
+    config.layers = layers, config.heads = heads, config.channels = channels;
+    return config;
+  };
+  if (name == "gpt2:d12") return size(12, 12, 768);
+  if (name == "gpt2:d24") return size(24, 16, 1024);
+  if (name == "gpt2:d36") return size(36, 20, 1280);
+  if (name == "gpt2:d48") return size(48, 25, 1600);
+  fail("model ", name, ": unknown, expected gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48");
+}
+
+void GPT2Config::check(const std::string& where) const {
+  // Far above any model that fits a machine, and low enough that products of three of them fit 64 bits.
+  constexpr std::int64_t kMost = std::int64_t{1} << 20;
+  const auto positive = [&](const char* what, std::int64_t value) {
+    if (value < 1 || value > kMost) fail(where, ": ", what, " is ", value, ", expected 1 to ", kMost);
+  };
+  positive("max sequence length (maxT)", max_seq_len);
+  positive("vocabulary size (V)", vocab_size);
+  positive("number of layers (L)", layers);
+  positive("number of heads (NH)", heads);
+  positive("number of channels (C)", channels);
+  if (channels % heads != 0) {
+    fail(where, ": number of channels (C) is ", channels, ", expected a multiple of the number of heads (NH=", heads, ")");
+  }
+  constexpr double kMostParameters = 1e12;
+  const double C = static_cast<double>(channels);
+  const double estimate = static_cast<double>(padded_vocab_size() + max_seq_len) * C + static_cast<double>(layers) * 12 * C * C;
+  if (estimate > kMostParameters) fail(where, ": the model would have ", estimate, " parameters, at most 1e12 are supported");
+}
+
+std::int64_t GPT2Config::parameter_count() const {
+  std::int64_t count = 0;
+  for (const ParameterSpec& spec : gpt2_parameters(*this)) count += spec.shape.numel();
+  return count;
+}
+
+double GPT2Config::training_flops_per_token(std::int64_t T) const {
+  return 6.0 * static_cast<double>(parameter_count()) + 6.0 * static_cast<double>(layers * channels * T);
+}
+
+std::vector<ParameterSpec> gpt2_parameters(const GPT2Config& config) {
+  const std::int64_t L = config.layers, C = config.channels;
+  return {
+      {"wte", {config.padded_vocab_size(), C}, true},
+      {"wpe", {config.max_seq_len, C}, true},
+      {"ln1w", {L, C}, false},
+      {"ln1b", {L, C}, false},
+      {"qkvw", {L, 3 * C, C}, true},
+      {"qkvb", {L, 3 * C}, false},
+      {"attprojw", {L, C, C}, true},
+      {"attprojb", {L, C}, false},
+      {"ln2w", {L, C}, false},
+      {"ln2b", {L, C}, false},
+      {"fcw", {L, 4 * C, C}, true},
+      {"fcb", {L, 4 * C}, false},
+      {"fcprojw", {L, C, 4 * C}, true},
+      {"fcprojb", {L, C}, false},
+      {"lnfw", {C}, false},
+      {"lnfb", {C}, false},
+  };
+}
+
+}  // namespace inkling

@@ -1,0 +1,60 @@
+// The dimensions of a GPT-2 and the table of its 16 tensors, in the order of llm.c's checkpoints.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/parameters.h"
+
+namespace inkling {
+
+struct GPT2Config {
+  std::int64_t max_seq_len = 1024;  // maxT: positions that have an embedding
+  std::int64_t vocab_size = 50257;  // V
+  std::int64_t layers = 12;         // L
+  std::int64_t heads = 12;          // NH
+  std::int64_t channels = 768;      // C
+
+  // OpenAI's four: gpt2:d12 (124M), gpt2:d24 (350M), gpt2:d36 (774M), gpt2:d48 (1558M). Error for another name.
+  static GPT2Config named(const std::string& name);
+
+  // V rounded up to a multiple of 128: the rows that wte has. Those past V are zero and stay zero.
+  std::int64_t padded_vocab_size() const { return (vocab_size + 127) / 128 * 128; }
+  std::int64_t head_size() const { return channels / heads; }
+
+  // Error unless every dimension is positive and plausible, and C is divisible by NH. `where` begins the message.
+  void check(const std::string& where) const;
+
+  std::int64_t parameter_count() const;
+  // FLOPs to train on one token: 6 for each weight (2 forward, 4 backward), and attention's T-dependent part, 12 L C T, halved
+  // by causality (Kaplan et al. 2020; Chowdhery et al. 2022, appendix B).
+  double training_flops_per_token(std::int64_t T) const;
+
+  bool operator==(const GPT2Config&) const = default;
+};
+
+// The tensors' numbers in the table.
+enum GPT2Tensor : std::size_t {
+  kWte,       // (Vp, C)    token embedding, and the output head
+  kWpe,       // (maxT, C)  position embedding
+  kLn1w,      // (L, C)
+  kLn1b,      // (L, C)
+  kQkvw,      // (L, 3C, C)
+  kQkvb,      // (L, 3C)
+  kAttprojw,  // (L, C, C)
+  kAttprojb,  // (L, C)
+  kLn2w,      // (L, C)
+  kLn2b,      // (L, C)
+  kFcw,       // (L, 4C, C)
+  kFcb,       // (L, 4C)
+  kFcprojw,   // (L, C, 4C)
+  kFcprojb,   // (L, C)
+  kLnfw,      // (C)
+  kLnfb,      // (C)
+  kGPT2Tensors,
+};
+
+std::vector<ParameterSpec> gpt2_parameters(const GPT2Config& config);
+
+}  // namespace inkling

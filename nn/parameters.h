@@ -1,0 +1,57 @@
+// Parameters: all weights of a model in one flat buffer of floats, their gradients in another, and a table that names the parts.
+//
+// Flat, because then loading is one read, saving one write, and the optimiser one loop. The table gives each tensor's name, shape
+// and whether weight decay applies to it. What a model does with the tensors is not known here.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/memory.h"
+#include "core/tape.h"
+
+namespace inkling {
+
+struct ParameterSpec {
+  std::string name;
+  Shape shape;
+  bool decay;  // weight decay pulls matrices and embeddings towards zero, never biases and norms
+};
+
+struct Parameter {
+  std::string name;
+  Shape shape;
+  bool decay;
+  std::int64_t offset;  // in floats, from the start of the buffer
+};
+
+class Parameters {
+ public:
+  explicit Parameters(const std::vector<ParameterSpec>& specs);  // all zero; Error if the sizes overflow
+
+  std::int64_t count() const { return count_; }
+  const std::vector<Parameter>& table() const { return table_; }
+
+  std::span<float> values() const { return {values_.data() ? reinterpret_cast<float*>(values_.data()) : nullptr, size()}; }
+  // The gradients: made on first use, so that a model that only generates does without. Contents are the last backward's.
+  std::span<float> gradients();
+
+  std::span<float> values_of(std::size_t index) const;  // one tensor
+
+  // A leaf of `tape` for the whole of tensor `index`, or for part `layer` of one stacked along its first axis.
+  Tensor leaf(Tape& tape, std::size_t index, LeafGradient mode);
+  Tensor layer_leaf(Tape& tape, std::size_t index, std::int64_t layer, LeafGradient mode);
+
+ private:
+  std::size_t size() const { return static_cast<std::size_t>(count_); }
+  Tensor leaf_at(Tape& tape, std::int64_t offset, Shape shape, LeafGradient mode);
+
+  std::vector<Parameter> table_;
+  std::int64_t count_ = 0;
+  Pages values_;
+  Pages gradients_;
+};
+
+}  // namespace inkling

@@ -1,0 +1,45 @@
+// From logits to the next token: temperature, top-k, top-p.
+//
+//   p_i = exp(z_i / temperature) / sum_j exp(z_j / temperature)
+// temperature < 1 sharpens, > 1 flattens, 0 means greedy: always the likeliest. top-k keeps the k likeliest tokens (Fan et al. 2018),
+// top-p then the fewest whose probabilities, renormalised, reach p together (the nucleus, Holtzman et al. 2020), at least one. Then
+// one is drawn. Ties go to the lower id, so a seed gives the same text everywhere.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/rng.h"
+
+namespace inkling {
+
+struct SamplerSettings {
+  float temperature = 1.0f;  // >= 0
+  std::int64_t top_k = 0;    // 0: all
+  float top_p = 1.0f;        // in (0, 1]
+
+  void check() const;  // Error naming the setting that is out of range
+};
+
+struct Candidate {
+  std::int32_t id;
+  float probability;
+};
+
+class Sampler {
+ public:
+  explicit Sampler(const SamplerSettings& settings);
+
+  // The tokens that may come next, with their probabilities, likeliest first if top-k or top-p cut any. Valid until the next
+  // call. Error if a logit is NaN.
+  std::span<const Candidate> candidates(std::span<const float> logits);
+
+  std::int32_t sample(std::span<const float> logits, Rng& rng);
+
+ private:
+  SamplerSettings settings_;
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace inkling

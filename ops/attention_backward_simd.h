@@ -1,0 +1,147 @@
+// Attention backward for one head of one sequence. The mathematics is in ops/attention.h, tiles as in
+// attention_forward_simd.h.
+//
+// For a tile of 32 queries and a block of keys, P and dP are computed once more as (keys, 32 queries); they
+// stay in the first cache while their three products are added to dV, dK (whole head, in scratch) and dQ (the
+// tile's).
+#pragma once
+
+#include "ops/attention_forward_simd.h"
+
+namespace inkling::simd {
+
+// What backward keeps of a tile of queries. The matrices are (32, HSp), the transposed ones (HSp, 32), the
+// vectors (32).
+struct QueryTile {
+  float* q;  // times scale
+  float* q_transposed;
+  float* dout;
+  float* dout_transposed;
+  float* dq;  // over scale
+  float* m;
+  float* r;
+  float* D;
+};
+
+// sum_c a_c b_c
+template <class V>
+float dot(const float* a, const float* b, std::int64_t n) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  V total(0.0f);
+  std::int64_t c = 0;
+  for (; c + W <= n; c += W) total = fma(load<V>(a + c), load<V>(b + c), total);
+  if (c < n) total = fma(load_n<V>(a + c, n - c), load_n<V>(b + c, n - c), total);
+  return sum(total);
+}
+
+// pass 3 of keys [k, k + rows): p holds S and dp dP; they become P and dS. `j0` is the first column that was
+// computed.
+template <class V>
+void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int64_t rows,
+                           std::int64_t j0) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t j = j0; j < kQueryTile; j += W) {
+    const V m = load<V>(tile.m + j), r = load<V>(tile.r + j), D = load<V>(tile.D + j);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const V p_i = exp(load<V>(p + i * kQueryTile + j) - m) * r;
+      store(p + i * kQueryTile + j, p_i);
+      store(dp + i * kQueryTile + j, p_i * (load<V>(dp + i * kQueryTile + j) - D));
+    }
+  }
+}
+
+// Keys 0 .. count - 1 of a block against a tile; k, v, dk, dv are the block's rows, (count, HSp); p and dp
+// scratch, (count, 32). If the block lies on the diagonal, it begins with the tile's own first position: its
+// row i is seen by queries i and later only, and no earlier tile has seen it, so dK and dV are assigned
+// there. `first` is the tile's first block, which assigns dQ.
+template <class V, bool Diagonal>
+void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float* k, const float* v, float* p,
+                        float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS,
+                        bool first) noexcept {
+  constexpr std::int64_t R = kBlockRows<V>;
+  const std::int64_t HSp = pad_to(HS, kHeadPad);
+  for (std::int64_t i = 0; i < count; i += R) {
+    float* p_i = p + i * kQueryTile;
+    float* dp_i = dp + i * kQueryTile;
+    // pass 1 of forward: S, and pass 4: dP
+    const std::int64_t j = Diagonal ? first_column<V>(i, 0) : 0, columns = kQueryTile - j;
+    product<V>(p_i + j, kQueryTile, {k + i * HSp, HSp, 1}, tile.q_transposed + j, kQueryTile, R, columns, HS,
+               false);
+    product<V>(dp_i + j, kQueryTile, {v + i * HSp, HSp, 1}, tile.dout_transposed + j, kQueryTile, R, columns,
+               HS, false);
+    for (std::int64_t row = 0; Diagonal && row < R; ++row) mask_row<V>(p_i + row * kQueryTile, i + row, 0);
+    softmax_backward_rows<V>(p_i, dp_i, tile, R, j);
+    // pass 4: dV, and pass 1: dK, sums over the tile's queries, on the diagonal from the first that sees one
+    // of these keys
+    const std::int64_t t = Diagonal ? i : 0;
+    product<V>(dv + i * HSp, HSp, {p_i + t, kQueryTile, 1}, tile.dout + t * HSp, HSp, R, HSp, queries - t,
+               !Diagonal);
+    product<V>(dk + i * HSp, HSp, {dp_i + t, kQueryTile, 1}, tile.q + t * HSp, HSp, R, HSp, queries - t,
+               !Diagonal);
+  }
+  // pass 1: dQ
+  product<V, Diagonal>(tile.dq, HSp, {dp, 1, kQueryTile}, k, HSp, pad_to(queries, R), HSp,
+                       Diagonal ? 1 : count, !first);
+}
+
+// Reads `count` queries into the tile; those beyond get Q = dO = 0 and r = 0, so they take no part.
+template <class V>
+void load_query_tile(const QueryTile& tile, const float* q, std::int64_t stride, const float* dout,
+                     const float* out, std::int64_t out_stride, const float* max, const float* inverse_sum,
+                     std::int64_t count, std::int64_t HS, float scale) noexcept {
+  const std::int64_t HSp = pad_to(HS, kHeadPad);
+  pack_rows<V>(tile.q, kQueryTile, HSp, q, stride, count, HS, scale);
+  transpose<V>(tile.q_transposed, tile.q, kQueryTile, HSp);
+  pack_rows<V>(tile.dout, kQueryTile, HSp, dout, out_stride, count, HS, 1.0f);
+  transpose<V>(tile.dout_transposed, tile.dout, kQueryTile, HSp);
+  for (std::int64_t j = 0; j < kQueryTile; ++j) {
+    const bool real = j < count;
+    tile.m[j] = real ? max[j] : 0.0f;
+    tile.r[j] = real ? inverse_sum[j] : 0.0f;
+    tile.D[j] = real ? dot<V>(dout + j * out_stride, out + j * out_stride, HS) : 0.0f;
+  }
+}
+
+// Shapes: dq, dk, dv, q, k, v (T, HS) with rows `stride` apart; dout, out (T, HS) with rows `out_stride`
+// apart; max, inverse_sum (T).
+template <class V>
+void attention_backward(float* dq, float* dk, float* dv, const float* dout, const float* out,
+                        std::int64_t out_stride, const float* q, const float* k, const float* v,
+                        std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
+                        std::int64_t HS, bool accumulate, float* scratch) noexcept {
+  const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock);
+  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
+  float* keys = carve<V>(scratch, Tp * HSp);
+  float* values = carve<V>(scratch, Tp * HSp);
+  float* dkeys = carve<V>(scratch, Tp * HSp);
+  float* dvalues = carve<V>(scratch, Tp * HSp);
+  float* p = carve<V>(scratch, kKeyBlock * kQueryTile);
+  float* dp = carve<V>(scratch, kKeyBlock * kQueryTile);
+  float* in_tile[5];
+  for (float*& matrix : in_tile) matrix = carve<V>(scratch, kQueryTile * HSp);
+  float* in_row[3];
+  for (float*& vector : in_row) vector = carve<V>(scratch, kQueryTile);
+  const QueryTile tile{in_tile[0], in_tile[1], in_tile[2], in_tile[3],
+                       in_tile[4], in_row[0],  in_row[1],  in_row[2]};
+
+  pack_rows<V>(keys, Tp, HSp, k, stride, T, HS, 1.0f);
+  pack_rows<V>(values, Tp, HSp, v, stride, T, HS, 1.0f);
+  for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
+    const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
+    load_query_tile<V>(tile, q + t0 * stride, stride, dout + t0 * out_stride, out + t0 * out_stride,
+                       out_stride, max + t0, inverse_sum + t0, count, HS, scale);
+    for (std::int64_t b = 0; b < t0; b += kKeyBlock) {
+      const std::int64_t at = b * HSp, keys_b = t0 - b < kKeyBlock ? t0 - b : kKeyBlock;
+      key_block_backward<V, false>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_b,
+                                   count, HS, b == 0);
+    }
+    const std::int64_t at = t0 * HSp, keys_d = pad_to(count, kBlockRows<V>);
+    key_block_backward<V, true>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_d, count,
+                                HS, t0 == 0);
+    unpack_rows<V>(dq + t0 * stride, stride, tile.dq, HSp, count, HS, scale, accumulate);
+  }
+  unpack_rows<V>(dk, stride, dkeys, HSp, T, HS, 1.0f, accumulate);
+  unpack_rows<V>(dv, stride, dvalues, HSp, T, HS, 1.0f, accumulate);
+}
+
+}  // namespace inkling::simd

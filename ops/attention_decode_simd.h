@@ -1,0 +1,78 @@
+// Attention with a cache of keys and values, for one head of one sequence. See ops/attention_decode.h for its
+// layout.
+#pragma once
+
+#include "ops/attention_forward_simd.h"
+
+namespace inkling::simd {
+
+// One row of a product, out (columns) = a (depth) B (depth, columns), as wide as there are registers for: B
+// streams by once. columns is a multiple of kHeadPad.
+template <class V>
+void row_product(float* out, const float* a, const float* b, std::int64_t ldb, std::int64_t columns,
+                 std::int64_t depth) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  constexpr int kWide = W >= 8 ? static_cast<int>(64 / W) : 8,
+                kNarrow = W >= 2 ? static_cast<int>(kHeadPad / W) : 8;
+  std::int64_t j = 0;
+  for (; j + kWide * W <= columns; j += kWide * W) {
+    block_product<V, 1, kWide, false>(out + j, 0, {a, 0, 1}, b + j, ldb, depth, false);
+  }
+  for (; j < columns; j += kNarrow * W)
+    block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, ldb, depth, false);
+}
+
+// The query at position t against keys 0 .. t.
+template <class V>
+void attend_one(float* out, const float* keys, const float* values, const float* q, std::int64_t t,
+                std::int64_t HS, float* scratch) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  const std::int64_t HSp = pad_to(HS, kHeadPad), end = t + 1, padded = pad_to(end, kKeyBlock);
+  float* q_scaled = carve<V>(scratch, HSp);
+  float* o = carve<V>(scratch, HSp);
+  float* s = carve<V>(scratch, padded);
+  pack_rows<V>(q_scaled, 1, HSp, q, 0, 1, HS, 1.0f / __builtin_sqrtf(static_cast<float>(HS)));
+  // pass 1: scores, by blocks of keys; beyond the last key -inf
+  for (std::int64_t k = 0; k < end; k += kKeyBlock)
+    row_product<V>(s + k, q_scaled, keys + k * HS, kKeyBlock, kKeyBlock, HS);
+  for (std::int64_t k = end; k < padded; ++k) s[k] = -std::numeric_limits<float>::infinity();
+  // pass 2: maximum
+  V most = load<V>(s);
+  for (std::int64_t k = W; k < padded; k += W) most = max(most, load<V>(s + k));
+  const V m(greatest(most));
+  // pass 3: softmax, but for the factor r
+  V total(0.0f);
+  for (std::int64_t k = 0; k < padded; k += W) {
+    const V p = exp(load<V>(s + k) - m);
+    store(s + k, p);
+    total += p;
+  }
+  // pass 4: O = P V
+  row_product<V>(o, s, values, HSp, HSp, end);
+  unpack_rows<V>(out, 0, o, HSp, 1, HS, 1.0f / sum(total), false);
+}
+
+// Shapes: out, q, k, v (Tq, HS) with rows out_stride and stride apart; keys (blocks, HS, kKeyBlock); values
+// (positions, HSp).
+template <class V>
+void attention_decode(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,
+                      const float* k, const float* v, std::int64_t stride, std::int64_t pos, std::int64_t Tq,
+                      std::int64_t HS, float* scratch) noexcept {
+  const std::int64_t HSp = pad_to(HS, kHeadPad);
+  pack_rows<V>(values + pos * HSp, Tq, HSp, v, stride, Tq, HS, 1.0f);
+  for (std::int64_t t = 0; t < Tq; ++t) {
+    float* column = keys + (pos + t) / kKeyBlock * kKeyBlock * HS + (pos + t) % kKeyBlock;
+    for (std::int64_t c = 0; c < HS; ++c) column[c * kKeyBlock] = k[t * stride + c];
+  }
+  if (Tq == 1) {
+    attend_one<V>(out, keys, values, q, pos, HS, scratch);
+    return;
+  }
+  for (std::int64_t t = 0; t < Tq; t += kQueryTile) {
+    const std::int64_t count = Tq - t < kQueryTile ? Tq - t : kQueryTile;
+    attend_tile<V>(out + t * out_stride, out_stride, nullptr, nullptr, q + t * stride, stride,
+                   {keys, 1, kKeyBlock, kKeyBlock * HS}, values, pos + t, count, HS, scratch);
+  }
+}
+
+}  // namespace inkling::simd

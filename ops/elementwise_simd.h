@@ -1,0 +1,141 @@
+// Elementwise arithmetic on one contiguous run of n elements. The mathematics is in ops/elementwise.h.
+#pragma once
+
+#include "ops/elementwise.h"
+#include "ops/math_simd.h"
+#include "ops/simd.h"
+
+namespace inkling::simd {
+
+// What a run reads: the elements at `data`, or (step 0) the first of them for the whole run.
+template <class V>
+struct Run {
+  Run(const float* p, std::int64_t step) : data(p), repeats(step == 0), first(*p) {}
+  explicit Run(const float* p) : Run(p, 1) {}
+
+  // A full register from element i on, or fewer lanes at the end; the rest is 1, by which anything can be
+  // divided.
+  V at(std::int64_t i, std::int64_t lanes) const {
+    if (repeats) return first;
+    return lanes == V::kLanes ? load<V>(data + i) : load_n<V>(data + i, lanes, 1.0f);
+  }
+
+  const float* data;
+  bool repeats;
+  V first;
+};
+
+// out = f or out += f, for f(i, lanes) the register that belongs at element i.
+template <class V, class F>
+void write_run(float* out, std::int64_t n, bool accumulate, F f) {
+  constexpr std::int64_t W = V::kLanes;
+  const std::int64_t body = n - n % W, tail = n % W;
+  for (std::int64_t i = 0; i < body; i += W) {
+    const V before = accumulate ? load<V>(out + i) : V(0.0f);
+    store(out + i, accumulate ? before + f(i, W) : f(i, W));
+  }
+  if (tail == 0) return;
+  const V before = accumulate ? load_n<V>(out + body, tail) : V(0.0f);
+  store_n(out + body, accumulate ? before + f(body, tail) : f(body, tail), tail);
+}
+
+// y = a op b. a_step and b_step are 1, or 0 for an operand whose one element serves the whole run.
+template <class V>
+void binary_forward(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
+                    std::int64_t b_step) noexcept {
+  if (n <= 0) return;
+  const Run<V> A(a, a_step), B(b, b_step);
+  const auto run = [&](auto f) {
+    write_run<V>(y, n, false,
+                 [&](std::int64_t i, std::int64_t lanes) { return f(A.at(i, lanes), B.at(i, lanes)); });
+  };
+  switch (op) {
+    case Binary::add:
+      return run([](V p, V q) { return p + q; });
+    case Binary::sub:
+      return run([](V p, V q) { return p - q; });
+    case Binary::mul:
+      return run([](V p, V q) { return p * q; });
+    case Binary::div:
+      return run([](V p, V q) { return p / q; });
+  }
+}
+
+// The gradient of operand `of`, one number for each of y's elements: what a repeated operand gets of them is
+// summed by the caller.
+template <class V>
+void binary_backward(Binary op, Operand of, float* dx, const float* dy, const float* a, const float* b,
+                     std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept {
+  if (n <= 0) return;
+  const Run<V> D(dy), A(a, a_step), B(b, b_step);
+  const auto run = [&](auto f) {
+    write_run<V>(dx, n, accumulate, [&](std::int64_t i, std::int64_t lanes) {
+      return f(D.at(i, lanes), A.at(i, lanes), B.at(i, lanes));
+    });
+  };
+  const bool of_a = of == Operand::a;
+  switch (op) {
+    case Binary::add:
+      return run([](V d, V, V) { return d; });
+    case Binary::sub:
+      return of_a ? run([](V d, V, V) { return d; }) : run([](V d, V, V) { return -d; });
+    case Binary::mul:
+      return of_a ? run([](V d, V, V q) { return d * q; }) : run([](V d, V p, V) { return d * p; });
+    case Binary::div:
+      return of_a ? run([](V d, V, V q) { return d / q; })
+                  : run([](V d, V p, V q) { return -d * p / (q * q); });
+  }
+}
+
+template <class V>
+void unary_forward(Unary op, float* y, const float* x, std::int64_t n, float s) noexcept {
+  if (n <= 0) return;
+  const Run<V> X(x);
+  const V zero(0.0f), factor(s);
+  const auto run = [&](auto f) {
+    write_run<V>(y, n, false, [&](std::int64_t i, std::int64_t lanes) { return f(X.at(i, lanes)); });
+  };
+  switch (op) {
+    case Unary::exp:
+      return run([](V p) { return exp(p); });
+    case Unary::log:
+      return run([](V p) { return log(p); });
+    case Unary::tanh:
+      return run([](V p) { return tanh(p); });
+    case Unary::relu:
+      return run([=](V p) { return if_less(p, zero, zero, p); });
+    case Unary::scale:
+      return run([=](V p) { return p * factor; });
+    case Unary::shift:
+      return run([=](V p) { return p + factor; });
+  }
+}
+
+template <class V>
+void unary_backward(Unary op, float* dx, const float* dy, const float* x, const float* y, std::int64_t n,
+                    float s, bool accumulate) noexcept {
+  if (n <= 0) return;
+  const Run<V> D(dy), X(x), Y(y);
+  const V zero(0.0f), one(1.0f), factor(s);
+  const auto run = [&](auto f) {
+    write_run<V>(dx, n, accumulate, [&](std::int64_t i, std::int64_t lanes) {
+      return f(D.at(i, lanes), X.at(i, lanes), Y.at(i, lanes));
+    });
+  };
+  switch (op) {
+    case Unary::exp:
+      return run([](V d, V, V e) { return d * e; });
+    case Unary::log:
+      return run([](V d, V p, V) { return d / p; });
+    case Unary::tanh:
+      return run([=](V d, V, V t) { return d * (one - t * t); });
+    case Unary::relu:
+      return run([=](V d, V p, V) { return if_less(zero, p, d, zero); });
+    case Unary::scale:
+      return run([=](V d, V, V) { return d * factor; });
+    case Unary::shift:
+      return run([](V d, V, V) { return d; });
+  }
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,99 @@
+#include "ops/embedding.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/elementwise.h"
+#include "ops/gather.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+// ---- The reference ----
+
+template <class Real>
+void reference::embedding_forward(Real* y, const Real* wte, const Real* wpe, const std::int32_t* ids,
+                                  std::int64_t B, std::int64_t T, std::int64_t C) {
+  for (std::int64_t bt = 0; bt < B * T; ++bt) {
+    for (std::int64_t c = 0; c < C; ++c) y[bt * C + c] = wte[ids[bt] * C + c] + wpe[bt % T * C + c];
+  }
+}
+
+template <class Real>
+void reference::embedding_backward(Real* dwte, Real* dwpe, const Real* dy, const std::int32_t* ids,
+                                   std::int64_t B, std::int64_t T, std::int64_t C) {
+  for (std::int64_t bt = 0; bt < B * T; ++bt) {
+    for (std::int64_t c = 0; c < C; ++c) {
+      dwte[ids[bt] * C + c] += dy[bt * C + c];
+      dwpe[bt % T * C + c] += dy[bt * C + c];
+    }
+  }
+}
+
+template void reference::embedding_forward(float*, const float*, const float*, const std::int32_t*,
+                                           std::int64_t, std::int64_t, std::int64_t);
+template void reference::embedding_forward(double*, const double*, const double*, const std::int32_t*,
+                                           std::int64_t, std::int64_t, std::int64_t);
+template void reference::embedding_backward(float*, float*, const float*, const std::int32_t*, std::int64_t,
+                                            std::int64_t, std::int64_t);
+template void reference::embedding_backward(double*, double*, const double*, const std::int32_t*,
+                                            std::int64_t, std::int64_t, std::int64_t);
+
+// ---- The differentiable op ----
+
+namespace {
+
+constexpr std::int64_t kElements = 1 << 14;  // a task
+
+std::int64_t rows_a_task(std::int64_t C) {
+  return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, C));
+}
+
+void backward(Gradients& gradients, const Tensor& y, const Tensor& wte, const Tensor& wpe, const Tensor& ids,
+              std::int64_t first_position) {
+  const std::int64_t B = ids.dim(0), T = ids.dim(1), C = wte.dim(1);
+  const float* dy = gradients.of(y);
+  if (wte.has_gradient()) scatter_add(gradients.sum_into(wte), dy, ids.i32(), B * T, C);
+  if (!wpe.has_gradient()) return;
+  float* dwpe = gradients.sum_into(wpe) + first_position * C;
+  parallel_for(T, rows_a_task(B * C), [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = 0; b < B; ++b) {
+      kernels().add_scaled(dwpe + begin * C, dy + (b * T + begin) * C, (end - begin) * C, 1, 1.0f, true);
+    }
+  });
+}
+
+}  // namespace
+
+Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor& ids, std::int64_t vocab,
+                 std::int64_t first_position) {
+  if (wte.rank() != 2 || !wte.contiguous())
+    fail("embedding: wte is ", wte.shape(), ", expected a contiguous (Vp, C)");
+  const std::int64_t C = wte.dim(1);
+  if (wpe.rank() != 2 || wpe.dim(1) != C || !wpe.contiguous()) {
+    fail("embedding: wpe is ", wpe.shape(), ", expected a contiguous (maxT, C=", C, ")");
+  }
+  if (ids.rank() != 2) fail("embedding: ids is ", ids.shape(), ", expected (B, T)");
+  if (vocab < 0 || vocab > wte.dim(0))
+    fail("embedding: vocab is ", vocab, ", but wte has ", wte.dim(0), " rows");
+  const std::int64_t B = ids.dim(0), T = ids.dim(1), maxT = wpe.dim(0);
+  if (first_position < 0 || first_position > maxT - T) {
+    fail("embedding: T=", T, " tokens from position ", first_position, " on, expected at most maxT=", maxT,
+         " positions");
+  }
+  check_ids("embedding", ids, vocab);
+  const Tensor y = tape.output({B, T, C}, {wte, wpe});
+  const float* positions = wpe.f32() + first_position * C;
+  parallel_for(B * T, rows_a_task(C), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t bt = begin; bt < end; ++bt) {
+      kernels().binary_forward(Binary::add, y.f32() + bt * C, wte.f32() + ids.i32()[bt] * C,
+                               positions + bt % T * C, C, 1, 1);
+    }
+  });
+  tape.record("embedding", {y}, {wte, wpe},
+              [=](Gradients& gradients) { backward(gradients, y, wte, wpe, ids, first_position); });
+  return y;
+}
+
+}  // namespace inkling

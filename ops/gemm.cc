@@ -1,0 +1,182 @@
+#include "ops/gemm.h"
+
+#include <algorithm>
+
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+// ---- The reference ----
+
+template <class T>
+void reference::gemm(T* C, const T* A, const T* B, std::int64_t M, std::int64_t N, std::int64_t K,
+                     const T* bias, bool accumulate) {
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      T sum = 0;
+      for (std::int64_t k = 0; k < K; ++k) sum += A[m * K + k] * B[k * N + n];
+      if (bias != nullptr) sum += bias[n];
+      if (accumulate) sum += C[m * N + n];
+      C[m * N + n] = sum;
+    }
+  }
+}
+
+template void reference::gemm(float*, const float*, const float*, std::int64_t, std::int64_t, std::int64_t,
+                              const float*, bool);
+template void reference::gemm(double*, const double*, const double*, std::int64_t, std::int64_t, std::int64_t,
+                              const double*, bool);
+
+// ---- The driver ----
+
+namespace {
+
+// Steps of k between two visits of C: a panel of A (8 rows) takes 24 KiB of the 48 or 32 KiB of L1, one of B
+// (48 columns) 144 KiB of L2.
+constexpr std::int64_t kKC = 768;
+// What is packed ahead for all strips, at most (but at least one KC): 4 MiB, so that it stays in the caches.
+constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
+// A strip: wide enough that its multiply-adds outweigh packing it and reading the shared side, narrow enough
+// for L2 and for eight tasks to even out what two threads do.
+constexpr std::int64_t kStrip = 96;
+// What a task packs at least, in floats: less than this costs more to hand out than to do.
+constexpr std::int64_t kPackFloats = std::int64_t{1} << 15;
+constexpr std::int64_t kGemvRows = 4;
+
+// One of the two operands: source(lane, k), a lane being a row of A or a column of B, R of them to a panel.
+struct Operand {
+  MatrixView source;
+  std::int64_t lanes;
+  std::int64_t R;
+  void (*pack)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
+               std::int64_t K) noexcept;
+
+  std::int64_t panels() const { return ceil_div(lanes, R); }
+
+  // Floats from one panel of K steps to the next. Panels a multiple of 4 KiB apart would compete for the same
+  // few lines of L1.
+  std::int64_t panel_stride(std::int64_t K) const {
+    const std::int64_t floats = ceil_div(R * K, 16) * 16;
+    return floats % 1024 == 0 ? floats + 16 : floats;
+  }
+
+  // The source from a lane and a step on.
+  MatrixView from(std::int64_t lane, std::int64_t k) const {
+    return {source.data + lane * source.row_stride + k * source.col_stride, source.row_stride,
+            source.col_stride};
+  }
+};
+
+struct Problem {
+  float* C;
+  std::int64_t ldc;
+  Operand a, b;
+  std::int64_t K;
+  const float* bias;
+  bool accumulate;
+};
+
+// Packs steps [k, k_end) of the operand that all strips share: one KC after the other, and in it panel after
+// panel.
+void pack_shared(float* packed, const Operand& shared, std::int64_t k, std::int64_t k_end) {
+  const std::int64_t panels_a_task = std::max<std::int64_t>(1, kPackFloats / (shared.R * (k_end - k)));
+  parallel_for(shared.panels(), panels_a_task, [&](std::int64_t begin, std::int64_t end) {
+    float* block = packed;
+    for (std::int64_t kc = k; kc < k_end; kc += kKC) {
+      const std::int64_t steps = std::min(kKC, k_end - kc), stride = shared.panel_stride(steps);
+      const std::int64_t lane = begin * shared.R, lanes = std::min(end * shared.R, shared.lanes) - lane;
+      shared.pack(block + begin * stride, stride, shared.from(lane, kc), lanes, steps);
+      block += shared.panels() * stride;
+    }
+  });
+}
+
+const float* offset(const float* bias, std::int64_t n) {
+  return bias == nullptr ? nullptr : bias + n;
+}
+
+// Steps [k, k_end) of columns [begin, end) of C: A is packed, and shared by all; B is packed a panel at a
+// time.
+void multiply_columns(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
+                      std::int64_t k, std::int64_t k_end) {
+  auto* panel =
+      static_cast<float*>(thread_scratch(static_cast<std::size_t>(p.b.panel_stride(kKC)) * sizeof(float)));
+  for (std::int64_t kc = k; kc < k_end; kc += kKC) {
+    const std::int64_t steps = std::min(kKC, k_end - kc), a_stride = p.a.panel_stride(steps);
+    const MatrixView B = p.b.from(begin, kc).transposed();
+    kernels().gemm.multiply_source(p.C + begin, p.ldc, packed, a_stride, B, panel, p.a.lanes, end - begin,
+                                   p.b.lanes - begin, steps, kc == 0 ? offset(p.bias, begin) : nullptr,
+                                   p.accumulate || kc > 0);
+    packed += p.a.panels() * a_stride;
+  }
+}
+
+// Steps [k, k_end) of rows [begin, end) of C: B is packed, and shared by all; A's rows are packed here.
+void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
+                   std::int64_t k, std::int64_t k_end) {
+  const std::int64_t panels = ceil_div(end - begin, p.a.R);
+  auto* strip = static_cast<float*>(
+      thread_scratch(static_cast<std::size_t>(panels * p.a.panel_stride(kKC)) * sizeof(float)));
+  for (std::int64_t kc = k; kc < k_end; kc += kKC) {
+    const std::int64_t steps = std::min(kKC, k_end - kc), a_stride = p.a.panel_stride(steps),
+                       b_stride = p.b.panel_stride(steps);
+    p.a.pack(strip, a_stride, p.a.from(begin, kc), end - begin, steps);
+    kernels().gemm.multiply(p.C + begin * p.ldc, p.ldc, strip, a_stride, packed, b_stride, end - begin,
+                            p.b.lanes, steps, kc == 0 ? p.bias : nullptr, p.accumulate || kc > 0);
+    packed += p.b.panels() * b_stride;
+  }
+}
+
+void multiply(const Problem& p) {
+  const bool shares_a = p.a.lanes <= p.b.lanes;
+  const Operand& shared = shares_a ? p.a : p.b;
+  const Operand& own = shares_a ? p.b : p.a;
+  const std::int64_t most_steps = std::max(kKC, kSharedFloats / (shared.panels() * shared.R) / kKC * kKC);
+  const std::int64_t steps = std::min(most_steps, p.K);
+  const std::int64_t blocks = ceil_div(steps, kKC);
+  const Workspace workspace(
+      static_cast<std::size_t>(blocks * shared.panels() * shared.panel_stride(std::min(kKC, steps))) *
+      sizeof(float));
+  const std::int64_t strip = ceil_div(kStrip, own.R) * own.R;
+  for (std::int64_t k = 0; k < p.K; k += steps) {
+    const std::int64_t k_end = std::min(p.K, k + steps);
+    pack_shared(workspace.floats(), shared, k, k_end);
+    parallel_for(own.lanes, strip, [&](std::int64_t begin, std::int64_t end) {
+      const auto multiply_strip = shares_a ? multiply_columns : multiply_rows;
+      multiply_strip(p, workspace.floats(), begin, end, k, k_end);
+    });
+  }
+}
+
+// C is the bias alone: what is left of the sum when K = 0.
+void fill_with_bias(float* C, std::int64_t ldc, std::int64_t M, std::int64_t N, const float* bias,
+                    bool accumulate) {
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      C[m * ldc + n] = (accumulate ? C[m * ldc + n] : 0.0f) + (bias == nullptr ? 0.0f : bias[n]);
+    }
+  }
+}
+
+}  // namespace
+
+void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
+          std::int64_t K, const float* bias, bool accumulate) {
+  if (M <= 0 || N <= 0) return;
+  if (K <= 0) return fill_with_bias(C, ldc, M, N, bias, accumulate);
+  if (M <= kGemvRows && A.col_stride == 1 && B.row_stride == 1) {
+    const std::int64_t rows_a_task = std::max<std::int64_t>(4, kPackFloats / K / 4 * 4);
+    parallel_for(N, rows_a_task, [&](std::int64_t begin, std::int64_t end) {
+      kernels().gemv(C + begin, ldc, A.data, A.row_stride, B.data + begin * B.col_stride, B.col_stride, M,
+                     end - begin, K, offset(bias, begin), accumulate);
+    });
+    return;
+  }
+  const GemmKernels& kernel = kernels().gemm;
+  const Operand a{A, M, kernel.MR, kernel.pack_a}, b{B.transposed(), N, kernel.NR, kernel.pack_b};
+  multiply({C, ldc, a, b, K, bias, accumulate});
+}
+
+}  // namespace inkling

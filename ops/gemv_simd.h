@@ -1,0 +1,69 @@
+// Y = X W^T for a few rows of X: the speed of this is the speed at which W can be read. ops/gemm.h says where
+// it is used.
+#pragma once
+
+#include "ops/simd.h"
+
+namespace inkling::simd {
+
+// C(m, n) for ROWS rows of x and four rows of w: 4 * ROWS sums, each a register wide.
+template <class V, int ROWS, int COLUMNS>
+void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
+               std::int64_t K, const float* bias, bool accumulate) {
+  constexpr std::int64_t W = V::kLanes;
+  const std::int64_t body = K - K % W, tail = K % W;
+  V sums[ROWS][COLUMNS];
+  for (int m = 0; m < ROWS; ++m) {
+    for (int n = 0; n < COLUMNS; ++n) sums[m][n] = V(0.0f);
+  }
+  for (std::int64_t k = 0; k < body; k += W) {
+    V w_k[COLUMNS];
+    for (int n = 0; n < COLUMNS; ++n) w_k[n] = load<V>(w + n * ldw + k);
+    for (int m = 0; m < ROWS; ++m) {
+      const V x_k = load<V>(x + m * ldx + k);
+      for (int n = 0; n < COLUMNS; ++n) sums[m][n] = fma(x_k, w_k[n], sums[m][n]);
+    }
+  }
+  if (tail != 0) {
+    V w_k[COLUMNS];
+    for (int n = 0; n < COLUMNS; ++n) w_k[n] = load_n<V>(w + n * ldw + body, tail);
+    for (int m = 0; m < ROWS; ++m) {
+      const V x_k = load_n<V>(x + m * ldx + body, tail);
+      for (int n = 0; n < COLUMNS; ++n) sums[m][n] = fma(x_k, w_k[n], sums[m][n]);
+    }
+  }
+  for (int m = 0; m < ROWS; ++m) {
+    for (int n = 0; n < COLUMNS; ++n) {
+      float c = sum(sums[m][n]);
+      if (bias != nullptr) c += bias[n];
+      if (accumulate) c += C[m * ldc + n];
+      C[m * ldc + n] = c;
+    }
+  }
+}
+
+template <class V, int COLUMNS>
+void gemv_columns(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w,
+                  std::int64_t ldw, std::int64_t M, std::int64_t K, const float* bias, bool accumulate) {
+  std::int64_t m = 0;
+  for (; m + 4 <= M; m += 4)
+    gemv_tile<V, 4, COLUMNS>(C + m * ldc, ldc, x + m * ldx, ldx, w, ldw, K, bias, accumulate);
+  for (; m < M; ++m)
+    gemv_tile<V, 1, COLUMNS>(C + m * ldc, ldc, x + m * ldx, ldx, w, ldw, K, bias, accumulate);
+}
+
+template <class V>
+void gemv(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
+          std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept {
+  std::int64_t n = 0;
+  for (; n + 4 <= N; n += 4) {
+    gemv_columns<V, 4>(C + n, ldc, x, ldx, w + n * ldw, ldw, M, K, bias == nullptr ? nullptr : bias + n,
+                       accumulate);
+  }
+  for (; n < N; ++n) {
+    gemv_columns<V, 1>(C + n, ldc, x, ldx, w + n * ldw, ldw, M, K, bias == nullptr ? nullptr : bias + n,
+                       accumulate);
+  }
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,52 @@
+// Sum, mean and maximum over one axis, or over all elements.
+//
+// An axis of n elements cuts a contiguous tensor into (outer, n, inner): for every o and i
+//   sum    y[o, i] = sum_k x[o, k, i]         dx[o, k, i] = dy[o, i]
+//   mean   y[o, i] = 1/n sum_k x[o, k, i]     dx[o, k, i] = dy[o, i] / n
+//   max    y[o, i] = max_k x[o, k, i]         dx[o, k, i] = dy[o, i] if k is the first with x[o, k, i] = y[o,
+//   i], else 0
+// The maximum has no derivative where two elements share it; like PyTorch for an axis, the first takes all. A
+// NaN is the maximum of what it stands among, so that it does not vanish unseen.
+//
+// Sums run in an order that the shape alone decides, in pieces short enough for float to stay accurate: along
+// the last axis pieces of 16384 elements, which are added up in double; along others columns side by side, in
+// blocks of 128 rows.
+#pragma once
+
+#include "core/tape.h"
+
+namespace inkling {
+
+// x (...) f32 -> x's shape without `axis`, or with it of size 1 if `keepdim`
+Tensor sum(Tape& tape, const Tensor& x, int axis, bool keepdim = false);
+Tensor mean(Tape& tape, const Tensor& x, int axis, bool keepdim = false);
+Tensor max(Tape& tape, const Tensor& x, int axis, bool keepdim = false);
+
+// x (...) f32 -> scalar ()
+Tensor sum(Tape& tape, const Tensor& x);
+Tensor mean(Tape& tape, const Tensor& x);
+Tensor max(Tape& tape, const Tensor& x);
+
+// out[o, i] = or += scale * sum_k x[o, k, i], in parallel: the sum behind sum(), mean() and the gradient of a
+// repeated operand.
+void sum_axis(GradientTarget out, const float* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
+              float scale);
+
+namespace reference {  // T is float or double
+
+template <class T>
+void sum_forward(T* y, const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner, T scale);
+
+template <class T>  // dx is accumulated
+void sum_backward(T* dx, const T* dy, std::int64_t outer, std::int64_t n, std::int64_t inner, T scale);
+
+template <class T>
+void max_forward(T* y, const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner);
+
+template <class T>  // dx is accumulated
+void max_backward(T* dx, const T* dy, const T* x, const T* y, std::int64_t outer, std::int64_t n,
+                  std::int64_t inner);
+
+}  // namespace reference
+
+}  // namespace inkling

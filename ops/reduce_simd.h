@@ -1,0 +1,120 @@
+// Sums and maxima, along a row or down columns. The mathematics is in ops/reduce.h.
+#pragma once
+
+#include "ops/reduce.h"
+#include "ops/simd.h"
+
+namespace inkling::simd {
+
+// The sum of n consecutive numbers; four registers of partial sums, so that additions need not wait for one
+// another.
+template <class V>
+float sum_row(const float* x, std::int64_t n) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  V parts[4] = {V(0.0f), V(0.0f), V(0.0f), V(0.0f)};
+  std::int64_t i = 0;
+  for (; i + 4 * W <= n; i += 4 * W) {
+    for (int u = 0; u < 4; ++u) parts[u] += load<V>(x + i + u * W);
+  }
+  for (; i + W <= n; i += W) parts[0] += load<V>(x + i);
+  if (i < n) parts[1] += load_n<V>(x + i, n - i);
+  return sum((parts[0] + parts[1]) + (parts[2] + parts[3]));
+}
+
+constexpr std::int64_t kRowBlock = 128;  // rows whose sum is made before it joins the others, for accuracy
+
+// One register's width of columns: lanes <= W of them.
+template <class V>
+V sum_down(const float* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes) {
+  V total(0.0f);
+  for (std::int64_t k = 0; k < n;) {
+    V block(0.0f);
+    const std::int64_t end = k + kRowBlock < n ? k + kRowBlock : n;
+    for (; k < end; ++k) {
+      block += lanes == V::kLanes ? load<V>(x + k * row_stride) : load_n<V>(x + k * row_stride, lanes);
+    }
+    total += block;
+  }
+  return total;
+}
+
+// out[c] = or += scale * sum_k x[k, c], for rows k = 0 .. n-1 that are row_stride apart
+template <class V>
+void sum_columns(float* out, const float* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
+                 float scale, bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t c = 0; c + W <= columns; c += W) {
+    const V before = accumulate ? load<V>(out + c) : V(0.0f);
+    store(out + c, fma(sum_down<V>(x + c, n, row_stride, W), V(scale), before));
+  }
+  const std::int64_t tail = columns % W, c = columns - tail;
+  if (tail == 0) return;
+  const V before = accumulate ? load_n<V>(out + c, tail) : V(0.0f);
+  store_n(out + c, fma(sum_down<V>(x + c, n, row_stride, tail), V(scale), before), tail);
+}
+
+// The greater of two, and NaN if one is NaN.
+template <class V>
+V greater_or_nan(V most, V x) {
+  return if_equal(x, x, if_less(most, x, x, most),
+                  x);  // a `most` that is NaN is less than nothing, and stays
+}
+
+// The greatest of n > 0 consecutive numbers.
+template <class V>
+float max_row(const float* x, std::int64_t n) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  float most = x[0];
+  const auto join = [&](const float* p, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (most == most && !(p[i] <= most)) most = p[i];  // true for a NaN, too
+    }
+  };
+  const std::int64_t body = n - n % W;
+  if (body > 0) {
+    V lanes = load<V>(x);
+    for (std::int64_t i = W; i < body; i += W) lanes = greater_or_nan(lanes, load<V>(x + i));
+    alignas(64) float each[W];
+    store(each, lanes);
+    join(each, W);
+  }
+  join(x + body, n - body);
+  return most;
+}
+
+// out[c] = max_k x[k, c], for n > 0 rows
+template <class V>
+void max_columns(float* out, const float* x, std::int64_t n, std::int64_t columns,
+                 std::int64_t row_stride) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  std::int64_t c = 0;
+  for (; c + W <= columns; c += W) {
+    V most = load<V>(x + c);
+    for (std::int64_t k = 1; k < n; ++k) most = greater_or_nan(most, load<V>(x + k * row_stride + c));
+    store(out + c, most);
+  }
+  const std::int64_t tail = columns - c;
+  if (tail == 0) return;
+  V most = load_n<V>(x + c, tail);
+  for (std::int64_t k = 1; k < n; ++k) most = greater_or_nan(most, load_n<V>(x + k * row_stride + c, tail));
+  store_n(out + c, most, tail);
+}
+
+// out[i] = or += scale * x[i * step], for step 0 or 1
+template <class V>
+void add_scaled(float* out, const float* x, std::int64_t n, std::int64_t step, float scale,
+                bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  const std::int64_t body = n - n % W, tail = n % W;
+  const V factor(scale), zero(0.0f);
+  const V repeated(step == 0 && n > 0 ? *x : 0.0f);
+  for (std::int64_t i = 0; i < body; i += W) {
+    const V before = accumulate ? load<V>(out + i) : zero;
+    store(out + i, fma(step == 0 ? repeated : load<V>(x + i), factor, before));
+  }
+  if (tail == 0) return;
+  const V before = accumulate ? load_n<V>(out + body, tail) : zero;
+  store_n(out + body, fma(step == 0 ? repeated : load_n<V>(x + body, tail), factor, before), tail);
+}
+
+}  // namespace inkling::simd

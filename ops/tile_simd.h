@@ -1,0 +1,202 @@
+// Products of small matrices that lie in the first or second cache: what attention is made of.
+//
+//   C (rows, columns) = or += A (rows, depth) B (depth, columns)
+//
+// B and C are stored by rows, columns next to each other, so that a register holds columns. A is read one
+// number at a time and may be stored either way (Operand), so a transposed A costs nothing; that is why
+// attention keeps its scores transposed. Unlike ops/gemm.h nothing is packed here and there is one thread:
+// the callers' matrices are in cache and in order already.
+//
+// Each element of C is one chain of fused multiply-adds over the depth, from 0 or from its old value. It does
+// not depend on which rows and columns are computed beside it, and a product cut along its depth gives the
+// same bits as in one piece.
+//
+// The register block: kRows x 2 registers of C are held while the depth runs. One step loads 2 registers of
+// B, and kRows numbers of A, for 2 kRows multiply-adds; with 8 rows (4 where there are only 16 registers) the
+// two multiply-add units, of latency 4, always find 8 independent chains.
+#pragma once
+
+#include "ops/simd.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace inkling::simd {
+
+// A matrix to be read number by number: element (i, k) is data[i * row + k * step].
+struct Operand {
+  const float* data;
+  std::int64_t row;
+  std::int64_t step;
+};
+
+template <class V>
+constexpr std::int64_t kBlockRows = V::kLanes == 16 ? 8 : 4;
+
+// f(0), f(1) .. f(N - 1) written out. g++ splits an array of registers into registers only if every index is
+// a constant early on, and it unrolls a function's outermost loops too late for that.
+template <int N, class F>
+[[gnu::always_inline]] inline void unrolled(const F& f) {
+  if constexpr (N > 0) {
+    unrolled<N - 1>(f);
+    f(N - 1);
+  }
+}
+
+// For the rows of a triangle: row i of the block goes i steps deeper than row 0. This is step `depth + J -
+// 1`, and all later ones.
+template <class V, int R, int S, int J>
+[[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, Operand strides,
+                                                  const float* b, std::int64_t ldb) {
+  if constexpr (J < R) {
+    V b_k[S];
+    for (int s = 0; s < S; ++s) b_k[s] = load<V>(b + s * V::kLanes);
+    for (int i = J; i < R; ++i) {
+      const V a_ik(a[i * strides.row]);
+      for (int s = 0; s < S; ++s) acc[i][s] = fma(a_ik, b_k[s], acc[i][s]);
+    }
+    triangle_steps<V, R, S, J + 1>(acc, a + strides.step, strides, b + ldb, ldb);
+  }
+}
+
+// One register block: R rows, S registers of columns. Triangle: row i sums over depth + i steps.
+template <class V, int R, int S, bool Triangle>
+void block_product(float* c, std::int64_t ldc, Operand a, const float* b, std::int64_t ldb,
+                   std::int64_t depth, bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  V acc[R][S];
+  if (accumulate) {
+    unrolled<R * S>([&](int n) __attribute__((always_inline)) {
+      acc[n / S][n % S] = load<V>(c + n / S * ldc + n % S * W);
+    });
+  } else {
+    unrolled<R * S>([&](int n) __attribute__((always_inline)) { acc[n / S][n % S] = V(0.0f); });
+  }
+  const float* a_k = a.data;
+  for (std::int64_t k = 0; k < depth; ++k, a_k += a.step, b += ldb) {
+    V b_k[S];
+    for (int s = 0; s < S; ++s) b_k[s] = load<V>(b + s * W);
+    for (int i = 0; i < R; ++i) {
+      const V a_ik(a_k[i * a.row]);
+      for (int s = 0; s < S; ++s) acc[i][s] = fma(a_ik, b_k[s], acc[i][s]);
+    }
+  }
+  if constexpr (Triangle) triangle_steps<V, R, S, 1>(acc, a_k, a, b, ldb);
+  unrolled<R * S>([&](int n) __attribute__((always_inline)) {
+    store(c + n / S * ldc + n % S * W, acc[n / S][n % S]);
+  });
+}
+
+// C = or += A B. rows is a multiple of kBlockRows, columns one of the register. Triangle: row i sums over
+// depth + i steps.
+template <class V, bool Triangle = false>
+void product(float* c, std::int64_t ldc, Operand a, const float* b, std::int64_t ldb, std::int64_t rows,
+             std::int64_t columns, std::int64_t depth, bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes, R = kBlockRows<V>;
+  for (std::int64_t i = 0; i < rows; i += R) {
+    const Operand a_i{a.data + i * a.row, a.row, a.step};
+    const std::int64_t depth_i = Triangle ? depth + i : depth;
+    std::int64_t j = 0;
+    for (; j + 2 * W <= columns; j += 2 * W) {
+      block_product<V, R, 2, Triangle>(c + i * ldc + j, ldc, a_i, b + j, ldb, depth_i, accumulate);
+    }
+    if (j < columns)
+      block_product<V, R, 1, Triangle>(c + i * ldc + j, ldc, a_i, b + j, ldb, depth_i, accumulate);
+  }
+}
+
+// Copies (rows, n) times `factor` out of a larger matrix into (padded_rows, padded), what is beyond being 0.
+template <class V>
+void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const float* in,
+               std::int64_t stride, std::int64_t rows, std::int64_t n, float factor) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::int64_t c = 0;
+    for (; c + W <= n; c += W) store(out + r * padded + c, load<V>(in + r * stride + c) * V(factor));
+    if (c < n) {
+      store(out + r * padded + c, load_n<V>(in + r * stride + c, n - c) * V(factor));
+      c += W;
+    }
+    for (; c < padded; c += W) store(out + r * padded + c, V(0.0f));
+  }
+  for (std::int64_t i = rows * padded; i < padded_rows * padded; i += W) store(out + i, V(0.0f));
+}
+
+// The way back: out (rows, n), inside a larger matrix, = or += in (rows, padded) times `factor`.
+template <class V>
+void unpack_rows(float* out, std::int64_t stride, const float* in, std::int64_t padded, std::int64_t rows,
+                 std::int64_t n, float factor, bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float* out_r = out + r * stride;
+    const float* in_r = in + r * padded;
+    std::int64_t c = 0;
+    for (; c + W <= n; c += W) {
+      const V before = accumulate ? load<V>(out_r + c) : V(0.0f);
+      store(out_r + c, fma(load<V>(in_r + c), V(factor), before));
+    }
+    if (c < n) {
+      const V before = accumulate ? load_n<V>(out_r + c, n - c) : V(0.0f);
+      store_n(out_r + c, fma(load<V>(in_r + c), V(factor), before), n - c);
+    }
+  }
+}
+
+// out (columns, rows) = in (rows, columns) transposed; both dims multiples of 16, both matrices without gaps.
+// The intrinsics work on blocks of 4 columns. With a block's rows a, b, c, d = 0..3 in registers of four
+// floats, pairs of rows are interleaved, a0 b0 a1 b1 and so on, then pairs of pairs. AVX-512 does so for four
+// such blocks at once: its lane L of 128 bits holds rows 4L .. 4L + 3.
+template <class V>
+void transpose(float* out, const float* in, std::int64_t rows, std::int64_t columns) noexcept {
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) {
+    for (std::int64_t r = 0; r < rows; r += 16) {
+      for (std::int64_t c = 0; c < columns; c += 4) {
+        __m512 row[4];
+        unrolled<4>([&](int i) __attribute__((always_inline)) {
+          const float* a = in + (r + i) * columns + c;
+          const __m512 first = _mm512_castps128_ps512(_mm_loadu_ps(a));
+          const __m512 second = _mm512_mask_broadcast_f32x4(first, 0x00f0, _mm_loadu_ps(a + 4 * columns));
+          const __m512 third = _mm512_mask_broadcast_f32x4(second, 0x0f00, _mm_loadu_ps(a + 8 * columns));
+          row[i] = _mm512_mask_broadcast_f32x4(third, 0xf000, _mm_loadu_ps(a + 12 * columns));
+        });
+        const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(row[0], row[1]));
+        const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(row[2], row[3]));
+        const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(row[0], row[1]));
+        const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(row[2], row[3]));
+        float* t = out + c * rows + r;
+        _mm512_storeu_ps(t, _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)));
+        _mm512_storeu_ps(t + rows, _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)));
+        _mm512_storeu_ps(t + 2 * rows, _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)));
+        _mm512_storeu_ps(t + 3 * rows, _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23)));
+      }
+    }
+    return;
+  }
+#endif
+#if defined(__SSE2__)
+  if constexpr (!V::kScalar) {
+    for (std::int64_t r = 0; r < rows; r += 4) {
+      for (std::int64_t c = 0; c < columns; c += 4) {
+        const float* a = in + r * columns + c;
+        const __m128 row0 = _mm_loadu_ps(a), row1 = _mm_loadu_ps(a + columns);
+        const __m128 row2 = _mm_loadu_ps(a + 2 * columns), row3 = _mm_loadu_ps(a + 3 * columns);
+        const __m128 low01 = _mm_unpacklo_ps(row0, row1), high01 = _mm_unpackhi_ps(row0, row1);
+        const __m128 low23 = _mm_unpacklo_ps(row2, row3), high23 = _mm_unpackhi_ps(row2, row3);
+        float* t = out + c * rows + r;
+        _mm_storeu_ps(t, _mm_movelh_ps(low01, low23));
+        _mm_storeu_ps(t + rows, _mm_movehl_ps(low23, low01));
+        _mm_storeu_ps(t + 2 * rows, _mm_movelh_ps(high01, high23));
+        _mm_storeu_ps(t + 3 * rows, _mm_movehl_ps(high23, high01));
+      }
+    }
+    return;
+  }
+#endif
+  for (std::int64_t c = 0; c < columns; ++c) {
+    for (std::int64_t r = 0; r < rows; ++r) out[c * rows + r] = in[r * columns + c];
+  }
+}
+
+}  // namespace inkling::simd

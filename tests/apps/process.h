@@ -1,0 +1,69 @@
+// Runs the inkling binary, as a user would. INKLING names it; `make test` sets that.
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/temporary_directory.h"
+
+namespace inkling::test {
+
+inline std::string binary() {
+  const char* named = std::getenv("INKLING");
+  return named != nullptr ? named : "build/inkling";
+}
+
+struct Outcome {
+  int status;  // exit status, or 128 + signal
+  std::string out, err;
+};
+
+class Process {
+ public:
+  explicit Process(const std::vector<std::string>& arguments) {
+    pid_ = fork();
+    if (pid_ != 0) return;
+    const auto to = [](const std::string& path, int fd) { dup2(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), fd); };
+    to(out_path(), STDOUT_FILENO);
+    to(err_path(), STDERR_FILENO);
+    std::string program = binary();
+    std::vector<std::string> copies = arguments;
+    std::vector<char*> argv = {program.data()};
+    for (std::string& a : copies) argv.push_back(a.data());
+    argv.push_back(nullptr);
+    execv(program.c_str(), argv.data());
+    _exit(127);
+  }
+  void send(int signal) const { kill(pid_, signal); }
+  Outcome wait() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text(out_path()), read_text(err_path())};
+  }
+
+ private:
+  std::string out_path() const { return directory_ / "out"; }
+  std::string err_path() const { return directory_ / "err"; }
+
+  TemporaryDirectory directory_;
+  pid_t pid_ = 0;
+};
+
+inline Outcome run(const std::vector<std::string>& arguments) {
+  return Process(arguments).wait();
+}
+
+inline std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+}  // namespace inkling::test

@@ -1,0 +1,124 @@
+// inkling train, as a process: the loss curve, interruptions of every kind, and what a run leaves behind.
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tests/apps/process.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+const std::vector<std::string> kTiny = {"--data",     "tests/goldens/curve_tokens.bin", "--vocab-size", "131", "--layers", "2", "--heads", "2",
+                                        "--channels", "16", "--seq-len", "16", "--batch-size", "2", "--threads", "2"};
+
+std::vector<std::string> train(const std::string& out, const std::vector<std::string>& flags) {
+  return std::vector<std::string>{"train", "--out", out} + kTiny + flags;
+}
+
+std::vector<json> metrics(const std::string& run) {
+  std::vector<json> lines;
+  std::ifstream file(run + "/metrics.jsonl");
+  for (std::string line; std::getline(file, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+TEST_CASE("train: the losses of ten steps from a checkpoint on a shard are PyTorch's") {
+  const TemporaryDirectory temporary;
+  std::ifstream file("tests/goldens/curve.json");
+  const json golden = json::parse(file);
+  const json& hyper = golden["hyper"];
+  const Outcome outcome = run({"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--init", "tests/goldens/small.bin",
+                               "--no-shuffle", "--batch-size", golden["B"].dump(), "--seq-len", golden["T"].dump(), "--steps", "10",
+                               "--lr", hyper["lr"].dump(), "--schedule", "constant", "--warmup", "0", "--weight-decay",
+                               hyper["weight_decay"].dump(), "--beta1", hyper["betas"][0].dump(), "--beta2", hyper["betas"][1].dump(),
+                               "--grad-clip", hyper["grad_clip"].dump(), "--sample-every", "0", "--save-every", "0"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  std::size_t step = 0;
+  for (const json& line : metrics(temporary / "run")) {
+    if (!line.contains("loss")) continue;
+    const double want = golden["trajectory"][step]["loss"];
+    CHECK(std::abs(line["loss"].get<double>() - want) < 1e-4);
+    CHECK(line["step"] == ++step);
+  }
+  CHECK(step == 10);
+}
+
+TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of one that was not") {
+  const TemporaryDirectory temporary;
+  const std::vector<std::string> flags = {"--steps", "400", "--save-every", "13", "--sample-every", "0", "--grad-accum", "2"};
+  REQUIRE(run(train(temporary / "whole", flags)).status == 0);
+  const std::string whole = read_text(temporary / "whole/model.bin");
+  REQUIRE(whole.size() > 1024);
+
+  Rng rng(2026);
+  const std::vector<int> signals = {SIGKILL, SIGTERM, SIGINT, SIGKILL};
+  int interruptions = 0;
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    const bool resumed = std::filesystem::exists(temporary / "cut/config.json");
+    Process process(resumed ? std::vector<std::string>{"train", "--out", temporary / "cut", "--resume"} : train(temporary / "cut", flags));
+    const int signal = signals[static_cast<std::size_t>(attempt) % signals.size()];
+    std::this_thread::sleep_for(std::chrono::milliseconds(30 + rng.below(60 + static_cast<std::uint64_t>(attempt) * 20)));
+    process.send(signal);
+    const Outcome outcome = process.wait();
+    INFO(outcome.err);
+    if (outcome.status == 0) break;
+    REQUIRE(outcome.status == 128 + signal);
+    ++interruptions;
+  }
+  CHECK(interruptions > 0);
+  CHECK(read_text(temporary / "cut/model.bin") == whole);
+  // The same lines of loss as well, each step once.
+  const auto a = metrics(temporary / "whole"), b = metrics(temporary / "cut");
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CHECK(a[i]["step"] == b[i]["step"]);
+    CHECK(a[i].value("loss", 0.0) == b[i].value("loss", 0.0));
+  }
+}
+
+TEST_CASE("train: SIGINT finishes the step, saves, and says how to go on") {
+  const TemporaryDirectory temporary;
+  Process process(train(temporary / "run", {"--steps", "1000000", "--save-every", "0", "--sample-every", "0", "--val-every", "0"}));
+  while (!std::filesystem::exists(temporary / "run/metrics.jsonl")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  process.send(SIGINT);
+  const Outcome outcome = process.wait();
+  CHECK(outcome.status == 130);
+  CHECK_THAT(outcome.err, contains("--resume"));
+  const json last = metrics(temporary / "run").back();
+  CHECK(std::filesystem::exists(temporary / str("run/checkpoints/step_", std::string(8 - last["step"].dump().size(), '0'), last["step"].dump())));
+}
+
+TEST_CASE("train: a NaN in the weights stops the run before anything is applied, with the place in the data") {
+  const TemporaryDirectory temporary;
+  std::string model = read_text("tests/goldens/small.bin");
+  const float nan = NAN;
+  std::memcpy(model.data() + 1024 + 4 * 30 * 5, &nan, 4);  // in wte, for token 5
+  write_text(temporary / "nan.bin", model);
+  const Outcome outcome = run({"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--init", temporary / "nan.bin",
+                               "--batch-size", "2", "--seq-len", "16", "--steps", "5"});
+  CHECK(outcome.status == 1);
+  CHECK_THAT(outcome.err, contains("the loss is nan at step 1"));
+  CHECK_THAT(outcome.err, contains("curve_tokens.bin"));
+  CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
+}
+
+TEST_CASE("train: the same seed gives the same bytes on another number of threads, another seed does not") {
+  const TemporaryDirectory temporary;
+  const auto model = [&](const std::string& name, const std::vector<std::string>& flags) {
+    const std::vector<std::string> common = {"train", "--out", temporary / name, "--data", "tests/goldens/curve_tokens.bin",
+                                             "--vocab-size", "131", "--layers", "2", "--heads", "2", "--channels", "32",
+                                             "--seq-len", "16", "--batch-size", "4", "--steps", "20", "--sample-every", "0"};
+    REQUIRE(run(common + flags).status == 0);
+    return read_text(temporary / (name + "/model.bin"));
+  };
+  const std::string one = model("one", {"--threads", "1"});
+  CHECK(one == model("three", {"--threads", "3"}));
+  CHECK(one != model("seed", {"--threads", "1", "--seed", "7"}));
+}
+
+}  // namespace
+}  // namespace inkling

@@ -1,0 +1,14 @@
+#!/bin/sh
+# An inline function that two isa objects both contain is merged by the linker into one, compiled with the flags of either: on an
+# older CPU that is an illegal instruction. So no weak symbol may be in more than one of the objects given.
+set -eu
+
+shared=$(for object in "$@"; do
+  nm "$object" | awk '$(NF-1) ~ /^[WVu]$/ && $NF !~ /^DW\.ref\./ { print $NF }' | sort -u
+done | sort | uniq -d)
+if [ -n "$shared" ]; then
+  echo "these functions are in more than one isa object:"
+  echo "$shared" | c++filt
+  exit 1
+fi
+echo "isa: $# objects share no inline function"

@@ -1,0 +1,106 @@
+// Checkpoints: what is saved comes back, and what is wrong is named before anything is allocated.
+#include "nn/checkpoint.h"
+
+#include "tests/support.h"
+#include "tests/temporary_directory.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+constexpr const char* kSmall = "tests/goldens/small.bin";
+
+std::vector<std::byte> bytes_of(const std::string& path) {
+  const FileView file(path);
+  return {file.bytes().begin(), file.bytes().end()};
+}
+
+void expect_error(std::vector<std::byte> bytes, const std::string& message) {
+  ByteReader in(bytes, "model.bin");
+  CHECK_THROWS_WITH(load_model(in), contains(message));
+}
+
+std::vector<std::byte> with_header(int index, std::int32_t value) {
+  std::vector<std::byte> bytes = bytes_of(kSmall);
+  std::memcpy(bytes.data() + 4 * index, &value, 4);
+  return bytes;
+}
+
+TEST_CASE("checkpoint: a float32 model is saved as the same bytes it was loaded from") {
+  GPT2 model = load_model(kSmall);
+  const TemporaryDirectory directory;
+  const std::string path = directory / "f32.bin";
+  save_model(path, model.config(), model.parameters().values());
+  CHECK(bytes_of(path) == bytes_of(kSmall));
+}
+
+TEST_CASE("checkpoint: a model saved as bfloat16 is PyTorch's, rounded to nearest even") {
+  GPT2 model = load_model(kSmall);
+  const TemporaryDirectory directory;
+  const std::string path = directory / "bf16.bin";
+  save_model(path, model.config(), model.parameters().values(), DType::bf16);
+  CHECK(bytes_of(path) == bytes_of("tests/goldens/small_bf16.bin"));
+  GPT2 rounded = load_model(path);
+  for (std::size_t i = 0; i < model.parameters().values().size(); ++i) {
+    REQUIRE(rounded.parameters().values()[i] == to_float(to_bf16(model.parameters().values()[i])));
+  }
+}
+
+TEST_CASE("checkpoint: every wrong header is one line that names what is wrong") {
+  expect_error(with_header(0, 1), "model.bin: not a model checkpoint: magic is 1, expected 20240326");
+  expect_error(with_header(0, static_cast<std::int32_t>(__builtin_bswap32(20240326))), "the bytes are swapped");
+  expect_error(with_header(1, 4), "model version is 4, expected 3 (float32) or 5 (bfloat16)");
+  expect_error(with_header(2, -5), "max sequence length (maxT) is -5");
+  expect_error(with_header(3, 0), "vocabulary size (V) is 0");
+  expect_error(with_header(4, 2147483647), "number of layers (L) is 2147483647");
+  expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH=7)");
+  expect_error(with_header(6, 1 << 20), "parameters, at most 1e12");
+  expect_error(with_header(7, 300), "padded vocabulary (Vp) is 300, expected 256");
+  expect_error(with_header(4, 3), "file size is ");
+}
+
+TEST_CASE("checkpoint: a truncated or overlong file is refused wherever it is cut") {
+  const std::vector<std::byte> whole = bytes_of(kSmall);
+  for (std::size_t size : {std::size_t{1}, std::size_t{4}, std::size_t{1023}, std::size_t{1024}, whole.size() - 1, whole.size() - 4}) {
+    expect_error({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}, size < 1024 ? "truncated" : "file size is");
+  }
+  std::vector<std::byte> longer = whole;
+  longer.push_back(std::byte{0});
+  expect_error(longer, "file size is");
+}
+
+TEST_CASE("checkpoint: the four GPT-2s have OpenAI's parameter counts in llm.c's layout") {
+  CHECK(GPT2Config::named("gpt2:d12").parameter_count() == 124475904);
+  CHECK(GPT2Config::named("gpt2:d24").parameter_count() == 354871296);
+  CHECK(GPT2Config::named("gpt2:d36").parameter_count() == 774090240);
+  CHECK(GPT2Config::named("gpt2:d48").parameter_count() == 1557686400);
+  CHECK_THROWS_WITH(GPT2Config::named("gpt2:d13"), contains("unknown, expected gpt2:d12"));
+}
+
+TEST_CASE("initialisation: deviations are GPT-2's, biases 0, norm weights 1, padded rows 0, and the seed decides") {
+  GPT2Config config{.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64};
+  GPT2 model(config), same(config), other(config);
+  model.initialise(1), same.initialise(1), other.initialise(2);
+  const auto deviation = [&](GPT2Tensor t, std::size_t count) {
+    double squares = 0;
+    for (float w : model.parameters().values_of(t).first(count)) squares += static_cast<double>(w) * w;
+    return std::sqrt(squares / static_cast<double>(count));
+  };
+  CHECK(deviation(kWte, 300 * 64) == approx(0.02).epsilon(0.03));
+  CHECK(deviation(kWpe, 64 * 64) == approx(0.02).epsilon(0.05));
+  CHECK(deviation(kFcw, 3 * 256 * 64) == approx(0.02).epsilon(0.03));
+  CHECK(deviation(kFcprojw, 3 * 256 * 64) == approx(0.02 / std::sqrt(6.0)).epsilon(0.03));
+  CHECK(deviation(kAttprojw, 3 * 64 * 64) == approx(0.02 / std::sqrt(6.0)).epsilon(0.05));
+  for (float w : model.parameters().values_of(kWte).subspan(300 * 64)) REQUIRE(w == 0.0f);
+  for (float w : model.parameters().values_of(kLn2w)) REQUIRE(w == 1.0f);
+  for (float w : model.parameters().values_of(kQkvb)) REQUIRE(w == 0.0f);
+  const auto equal = [](GPT2& a, GPT2& b) {
+    return std::equal(a.parameters().values().begin(), a.parameters().values().end(), b.parameters().values().begin());
+  };
+  CHECK(equal(model, same));
+  CHECK_FALSE(equal(model, other));
+}
+
+}  // namespace
+}  // namespace inkling

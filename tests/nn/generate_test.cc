@@ -1,0 +1,75 @@
+// Generation: the KV cache changes the cost of a token, not the token.
+#include "nn/generate.h"
+
+#include "nn/checkpoint.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+constexpr Tolerance kCached{2e-5, 1e-5};  // the same sums in another order
+
+TEST_CASE("generate: logits through the KV cache are those of the full forward pass, whatever is read at once") {
+  for_each_isa([] {
+    GPT2 model = load_model("tests/goldens/small.bin");
+    const std::int64_t B = 2, T = 20, Vp = model.config().padded_vocab_size();
+    std::vector<std::int32_t> ids;
+    for (std::int64_t i = 0; i < B * T; ++i) ids.push_back(static_cast<std::int32_t>((i * 29 + 3) % model.config().vocab_size));
+    Tape full(Recording::off);
+    const Tensor want = model.logits(full, Tensor(ids.data(), {B, T}));
+    for (const std::vector<std::int64_t>& pieces : {std::vector<std::int64_t>{20}, {1, 1, 18}, {7, 1, 1, 1, 10}, {19, 1}}) {
+      KvCache cache(model.config(), B);
+      for (std::int64_t piece : pieces) {
+        std::vector<std::int32_t> part;
+        for (std::int64_t b = 0; b < B; ++b) {
+          for (std::int64_t t = 0; t < piece; ++t) part.push_back(ids[static_cast<std::size_t>(b * T + cache.length() + t)]);
+        }
+        Tape tape(Recording::off);
+        const Tensor got = model.next_logits(tape, Tensor(part.data(), {B, piece}), cache);
+        for (std::int64_t b = 0; b < B; ++b) {
+          const auto V = static_cast<std::size_t>(model.config().vocab_size);
+          check_close("logits", std::span<const float>(got.f32() + b * Vp, V),
+                      std::span<const float>(want.f32() + (b * T + cache.length() - 1) * Vp, V), kCached);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("generate: a seed gives the same text, the stop token ends it, and a full context goes on") {
+  GPT2 model = load_model("tests/goldens/small.bin");
+  const std::vector<std::int32_t> prompt = {5, 6, 7};
+  const auto text = [&](std::uint64_t seed, std::int64_t tokens, std::int32_t stop) {
+    GenerateSettings settings;
+    settings.max_tokens = tokens, settings.stop_token = stop;
+    Rng rng(seed);
+    std::vector<std::int32_t> ids;
+    const std::int64_t made = generate(model, prompt, settings, rng, [&](std::int32_t id) {
+      ids.push_back(id);
+      return true;
+    });
+    CHECK(made == std::ssize(ids));
+    return ids;
+  };
+  const auto one = text(1, 3 * model.config().max_seq_len, -1);
+  CHECK(std::ssize(one) == 3 * model.config().max_seq_len);
+  CHECK(text(1, 3 * model.config().max_seq_len, -1) == one);
+  CHECK(text(2, 3 * model.config().max_seq_len, -1) != one);
+  const auto stopped = text(1, 50, one[4]);
+  CHECK(stopped.size() <= 4);
+  CHECK(std::equal(stopped.begin(), stopped.end(), one.begin()));
+}
+
+TEST_CASE("generate: an empty prompt and ids past the vocabulary are errors") {
+  GPT2 model = load_model("tests/goldens/small.bin");
+  Rng rng(1);
+  const auto ignore = [](std::int32_t) { return true; };
+  CHECK_THROWS_WITH(generate(model, {}, {}, rng, ignore), contains("the prompt is empty"));
+  const std::vector<std::int32_t> bad = {1, 131};
+  CHECK_THROWS_WITH(generate(model, bad, {}, rng, ignore), contains("131"));
+}
+
+}  // namespace
+}  // namespace inkling

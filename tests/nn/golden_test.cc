@@ -1,0 +1,151 @@
+// The model against PyTorch: logits, loss, every gradient, and ten steps of AdamW.
+#include "tests/nn/golden.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/parallel.h"
+#include "optim/adamw.h"
+#include "optim/clip.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+// PyTorch's own float32 differs from its float64 by up to 2.4e-6 in these logits and 8e-7 of a tensor's largest gradient; ours sums
+// in another order.
+constexpr Tolerance kLogits{2e-5, 1e-5};
+constexpr double kLoss = 1e-5;
+constexpr double kGradientOfLargest = 1e-5;
+constexpr double kTrajectoryLoss = 2e-5;
+constexpr double kTrajectoryNorm = 1e-5;  // relative
+constexpr double kWeightAfterTen = 5e-5;
+
+std::span<const float> slice_of(std::span<const float> all, const Parameter& p) {
+  return all.subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(p.shape.numel()));
+}
+
+void check_gradients(GPT2& model, std::span<const float> want) {
+  for (const Parameter& p : model.parameters().table()) {
+    const std::span<const float> expected = slice_of(want, p), got = slice_of(model.parameters().gradients(), p);
+    double largest = 0;
+    for (float g : expected) largest = std::max(largest, std::abs(static_cast<double>(g)));
+    check_close("gradient of " + p.name, got, expected, {kGradientOfLargest * largest, 0});
+  }
+}
+
+std::vector<ParameterSegment> segments(const Parameters& parameters) {
+  std::vector<ParameterSegment> all;
+  for (const Parameter& p : parameters.table()) all.push_back({p.offset, p.shape.numel(), p.decay, p.name});
+  return all;
+}
+
+TEST_CASE("gpt2: logits, loss and all gradients are PyTorch's, on every instruction set") {
+  for_each_isa([] {
+    for (const GoldenSet& golden : golden_sets()) {
+      INFO(golden.state);
+      GPT2 model = load_model(golden.model);
+      DebugState state(golden.state, model.config());
+      const std::int64_t V = model.config().vocab_size, Vp = model.config().padded_vocab_size();
+
+      Tape inference(Recording::off);
+      const Tensor logits = model.logits(inference, state.inputs());
+      std::vector<float> got;
+      for (std::int64_t bt = 0; bt < state.B * state.T; ++bt) got.insert(got.end(), logits.f32() + bt * Vp, logits.f32() + bt * Vp + V);
+      check_close("logits", got, state.logits, kLogits);
+
+      Tape tape;
+      const Tensor loss = model.loss(tape, state.inputs(), state.targets());
+      CHECK(std::abs(loss.item() - state.loss) < kLoss);
+      tape.backward(loss);
+      check_gradients(model, state.gradients);
+    }
+  });
+}
+
+TEST_CASE("gpt2: two micro-batches of half the loss give the gradients of one") {
+  const GoldenSet golden = golden_sets().front();
+  GPT2 model = load_model(golden.model);
+  DebugState state(golden.state, model.config());
+  Tape tape;
+  for (const LeafGradient mode : {LeafGradient::overwrite, LeafGradient::accumulate}) {
+    tape.clear();
+    tape.backward(model.loss(tape, state.inputs(), state.targets(), 0.5f, mode), 0.5f);
+  }
+  check_gradients(model, state.gradients);
+}
+
+TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and weights") {
+  for (const GoldenSet& golden : golden_sets()) {
+    if (golden.trajectory.empty()) continue;
+    INFO(golden.trajectory);
+    GPT2 model = load_model(golden.model);
+    DebugState state(golden.state, model.config());
+    std::ifstream file(golden.trajectory);
+    const json trajectory = json::parse(file);
+    const json& hyper = trajectory["hyper"];
+    AdamW optimizer(segments(model.parameters()), AdamWSettings{.beta1 = hyper["betas"][0],
+                                                                .beta2 = hyper["betas"][1],
+                                                                .eps = hyper["eps"],
+                                                                .weight_decay = hyper["weight_decay"]});
+    Tape tape;
+    std::int64_t step = 0;
+    for (const json& want : trajectory["trajectory"]) {
+      tape.clear();
+      const Tensor loss = model.loss(tape, state.inputs(), state.targets());
+      CHECK(std::abs(loss.item() - want["loss"].get<double>()) < kTrajectoryLoss);
+      tape.backward(loss);
+      const double norm = global_norm(model.parameters().gradients().data(), model.parameters().count());
+      CHECK(norm == approx(want["grad_norm"].get<double>()).epsilon(kTrajectoryNorm));
+      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), ++step, hyper["lr"],
+                     clip_factor(norm, hyper["grad_clip"]));
+    }
+    GPT2 after = load_model(golden.after10);
+    for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
+      // A key's bias shifts every score of a row alike, which softmax ignores: its gradient is rounding noise, and AdamW makes steps of it.
+      if (t == kQkvb) continue;
+      check_close(model.parameters().table()[t].name, model.parameters().values_of(t), after.parameters().values_of(t),
+                  {kWeightAfterTen, 0});
+    }
+  }
+}
+
+TEST_CASE("gpt2: training gives the same bytes on 1, 2, 3 and 4 threads") {
+  const GoldenSet golden = golden_sets().front();
+  const int before = threads();
+  std::vector<std::vector<float>> results;
+  for (int count : {1, 2, 3, 4}) {
+    set_threads(count);
+    GPT2 model = load_model(golden.model);
+    DebugState state(golden.state, model.config());
+    AdamW optimizer(segments(model.parameters()), AdamWSettings{});
+    Tape tape;
+    for (std::int64_t step = 1; step <= 20; ++step) {
+      tape.clear();
+      const Tensor loss = model.loss(tape, state.inputs(), state.targets());
+      tape.backward(loss);
+      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), step, 1e-3f, 1.0f);
+    }
+    results.emplace_back(model.parameters().values().begin(), model.parameters().values().end());
+  }
+  set_threads(before);
+  for (const auto& result : results) CHECK(std::memcmp(result.data(), results[0].data(), result.size() * sizeof(float)) == 0);
+}
+
+TEST_CASE("gpt2: a later token changes no bit of an earlier position's logits") {
+  GPT2 model = load_model(golden_sets().front().model);
+  const std::int64_t T = model.config().max_seq_len, Vp = model.config().padded_vocab_size();
+  std::vector<std::int32_t> ids;
+  for (std::int64_t t = 0; t < T; ++t) ids.push_back(static_cast<std::int32_t>((t * 37) % model.config().vocab_size));
+  Tape a(Recording::off), b(Recording::off);
+  const Tensor before = model.logits(a, Tensor(ids.data(), {1, T}));
+  const std::int64_t changed = T / 2;
+  for (std::int64_t t = changed; t < T; ++t) ids[static_cast<std::size_t>(t)] = static_cast<std::int32_t>((t * 11 + 5) % model.config().vocab_size);
+  const Tensor after = model.logits(b, Tensor(ids.data(), {1, T}));
+  CHECK(std::memcmp(before.f32(), after.f32(), static_cast<std::size_t>(changed * Vp) * 4) == 0);
+  CHECK(std::memcmp(before.f32() + changed * Vp, after.f32() + changed * Vp, static_cast<std::size_t>(Vp) * 4) != 0);
+}
+
+}  // namespace
+}  // namespace inkling

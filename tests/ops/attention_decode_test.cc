@@ -1,0 +1,110 @@
+// Attention with a cache: whatever the pieces a text comes in, the result is that of the whole text at once.
+#include "ops/attention_decode.h"
+
+#include <cstring>
+
+#include "core/parallel.h"
+#include "ops/attention.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// One token at a time sums in another order than a tile does.
+constexpr Tolerance kFloatTolerance{1e-5, 1e-5};
+
+struct Text {
+  std::int64_t B, T, NH, HS, C = NH * HS;
+  std::vector<float> qkv = random_floats(B * T * 3 * C, 5);
+
+  // The whole text at once, without a cache.
+  std::vector<float> at_once() {
+    Tape tape(Recording::off);
+    const Tensor y = attention(tape, Tensor(qkv.data(), {B, T, 3 * C}), NH);
+    return {y.f32(), y.f32() + y.numel()};
+  }
+
+  // In pieces of `pieces` tokens, through a cache whose memory starts as NaN.
+  std::vector<float> in_pieces(const std::vector<std::int64_t>& pieces) {
+    Guarded memory(kv_cache_floats(B, NH, HS, T), 0, NAN);
+    const KvCacheLayer cache = kv_cache_layer(memory.data(), B, NH, HS, T);
+    std::vector<float> out(static_cast<std::size_t>(B * T * C));
+    std::int64_t pos = 0;
+    for (const std::int64_t n : pieces) {
+      std::vector<float> piece;
+      for (std::int64_t b = 0; b < B; ++b) {
+        const auto begin = qkv.begin() + (b * T + pos) * 3 * C;
+        piece.insert(piece.end(), begin, begin + n * 3 * C);
+      }
+      Guarded piece_out(B * n * C, 3, NAN);
+      attention_decode(piece_out.data(), piece.data(), cache, pos, n);
+      for (std::int64_t b = 0; b < B; ++b) {
+        std::memcpy(out.data() + (b * T + pos) * C, piece_out.data() + b * n * C,
+                    static_cast<std::size_t>(n * C) * sizeof(float));
+      }
+      piece_out.check();
+      pos += n;
+    }
+    REQUIRE(pos == T);
+    memory.check();
+    return out;
+  }
+};
+
+TEST_CASE("attention_decode: a prompt in pieces of many tokens gives the bits of attention without a cache") {
+  for_each_isa([] {
+    for (const std::int64_t HS : {5, 16, 33, 64}) {
+      INFO("HS = " << HS);
+      Text text{2, 133, 2, HS};
+      const std::vector<float> whole = text.at_once();
+      CHECK(text.in_pieces({133}) == whole);
+      CHECK(text.in_pieces({2, 31, 7, 60, 33}) == whole);
+      CHECK(text.in_pieces({63, 70}) == whole);
+    }
+  });
+}
+
+TEST_CASE(
+    "attention_decode: token by token, after a prompt or without, agrees with attention without a cache") {
+  for_each_isa([] {
+    for (const std::int64_t HS : {1, 7, 16, 20, 48, 64, 80, 100}) {
+      INFO("HS = " << HS);
+      Text text{1, 131, 2, HS};
+      const std::vector<float> whole = text.at_once();
+      check_close("out", text.in_pieces(std::vector<std::int64_t>(131, 1)), whole, kFloatTolerance);
+      std::vector<std::int64_t> pieces(132 - 37, 1);
+      pieces[0] = 37;
+      check_close("out after a prompt", text.in_pieces(pieces), whole, kFloatTolerance);
+    }
+  });
+}
+
+TEST_CASE("attention_decode: four threads compute the bits of one, and a token takes no new memory") {
+  const int before = threads();
+  Text text{3, 300, 4, 64};
+  std::vector<std::int64_t> pieces(301 - 250, 1);
+  pieces[0] = 250;
+  set_threads(1);
+  const std::vector<float> one = text.in_pieces(pieces);
+  const std::int64_t pages = page_allocations();
+  CHECK(text.in_pieces(pieces) == one);
+  CHECK(page_allocations() == pages);
+  set_threads(4);
+  CHECK(text.in_pieces(pieces) == one);
+  set_threads(before);
+}
+
+TEST_CASE("attention_decode: a text longer than the cache is refused") {
+  std::vector<float> memory(static_cast<std::size_t>(kv_cache_floats(1, 1, 4, 8))), qkv(9 * 12), out(9 * 4);
+  const KvCacheLayer cache = kv_cache_layer(memory.data(), 1, 1, 4, 8);
+  CHECK_NOTHROW(attention_decode(out.data(), qkv.data(), cache, 0, 8));
+  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), cache, 8, 1),
+                    contains("attention_decode: positions 8 to 8, expected 0 to 7"));
+  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), cache, 0, 9),
+                    contains("attention_decode: positions 0 to 8, expected 0 to 7"));
+}
+
+}  // namespace
+}  // namespace inkling
