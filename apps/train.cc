@@ -76,7 +76,7 @@ void add_train(CLI::App& app, Action& action) {
   const double real = 0;
 
   const char* data = "Data";
-  CLI::Option* stories = train->add_flag("--stories", "train on generated stories (the default without --data)")->group(data);
+  CLI::Option* stories = train->add_flag_function("--stories", [](std::int64_t) {}, "train on generated stories (the default without --data)")->group(data);
   flag("--data", "/data", "training shards (a glob of llm.c .bin files)", text, data);
   train->get_option("--data")->excludes(stories);
   flag("--val-data", "/val_data", "validation shards (default: the same name with val for train, if there)", text, data);

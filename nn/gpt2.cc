@@ -1,5 +1,6 @@
 #include "nn/gpt2.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"

@@ -21,15 +21,14 @@ float sum_row(const float* x, std::int64_t n) noexcept {
   return sum((parts[0] + parts[1]) + (parts[2] + parts[3]));
 }
 
-constexpr std::int64_t kRowBlock = 128;  // rows whose sum is made before it joins the others, for accuracy
-
 // One register's width of columns: lanes <= W of them.
 template <class V>
 V sum_down(const float* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes) {
+  constexpr std::int64_t kBlock = 128;  // rows whose sum is made before it joins the others, for accuracy
   V total(0.0f);
   for (std::int64_t k = 0; k < n;) {
     V block(0.0f);
-    const std::int64_t end = k + kRowBlock < n ? k + kRowBlock : n;
+    const std::int64_t end = k + kBlock < n ? k + kBlock : n;
     for (; k < end; ++k) {
       block += lanes == V::kLanes ? load<V>(x + k * row_stride) : load_n<V>(x + k * row_stride, lanes);
     }

@@ -1,0 +1,199 @@
+#include "apps/text/batches.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+std::size_t index(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
+
+}  // namespace
+
+Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& settings) : settings_(settings) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // keeps B*T far from overflow; no shard holds more tokens
+  const auto [B, T] = std::pair(settings_.B, settings_.T);
+  if (B < 1 || T < 1 || B > kMost || T > kMost) fail("batches: B=", B, " and T=", T, ", expected 1 .. ", kMost, " each");
+  if (settings_.align_documents && settings_.end_of_text < 0) {
+    fail("batches: aligning to documents needs an end-of-text token, got ", settings_.end_of_text);
+  }
+  if (paths.empty()) fail("batches: no shards, expected at least one");
+  std::int64_t most_samples = 0;
+  for (const std::string& path : paths) {
+    const Shard& shard = shards_.emplace_back(path);
+    if (shard.size() < B * T + 1) {
+      fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1, " for one batch of B=", B, ", T=", T);
+    }
+    const std::int64_t samples = samples_of(static_cast<std::int64_t>(shards_.size()) - 1);
+    most_samples = std::max(most_samples, samples);
+    batches_ += samples;
+    tokens_ += shard.size();
+  }
+  checked_.assign(shards_.size(), false);
+  shard_order_.resize(shards_.size());
+  sample_order_.reserve(index(most_samples));
+  rows_.reserve(index(B));
+  rewind();
+}
+
+void Batches::rewind() {
+  random_.seed(settings_.seed);
+  draws_ = 0;
+  epoch_ = last_epoch_ = 0;
+  rows_.clear();
+  std::iota(shard_order_.begin(), shard_order_.end(), 0);
+  begin_epoch();
+}
+
+// Samples overlap by one token: the last target of one is the first input of the next.
+std::int64_t Batches::samples_of(std::int64_t shard) const {
+  return (shards_[index(shard)].size() - 1) / (settings_.B * settings_.T);
+}
+
+std::uint32_t Batches::draw() {
+  ++draws_;
+  return static_cast<std::uint32_t>(random_());
+}
+
+// Fisher & Yates, from the end. The remainder favours small j by a hair (2^-32 n); llm.c does the same, and order is all it is for.
+void Batches::permute(std::span<std::int64_t> order) {
+  for (std::size_t i = order.size(); i-- > 1;) std::swap(order[i], order[draw() % (i + 1)]);
+}
+
+void Batches::begin_epoch() {
+  place_ = 0;
+  if (settings_.shuffle) permute(shard_order_);
+  begin_shard();
+}
+
+void Batches::begin_shard() {
+  const std::int64_t shard = shard_order_[index(place_)];
+  if (!checked_[index(shard)]) shards_[index(shard)].check_tokens(settings_.vocab_size);
+  checked_[index(shard)] = true;
+  sample_ = 0;
+  draws_before_samples_ = draws_;
+  sample_order_.resize(index(samples_of(shard)));
+  std::iota(sample_order_.begin(), sample_order_.end(), 0);
+  if (settings_.shuffle) permute(sample_order_);
+}
+
+std::int64_t Batches::row_start(const Shard& shard, std::int64_t natural) const {
+  if (!settings_.align_documents) return natural;
+  const std::int64_t earliest = std::max<std::int64_t>(0, natural - settings_.T + 1);
+  for (std::int64_t i = natural; i >= earliest; --i) {
+    if (shard[i] == settings_.end_of_text) return i;
+  }
+  return natural;
+}
+
+void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
+  const auto [B, T] = std::pair(settings_.B, settings_.T);
+  if (sample_ == static_cast<std::int64_t>(sample_order_.size())) {
+    if (++place_ < static_cast<std::int64_t>(shards_.size())) {
+      begin_shard();
+    } else {
+      ++epoch_;
+      begin_epoch();
+    }
+  }
+  const std::int64_t s = shard_order_[index(place_)];
+  const Shard& shard = shards_[index(s)];
+  const std::int64_t sample_start = sample_order_[index(sample_++)] * B * T;
+  last_epoch_ = epoch_;
+  rows_.clear();
+  for (std::int64_t b = 0; b < B; ++b) {
+    const std::int64_t first = row_start(shard, sample_start + b * T);
+    shard.copy(first, T, inputs + b * T);
+    shard.copy(first + 1, T, targets + b * T);  // the label shift
+    rows_.push_back({s, first});
+  }
+}
+
+std::string Batches::where() const {
+  if (rows_.empty()) return "before the first batch";
+  const Shard& shard = shards_[index(rows_.front().shard)];
+  return str(shard.path(), ": tokens ", rows_.front().first, " .. ", rows_.back().first + settings_.T, " (epoch ", last_epoch_, ")");
+}
+
+BatchPosition Batches::state() const {
+  BatchPosition position;
+  position.epoch = epoch_;
+  position.shard_order = shard_order_;
+  position.shard = place_;
+  position.sample = sample_;
+  position.draws = draws_before_samples_;
+  position.B = settings_.B, position.T = settings_.T, position.tokens = tokens_;
+  position.shuffle = settings_.shuffle, position.align_documents = settings_.align_documents;
+  position.seed = settings_.seed;
+  return position;
+}
+
+void Batches::check_state(const BatchPosition& p) const {
+  const auto expect_same = [](const char* what, auto got, auto expected) {
+    if (got != expected) fail("batches: the saved position has ", what, " ", got, ", expected ", expected);
+  };
+  expect_same("B", p.B, settings_.B);
+  expect_same("T", p.T, settings_.T);
+  expect_same("shuffle", p.shuffle, settings_.shuffle);
+  expect_same("align_documents", p.align_documents, settings_.align_documents);
+  expect_same("seed", p.seed, settings_.seed);
+  expect_same("shards", p.shard_order.size(), shards_.size());
+  expect_same("tokens in all", p.tokens, tokens_);
+  std::vector<std::int64_t> each = p.shard_order;
+  std::sort(each.begin(), each.end());
+  for (std::size_t i = 0; i < each.size(); ++i) {
+    if (each[i] != static_cast<std::int64_t>(i)) fail("batches: the saved position's shard order is not a permutation");
+  }
+  const auto shards = static_cast<std::int64_t>(shards_.size());
+  if (p.epoch < 0 || p.shard < 0 || p.shard >= shards) {
+    fail("batches: the saved position is at shard ", p.shard, " of epoch ", p.epoch, ", expected 0 .. ", shards - 1);
+  }
+  const std::int64_t samples = samples_of(p.shard_order[index(p.shard)]);
+  if (p.sample < 0 || p.sample > samples) {
+    fail("batches: the saved position is at sample ", p.sample, ", expected 0 .. ", samples);
+  }
+  // An epoch draws fewer numbers than it has shards and batches: a lie here would be hours of winding.
+  const auto most = (static_cast<std::uint64_t>(p.epoch) + 1) * static_cast<std::uint64_t>(batches_ + shards);
+  if (p.draws > most) fail("batches: the saved position is ", p.draws, " random numbers in, expected at most ", most);
+}
+
+void Batches::set_state(const BatchPosition& position) {
+  check_state(position);
+  random_.seed(settings_.seed);
+  random_.discard(position.draws);
+  draws_ = position.draws;
+  epoch_ = last_epoch_ = position.epoch;
+  shard_order_ = position.shard_order;
+  place_ = position.shard;
+  rows_.clear();
+  begin_shard();
+  sample_ = position.sample;
+}
+
+void to_json(nlohmann::json& json, const BatchPosition& p) {
+  json = {{"epoch", p.epoch}, {"shard_order", p.shard_order}, {"shard", p.shard}, {"sample", p.sample}, {"draws", p.draws},
+          {"B", p.B}, {"T", p.T}, {"tokens", p.tokens}, {"shuffle", p.shuffle}, {"align_documents", p.align_documents},
+          {"seed", p.seed}};
+}
+
+void from_json(const nlohmann::json& json, BatchPosition& p) {
+  json.at("epoch").get_to(p.epoch);
+  json.at("shard_order").get_to(p.shard_order);
+  json.at("shard").get_to(p.shard);
+  json.at("sample").get_to(p.sample);
+  json.at("draws").get_to(p.draws);
+  json.at("B").get_to(p.B);
+  json.at("T").get_to(p.T);
+  json.at("tokens").get_to(p.tokens);
+  json.at("shuffle").get_to(p.shuffle);
+  json.at("align_documents").get_to(p.align_documents);
+  json.at("seed").get_to(p.seed);
+}
+
+}  // namespace inkling

@@ -1,0 +1,160 @@
+// Writing and scoring with a compiled grammar: two walks over the same choices. The writer rolls dice; the reader is told by the next
+// token how they fell. grammar_compile.cc turns the notation into what is walked here.
+#include "apps/text/grammar.h"
+
+#include <bit>
+#include <cmath>
+
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+// -log(part / whole). Most choices are none: they cost no logarithm.
+double surprise(std::int64_t part, std::int64_t whole) {
+  return part == whole ? 0.0 : std::log(static_cast<double>(whole) / static_cast<double>(part));
+}
+
+}  // namespace
+
+class Grammar::Writer {
+ public:
+  Writer(const Grammar& grammar, Rng& rng, Story& out)
+      : grammar_(grammar), rng_(rng), out_(out), rows_(grammar.all_rows_) {
+    emit(grammar_.tokenizer_.end_of_text());
+    write_choice(grammar_.start_);
+  }
+
+ private:
+  void write_choice(std::int32_t index) {
+    const Choice& choice = grammar_.choices_[static_cast<std::size_t>(index)];
+    auto left = static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(choice.total_weight)));
+    const Alternative* taken = choice.alternatives.data();
+    for (; left >= taken->weight; ++taken) left -= taken->weight;
+    nats_ += surprise(taken->weight, choice.total_weight);  // shows in the next token, wherever that is written
+    for (const Item& item : taken->items) {
+      switch (item.kind) {
+        case Item::Kind::token: emit(item.index); break;
+        case Item::Kind::mention: write_mention(grammar_.mentions_[static_cast<std::size_t>(item.index)]); break;
+        case Item::Kind::choice: write_choice(item.index); break;
+      }
+    }
+  }
+
+  // Picks a row and says its value. Only the value is settled by that: other rows may share it and stay possible.
+  void write_mention(const Mention& mention) {
+    std::uint64_t& rows = rows_[static_cast<std::size_t>(mention.list)];
+    const std::uint64_t picked = pick(rows);
+    for (const auto* branches = &mention.values; !branches->empty();) {
+      const Branch* branch = branches->data();
+      while ((branch->rows & picked) == 0) ++branch;
+      nats_ += surprise(std::popcount(rows & branch->rows), std::popcount(rows));
+      rows &= branch->rows;
+      emit(branch->token);
+      branches = &branch->next;
+    }
+  }
+
+  std::uint64_t pick(std::uint64_t rows) {
+    if (std::has_single_bit(rows)) return rows;
+    for (auto skip = rng_.below(static_cast<std::uint64_t>(std::popcount(rows))); skip > 0; --skip) rows &= rows - 1;
+    return rows & (~rows + 1);
+  }
+
+  void emit(std::int32_t token) {
+    out_.tokens.push_back(token);
+    out_.nats.push_back(static_cast<float>(nats_));
+    nats_ = 0;
+  }
+
+  const Grammar& grammar_;
+  Rng& rng_;
+  Story& out_;
+  std::vector<std::uint64_t> rows_;  // of each list, those still possible
+  double nats_ = 0;                  // of choices made since the last token
+};
+
+class Grammar::Reader {
+ public:
+  Reader(const Grammar& grammar, std::span<const std::int32_t> tokens, std::span<float> nats)
+      : grammar_(grammar), tokens_(tokens), nats_out_(nats) {}
+
+  void read_stories() {
+    while (at_ < tokens_.size()) {
+      rows_ = grammar_.all_rows_;
+      read_token(grammar_.tokenizer_.end_of_text());
+      read_choice(grammar_.start_);
+    }
+  }
+
+ private:
+  void read_choice(std::int32_t index) {
+    const Choice& choice = grammar_.choices_[static_cast<std::size_t>(index)];
+    const std::int32_t token = next();
+    if (token < 0 || token >= grammar_.tokenizer_.vocab_size()) refuse();
+    const int taken = choice.by_next_token[static_cast<std::size_t>(token)];
+    if (taken < 0) refuse();
+    const Alternative& alternative = choice.alternatives[static_cast<std::size_t>(taken)];
+    nats_ += surprise(alternative.weight, choice.total_weight);
+    for (const Item& item : alternative.items) {
+      switch (item.kind) {
+        case Item::Kind::token: read_token(item.index); break;
+        case Item::Kind::mention: read_mention(grammar_.mentions_[static_cast<std::size_t>(item.index)]); break;
+        case Item::Kind::choice: read_choice(item.index); break;
+      }
+    }
+  }
+
+  void read_mention(const Mention& mention) {
+    std::uint64_t& rows = rows_[static_cast<std::size_t>(mention.list)];
+    for (const auto* branches = &mention.values; !branches->empty();) {
+      const Branch* said = nullptr;
+      for (const Branch& branch : *branches) {
+        if (branch.token == next() && (branch.rows & rows) != 0) said = &branch;
+      }
+      if (said == nullptr) refuse();
+      nats_ += surprise(std::popcount(rows & said->rows), std::popcount(rows));
+      rows &= said->rows;
+      read_token(said->token);
+      branches = &said->next;
+    }
+  }
+
+  void read_token(std::int32_t expected) {
+    if (next() != expected) refuse();
+    nats_out_[at_++] = static_cast<float>(nats_);
+    nats_ = 0;
+  }
+
+  // Past the last token stands the end-of-text that a next story would bring.
+  std::int32_t next() const { return at_ < tokens_.size() ? tokens_[at_] : grammar_.tokenizer_.end_of_text(); }
+
+  [[noreturn]] void refuse() const {
+    const Tokenizer& tokenizer = grammar_.tokenizer_;
+    const auto shown = [&](std::int32_t id) {
+      return id >= 0 && id < tokenizer.vocab_size() ? str("\"", tokenizer.token(id), "\"") : str("id ", id);
+    };
+    if (at_ == 0) fail("story: token 0 is ", shown(next()), ", expected ", shown(tokenizer.end_of_text()));
+    if (at_ == tokens_.size()) fail("story: ends after token ", at_ - 1, ", ", shown(tokens_[at_ - 1]), ", too early");
+    fail("story: token ", at_, " is ", shown(next()), ", which the grammar cannot write there after ", shown(tokens_[at_ - 1]));
+  }
+
+  const Grammar& grammar_;
+  std::span<const std::int32_t> tokens_;
+  std::span<float> nats_out_;
+  std::size_t at_ = 0;
+  std::vector<std::uint64_t> rows_;
+  double nats_ = 0;
+};
+
+void Grammar::write(Rng& rng, Story& out) const {
+  Writer(*this, rng, out);
+}
+
+void Grammar::score(std::span<const std::int32_t> tokens, std::span<float> nats) const {
+  if (tokens.size() != nats.size()) fail("story: room for ", nats.size(), " nats, expected ", tokens.size());
+  Reader(*this, tokens, nats).read_stories();
+}
+
+}  // namespace inkling

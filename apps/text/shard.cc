@@ -1,0 +1,150 @@
+#include "apps/text/shard.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <limits>
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::int32_t kMagic = 20240520, kVersion = 1;          // uint16
+constexpr std::int32_t kWideMagic = 20240801, kWideVersion = 7;  // uint32
+constexpr std::int64_t kLargestNarrowVocab = 65535;
+
+// Mapped tokens are read through memcpy: it says nothing about alignment and compiles to a plain load.
+template <class T>
+T load(const std::byte* tokens, std::int64_t i) {
+  T value;
+  std::memcpy(&value, tokens + i * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
+  return value;
+}
+
+template <class T>
+void copy_widening(const std::byte* tokens, std::int64_t begin, std::int64_t count, std::int32_t* out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int32_t>(load<T>(tokens, begin + i));
+}
+
+// The first index in [begin, end) whose token is >= vocab_size, or end. Almost always there is none, so one pass over a block asks
+// for its largest token (a loop without branches), and only a block that fails is searched.
+template <class T>
+std::int64_t first_outside(const std::byte* tokens, std::int64_t begin, std::int64_t end, std::int64_t vocab_size) {
+  T largest = 0;
+  for (std::int64_t i = begin; i < end; ++i) largest = std::max(largest, load<T>(tokens, i));
+  if (static_cast<std::int64_t>(largest) < vocab_size) return end;
+  std::int64_t i = begin;
+  while (static_cast<std::int64_t>(load<T>(tokens, i)) < vocab_size) ++i;
+  return i;
+}
+
+}  // namespace
+
+ShardLayout parse_shard(ByteReader& in) {
+  ShardLayout layout;
+  if (in.remaining_bytes() >= 4) {
+    ByteReader peek = in;
+    layout.wide = peek.read<std::int32_t>("magic") == kWideMagic;
+  }
+  const Header header = read_header(in, layout.wide ? kWideMagic : kMagic, "token shard");
+  const std::int32_t version = layout.wide ? kWideVersion : kVersion;
+  if (header[1] != version) in.fail_here(str("token shard version is ", header[1], ", expected ", version));
+  if (header[2] <= 0) in.fail_here(str("token shard has ", header[2], " tokens, expected at least 1"));
+  layout.count = header[2];
+  const std::int64_t expected = layout.count * (layout.wide ? 4 : 2);
+  if (in.remaining_bytes() != expected) {
+    in.fail_here(str("file size is ", in.size_bytes(), ", expected ", in.offset() + expected, " for ", layout.count,
+                     layout.wide ? " uint32" : " uint16", " tokens"));
+  }
+  return layout;
+}
+
+Shard::Shard(const std::string& path) : file_(path) {
+  ByteReader in(file_);
+  layout_ = parse_shard(in);
+  tokens_ = file_.bytes().data() + Header::kBytes;
+}
+
+std::int32_t Shard::operator[](std::int64_t i) const {
+  return layout_.wide ? static_cast<std::int32_t>(load<std::uint32_t>(tokens_, i)) : load<std::uint16_t>(tokens_, i);
+}
+
+void Shard::copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const {
+  layout_.wide ? copy_widening<std::uint32_t>(tokens_, begin, count, out)
+               : copy_widening<std::uint16_t>(tokens_, begin, count, out);
+}
+
+void Shard::check_tokens(std::int64_t vocab_size) const {
+  constexpr std::int64_t kBlock = 1 << 16;
+  std::atomic<std::int64_t> first{size()};
+  parallel_for(size(), kBlock, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t found = layout_.wide ? first_outside<std::uint32_t>(tokens_, begin, end, vocab_size)
+                                            : first_outside<std::uint16_t>(tokens_, begin, end, vocab_size);
+    if (found == end) return;
+    std::int64_t seen = first.load();
+    while (found < seen && !first.compare_exchange_weak(seen, found)) {
+    }
+  });
+  if (first == size()) return;
+  fail(path(), ": token ", first, " is ", static_cast<std::uint32_t>((*this)[first]), ", expected 0 .. V-1=", vocab_size - 1);
+}
+
+ShardWriter::ShardWriter(const std::string& path, std::int64_t vocab_size)
+    : path_(path), file_(path), vocab_size_(vocab_size), wide_(vocab_size > kLargestNarrowVocab) {
+  const Header placeholder;
+  file_.write(placeholder.ints, Header::kBytes);
+}
+
+void ShardWriter::append(std::span<const std::int32_t> tokens) {
+  constexpr std::size_t kFlushBytes = 1 << 16;
+  const std::size_t width = wide_ ? 4 : 2;
+  for (std::int32_t token : tokens) {
+    if (token < 0 || token >= vocab_size_) {
+      fail(path_, ": token ", count_, " is ", token, ", expected 0 .. V-1=", vocab_size_ - 1);
+    }
+    const auto* bytes = reinterpret_cast<const std::byte*>(&token);  // little-endian: the low bytes come first
+    buffer_.insert(buffer_.end(), bytes, bytes + width);
+    if (buffer_.size() >= kFlushBytes) flush();
+    ++count_;
+  }
+}
+
+void ShardWriter::flush() {
+  file_.write(buffer_.data(), static_cast<std::int64_t>(buffer_.size()));
+  buffer_.clear();
+}
+
+void ShardWriter::commit() {
+  if (count_ < 1 || count_ > std::numeric_limits<std::int32_t>::max()) {
+    fail(path_, ": a shard of ", count_, " tokens, expected 1 .. ", std::numeric_limits<std::int32_t>::max());
+  }
+  flush();
+  Header header;
+  header[0] = wide_ ? kWideMagic : kMagic;
+  header[1] = wide_ ? kWideVersion : kVersion;
+  header[2] = static_cast<std::int32_t>(count_);
+  file_.write_at(0, header.ints, Header::kBytes);
+  file_.commit();
+}
+
+std::vector<std::string> find_shards(const std::string& pattern) {
+  struct Matches {
+    glob_t found = {};
+    ~Matches() { globfree(&found); }
+  } matches;
+  const int status = glob(pattern.c_str(), 0, nullptr, &matches.found);
+  if (status == GLOB_NOMATCH || (status == 0 && matches.found.gl_pathc == 0)) {
+    fail(pattern, ": no such file, expected the name of a token shard or a pattern that matches some");
+  }
+  if (status != 0) fail(pattern, ": cannot search for files");
+  std::vector<std::string> paths(matches.found.gl_pathv, matches.found.gl_pathv + matches.found.gl_pathc);
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+}  // namespace inkling

@@ -1,0 +1,10 @@
+// The grammar that the default corpus is written with, in the notation of grammar.h.
+#pragma once
+
+#include <string_view>
+
+namespace inkling {
+
+extern const std::string_view kStoryGrammar;
+
+}  // namespace inkling

@@ -1,0 +1,166 @@
+#include "apps/text/tokenizer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <unordered_set>
+
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::int32_t kMagic = 20240328;
+constexpr std::size_t kLongestToken = 255;  // its length is one byte in the file
+constexpr std::int32_t kGpt2EndOfText = 50256;
+constexpr std::string_view kEndOfTextBytes = "<|endoftext|>";
+
+std::size_t index(std::int32_t id) {
+  return static_cast<std::size_t>(id);
+}
+
+// The first bytes of a text as a message may show them: printable, short, on one line.
+std::string excerpt(std::string_view text) {
+  constexpr std::size_t kShown = 24;
+  std::string shown = "\"";
+  for (char c : text.substr(0, kShown)) shown += (c >= ' ' && c != 127) || static_cast<unsigned char>(c) >= 128 ? c : '?';
+  return shown + (text.size() > kShown ? "...\"" : "\"");
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(std::vector<std::string> tokens, std::int32_t end_of_text, std::string name)
+    : name_(std::move(name)), tokens_(std::move(tokens)), end_of_text_(end_of_text) {
+  if (tokens_.empty()) fail(name_, ": the vocabulary is empty, expected at least one token");
+  if (end_of_text_ < 0 || end_of_text_ >= vocab_size()) {
+    fail(name_, ": end-of-text is token ", end_of_text_, ", expected 0 .. V-1=", vocab_size() - 1);
+  }
+  sorted_.reserve(tokens_.size());
+  for (std::int32_t id = 0; id < vocab_size(); ++id) {
+    const std::size_t length = tokens_[index(id)].size();
+    if (length < 1 || length > kLongestToken) {
+      fail(name_, ": token ", id, " has ", length, " bytes, expected 1 .. ", kLongestToken);
+    }
+    if (id != end_of_text_) sorted_.push_back(id);
+  }
+  std::stable_sort(sorted_.begin(), sorted_.end(),
+                   [&](std::int32_t a, std::int32_t b) { return tokens_[index(a)] < tokens_[index(b)]; });
+  kind_ = derive_kind();
+}
+
+Tokenizer::Kind Tokenizer::derive_kind() const {
+  std::unordered_set<std::string_view> known;
+  for (std::int32_t id : sorted_) known.insert(tokens_[index(id)]);
+  const auto is_joined = [&](std::string_view token) {
+    for (std::size_t cut = 1; cut < token.size(); ++cut) {
+      if (known.contains(token.substr(0, cut)) && known.contains(token.substr(cut))) return true;
+    }
+    return false;
+  };
+  Kind kind = Kind::bytes;
+  for (std::int32_t id : sorted_) {
+    const std::string& token = tokens_[index(id)];
+    if (token.size() == 1) continue;
+    if (!is_joined(token)) return Kind::words;
+    kind = Kind::bpe;
+  }
+  return kind;
+}
+
+std::string_view Tokenizer::kind_name() const {
+  return kind_ == Kind::bytes ? "bytes" : kind_ == Kind::words ? "words" : "BPE";
+}
+
+Tokenizer Tokenizer::bytes() {
+  std::vector<std::string> tokens;
+  for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, static_cast<char>(byte));
+  tokens.emplace_back(kEndOfTextBytes);
+  return Tokenizer(std::move(tokens), 256, "byte tokenizer");
+}
+
+Tokenizer Tokenizer::read(const std::string& path) {
+  return parse(ByteReader(FileView(path)));
+}
+
+Tokenizer Tokenizer::parse(ByteReader in) {
+  const Header header = read_header(in, kMagic, "tokenizer file");
+  const std::int32_t version = header[1];
+  const std::int32_t V = header[2];
+  if (version != 1 && version != 2) in.fail_here(str("tokenizer version is ", version, ", expected 1 or 2"));
+  // A token takes two bytes at least, so the file's size bounds V before anything is allocated for it.
+  if (V <= 0 || V > in.remaining_bytes() / 2) {
+    in.fail_here(str("vocabulary is ", V, " tokens, expected 1 .. ", in.remaining_bytes() / 2,
+                     ", as many as the file's ", in.remaining_bytes(), " bytes can hold"));
+  }
+  std::vector<std::string> tokens;
+  tokens.reserve(index(V));
+  for (std::int32_t id = 0; id < V; ++id) {
+    const auto length = in.read<std::uint8_t>("the length of a token");
+    if (length == 0) in.fail_here(str("token ", id, " has 0 bytes, expected 1 .. 255"));
+    const auto token = in.take(length, "a token");
+    tokens.emplace_back(reinterpret_cast<const char*>(token.data()), token.size());
+  }
+  in.expect_end("the vocabulary");
+  return Tokenizer(std::move(tokens), version == 1 ? kGpt2EndOfText : header[3], in.path());
+}
+
+void Tokenizer::write(const std::string& path) const {
+  AtomicFile file(path);
+  Header header;
+  header[0] = kMagic, header[1] = 2, header[2] = vocab_size(), header[3] = end_of_text_;
+  file.write(header.ints, Header::kBytes);
+  std::string body;
+  for (const std::string& token : tokens_) {
+    body += static_cast<char>(token.size());
+    body += token;
+  }
+  file.write(body);
+  file.commit();
+}
+
+const std::string& Tokenizer::token(std::int32_t id) const {
+  if (id < 0 || id >= vocab_size()) fail(name_, ": token id is ", id, ", expected 0 .. V-1=", vocab_size() - 1);
+  return tokens_[index(id)];
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
+  std::string text;
+  for (std::int32_t id : ids) text += token(id);
+  return text;
+}
+
+// The tokens that begin with the text's first k bytes are one range of sorted_, which narrows as k grows; the one that *is* these
+// k bytes, if there is one, stands at its front.
+std::int32_t Tokenizer::longest_match(std::string_view text) const {
+  auto begin = sorted_.begin(), end = sorted_.end();
+  std::int32_t longest = -1;
+  for (std::size_t k = 0; k < text.size() && begin != end; ++k) {
+    // Tokens of exactly k bytes have no byte at k: past them, the range is ordered by the byte at k.
+    while (begin != end && tokens_[index(*begin)].size() == k) ++begin;
+    const auto byte = static_cast<unsigned char>(text[k]);
+    const auto byte_at_k = [&](std::int32_t id) { return static_cast<unsigned char>(tokens_[index(id)][k]); };
+    begin = std::partition_point(begin, end, [&](std::int32_t id) { return byte_at_k(id) < byte; });
+    end = std::partition_point(begin, end, [&](std::int32_t id) { return byte_at_k(id) == byte; });
+    if (begin != end && tokens_[index(*begin)].size() == k + 1) longest = *begin;
+  }
+  return longest;
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
+  if (kind_ == Kind::bpe) fail(name_, ": this is a BPE tokenizer, which can decode but not yet encode text");
+  std::vector<std::int32_t> ids;
+  ids.reserve(kind_ == Kind::bytes ? text.size() : text.size() / 4);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::int32_t id = longest_match(text.substr(at));
+    if (id < 0) {
+      fail(name_, ": no token of its ", vocab_size(), " ", kind_name(), " fits the text at byte ", at, ": ",
+           excerpt(text.substr(at)));
+    }
+    ids.push_back(id);
+    at += tokens_[index(id)].size();
+  }
+  return ids;
+}
+
+}  // namespace inkling

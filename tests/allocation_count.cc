@@ -1,0 +1,64 @@
+#include "tests/allocation_count.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INKLING_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define INKLING_SANITIZED 1
+#endif
+#endif
+
+namespace {
+
+std::atomic<std::int64_t> count{0};
+
+}  // namespace
+
+namespace inkling::test {
+
+std::int64_t allocations() {
+  return count.load();
+}
+
+#if defined(INKLING_SANITIZED)
+const bool kCountsAllocations = false;
+#else
+const bool kCountsAllocations = true;
+#endif
+
+}  // namespace inkling::test
+
+#if !defined(INKLING_SANITIZED)
+
+// The other forms (arrays, nothrow) are defined by the standard library to call these.
+void* operator new(std::size_t size) {
+  ++count;
+  if (void* p = std::malloc(size > 0 ? size : 1)) return p;
+  throw std::bad_alloc();
+}
+
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  ++count;
+  const auto unit = static_cast<std::size_t>(alignment);
+  if (void* p = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return p;
+  throw std::bad_alloc();
+}
+
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::align_val_t) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
+
+#endif

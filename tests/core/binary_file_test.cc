@@ -1,0 +1,188 @@
+// Checked reading and atomic writing of files, on every way they can be wrong.
+#include "core/binary_file.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "core/error.h"
+#include "tests/support.h"
+#include "tests/temporary_directory.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+namespace fs = std::filesystem;
+
+std::int64_t files_in(const TemporaryDirectory& dir) {
+  return std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator());
+}
+
+std::string file_in(const TemporaryDirectory& dir, const std::string& name, const std::string& text) {
+  write_text(dir / name, text);
+  return dir / name;
+}
+
+ByteReader reader(const std::string& bytes) {
+  return ByteReader(std::as_bytes(std::span(bytes)), "some.bin");
+}
+
+TEST_CASE("files: a view has a file's bytes, and moves") {
+  const TemporaryDirectory dir;
+  FileView view(file_in(dir, "a", "hello"));
+  FileView moved(std::move(view));
+  REQUIRE(moved.bytes().size() == 5);
+  CHECK(static_cast<char>(moved.bytes()[4]) == 'o');
+  FileView other(file_in(dir, "b", "xy"));
+  other = std::move(moved);
+  CHECK(other.bytes().size() == 5);
+  CHECK(other.path() == dir / "a");
+}
+
+TEST_CASE("files: missing, directory, empty and pipe are told apart") {
+  const TemporaryDirectory dir;
+  CHECK_THROWS_WITH(FileView(dir / "none"), contains("none: cannot open: No such file"));
+  CHECK_THROWS_WITH(FileView(dir.path()), contains("is a directory, expected a file"));
+  CHECK_THROWS_WITH(FileView(file_in(dir, "empty", "")), contains("empty: is empty"));
+  REQUIRE(mkfifo((dir / "pipe").c_str(), 0600) == 0);
+  CHECK_THROWS_WITH(FileView(dir / "pipe"), contains("is not a regular file"));
+}
+
+TEST_CASE("files: a reader hands out what is there and not a byte more") {
+  const std::string bytes =
+      "\x01\x02\x03\x04"
+      "abcdefg";
+  ByteReader in = reader(bytes);
+  CHECK(in.read<std::int32_t>("number") == 0x04030201);
+  CHECK(in.offset() == 4);
+  char text[4];
+  in.read_into(text, 4, "text");
+  CHECK(std::string(text, 4) == "abcd");
+  CHECK(in.remaining_bytes() == 3);
+  CHECK_THROWS_WITH(in.read<std::int32_t>("last number"),
+                    contains("some.bin: truncated: last number needs 4 bytes, got 3 (at byte 8)"));
+  CHECK(in.offset() == 8);
+  CHECK_THROWS_WITH(in.expect_end("table"), contains("3 more bytes follow: file size is 11, expected 8"));
+  CHECK_THROWS_WITH(in.take(-1, "size"), contains("size needs -1 bytes"));
+  in.take(3, "rest");
+  CHECK_NOTHROW(in.expect_end("table"));
+  CHECK(in.take(0, "nothing").empty());
+}
+
+TEST_CASE("files: counts that are negative or whose bytes overflow are refused") {
+  const std::string bytes(64, 'x');
+  ByteReader in = reader(bytes);
+  double values[8];
+  CHECK_THROWS_WITH(in.read_into(values, std::int64_t{1} << 61, "weights"), contains("truncated: weights"));
+  CHECK_THROWS_WITH(in.read_into(values, -1, "weights"), contains("weights is -1 values"));
+  CHECK_THROWS_WITH(in.read_into(values, 9, "weights"),
+                    contains("weights is 9 values of 8 bytes, got 64 bytes"));
+  CHECK_NOTHROW(in.read_into(values, 8, "weights"));
+  CHECK_NOTHROW(in.read_into(values, 0, "nothing"));
+}
+
+TEST_CASE("files: a header is checked for length, magic and byte order") {
+  Header header;
+  header[0] = 20240326;
+  header[1] = 3;
+  std::string bytes(reinterpret_cast<const char*>(&header), Header::kBytes);
+  ByteReader good = reader(bytes);
+  const Header read = read_header(good, 20240326, "model");
+  CHECK(read[1] == 3);
+  CHECK(good.offset() == Header::kBytes);
+  ByteReader wrong = reader(bytes);
+  CHECK_THROWS_WITH(
+      read_header(wrong, 7, "shard"),
+      contains("some.bin: not a shard: magic is 20240326, expected 7 (at byte 0)") && !contains("swapped"));
+  std::swap(bytes[0], bytes[3]);
+  std::swap(bytes[1], bytes[2]);
+  ByteReader swapped = reader(bytes);
+  CHECK_THROWS_WITH(read_header(swapped, 20240326, "model"), contains("the bytes are swapped"));
+  ByteReader cut = reader(bytes.substr(0, 1000));
+  CHECK_THROWS_WITH(read_header(cut, 20240326, "model"),
+                    contains("the header of a model is 1024 bytes, got 1000"));
+}
+
+TEST_CASE("files: an atomic file appears whole at commit, and not before") {
+  const TemporaryDirectory dir;
+  const std::string path = file_in(dir, "model.bin", "old");
+  {
+    AtomicFile file(path);
+    file.write("half of it");
+  }
+  CHECK(read_text(path) == "old");
+  CHECK(files_in(dir) == 1);
+  {
+    AtomicFile file(path);
+    file.write("new ");
+    file.write_value(std::int32_t{0x41424344});
+    CHECK(read_text(path) == "old");
+    file.commit();
+    CHECK(read_text(path) == "new DCBA");
+  }
+  CHECK(read_text(path) == "new DCBA");
+  CHECK(files_in(dir) == 1);
+  AtomicFile fresh(dir / "fresh");
+  CHECK_FALSE(fs::exists(dir / "fresh"));
+  fresh.commit();
+  CHECK(fs::exists(dir / "fresh"));
+}
+
+TEST_CASE("files: a header can be written over when its counts are known") {
+  const TemporaryDirectory dir;
+  AtomicFile file(dir / "shard");
+  file.write("....tokens");
+  file.write_at(1, "ab", 2);
+  file.write(" and more");
+  file.commit();
+  CHECK(read_text(dir / "shard") == ".ab.tokens and more");
+}
+
+TEST_CASE("files: nothing is lost when the target cannot be written") {
+  const TemporaryDirectory dir;
+  CHECK_THROWS_WITH(AtomicFile(dir / "no/such/model.bin"),
+                    contains("no/such/model.bin: cannot write: No such file"));
+  CHECK_THROWS_AS(AtomicFile("/proc/inkling"), Error);  // not even for root
+  fs::create_directories(dir / "taken/inside");
+  AtomicFile file(dir / "taken");  // a directory stands where the file is to go
+  file.write("x");
+  CHECK_THROWS_WITH(file.commit(), contains("cannot put the finished file in place"));
+  CHECK(fs::is_directory(dir / "taken"));
+  CHECK(files_in(dir) == 1);
+}
+
+// The disk is full, as far as this process can tell: files end at `bytes`.
+struct FileSizeLimit {
+  explicit FileSizeLimit(rlim_t bytes) {
+    getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit limit{bytes, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    handler = std::signal(SIGXFSZ, SIG_IGN);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+  }
+  rlimit before{};
+  void (*handler)(int) = nullptr;
+};
+
+TEST_CASE("files: a full disk is an error, and the old file stays") {
+  const TemporaryDirectory dir;
+  const std::string path = file_in(dir, "model.bin", "old");
+  const std::string much(100000, 'x');
+  {
+    const FileSizeLimit limit(65536);
+    AtomicFile file(path);
+    CHECK_THROWS_WITH(file.write(much), contains("model.bin: cannot write"));
+  }
+  CHECK(read_text(path) == "old");
+  CHECK(files_in(dir) == 1);
+}
+
+}  // namespace
+}  // namespace inkling

@@ -1,0 +1,102 @@
+// Pages, arena, workspace and scratch: alignment, reuse, and nothing new in the steady state.
+#include "core/memory.h"
+
+#include <cstring>
+#include <thread>
+
+#include "core/error.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+std::uintptr_t address(const void* p) {
+  return reinterpret_cast<std::uintptr_t>(p);
+}
+
+TEST_CASE("memory: pages are zero, writable, counted, and move") {
+  const std::int64_t before = page_allocations();
+  Pages pages(5000);
+  CHECK(page_allocations() == before + 1);
+  CHECK(pages.size_bytes() == 8192);
+  CHECK(address(pages.data()) % 4096 == 0);
+  CHECK(pages.data()[8191] == std::byte{0});
+  pages.data()[8191] = std::byte{1};
+  Pages moved(std::move(pages));
+  CHECK(moved.data()[8191] == std::byte{1});
+  Pages other(1);
+  other = std::move(moved);
+  CHECK(other.size_bytes() == 8192);
+  CHECK(page_allocations() == before + 2);
+  CHECK_THROWS_WITH(Pages(std::size_t{1} << 60), contains("out of memory: cannot map"));
+}
+
+TEST_CASE("memory: an arena's allocations are aligned and apart") {
+  Arena arena;
+  std::vector<std::byte*> blocks;
+  const std::vector<std::size_t> sizes = {1, 63, 64, 65, 0, 1000};
+  for (std::size_t size : sizes) {
+    blocks.push_back(static_cast<std::byte*>(arena.allocate(size)));
+    CHECK(address(blocks.back()) % Arena::kAlignment == 0);
+    std::memset(blocks.back(), static_cast<int>(blocks.size()), size);
+  }
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    for (std::size_t i = 0; i < sizes[b]; ++i) REQUIRE(blocks[b][i] == static_cast<std::byte>(b + 1));
+  }
+  CHECK(arena.used_bytes() == 64 + 64 + 64 + 128 + 64 + 1024);
+}
+
+TEST_CASE("memory: an arena gives the same memory again after a rewind, without new pages") {
+  Arena arena;
+  arena.allocate(100);
+  const Arena::Mark mark = arena.mark();
+  void* first = arena.allocate(1000);
+  arena.allocate(std::size_t{5} << 30);  // more than a slab: gets one of its own
+  void* after = arena.allocate(1000);
+  const std::size_t peak = arena.peak_bytes();
+  CHECK(peak >= std::size_t{5} << 30);
+  const std::int64_t pages = page_allocations();
+  for (int step = 0; step < 3; ++step) {
+    arena.rewind(mark);
+    CHECK(arena.used_bytes() == 128);
+    CHECK(arena.allocate(1000) == first);
+    arena.allocate(std::size_t{5} << 30);
+    CHECK(arena.allocate(1000) == after);
+  }
+  CHECK(page_allocations() == pages);
+  CHECK(arena.peak_bytes() == peak);
+  arena.reset();
+  CHECK(arena.used_bytes() == 0);
+}
+
+TEST_CASE("memory: a workspace is pooled, two at a time are apart") {
+  { const Workspace warm(1000), up(1000); }
+  const std::int64_t pages = page_allocations();
+  for (int step = 0; step < 5; ++step) {
+    const Workspace a(1000), b(2000);
+    CHECK(address(a.bytes()) % 64 == 0);
+    CHECK(a.bytes() != b.bytes());
+    std::memset(a.bytes(), 1, 1000);
+    std::memset(b.bytes(), 2, 2000);
+    CHECK(a.bytes()[999] == std::byte{1});
+  }
+  CHECK(page_allocations() == pages);
+}
+
+TEST_CASE("memory: scratch stays with its thread and grows on demand") {
+  void* mine = thread_scratch(1000);
+  CHECK(address(mine) % 64 == 0);
+  CHECK(thread_scratch(500) == mine);
+  void* theirs = nullptr;
+  std::thread([&] { theirs = thread_scratch(1000); }).join();
+  CHECK(theirs != nullptr);
+  CHECK(thread_scratch(1000) == mine);
+  auto* large = static_cast<std::byte*>(thread_scratch(std::size_t{100} << 20));
+  large[(std::size_t{100} << 20) - 1] = std::byte{1};
+  CHECK(thread_scratch(1000) == large);
+}
+
+}  // namespace
+}  // namespace inkling

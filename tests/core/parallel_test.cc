@@ -1,0 +1,165 @@
+// Loops over fixed chunks on 1 to 4 threads, and the choice of instruction set.
+#include "core/parallel.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <numeric>
+#include <thread>
+
+#include "core/cpu.h"
+#include "core/error.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Runs `body` with 1, 2, 3 and 4 threads.
+template <class F>
+void on_each_thread_count(F body) {
+  const int before = threads();
+  for (int count = 1; count <= 4; ++count) {
+    INFO(count << " threads");
+    set_threads(count);
+    REQUIRE(threads() == count);
+    body();
+  }
+  set_threads(before);
+}
+
+TEST_CASE("parallel: every chunk runs exactly once") {
+  on_each_thread_count([] {
+    for (std::int64_t chunks : {0, 1, 2, 7, 1000}) {
+      std::vector<std::atomic<int>> runs(static_cast<std::size_t>(chunks));
+      parallel_chunks(chunks, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
+      bool once = true;
+      for (const auto& r : runs) once = once && r == 1;
+      CHECK(once);
+    }
+  });
+}
+
+TEST_CASE("parallel: ranges make up the whole, each of the chunk's size but the last") {
+  on_each_thread_count([] {
+    for (std::int64_t n : {0, 1, 9, 10, 11, 95}) {
+      std::vector<std::atomic<int>> runs(static_cast<std::size_t>(n));
+      std::atomic<bool> sizes{true};
+      parallel_for(n, 10, [&](std::int64_t begin, std::int64_t end) {
+        if (begin % 10 != 0 || end != std::min(n, begin + 10)) sizes = false;
+        for (std::int64_t i = begin; i < end; ++i) ++runs[static_cast<std::size_t>(i)];
+      });
+      CHECK(sizes);
+      CHECK(std::accumulate(runs.begin(), runs.end(), std::int64_t{0}) == n);
+    }
+  });
+}
+
+TEST_CASE("parallel: loops nest") {
+  on_each_thread_count([] {
+    std::vector<std::atomic<int>> runs(20 * 30);
+    parallel_chunks(20, [&](std::int64_t i) {
+      parallel_chunks(30, [&](std::int64_t j) { ++runs[static_cast<std::size_t>(i * 30 + j)]; });
+    });
+    bool once = true;
+    for (const auto& r : runs) once = once && r == 1;
+    CHECK(once);
+  });
+}
+
+TEST_CASE("parallel: an exception reaches the caller, and the next loop works") {
+  on_each_thread_count([] {
+    CHECK_THROWS_WITH(parallel_chunks(100,
+                                      [](std::int64_t i) {
+                                        if (i == 57) fail("chunk ", i);
+                                      }),
+                      contains("chunk 57"));
+    std::atomic<int> runs{0};
+    parallel_chunks(100, [&](std::int64_t) { ++runs; });
+    CHECK(runs == 100);
+  });
+}
+
+TEST_CASE("parallel: four threads are four, even on fewer cores") {
+  const int before = threads();
+  set_threads(4);
+  std::atomic<int> present{0};
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  parallel_chunks(4, [&](std::int64_t) {
+    ++present;
+    while (present < 4 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  });
+  CHECK(std::chrono::steady_clock::now() < deadline);
+  set_threads(before);
+}
+
+TEST_CASE("parallel: loops may start on any thread") {
+  std::atomic<std::int64_t> total{0};
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 3; ++c) {
+    callers.emplace_back([&] { parallel_chunks(50, [&](std::int64_t i) { total += i; }); });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(total == 3 * 49 * 25);
+}
+
+TEST_CASE("parallel: fill writes all and no more; thread counts are checked") {
+  const std::int64_t n = 200001;
+  std::vector<float> x(n + 1, 1.0f);
+  parallel_fill(x.data(), n, 0.5f);
+  CHECK(std::all_of(x.begin(), x.end() - 1, [](float v) { return v == 0.5f; }));
+  CHECK(x.back() == 1.0f);
+  CHECK_THROWS_WITH(set_threads(0), contains("threads: got 0, expected 1 to 1024"));
+  CHECK_THROWS_WITH(set_threads(1025), contains("got 1025"));
+  CHECK(hardware_threads() >= 1);
+}
+
+// INKLING_ISA for the time of a test.
+struct IsaVariable {
+  explicit IsaVariable(const char* value) {
+    if (const char* old = std::getenv("INKLING_ISA")) before = old;
+    setenv("INKLING_ISA", value, 1);
+  }
+  ~IsaVariable() {
+    if (before.empty()) {
+      unsetenv("INKLING_ISA");
+    } else {
+      setenv("INKLING_ISA", before.c_str(), 1);
+    }
+  }
+  std::string before;
+};
+
+TEST_CASE(
+    "cpu: INKLING_ISA names the instruction set, the best is the default, a wrong name lists the choices") {
+  const std::vector<Isa> isas = available_isas();
+  REQUIRE(isas.size() >= 2);
+  CHECK(isas[0] == Isa::scalar);
+  CHECK(std::is_sorted(isas.begin(), isas.end()));
+  for (Isa isa : isas) {
+    const IsaVariable variable(name(isa));
+    CHECK(chosen_isa() == isa);
+  }
+  {
+    const IsaVariable variable("");
+    CHECK(chosen_isa() == isas.back());
+  }
+  for (const char* wrong : {"avx3", "AVX2", "avx2 "}) {
+    const IsaVariable variable(wrong);
+    CHECK_THROWS_WITH(chosen_isa(),
+                      contains(str("INKLING_ISA=", wrong)) && contains("expected one of scalar, sse2"));
+  }
+}
+
+TEST_CASE("cpu: features imply one another") {
+  const CpuFeatures& f = cpu();
+  CHECK((!f.avx512 || f.avx2));
+  CHECK((!f.avx512_bf16 || f.avx512));
+  CHECK((!f.amx_bf16 || f.avx512_bf16));
+  CHECK_FALSE(f.model.empty());
+  CHECK(&cpu() == &f);
+}
+
+}  // namespace
+}  // namespace inkling
