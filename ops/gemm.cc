@@ -45,8 +45,8 @@ constexpr std::int64_t kStrip = 96;
 constexpr std::int64_t kPackFloats = std::int64_t{1} << 15;
 constexpr std::int64_t kGemvRows = 4;
 
-// One of the two operands: source(lane, k), a lane being a row of A or a column of B, R of them to a panel.
-struct Operand {
+// One of the two factors: source(lane, k), a lane being a row of A or a column of B, R of them to a panel.
+struct Factor {
   MatrixView source;
   std::int64_t lanes;
   std::int64_t R;
@@ -72,7 +72,7 @@ struct Operand {
 struct Problem {
   float* C;
   std::int64_t ldc;
-  Operand a, b;
+  Factor a, b;
   std::int64_t K;
   const float* bias;
   bool accumulate;
@@ -80,7 +80,7 @@ struct Problem {
 
 // Packs steps [k, k_end) of the operand that all strips share: one KC after the other, and in it panel after
 // panel.
-void pack_shared(float* packed, const Operand& shared, std::int64_t k, std::int64_t k_end) {
+void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64_t k_end) {
   const std::int64_t panels_a_task = std::max<std::int64_t>(1, kPackFloats / (shared.R * (k_end - k)));
   parallel_for(shared.panels(), panels_a_task, [&](std::int64_t begin, std::int64_t end) {
     float* block = packed;
@@ -131,8 +131,8 @@ void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, st
 
 void multiply(const Problem& p) {
   const bool shares_a = p.a.lanes <= p.b.lanes;
-  const Operand& shared = shares_a ? p.a : p.b;
-  const Operand& own = shares_a ? p.b : p.a;
+  const Factor& shared = shares_a ? p.a : p.b;
+  const Factor& own = shares_a ? p.b : p.a;
   const std::int64_t most_steps = std::max(kKC, kSharedFloats / (shared.panels() * shared.R) / kKC * kKC);
   const std::int64_t steps = std::min(most_steps, p.K);
   const std::int64_t blocks = ceil_div(steps, kKC);
@@ -175,7 +175,7 @@ void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M
     return;
   }
   const GemmKernels& kernel = kernels().gemm;
-  const Operand a{A, M, kernel.MR, kernel.pack_a}, b{B.transposed(), N, kernel.NR, kernel.pack_b};
+  const Factor a{A, M, kernel.MR, kernel.pack_a}, b{B.transposed(), N, kernel.NR, kernel.pack_b};
   multiply({C, ldc, a, b, K, bias, accumulate});
 }
 

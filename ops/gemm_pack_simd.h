@@ -8,6 +8,9 @@
 
 namespace inkling::simd {
 
+// Unused lanes of a last panel are zero: their sums are thrown away, but denormal rubbish would make them
+// slow.
+
 // Lanes that lie side by side: panel[k * R + lane] = in[k * stride + lane]. Row by row through all panels, so
 // that memory is read in order.
 template <class V, int R>
@@ -26,7 +29,8 @@ void pack_copied(float* panels, std::int64_t panel_stride, const float* in, std:
       }
       out_k += panel_stride;
     }
-    for (std::int64_t i = 0; lane + i < lanes; ++i) out_k[i] = in_k[lane + i];
+    if (lane == lanes) continue;
+    for (std::int64_t i = 0; i < R; ++i) out_k[i] = lane + i < lanes ? in_k[lane + i] : 0.0f;
   }
 }
 
@@ -45,8 +49,8 @@ void pack_transposed(float* panel, const float* in, std::int64_t stride, std::in
       for (std::int64_t g = 0; g < G; ++g) panel[k * R + lane + g] = in_lane[g * stride + k];
     }
   }
-  for (; lane < lanes; ++lane) {
-    for (std::int64_t k = 0; k < K; ++k) panel[k * R + lane] = in[lane * stride + k];
+  for (; lane < R; ++lane) {
+    for (std::int64_t k = 0; k < K; ++k) panel[k * R + lane] = lane < lanes ? in[lane * stride + k] : 0.0f;
   }
 }
 

@@ -16,20 +16,26 @@ namespace inkling {
 
 struct MatrixView;  // ops/gemm.h
 
-// What gemm's driver knows of one kind of micro-kernel: its tile of C is MR x NR; its operands are packed into panels of MR rows of A and
-// NR columns of B, each row or column a "lane" of K numbers. Panels are some `stride` of floats apart. ops/gemm.h tells the story.
+// What gemm's driver knows of one kind of micro-kernel: its tile of C is MR x NR; its operands are packed into
+// panels of MR rows of A and NR columns of B, each row or column a "lane" of K numbers. Panels are `stride`
+// floats apart. ops/gemm.h tells the story.
 struct GemmKernels {
   std::int64_t MR, NR;
-  // source(lane, k) goes to panel lane / R, place k * R + lane % R, R being MR or NR. Unused lanes of the last panel hold anything.
-  void (*pack_a)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes, std::int64_t K) noexcept;
-  void (*pack_b)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes, std::int64_t K) noexcept;
+  // source(lane, k) goes to panel lane / R, place k * R + lane % R, R being MR or NR. Unused lanes of the last
+  // panel are zero.
+  void (*pack_a)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
+                 std::int64_t K) noexcept;
+  void (*pack_b)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
+                 std::int64_t K) noexcept;
   // C(M,N) = A B (+ bias(N)) (+ C), A and B packed.
-  void (*multiply)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
-                   std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
-  // The same with B where it lies, packed on the way, a panel at a time, into `panel`. Columns [N, N_ahead) of B may be prefetched.
-  void (*multiply_source)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B, float* panel,
-                          std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K, const float* bias,
-                          bool accumulate) noexcept;
+  void (*multiply)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
+                   std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
+                   bool accumulate) noexcept;
+  // The same with B where it lies, packed on the way, a panel at a time, into `panel`. Columns [N, N_ahead) of
+  // B may be prefetched.
+  void (*multiply_source)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
+                          float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
+                          const float* bias, bool accumulate) noexcept;
 };
 enum class Binary : std::uint8_t;
 enum class Unary : std::uint8_t;
@@ -43,12 +49,9 @@ struct Kernels {
   // ---- ops/gemm.h
   GemmKernels gemm;
   // C(M,N) = X(M,K) W(N,K)^T (+ bias(N)) (+ C) for few rows of X: each row of W is read once, in order.
-  void (*gemv)(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw, std::int64_t M,
-               std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
+  void (*gemv)(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
+               std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
 
-  // ---- ops/linear.h
-  void (*column_sums)(float* sums, const float* x, std::int64_t ldx, std::int64_t rows, std::int64_t columns,
-                      bool accumulate) noexcept;
   // ---- ops/elementwise.h
   // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole run
   void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,

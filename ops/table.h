@@ -5,7 +5,6 @@
 #include "ops/gemv_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
-#include "ops/linear_simd.h"
 #include "ops/elementwise_simd.h"
 #include "ops/adamw_simd.h"
 #include "ops/cross_entropy_simd.h"
@@ -31,7 +30,6 @@ constexpr Kernels make_table(Isa isa) {
   k.isa = isa;
   k.gemm = gemm_kernels<V>();
   k.gemv = gemv<V>;
-  k.column_sums = column_sums<V>;
   k.binary_forward = binary_forward<V>;
   k.binary_backward = binary_backward<V>;
   k.unary_forward = unary_forward<V>;

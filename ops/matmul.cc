@@ -1,0 +1,123 @@
+#include "ops/matmul.h"
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/gemm.h"
+#include "ops/views.h"
+
+namespace inkling {
+
+namespace {
+
+// The matrices of a tensor: where each begins, and the strides inside.
+struct Matrices {
+  explicit Matrices(const Tensor& t) {
+    const int rank = t.rank();
+    rows = t.dim(rank - 2), columns = t.dim(rank - 1);
+    // An axis of length 1 has no stride worth the name.
+    column_stride = columns == 1 ? 1 : t.stride(rank - 1);
+    row_stride = rows == 1 && column_stride != 1 ? 1 : t.stride(rank - 2);
+    for (int axis = rank - 3; axis >= 0; --axis) {
+      const int place = rank - 3 - axis;  // 0: the axis that changes faster
+      batch[place] = t.dim(axis);
+      batch_stride[place] = t.stride(axis);
+    }
+  }
+
+  bool unit_stride() const { return row_stride == 1 || column_stride == 1; }
+  std::int64_t count() const { return batch[0] * batch[1]; }
+  std::int64_t offset(std::int64_t i) const {
+    return i % batch[0] * batch_stride[0] + i / batch[0] * batch_stride[1];
+  }
+  MatrixView view(const float* data, std::int64_t i) const {
+    return {data + offset(i), row_stride, column_stride};
+  }
+
+  std::int64_t rows, columns, row_stride, column_stride;
+  std::int64_t batch[2] = {1, 1}, batch_stride[2] = {0, 0};
+};
+
+// The same, all rows as one matrix: what a contiguous tensor is to a shared b.
+Tensor as_one_matrix(const Tensor& t) {
+  return t.reshape({t.shape().rows(), t.shape().back()});
+}
+
+// C = A B (+ C) for a C of either layout: a C whose columns are contiguous is the C^T = B^T A^T whose rows
+// are.
+void multiply_into(float* data, const Matrices& C, std::int64_t i, MatrixView A, MatrixView B, std::int64_t K,
+                   bool accumulate) {
+  float* c = data + C.offset(i);
+  if (C.column_stride == 1) {
+    gemm(c, C.row_stride, A, B, C.rows, C.columns, K, nullptr, accumulate);
+  } else {
+    gemm(c, C.column_stride, B.transposed(), A.transposed(), C.columns, C.rows, K, nullptr, accumulate);
+  }
+}
+
+void gradient_of_a(Gradients& gradients, const Tensor& c, const Tensor& a, const Tensor& b) {
+  const Matrices C(c), A(a), B(b);
+  const float* dc = gradients.of(c);
+  const GradientTarget da = gradients.target(a);
+  parallel_chunks(A.count(), [&](std::int64_t i) {
+    const MatrixView b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);
+    multiply_into(da.data, A, i, C.view(dc, i), b_i.transposed(), C.columns, da.accumulate);
+  });
+}
+
+void gradient_of_b(Gradients& gradients, const Tensor& c, const Tensor& a, const Tensor& b) {
+  const Matrices C(c), A(a), B(b);
+  const float* dc = gradients.of(c);
+  if (B.count() == A.count()) {
+    const GradientTarget db = gradients.target(b);
+    parallel_chunks(B.count(), [&](std::int64_t i) {
+      multiply_into(db.data, B, i, A.view(a.f32(), i).transposed(), C.view(dc, i), A.rows, db.accumulate);
+    });
+  } else {  // one after the other: all add to the same matrix
+    float* db = gradients.sum_into(b);
+    for (std::int64_t i = 0; i < A.count(); ++i) {
+      multiply_into(db, B, 0, A.view(a.f32(), i).transposed(), C.view(dc, i), A.rows, true);
+    }
+  }
+}
+
+void check_shapes(const Tensor& a, const Tensor& b) {
+  const auto expect = [&](bool fits, const char* what) {
+    if (!fits) fail("matmul: a is ", a.shape(), " and b ", b.shape(), ", expected ", what);
+  };
+  expect(a.rank() >= 2 && b.rank() >= 2, "(..., M, K) and (..., K, N)");
+  expect(a.shape().back() == b.dim(b.rank() - 2), "as many columns in a as rows in b");
+  expect(b.rank() == 2 || b.rank() == a.rank(), "b to be one matrix, or as many as a");
+  for (int axis = 0; b.rank() > 2 && axis < a.rank() - 2; ++axis) {
+    expect(a.dim(axis) == b.dim(axis), "the same leading axes");
+  }
+}
+
+// c is made; a, b and c have matrices gemm can read.
+void multiply(Tape& tape, const Tensor& c, const Tensor& a, const Tensor& b) {
+  const Matrices C(c), A(a), B(b);
+  parallel_chunks(C.count(), [&](std::int64_t i) {
+    const MatrixView b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);
+    multiply_into(c.f32(), C, i, A.view(a.f32(), i), b_i, A.columns, false);
+  });
+  tape.record("matmul.db", {c}, {b}, [=](Gradients& gradients) { gradient_of_b(gradients, c, a, b); });
+  tape.record("matmul.da", {c}, {a}, [=](Gradients& gradients) { gradient_of_a(gradients, c, a, b); });
+}
+
+}  // namespace
+
+Tensor matmul(Tape& tape, const Tensor& a, const Tensor& b) {
+  check_shapes(a, b);
+  const Tensor A = Matrices(a).unit_stride() ? a : contiguous(tape, a);
+  const Tensor B = Matrices(b).unit_stride() ? b : contiguous(tape, b);
+  Shape shape = a.shape();
+  shape[shape.rank - 1] = b.shape().back();
+  const Tensor c = tape.output(shape, {A, B});
+  if (A.contiguous() && B.rank() == 2) {
+    multiply(tape, as_one_matrix(c), as_one_matrix(A), B);
+  } else {
+    multiply(tape, c, A, B);
+  }
+  return c;
+}
+
+}  // namespace inkling

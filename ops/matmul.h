@@ -1,0 +1,17 @@
+// Matrix multiplication of tensors: the last two axes are matrices, the axes before them count them.
+//
+//   c[..., m, n] = sum_k a[..., m, k] b[..., k, n], C = A B for each matrix.
+// Backward: a_mk reaches c_mn for every n, b_kn for every m:
+//   dA = dC B^T,  dB = A^T dC, summed over all matrices of A that met the same B.
+//
+// Shapes: a (..., M, K); b (..., K, N) with the same leading axes, or (K, N), shared by all; c (..., M, N).
+#pragma once
+
+#include "core/tape.h"
+
+namespace inkling {
+
+// Rank 2 to 4; views of any strides, e.g. transposed ones.
+Tensor matmul(Tape& tape, const Tensor& a, const Tensor& b);
+
+}  // namespace inkling

@@ -1,0 +1,227 @@
+// Matrix multiplication: reference -> packed kernels on every instruction set -> the driver on threads.
+#include "ops/gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "core/parallel.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+using Floats = std::vector<float>;
+
+// Sums of K products of standard normals are about sqrt(K) in size, and off by as many roundings at most.
+Tolerance tolerance_for(std::int64_t K) {
+  return {4e-7 * (2 + static_cast<double>(K)), 1e-6};
+}
+
+// How a matrix lies in memory: its rows or its columns contiguous, with `gap` unused floats between them.
+struct Layout {
+  bool rows_contiguous;
+  std::int64_t gap;
+};
+
+MatrixView lay_out(Floats& memory, const std::vector<double>& values, std::int64_t M, std::int64_t N,
+                   Layout layout) {
+  const std::int64_t ld = (layout.rows_contiguous ? N : M) + layout.gap;
+  memory.assign(static_cast<std::size_t>((layout.rows_contiguous ? M : N) * ld), NAN);
+  const MatrixView view{memory.data(), layout.rows_contiguous ? ld : 1, layout.rows_contiguous ? 1 : ld};
+  for (std::int64_t i = 0; i < M; ++i) {
+    for (std::int64_t j = 0; j < N; ++j) {
+      memory[static_cast<std::size_t>(i * view.row_stride + j * view.col_stride)] =
+          static_cast<float>(values[static_cast<std::size_t>(i * N + j)]);
+    }
+  }
+  return view;
+}
+
+struct Case {
+  std::int64_t M, N, K;
+  std::vector<double> A, B, bias, before;
+
+  Case(std::int64_t M_, std::int64_t N_, std::int64_t K_) : M(M_), N(N_), K(K_) {
+    // float-valued doubles, so that float kernels get the very same input
+    A = as_doubles(random_floats(M * K, 1)), B = as_doubles(random_floats(K * N, 2));
+    bias = as_doubles(random_floats(N, 3)), before = as_doubles(random_floats(M * N, 4));
+  }
+
+  std::vector<double> expected(bool with_bias, bool accumulate) const {
+    std::vector<double> C = before;
+    reference::gemm(C.data(), A.data(), B.data(), M, N, K, with_bias ? bias.data() : nullptr, accumulate);
+    return C;
+  }
+
+  // gemm() into a C whose rows are `gap` floats longer than needed; checks that the gap stays untouched.
+  Floats run(Layout a, Layout b, bool with_bias, bool accumulate, std::int64_t gap = 0) const {
+    Floats a_memory, b_memory;
+    const MatrixView a_view = lay_out(a_memory, A, M, K, a), b_view = lay_out(b_memory, B, K, N, b);
+    const Floats bias_f(bias.begin(), bias.end());
+    const std::int64_t ldc = N + gap;
+    Guarded C(M * ldc, 3, -7.0f);
+    for (std::int64_t m = 0; m < M && accumulate; ++m) {
+      std::copy_n(before.begin() + m * N, N, C.data() + m * ldc);
+    }
+    gemm(C.data(), ldc, a_view, b_view, M, N, K, with_bias ? bias_f.data() : nullptr, accumulate);
+    C.check();
+    Floats result;
+    for (std::int64_t m = 0; m < M; ++m) {
+      const float* row = C.data() + m * ldc;
+      result.insert(result.end(), row, row + N);
+      CHECK(std::all_of(row + N, row + ldc, [](float x) { return x == -7.0f; }));
+    }
+    return result;
+  }
+};
+
+constexpr std::array<Layout, 2> kLayouts{{{true, 0}, {false, 3}}};
+
+TEST_CASE("gemm: every instruction set agrees with the reference for every layout, bias and accumulation") {
+  // Around the tiles' sizes (8 x 48, 4 x 24, 4 x 8, 4 x 4), with K around the steps of the inner loops.
+  const std::int64_t shapes[][3] = {{1, 1, 1},   {5, 1, 3},    {5, 7, 1},   {8, 48, 8},   {9, 49, 9},
+                                    {7, 47, 7},  {16, 24, 17}, {3, 50, 33}, {50, 3, 33},  {25, 97, 31},
+                                    {97, 25, 4}, {6, 17, 40},  {64, 96, 16}, {33, 65, 100}, {130, 20, 5}};
+  for_each_isa([&] {
+    for (const auto& [M, N, K] : shapes) {
+      INFO("M = " << M << ", N = " << N << ", K = " << K);
+      const Case c(M, N, K);
+      for (Layout a : kLayouts) {
+        for (Layout b : kLayouts) {
+          for (int mode = 0; mode < 4; ++mode) {
+            const bool with_bias = mode % 2 == 1, accumulate = mode / 2 == 1;
+            check_close("C", c.run(a, b, with_bias, accumulate, mode), c.expected(with_bias, accumulate),
+                        tolerance_for(K));
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm: sums over more than one block of k, in wide and in tall matrices") {
+  const std::int64_t shapes[][3] = {{6, 60, 1600}, {60, 6, 1600}, {12, 50, 768}, {50, 12, 769}};
+  for_each_isa([&] {
+    for (const auto& [M, N, K] : shapes) {
+      INFO("M = " << M << ", N = " << N << ", K = " << K);
+      const Case c(M, N, K);
+      for (Layout b : kLayouts) {
+        check_close("C", c.run({true, 1}, b, true, true), c.expected(true, true), tolerance_for(K));
+        check_close("C", c.run({false, 0}, b, true, false), c.expected(true, false), tolerance_for(K));
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm: the packed side is cut along k when it is large") {
+  const std::int64_t M = 1100, N = 1200, K = 1600;  // M rows of K floats are more than is packed at once
+  const Case c(M, N, K);
+  const Floats C = c.run({true, 0}, {true, 0}, true, false);
+  const std::vector<double> column = as_doubles(random_floats(N, 9));
+  for (std::int64_t m : {0, 1, 549, 1099}) {  // rows chosen to be checked: C u = A (B u) + bias . u
+    double got = 0, want = 0;
+    for (std::int64_t n = 0; n < N; ++n) {
+      const auto i = static_cast<std::size_t>(n);
+      got += static_cast<double>(C[static_cast<std::size_t>(m * N + n)]) * column[i];
+      want += c.bias[i] * column[i];
+    }
+    for (std::int64_t k = 0; k < K; ++k) {
+      double b_u = 0;
+      for (std::int64_t n = 0; n < N; ++n) {
+        b_u += c.B[static_cast<std::size_t>(k * N + n)] * column[static_cast<std::size_t>(n)];
+      }
+      want += c.A[static_cast<std::size_t>(m * K + k)] * b_u;
+    }
+    CHECK(std::abs(got - want) <= 1e-5 * std::sqrt(static_cast<double>(K * N)));
+  }
+}
+
+TEST_CASE("gemm: without terms the sum is the bias, and without elements there is nothing to do") {
+  const Case c(3, 5, 0);
+  for (bool accumulate : {false, true}) {
+    for (bool with_bias : {false, true}) {
+      check_close("C", c.run({true, 0}, {true, 0}, with_bias, accumulate), c.expected(with_bias, accumulate),
+                  {0, 1e-7});
+    }
+  }
+  gemm(nullptr, 0, rows(nullptr, 0), rows(nullptr, 0), 0, 5, 3, nullptr, false);
+  gemm(nullptr, 0, rows(nullptr, 0), rows(nullptr, 0), 5, 0, 3, nullptr, false);
+}
+
+TEST_CASE("gemm: NaN and infinity reach the elements they belong to, and no others") {
+  for_each_isa([] {
+    Case c(9, 50, 20);
+    c.A[2 * 20 + 5] = NAN;                                     // row 2
+    c.B[7 * 50 + 49] = std::numeric_limits<double>::infinity();  // column 49, the only one of its panel
+    const Floats C = c.run({true, 0}, {false, 0}, false, false);
+    for (std::int64_t m = 0; m < 9; ++m) {
+      for (std::int64_t n = 0; n < 50; ++n) {
+        const float x = C[static_cast<std::size_t>(m * 50 + n)];
+        CHECK(std::isnan(x) == (m == 2));
+        if (m != 2) CHECK(std::isinf(x) == (n == 49));
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm: a few rows times a transposed matrix take another path to the same result") {
+  for_each_isa([] {
+    for (std::int64_t K : odd_sizes()) {
+      for (std::int64_t M : {1, 2, 3, 4}) {
+        const std::int64_t N = K % 11 + 1;
+        INFO("M = " << M << ", N = " << N << ", K = " << K);
+        const Case c(M, N, K);
+        const Floats streamed = c.run({true, 0}, {false, 0}, true, true, 1);
+        const Floats packed = c.run({true, 0}, {true, 0}, true, true, 1);
+        check_close("C", streamed, c.expected(true, true), tolerance_for(K));
+        check_close("C, packed", streamed, packed, tolerance_for(K));
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm: kernels read and write nothing outside their operands") {
+  for_each_isa([] {
+    const GemmKernels& kernel = kernels().gemm;
+    for (std::int64_t lanes : {1, 3, 8, 13, 50, 96}) {
+      const std::int64_t K = lanes % 7 + 3, R = kernel.NR, panels = (lanes + R - 1) / R, stride = R * K + 16;
+      const Floats values = random_floats(lanes * K, 5);
+      for (bool copied : {false, true}) {
+        Floats source(values);  // exactly as long as the matrix: a sanitizer sees any read past its end
+        const MatrixView view{source.data(), copied ? 1 : K, copied ? lanes : 1};
+        Guarded packed((panels - 1) * stride + R * K, 0, NAN);
+        kernel.pack_b(packed.data(), stride, view, lanes, K);
+        packed.check();
+        for (std::int64_t lane = 0; lane < panels * R; ++lane) {
+          for (std::int64_t k = 0; k < K; ++k) {
+            const float got = packed.data()[lane / R * stride + k * R + lane % R];
+            const std::int64_t place = lane * view.row_stride + k * view.col_stride;
+            CHECK(got == (lane < lanes ? source[static_cast<std::size_t>(place)] : 0.0f));
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm: the same bits on 1, 2 and 4 threads") {
+  const int before = threads();
+  const std::int64_t shapes[][3] = {{70, 500, 800}, {500, 70, 800}, {3, 3000, 64}, {200, 200, 3}};
+  for (const auto& [M, N, K] : shapes) {
+    const Case c(M, N, K);
+    set_threads(1);
+    const Floats one = c.run({true, 0}, {false, 0}, true, true);
+    for (int count : {2, 4}) {
+      set_threads(count);
+      const Floats many = c.run({true, 0}, {false, 0}, true, true);
+      CHECK(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)) == 0);
+    }
+  }
+  set_threads(before);
+}
+
+}  // namespace
+}  // namespace inkling

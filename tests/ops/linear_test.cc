@@ -1,0 +1,130 @@
+// The linear layer: formula -> reference -> op.
+#include "ops/linear.h"
+
+#include <cstring>
+
+#include "core/parallel.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Sums of at most 300 products of standard normals.
+constexpr Tolerance kFloatTolerance{1e-4, 1e-5};
+
+std::vector<float> floats(const std::vector<double>& x) {
+  return {x.begin(), x.end()};
+}
+
+struct Case {
+  std::int64_t M, IC, OC;
+  std::vector<double> x, weight, bias, dy;
+  std::vector<double> y, dx, dweight, dbias;
+
+  Case(std::int64_t M_, std::int64_t IC_, std::int64_t OC_) : M(M_), IC(IC_), OC(OC_) {
+    // float-valued doubles, so that float kernels get the very same input
+    x = as_doubles(random_floats(M * IC, 1)), weight = as_doubles(random_floats(OC * IC, 2));
+    bias = as_doubles(random_floats(OC, 3)), dy = as_doubles(random_floats(M * OC, 4));
+    y.resize(dy.size()), dx.resize(x.size()), dweight.resize(weight.size()), dbias.resize(bias.size());
+    forward();
+    reference::linear_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(), M, IC,
+                               OC);
+  }
+  double forward() {
+    reference::linear_forward(y.data(), x.data(), weight.data(), bias.data(), M, IC, OC);
+    return dot(y, dy);
+  }
+};
+
+TEST_CASE("linear: the backward formula is the derivative of the forward formula") {
+  Case c(3, 4, 5);
+  gradcheck("x", c.x, c.dx, [&] { return c.forward(); });
+  gradcheck("weight", c.weight, c.dweight, [&] { return c.forward(); });
+  gradcheck("bias", c.bias, c.dbias, [&] { return c.forward(); });
+}
+
+TEST_CASE("linear: the op's result and gradients are the reference's") {
+  for_each_isa([] {
+    for (const auto& [M, IC, OC] : {std::array<std::int64_t, 3>{4, 5, 3}, {70, 33, 300}, {6, 64, 20}}) {
+      const Case c(M, IC, OC);
+      const std::vector<float> dy = floats(c.dy);
+      std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias);
+      std::vector<float> dx(x.size(), NAN), dweight(weight.size(), NAN), dbias(bias.size(), 1.0f);
+      Tape tape;
+      const Tensor X = tape.leaf(x.data(), dx.data(), {2, M / 2, IC}, LeafGradient::overwrite);
+      const Tensor W = tape.leaf(weight.data(), dweight.data(), {OC, IC}, LeafGradient::overwrite);
+      const Tensor B = tape.leaf(bias.data(), dbias.data(), {OC}, LeafGradient::accumulate);
+      const Tensor y = linear(tape, X, W, B);
+      CHECK(y.shape() == Shape{2, M / 2, OC});
+      check_close("y", std::span<const float>(y.f32(), dy.size()), c.y, kFloatTolerance);
+      const Tensor loss = dot(tape, y, dy.data());
+      tape.backward(loss);
+      check_close("dx", dx, c.dx, kFloatTolerance);
+      check_close("dweight", dweight, c.dweight, kFloatTolerance);
+      std::vector<double> dbias_added = c.dbias;
+      for (double& v : dbias_added) v += 1;
+      check_close("dbias", dbias, dbias_added, kFloatTolerance);
+    }
+  });
+}
+
+TEST_CASE("linear: works without a bias and without a gradient of x or of the weight, and adds up two uses") {
+  const std::int64_t M = 6, IC = 7, OC = 9;
+  const Case c(M, IC, OC);
+  const std::vector<float> dy = floats(c.dy);
+  std::vector<float> x = floats(c.x), weight = floats(c.weight), dx(x.size()), dweight(weight.size());
+  Tape tape;
+  const Tensor data(x.data(), {M, IC});
+  const Tensor X = tape.leaf(x.data(), dx.data(), {M, IC}, LeafGradient::overwrite);
+  const Tensor frozen(weight.data(), {OC, IC});
+  const Tensor W = tape.leaf(weight.data(), dweight.data(), {OC, IC}, LeafGradient::overwrite);
+  const Tensor first = dot(tape, linear(tape, data, W, Tensor{}), dy.data());
+  const Tensor second = dot(tape, linear(tape, X, W, Tensor{}), dy.data());
+  const Tensor third = dot(tape, linear(tape, X, frozen, Tensor{}), dy.data());
+  const Tensor loss = tape.output({}, {first, second, third});
+  *loss.f32() = first.item() + second.item() + third.item();
+  tape.record("sum", {loss}, {first, second, third}, [=](Gradients& gradients) {
+    for (const Tensor& t : {first, second, third}) *gradients.sum_into(t) += *gradients.of(loss);
+  });
+  tape.backward(loss);
+  std::vector<double> twice_dx = c.dx, twice_dweight = c.dweight;
+  for (double& v : twice_dx) v *= 2;
+  for (double& v : twice_dweight) v *= 2;
+  check_close("dx", dx, twice_dx, kFloatTolerance);
+  check_close("dweight", dweight, twice_dweight, kFloatTolerance);
+}
+
+TEST_CASE("linear: the same bits on 1 and on 4 threads") {
+  const int before = threads();
+  const Case c(130, 100, 600);
+  const auto run = [&](int count) {
+    set_threads(count);
+    std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
+    std::vector<float> gradients(x.size() + weight.size() + bias.size());
+    float* dweight = gradients.data() + x.size();
+    Tape tape;
+    const Tensor X = tape.leaf(x.data(), gradients.data(), {c.M, c.IC}, LeafGradient::overwrite);
+    const Tensor W = tape.leaf(weight.data(), dweight, {c.OC, c.IC}, LeafGradient::overwrite);
+    const Tensor B = tape.leaf(bias.data(), dweight + weight.size(), {c.OC}, LeafGradient::overwrite);
+    tape.backward(dot(tape, linear(tape, X, W, B), dy.data()));
+    return gradients;
+  };
+  const std::vector<float> one = run(1), four = run(4);
+  CHECK(std::memcmp(one.data(), four.data(), one.size() * sizeof(float)) == 0);
+  set_threads(before);
+}
+
+TEST_CASE("linear: wrong shapes are named") {
+  std::vector<float> memory(100);
+  Tape tape;
+  const Tensor x(memory.data(), {2, 3, 4}), weight(memory.data(), {5, 4}), bias(memory.data(), {5});
+  CHECK_THROWS_WITH(linear(tape, x, x, bias), contains("linear: weight is (2, 3, 4), expected (OC, IC=4)"));
+  CHECK_THROWS_WITH(linear(tape, x, weight.transpose(0, 1), bias), contains("weight is (4, 5), expected (OC, IC=4)"));
+  CHECK_THROWS_WITH(linear(tape, x, weight, weight), contains("linear: bias is (5, 4), expected (OC=5)"));
+  CHECK_THROWS_WITH(linear(tape, x.transpose(0, 1), weight, bias), contains("(3, 2, 4) is not contiguous"));
+}
+
+}  // namespace
+}  // namespace inkling

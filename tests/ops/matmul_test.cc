@@ -1,0 +1,152 @@
+// Matrix multiplication of tensors: values and gradients, for matrices in rows, in columns, shared, sliced.
+#include "ops/matmul.h"
+
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Sums of at most 20 products of standard normals; gradients of sliced memory add up as many.
+constexpr Tolerance kFloatTolerance{1e-5, 1e-5};
+
+// An element of a view, and of the whole that it views, by its index on every axis.
+double& element(std::vector<double>& values, const float* base, const Tensor& t, const std::int64_t (&index)[4]) {
+  std::int64_t place = t.f32() - base;
+  for (int axis = 0; axis < t.rank(); ++axis) place += index[axis] * t.stride(axis);
+  return values[static_cast<std::size_t>(place)];
+}
+
+// Runs matmul on views of two blocks of memory made by `view_a` and `view_b`, and checks the product and the gradients of the whole
+// blocks against sums written out.
+template <class ViewA, class ViewB>
+void check_matmul(Shape a_shape, Shape b_shape, ViewA view_a, ViewB view_b) {
+  INFO("a in memory " << a_shape << ", b " << b_shape);
+  std::vector<float> a = random_floats(a_shape.numel(), 1), b = random_floats(b_shape.numel(), 2);
+  std::vector<float> da(a.size(), NAN), db(b.size(), NAN);
+  Tape tape;
+  const Tensor A = view_a(tape.leaf(a.data(), da.data(), a_shape, LeafGradient::overwrite));
+  const Tensor B = view_b(tape.leaf(b.data(), db.data(), b_shape, LeafGradient::overwrite));
+  const Tensor C = matmul(tape, A, B);
+  const std::vector<float> dc = random_floats(C.numel(), 3);
+  tape.backward(dot(tape, C, dc.data()));
+
+  std::vector<double> a_values = as_doubles(a), b_values = as_doubles(b);
+  std::vector<double> want_c(dc.size()), want_da(a.size()), want_db(b.size());
+  const int rank = C.rank();
+  const std::int64_t K = A.dim(rank - 1), N = C.dim(rank - 1);
+  for (std::int64_t place = 0; place < C.numel(); ++place) {
+    std::int64_t at_c[4] = {}, rest = place;
+    for (int axis = rank - 1; axis >= 0; --axis) at_c[axis] = rest % C.dim(axis), rest /= C.dim(axis);
+    const std::int64_t n = place % N;
+    for (std::int64_t k = 0; k < K; ++k) {
+      std::int64_t at_a[4] = {at_c[0], at_c[1], at_c[2], at_c[3]}, at_b[4] = {at_c[0], at_c[1], at_c[2], at_c[3]};
+      at_a[rank - 1] = k;
+      at_b[B.rank() - 2] = k;
+      at_b[B.rank() - 1] = n;
+      const auto i = static_cast<std::size_t>(place);
+      const double d = static_cast<double>(dc[i]);
+      want_c[i] += element(a_values, a.data(), A, at_a) * element(b_values, b.data(), B, at_b);
+      element(want_da, a.data(), A, at_a) += d * element(b_values, b.data(), B, at_b);
+      element(want_db, b.data(), B, at_b) += d * element(a_values, a.data(), A, at_a);
+    }
+  }
+  check_close("c", std::span<const float>(C.f32(), dc.size()), want_c, kFloatTolerance);
+  check_close("da", da, want_da, kFloatTolerance);
+  check_close("db", db, want_db, kFloatTolerance);
+}
+
+Tensor same(const Tensor& t) {
+  return t;
+}
+Tensor transposed(const Tensor& t) {
+  return t.transpose(t.rank() - 2, t.rank() - 1);
+}
+
+TEST_CASE("matmul: the gradients are the derivatives of the sums") {
+  const std::int64_t M = 2, K = 3, N = 4;
+  std::vector<double> a = random_values(M * K, 1), b = random_values(K * N, 2);
+  const std::vector<double> dc = random_values(M * N, 3);
+  std::vector<double> da(a.size()), db(b.size());
+  const auto loss = [&] {
+    double total = 0;
+    for (std::int64_t i = 0; i < M * N * K; ++i) {
+      const std::int64_t m = i / (N * K), n = i / K % N, k = i % K;
+      const auto in_a = static_cast<std::size_t>(m * K + k), in_b = static_cast<std::size_t>(k * N + n);
+      total += a[in_a] * b[in_b] * dc[static_cast<std::size_t>(m * N + n)];
+    }
+    return total;
+  };
+  for (std::int64_t i = 0; i < M * N * K; ++i) {  // dA = dC B^T, dB = A^T dC
+    const std::int64_t m = i / (N * K), n = i / K % N, k = i % K;
+    const auto in_a = static_cast<std::size_t>(m * K + k), in_b = static_cast<std::size_t>(k * N + n);
+    da[in_a] += dc[static_cast<std::size_t>(m * N + n)] * b[in_b];
+    db[in_b] += a[in_a] * dc[static_cast<std::size_t>(m * N + n)];
+  }
+  gradcheck("a", a, da, loss);
+  gradcheck("b", b, db, loss);
+}
+
+TEST_CASE("matmul: matrices in rows and in columns") {
+  for_each_isa([] {
+    for (std::int64_t M : {1, 5, 20}) {
+      check_matmul({M, 7}, {7, 9}, same, same);
+      check_matmul({7, M}, {7, 9}, transposed, same);
+      check_matmul({M, 7}, {9, 7}, same, transposed);
+      check_matmul({7, M}, {9, 7}, transposed, transposed);
+    }
+  });
+}
+
+TEST_CASE("matmul: many matrices, each with its own or all with one") {
+  check_matmul({3, 4, 5}, {3, 5, 6}, same, same);
+  check_matmul({2, 3, 4, 5}, {2, 3, 6, 5}, same, transposed);
+  check_matmul({2, 3, 5, 4}, {2, 3, 5, 6}, transposed, same);
+  check_matmul({3, 4, 5}, {5, 6}, same, same);
+  check_matmul({2, 3, 5, 4}, {6, 5}, transposed, transposed);
+  // (B, T, NH, HS) seen as (B, NH, T, HS), as attention does
+  const auto heads = [](const Tensor& t) { return t.transpose(1, 2); };
+  check_matmul({2, 4, 3, 5}, {2, 6, 3, 5}, heads, [&](const Tensor& t) { return transposed(heads(t)); });
+}
+
+TEST_CASE("matmul: views of a part, axes of length 1, and views that no stride of which is 1") {
+  const auto part = [](const Tensor& t) { return t.slice(1, 2, 5); };
+  check_matmul({4, 8}, {3, 6}, part, same);
+  check_matmul({4, 3}, {3, 8}, same, part);
+  check_matmul({4, 1}, {1, 6}, same, same);
+  check_matmul({1, 4}, {4, 1}, same, same);
+  check_matmul({4, 8}, {1, 3}, [](const Tensor& t) { return t.slice(1, 3, 4); }, same);
+  check_matmul({3, 4, 5}, {5, 3, 6}, [](const Tensor& t) { return t.transpose(0, 2); },
+               [](const Tensor& t) { return t.transpose(1, 2).transpose(1, 2); });
+  check_matmul({5, 4, 3}, {5, 6}, [](const Tensor& t) { return t.transpose(0, 2); }, same);
+}
+
+TEST_CASE("matmul: a tensor may meet itself, and empty ones have gradient zero") {
+  std::vector<float> a = random_floats(12, 1), da(12, NAN);
+  Tape tape;
+  const Tensor A = tape.leaf(a.data(), da.data(), {3, 4}, LeafGradient::overwrite);
+  const std::vector<float> ones(9, 1.0f);
+  tape.backward(dot(tape, matmul(tape, A, A.transpose(0, 1)), ones.data()));
+  for (std::int64_t i = 0; i < 12; ++i) {  // d/dA of sum(A A^T): twice the sum of A's column
+    const auto c = static_cast<std::size_t>(i % 4);
+    const float want = 2 * (a[c] + a[c + 4] + a[c + 8]);
+    CHECK(std::abs(da[static_cast<std::size_t>(i)] - want) <= 1e-5f);
+  }
+  check_matmul({0, 4}, {4, 5}, same, same);
+  check_matmul({0, 3, 4}, {4, 5}, transposed, [](const Tensor& t) { return t.slice(0, 0, 3); });
+}
+
+TEST_CASE("matmul: wrong shapes are named") {
+  std::vector<float> memory(100);
+  Tape tape;
+  const auto tensor = [&](Shape shape) { return Tensor(memory.data(), shape); };
+  CHECK_THROWS_WITH(matmul(tape, tensor({2, 3}), tensor({4, 5})),
+                    contains("matmul: a is (2, 3) and b (4, 5), expected as many columns in a as rows in b"));
+  CHECK_THROWS_WITH(matmul(tape, tensor({3}), tensor({3, 5})), contains("expected (..., M, K) and (..., K, N)"));
+  CHECK_THROWS_WITH(matmul(tape, tensor({2, 3}), tensor({2, 3, 5})), contains("expected b to be one matrix"));
+  CHECK_THROWS_WITH(matmul(tape, tensor({2, 2, 3}), tensor({3, 3, 5})), contains("expected the same leading axes"));
+}
+
+}  // namespace
+}  // namespace inkling
