@@ -31,6 +31,13 @@ std::int32_t Graph::add_slot(float* values, std::int64_t count, float* leaf_grad
   return static_cast<std::int32_t>(slots_.size() - 1);
 }
 
+std::int32_t Graph::find_leaf(const float* leaf_gradient) const {
+  for (std::size_t s = 0; s < slots_.size(); ++s) {
+    if (slots_[s].gradient == leaf_gradient) return static_cast<std::int32_t>(s);
+  }
+  return Tensor::kNoGradient;
+}
+
 GraphNode& Graph::add_node() {
   return nodes_.emplace_back();
 }

@@ -52,6 +52,7 @@ class Graph {
  public:
   // A gradient to be: that of `values`, a block of `count` floats. A leaf brings its buffer, others get one by the plan.
   std::int32_t add_slot(float* values, std::int64_t count, float* leaf_gradient, bool started);
+  std::int32_t find_leaf(const float* leaf_gradient) const;  // Tensor::kNoGradient if there is none
   GraphNode& add_node();
   void clear();
 

@@ -43,7 +43,8 @@ class Tape {
 
   bool recording() const { return recording_; }
 
-  // A parameter: memory of the caller's, and where its gradient goes (nullptr: it gets none). f32, contiguous.
+  // A parameter: memory of the caller's, and where its gradient goes (nullptr: it gets none). f32, contiguous. Asked for again,
+  // it is the same leaf: all its uses add to one gradient, in the mode it was first given.
   Tensor leaf(float* values, float* gradient, Shape shape, LeafGradient mode);
 
   // Uninitialised memory for an op's result. It has a gradient if the tape records and one of `inputs` has one.

@@ -82,8 +82,8 @@ constexpr std::array<Layout, 2> kLayouts{{{true, 0}, {false, 3}}};
 
 TEST_CASE("gemm: every instruction set agrees with the reference for every layout, bias and accumulation") {
   // Around the tiles' sizes (8 x 48, 4 x 24, 4 x 8, 4 x 4), with K around the steps of the inner loops.
-  const std::int64_t shapes[][3] = {{1, 1, 1},   {5, 1, 3},    {5, 7, 1},   {8, 48, 8},   {9, 49, 9},
-                                    {7, 47, 7},  {16, 24, 17}, {3, 50, 33}, {50, 3, 33},  {25, 97, 31},
+  const std::int64_t shapes[][3] = {{1, 1, 1},   {5, 1, 3},    {5, 7, 1},    {8, 48, 8},    {9, 49, 9},
+                                    {7, 47, 7},  {16, 24, 17}, {3, 50, 33},  {50, 3, 33},   {25, 97, 31},
                                     {97, 25, 4}, {6, 17, 40},  {64, 96, 16}, {33, 65, 100}, {130, 20, 5}};
   for_each_isa([&] {
     for (const auto& [M, N, K] : shapes) {
@@ -154,7 +154,7 @@ TEST_CASE("gemm: without terms the sum is the bias, and without elements there i
 TEST_CASE("gemm: NaN and infinity reach the elements they belong to, and no others") {
   for_each_isa([] {
     Case c(9, 50, 20);
-    c.A[2 * 20 + 5] = NAN;                                     // row 2
+    c.A[2 * 20 + 5] = NAN;                                       // row 2
     c.B[7 * 50 + 49] = std::numeric_limits<double>::infinity();  // column 49, the only one of its panel
     const Floats C = c.run({true, 0}, {false, 0}, false, false);
     for (std::int64_t m = 0; m < 9; ++m) {

@@ -29,8 +29,8 @@ struct Case {
     bias = as_doubles(random_floats(OC, 3)), dy = as_doubles(random_floats(M * OC, 4));
     y.resize(dy.size()), dx.resize(x.size()), dweight.resize(weight.size()), dbias.resize(bias.size());
     forward();
-    reference::linear_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(), M, IC,
-                               OC);
+    reference::linear_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(), M,
+                               IC, OC);
   }
   double forward() {
     reference::linear_forward(y.data(), x.data(), weight.data(), bias.data(), M, IC, OC);
@@ -121,7 +121,8 @@ TEST_CASE("linear: wrong shapes are named") {
   Tape tape;
   const Tensor x(memory.data(), {2, 3, 4}), weight(memory.data(), {5, 4}), bias(memory.data(), {5});
   CHECK_THROWS_WITH(linear(tape, x, x, bias), contains("linear: weight is (2, 3, 4), expected (OC, IC=4)"));
-  CHECK_THROWS_WITH(linear(tape, x, weight.transpose(0, 1), bias), contains("weight is (4, 5), expected (OC, IC=4)"));
+  CHECK_THROWS_WITH(linear(tape, x, weight.transpose(0, 1), bias),
+                    contains("weight is (4, 5), expected (OC, IC=4)"));
   CHECK_THROWS_WITH(linear(tape, x, weight, weight), contains("linear: bias is (5, 4), expected (OC=5)"));
   CHECK_THROWS_WITH(linear(tape, x.transpose(0, 1), weight, bias), contains("(3, 2, 4) is not contiguous"));
 }

@@ -12,14 +12,15 @@ using namespace inkling::test;
 constexpr Tolerance kFloatTolerance{1e-5, 1e-5};
 
 // An element of a view, and of the whole that it views, by its index on every axis.
-double& element(std::vector<double>& values, const float* base, const Tensor& t, const std::int64_t (&index)[4]) {
+double& element(std::vector<double>& values, const float* base, const Tensor& t,
+                const std::int64_t (&index)[4]) {
   std::int64_t place = t.f32() - base;
   for (int axis = 0; axis < t.rank(); ++axis) place += index[axis] * t.stride(axis);
   return values[static_cast<std::size_t>(place)];
 }
 
-// Runs matmul on views of two blocks of memory made by `view_a` and `view_b`, and checks the product and the gradients of the whole
-// blocks against sums written out.
+// Runs matmul on views of two blocks of memory made by `view_a` and `view_b`, and checks the product and the
+// gradients of the whole blocks against sums written out.
 template <class ViewA, class ViewB>
 void check_matmul(Shape a_shape, Shape b_shape, ViewA view_a, ViewB view_b) {
   INFO("a in memory " << a_shape << ", b " << b_shape);
@@ -41,7 +42,8 @@ void check_matmul(Shape a_shape, Shape b_shape, ViewA view_a, ViewB view_b) {
     for (int axis = rank - 1; axis >= 0; --axis) at_c[axis] = rest % C.dim(axis), rest /= C.dim(axis);
     const std::int64_t n = place % N;
     for (std::int64_t k = 0; k < K; ++k) {
-      std::int64_t at_a[4] = {at_c[0], at_c[1], at_c[2], at_c[3]}, at_b[4] = {at_c[0], at_c[1], at_c[2], at_c[3]};
+      std::int64_t at_a[4] = {at_c[0], at_c[1], at_c[2], at_c[3]},
+                   at_b[4] = {at_c[0], at_c[1], at_c[2], at_c[3]};
       at_a[rank - 1] = k;
       at_b[B.rank() - 2] = k;
       at_b[B.rank() - 1] = n;
@@ -116,10 +118,13 @@ TEST_CASE("matmul: views of a part, axes of length 1, and views that no stride o
   check_matmul({4, 3}, {3, 8}, same, part);
   check_matmul({4, 1}, {1, 6}, same, same);
   check_matmul({1, 4}, {4, 1}, same, same);
-  check_matmul({4, 8}, {1, 3}, [](const Tensor& t) { return t.slice(1, 3, 4); }, same);
-  check_matmul({3, 4, 5}, {5, 3, 6}, [](const Tensor& t) { return t.transpose(0, 2); },
-               [](const Tensor& t) { return t.transpose(1, 2).transpose(1, 2); });
-  check_matmul({5, 4, 3}, {5, 6}, [](const Tensor& t) { return t.transpose(0, 2); }, same);
+  check_matmul(
+      {4, 8}, {1, 3}, [](const Tensor& t) { return t.slice(1, 3, 4); }, same);
+  check_matmul(
+      {3, 4, 5}, {5, 3, 6}, [](const Tensor& t) { return t.transpose(0, 2); },
+      [](const Tensor& t) { return t.transpose(1, 2).transpose(1, 2); });
+  check_matmul(
+      {5, 4, 3}, {5, 6}, [](const Tensor& t) { return t.transpose(0, 2); }, same);
 }
 
 TEST_CASE("matmul: a tensor may meet itself, and empty ones have gradient zero") {
@@ -143,9 +148,11 @@ TEST_CASE("matmul: wrong shapes are named") {
   const auto tensor = [&](Shape shape) { return Tensor(memory.data(), shape); };
   CHECK_THROWS_WITH(matmul(tape, tensor({2, 3}), tensor({4, 5})),
                     contains("matmul: a is (2, 3) and b (4, 5), expected as many columns in a as rows in b"));
-  CHECK_THROWS_WITH(matmul(tape, tensor({3}), tensor({3, 5})), contains("expected (..., M, K) and (..., K, N)"));
+  CHECK_THROWS_WITH(matmul(tape, tensor({3}), tensor({3, 5})),
+                    contains("expected (..., M, K) and (..., K, N)"));
   CHECK_THROWS_WITH(matmul(tape, tensor({2, 3}), tensor({2, 3, 5})), contains("expected b to be one matrix"));
-  CHECK_THROWS_WITH(matmul(tape, tensor({2, 2, 3}), tensor({3, 3, 5})), contains("expected the same leading axes"));
+  CHECK_THROWS_WITH(matmul(tape, tensor({2, 2, 3}), tensor({3, 3, 5})),
+                    contains("expected the same leading axes"));
 }
 
 }  // namespace
