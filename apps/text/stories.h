@@ -1,7 +1,7 @@
 // The default corpus: short children's stories, written by a grammar that knows how likely each token was.
 //
 // So the best possible loss on these stories is not guessed but computed: the *theoretical minimum*, in nats
-// per token, that no model can beat on average however large it is. It is about 0.54 here. A model reaches it
+// per token, that no model can beat on average however large it is. It is about 0.51 here. A model reaches it
 // only by learning all there is: words, grammar, how stories go, and to look back for what was said (who is
 // it about? what was lost, and of which colour?). There are more than 10^15 stories, so none is learnt by
 // heart.

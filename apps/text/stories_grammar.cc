@@ -64,11 +64,10 @@ list size
 
 list friend_name
   Pip / Dot / Coco / Pepper / Button / Bramble / Waffle / Clover / Momo / Pickle / Biscuit / Bubbles
-  Nutmeg / Pippin / Tango / Figaro / Domino / Ginger
+  Nutmeg / Ginger
 
 list thing
-  kite / ball / drum / hat / boat / bell / scarf / book / ring / whistle / lantern / mitten
-  puppet / basket / doll / wagon / feather / shell / balloon / cup / ribbon / spoon
+  kite / ball / drum / boat / bell / scarf / book / ring / lantern / doll / wagon / shell
 
 list colour
   a   red
@@ -76,7 +75,6 @@ list colour
   a   green
   a   yellow
   a   purple
-  a   pink
   a   white
   a   black
   a   silver
@@ -124,13 +122,13 @@ list skill
   swim / sing / dance / skate / dive / juggle / climb / draw / knit / row
 
 list other_colour
-  green / red / blue / yellow / purple / pink / white / black / silver / golden / orange
+  green / red / blue / yellow / purple / white / black / silver / golden / orange
 
 list third_colour
-  yellow / red / blue / green / purple / pink / white / black / silver / golden / orange
+  yellow / red / blue / green / purple / white / black / silver / golden / orange
 
 list dream_colour
-  blue / red / green / yellow / purple / pink / white / black / silver / golden / orange
+  blue / red / green / yellow / purple / white / black / silver / golden / orange
 
 list dream
   stars / clouds / dragons / castles / ships / horses / birds / flowers
@@ -190,16 +188,16 @@ in_the_garden =
 
 lost =
   {his} {red} {kite} and <felt>. "(I will help you | We will find it | Do not cry)," <said> {Pip}. <soon>, the {owl} (saw |
-  found) something {red} <behind> a {bush}. It was the {kite}! <relief>
+  found) something {red} <behind> a {bush}. It was the {red} {kite}! <relief>
 
 stuck =
   {a} {red} {kite} (high in a tree | on a wall). {He} could not reach it and <felt>. "(I (have an idea | can help) | Let me
-  think)," <said> {Pip}. <together>, they (shook | pushed | pulled), and down came the {kite}! <relief>
+  think)," <said> {Pip}. <together>, they (shook | pushed | pulled), and down came the {red} {kite}! <relief>
 
 found =
   {a} {red} {kite} <behind> a {bush}. {He} wanted to keep it, but {Pip} (looked | was) {sad}.
   "(Whose | Who lost this) {kite}?" asked the {owl}. <soon>, they (met | found) an old {farmer}.
-  "My {kite}!" <said> the {farmer}, and gave them <some>. (2 "You are an honest {boy}," <said> {Pip}. <good_night> | <end_honest>)
+  "My {red} {kite}!" <said> the {farmer}, and gave them <some>. (2 "You are an honest {boy}," <said> {Pip}. <night> | <end_honest>)
 
 skill =
   {swim}. {He} tried (once | again and again | all {morning}), but it was (too | so | very) hard, and {he} <felt>. "(Try
@@ -212,9 +210,9 @@ hide =
   <relief>
 
 storm =
-  {Pip} was (cold | wet | scared) and {sad}. {Tom} put {his} {red} (coat | scarf | hat) on the {owl}. "(Do not cry | I am
-  with you | It will pass)," {he} <said>. They (told stories | sang songs | ate <some>) <behind> a {bush} until the sun came
-  out. <end_with_friend>
+  {Pip} was (cold | wet | scared) and {sad}. {Tom} put {his} (coat | cape | blanket) on the {owl}.
+  "(Do not cry | I am with you | It will pass)," {he} <said>. They (told a story | sang a song) about {a} {red} {kite}
+  <behind> a {bush} until the sun came out. <end_with_friend>
 
 share =
   An old {farmer} (came by | saw them) and looked <very> {sad}. "I am (so | very) (hungry | tired | cold)," <said> the
@@ -235,7 +233,7 @@ with_family =
 broken =
   {a} {red} {kite} that {his} {mother} loved. {He} <felt> and hid it <behind> a {bush}. "Where is my {kite}?" {his} {mother} <asked>.
   Then {Tom} told the truth. {His} {mother} (hugged | smiled at) {him}. <together>, they mended the {kite} with {green}
-  (string | paint | glue). (2 "You are an honest {boy}," <said> {his} {mother}. <good_night> | <end_honest>)
+  (string | paint | glue). (2 "You are an honest {boy}," <said> {his} {mother}. <night> | <end_honest>)
 
 astray =
   and <felt>. <soon>, {an} {owl} came out from behind a {bush}. "{Hoot}! (Follow me | I know the way | Come with me)," it
@@ -263,7 +261,7 @@ noise =
 met =
   It sat <behind> a {bush} and looked <very> {sad}. "(What is wrong | Why are you {sad})?" {he} <asked>.
   "I (lost my {red} {kite}," <said> the {owl}. {Tom} looked (everywhere | high and low | all around) and found it.
-    | am (so | very) hungry," <said> the {owl}. {Tom} ran home and (came back with | made) <some>.)
+    | am (so | very) hungry," <said> the {owl}. {Tom} ran home and (came back with | brought) <some> and {a} {red} {kite}.)
   "{Hoot}! (Thank you | How kind)! My name is {Pip}," it <said>. <end_new_friend>
 
 map =
@@ -279,37 +277,39 @@ gift =
 # ---- endings ----
 
 relief =
-    {Tom} was not {sad} anymore. <good_night>
+    {Tom} was not {sad} anymore. <night>
   | 5 <end_with_friend>
 
 end_with_friend =
-    "You are a {brave} {boy}," <said> {Pip}. <good_night>
-  | A good friend is (better than | worth more than) gold. <good_night>
-  | 3 <good_night>
+    2 "You are a {brave} {boy}," <said> {Pip}. <night>
+  | A good friend is (better than | worth more than) gold. <night>
+  | {Pip} and {Tom} (were best friends | went home {happy}). <night>
+  | 2 <night>
 
 end_new_friend =
-    "You are a {brave} {boy}," <said> {Pip}. <good_night>
-  | From that {morning} on, they were (best friends | always together).
-  | 2 Now {Tom} had a friend. <good_night>
+    2 "You are a {brave} {boy}," <said> {Pip}. <night>
+  | From that {morning} on, {Tom} and {Pip} were (best friends | always together).
+  | 2 Now {Tom} had a friend. <night>
 
 end_family =
-    {Tom} was not {sad} anymore. <good_night>
-  | "You are a {brave} {boy}," <said> {his} {mother}. <good_night>
-  | 3 <good_night>
+    {Tom} was not {sad} anymore. <night>
+  | 2 "You are a {brave} {boy}," <said> {his} {mother}. <night>
+  | 3 <night>
 
 end_honest =
-  It is (good | right) to (tell the truth | be honest). <good_night>
+  It is (good | right) to (tell the truth | be honest). <night>
 
 end_trying =
-  Never give up! <good_night>
+  Never give up! <night>
 
 end_sharing =
-  Sharing makes (everything | good things) better. <good_night>
+  Sharing makes (everything | good things) better. <night>
 
-good_night =
-    5 They (4 (ate | shared | made) <some> and <happy> | 2 (went home | fell asleep) {happy} | lived happily ever after).
+night =
+    6 They (3 (ate | shared | made) <some> and <happy> | 2 played with the {red} {kite} | (went home | fell asleep) {happy}
+      | lived happily ever after).
   | It was the best {morning} ever.
-  | 6 That night, {Tom} dreamed of {blue} {stars}.
+  | 6 That night, {Tom} dreamed of (the {red} {kite} | {blue} {stars}).
 )";
 
 }  // namespace inkling
