@@ -40,7 +40,7 @@ struct GemmKernels {
 };
 enum class Binary : std::uint8_t;
 enum class Unary : std::uint8_t;
-enum class Operand : std::uint8_t;
+enum class Side : std::uint8_t;
 struct AdamWFactors;
 struct SgdFactors;
 
@@ -58,7 +58,7 @@ struct Kernels {
   // run
   void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n,
                          std::int64_t a_step, std::int64_t b_step) noexcept;
-  void (*binary_backward)(Binary op, Operand of, float* dx, const float* dy, const float* a, const float* b,
+  void (*binary_backward)(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
                           std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept;
   void (*unary_forward)(Unary op, float* y, const float* x, std::int64_t n, float s) noexcept;
   void (*unary_backward)(Unary op, float* dx, const float* dy, const float* x, const float* y, std::int64_t n,
