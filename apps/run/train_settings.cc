@@ -41,8 +41,15 @@ std::string tokenizer_beside(const std::string& shard) {
   return fs::exists(path) ? path : "";
 }
 
-// "dir/my_train*.bin" belongs with "dir/my_val*.bin", if that matches anything.
-std::string validation_beside(const std::string& data) {
+bool is_validation(const std::string& path) {
+  return fs::path(path).filename().string().find("_val") != std::string::npos;
+}
+
+// "dir/my_train*.bin" belongs with "dir/my_val*.bin", and a glob may match both kinds itself. Empty: no
+// validation shards.
+std::string validation_beside(const std::string& data, const std::vector<std::string>& shards) {
+  const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
+  if (validation > 0 && validation < std::ssize(shards)) return data;
   const std::size_t cut = data.rfind("train");
   if (cut == std::string::npos) return "";
   const std::string pattern = data.substr(0, cut) + "val" + data.substr(cut + 5);
@@ -63,7 +70,7 @@ void choose_data(TrainSettings& s, const json& given) {
     return;
   }
   const std::vector<std::string> shards = find_shards(s.data);
-  s.val_data = given.value("val_data", validation_beside(s.data));
+  s.val_data = given.value("val_data", validation_beside(s.data, shards));
   s.tokenizer = given.value("tokenizer", tokenizer_beside(shards.front()));
 }
 
@@ -138,6 +145,20 @@ void check(const TrainSettings& s) {
 }
 
 }  // namespace
+
+std::vector<std::string> training_shards(const TrainSettings& settings) {
+  std::vector<std::string> shards = find_shards(settings.data);
+  if (settings.data == settings.val_data) std::erase_if(shards, is_validation);
+  return shards;
+}
+
+std::vector<std::string> validation_shards(const TrainSettings& settings) {
+  if (settings.val_data.empty()) return {};
+  std::vector<std::string> shards = find_shards(settings.val_data);
+  if (settings.data == settings.val_data)
+    std::erase_if(shards, [](const std::string& path) { return !is_validation(path); });
+  return shards;
+}
 
 TrainSettings resolve(const TrainFlags& flags) {
   TrainSettings s;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "nn/gpt2_config.h"
 
@@ -42,6 +43,11 @@ struct TrainSettings {
   bool stories() const { return data.empty(); }
   std::int64_t tokens_per_step() const { return batch_size * seq_len * grad_accum; }
 };
+
+// The shards of a run. A glob that matches training and validation shards alike (*.bin) is told apart by
+// names: what has "_val" in its name is for validation.
+std::vector<std::string> training_shards(const TrainSettings& settings);
+std::vector<std::string> validation_shards(const TrainSettings& settings);  // empty: none
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainSettings, data, val_data, tokenizer, init, model, batch_size, seq_len,

@@ -68,17 +68,19 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
 }
 
 void Trainer::open_data() {
-  std::string train = settings_.data, val = settings_.val_data;
+  std::vector<std::string> training, validation;
   if (settings_.stories()) {
     const std::string dir = directory_.file("data");
-    train = dir + "/stories_train.bin";
-    val = dir + "/stories_val.bin";
-    if (!std::filesystem::exists(train) || !std::filesystem::exists(val)) {
+    training = {dir + "/stories_train.bin"};
+    validation = {dir + "/stories_val.bin"};
+    if (!std::filesystem::exists(training[0]) || !std::filesystem::exists(validation[0])) {
       write_story_corpus(dir, kStoryTrainTokens, kStoryValTokens, settings_.seed);
     }
     tokenizer_ = story_tokenizer();
-  } else if (!settings_.tokenizer.empty()) {
-    tokenizer_ = Tokenizer::read(settings_.tokenizer);
+  } else {
+    training = training_shards(settings_);
+    validation = validation_shards(settings_);
+    if (!settings_.tokenizer.empty()) tokenizer_ = Tokenizer::read(settings_.tokenizer);
   }
   BatchSettings batch{.B = settings_.batch_size,
                       .T = settings_.seq_len,
@@ -87,13 +89,11 @@ void Trainer::open_data() {
                       .seed = static_cast<std::uint32_t>(settings_.seed),
                       .align_documents = settings_.stories(),  // a story is shorter than T
                       .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1};
-  batches_.emplace(find_shards(train), batch);
-  if (!val.empty() && settings_.val_every > 0) {
-    batch.shuffle = false;
-    const std::vector<std::string> shards = find_shards(val);
-    validation_batches_.emplace(shards, batch);
-    if (settings_.stories()) theoretical_min_ = story_floor(Shard(shards.front()));
-  }
+  batches_.emplace(training, batch);
+  if (validation.empty() || settings_.val_every == 0) return;
+  batch.shuffle = false;
+  validation_batches_.emplace(validation, batch);
+  if (settings_.stories()) theoretical_min_ = story_floor(Shard(validation[0]));
 }
 
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
