@@ -37,10 +37,12 @@ namespace {
 // (48 columns) 144 KiB of L2.
 constexpr std::int64_t kKC = 768;
 // What is packed ahead for all strips, at most (but at least one KC): 4 MiB, so that it stays in the caches.
-constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
-// A strip: wide enough that its multiply-adds outweigh packing it and reading the shared side, narrow enough
-// for L2 and for eight tasks to even out what two threads do.
-constexpr std::int64_t kStrip = 96;
+constexpr std::int64_t kSharedFloats = std::int64_t{1} << 18;
+// Strips: enough of them for threads to even out, each wide enough to be worth packing for, narrow enough for
+// L2.
+constexpr std::int64_t kTasks = 8;
+constexpr std::int64_t kLeastStrip = 32, kStrip = 96;
+constexpr std::int64_t kTaskFmas = std::int64_t{1} << 19;  // some 5 us: handing out a task costs 1
 // What a task packs at least, in floats: less than this costs more to hand out than to do.
 constexpr std::int64_t kPackFloats = std::int64_t{1} << 15;
 constexpr std::int64_t kGemvRows = 4;
@@ -78,19 +80,33 @@ struct Problem {
   bool accumulate;
 };
 
-// Packs steps [k, k_end) of the operand that all strips share: one KC after the other, and in it panel after
+// Packs steps [k, k_end) of the factor that all strips share: one KC after the other, and in it panel after
 // panel.
 void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64_t k_end) {
-  const std::int64_t panels_a_task = std::max<std::int64_t>(1, kPackFloats / (shared.R * (k_end - k)));
-  parallel_for(shared.panels(), panels_a_task, [&](std::int64_t begin, std::int64_t end) {
-    float* block = packed;
-    for (std::int64_t kc = k; kc < k_end; kc += kKC) {
-      const std::int64_t steps = std::min(kKC, k_end - kc), stride = shared.panel_stride(steps);
-      const std::int64_t lane = begin * shared.R, lanes = std::min(end * shared.R, shared.lanes) - lane;
-      shared.pack(block + begin * stride, stride, shared.from(lane, kc), lanes, steps);
-      block += shared.panels() * stride;
-    }
+  const std::int64_t first_steps = std::min(kKC, k_end - k),
+                     first_size = shared.panels() * shared.panel_stride(first_steps);
+  const std::int64_t group =
+      std::max<std::int64_t>(1, kPackFloats / (shared.R * first_steps));  // panels a task
+  const std::int64_t groups = ceil_div(shared.panels(), group);
+  parallel_chunks(ceil_div(k_end - k, kKC) * groups, [&](std::int64_t task) {
+    const std::int64_t kc = k + task / groups * kKC, steps = std::min(kKC, k_end - kc);
+    const std::int64_t panel = task % groups * group, stride = shared.panel_stride(steps);
+    const std::int64_t lane = panel * shared.R, lanes = std::min(shared.lanes - lane, group * shared.R);
+    shared.pack(packed + task / groups * first_size + panel * stride, stride, shared.from(lane, kc), lanes,
+                steps);
   });
+}
+
+// How many lanes of `own` make a strip, whole panels of them.
+std::int64_t strip_lanes(const Factor& own, const Factor& shared, std::int64_t K) {
+  const std::int64_t least = ceil_div(kLeastStrip, own.R), most = ceil_div(kStrip, own.R);
+  const std::int64_t worth_a_task = std::min(own.panels(), ceil_div(kTaskFmas, own.R * K * shared.lanes));
+  return own.R * std::max(worth_a_task, std::clamp(own.panels() / kTasks, least, most));
+}
+
+// Strips run along the longer side of C, unless that has too few panels to share out and the other has more.
+bool strips_are_columns(const Factor& a, const Factor& b) {
+  return a.lanes <= b.lanes && (b.panels() >= 2 * kTasks || b.panels() >= a.panels());
 }
 
 const float* offset(const float* bias, std::int64_t n) {
@@ -130,21 +146,21 @@ void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, st
 }
 
 void multiply(const Problem& p) {
-  const bool shares_a = p.a.lanes <= p.b.lanes;
-  const Factor& shared = shares_a ? p.a : p.b;
-  const Factor& own = shares_a ? p.b : p.a;
+  const bool columns = strips_are_columns(p.a, p.b);
+  const Factor& shared = columns ? p.a : p.b;
+  const Factor& own = columns ? p.b : p.a;
   const std::int64_t most_steps = std::max(kKC, kSharedFloats / (shared.panels() * shared.R) / kKC * kKC);
   const std::int64_t steps = std::min(most_steps, p.K);
   const std::int64_t blocks = ceil_div(steps, kKC);
   const Workspace workspace(
       static_cast<std::size_t>(blocks * shared.panels() * shared.panel_stride(std::min(kKC, steps))) *
       sizeof(float));
-  const std::int64_t strip = ceil_div(kStrip, own.R) * own.R;
+  const std::int64_t strip = strip_lanes(own, shared, std::min(steps, p.K));
   for (std::int64_t k = 0; k < p.K; k += steps) {
     const std::int64_t k_end = std::min(p.K, k + steps);
     pack_shared(workspace.floats(), shared, k, k_end);
     parallel_for(own.lanes, strip, [&](std::int64_t begin, std::int64_t end) {
-      const auto multiply_strip = shares_a ? multiply_columns : multiply_rows;
+      const auto multiply_strip = columns ? multiply_columns : multiply_rows;
       multiply_strip(p, workspace.floats(), begin, end, k, k_end);
     });
   }
