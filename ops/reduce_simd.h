@@ -21,20 +21,28 @@ float sum_row(const float* x, std::int64_t n) noexcept {
   return sum((parts[0] + parts[1]) + (parts[2] + parts[3]));
 }
 
-// One register's width of columns: lanes <= W of them.
-template <class V>
-V sum_down(const float* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes) {
+// Adds or assigns the sums of R registers' width of columns; `lanes` < W of them only for R = 1.
+template <class V, int R>
+void sum_down(float* out, const float* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes,
+              float scale, bool accumulate) {
+  constexpr std::int64_t W = V::kLanes;
   constexpr std::int64_t kBlock = 128;  // rows whose sum is made before it joins the others, for accuracy
-  V total(0.0f);
+  V total[R];
+  for (V& t : total) t = V(0.0f);
   for (std::int64_t k = 0; k < n;) {
-    V block(0.0f);
+    V block[R];
+    for (V& b : block) b = V(0.0f);
     const std::int64_t end = k + kBlock < n ? k + kBlock : n;
     for (; k < end; ++k) {
-      block += lanes == V::kLanes ? load<V>(x + k * row_stride) : load_n<V>(x + k * row_stride, lanes);
+      const float* row = x + k * row_stride;
+      for (int r = 0; r < R; ++r) block[r] += lanes == W ? load<V>(row + r * W) : load_n<V>(row, lanes);
     }
-    total += block;
+    for (int r = 0; r < R; ++r) total[r] += block[r];
   }
-  return total;
+  for (int r = 0; r < R; ++r) {
+    const V before = accumulate ? load_n<V>(out + r * W, lanes) : V(0.0f);
+    store_n(out + r * W, fma(total[r], V(scale), before), lanes);
+  }
 }
 
 // out[c] = or += scale * sum_k x[k, c], for rows k = 0 .. n-1 that are row_stride apart
@@ -42,14 +50,11 @@ template <class V>
 void sum_columns(float* out, const float* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
                  float scale, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
-  for (std::int64_t c = 0; c + W <= columns; c += W) {
-    const V before = accumulate ? load<V>(out + c) : V(0.0f);
-    store(out + c, fma(sum_down<V>(x + c, n, row_stride, W), V(scale), before));
-  }
-  const std::int64_t tail = columns % W, c = columns - tail;
-  if (tail == 0) return;
-  const V before = accumulate ? load_n<V>(out + c, tail) : V(0.0f);
-  store_n(out + c, fma(sum_down<V>(x + c, n, row_stride, tail), V(scale), before), tail);
+  std::int64_t c = 0;
+  for (; c + 4 * W <= columns; c += 4 * W)
+    sum_down<V, 4>(out + c, x + c, n, row_stride, W, scale, accumulate);
+  for (; c + W <= columns; c += W) sum_down<V, 1>(out + c, x + c, n, row_stride, W, scale, accumulate);
+  if (c < columns) sum_down<V, 1>(out + c, x + c, n, row_stride, columns - c, scale, accumulate);
 }
 
 // The greater of two, and NaN if one is NaN.

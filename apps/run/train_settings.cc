@@ -57,7 +57,8 @@ void choose_data(TrainSettings& s, const json& given) {
   s.data = given.value("data", "");
   if (s.stories()) {
     for (const char* other : {"val_data", "tokenizer"}) {
-      if (given.contains(other)) throw UsageError(str("--", other, " goes with --data; the stories bring their own"));
+      if (given.contains(other))
+        throw UsageError(str("--", other, " goes with --data; the stories bring their own"));
     }
     return;
   }
@@ -75,7 +76,8 @@ std::int64_t vocabulary(const TrainSettings& s) {
 void choose_model(TrainSettings& s, const TrainFlags& flags) {
   if (!s.init.empty()) {
     if (!flags.model_name.empty() || flags.given.contains("model")) {
-      throw UsageError(str("the model's shape comes from --init ", s.init, ": leave out --model, --layers, --heads, ",
+      throw UsageError(str("the model's shape comes from --init ", s.init,
+                           ": leave out --model, --layers, --heads, ",
                            "--channels, --max-seq-len and --vocab-size"));
     }
     const FileView file(s.init);
@@ -83,7 +85,8 @@ void choose_model(TrainSettings& s, const TrainFlags& flags) {
     s.model = read_model_header(in).config;
     return;
   }
-  s.model = flags.model_name.empty() ? kSmallModel : from_flags([&] { return GPT2Config::named(flags.model_name); });
+  s.model = flags.model_name.empty() ? kSmallModel
+                                     : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
   s.model.max_seq_len = std::max(s.model.max_seq_len, flags.given.value("seq_len", s.seq_len));
   json merged = s.model;
@@ -121,14 +124,16 @@ void check(const TrainSettings& s) {
   in_range("beta2", s.beta2, 0.0, 0.999999);
   in_range("eps", s.eps, 1e-30, 1.0);
   in_range("grad-clip", s.grad_clip, 0.0, 1e9);
-  for (const auto& [flag, value] : {std::pair{"val-every", s.val_every}, std::pair{"val-batches", s.val_batches},
-                                    std::pair{"sample-every", s.sample_every}, std::pair{"save-every", s.save_every}}) {
+  for (const auto& [flag, value] :
+       {std::pair{"val-every", s.val_every}, std::pair{"val-batches", s.val_batches},
+        std::pair{"sample-every", s.sample_every}, std::pair{"save-every", s.save_every}}) {
     in_range(flag, value, std::int64_t{0}, kMost);
   }
   if (s.precision != "f32") throw UsageError(str("--precision is ", s.precision, ", expected f32"));
   from_flags([&] { return parse_learning_rate_decay(s.schedule); });
   if (s.seq_len > s.model.max_seq_len) {
-    throw UsageError(str("--seq-len is ", s.seq_len, ", expected at most the model's maximum of ", s.model.max_seq_len));
+    throw UsageError(
+        str("--seq-len is ", s.seq_len, ", expected at most the model's maximum of ", s.model.max_seq_len));
   }
 }
 
@@ -159,9 +164,11 @@ TrainSettings resolve(const TrainFlags& flags) {
 }
 
 TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const std::string& path) {
-  static const std::set<std::string> kMayChange = {"/steps", "/val_every", "/val_batches", "/sample_every", "/save_every"};
+  static const std::set<std::string> kMayChange = {"/steps", "/val_every", "/val_batches", "/sample_every",
+                                                   "/save_every"};
   if (!flags.model_name.empty()) {
-    throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name, "; leave it out to resume"));
+    throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
+                         "; leave it out to resume"));
   }
   json merged = saved;
   merged.merge_patch(flags.given);
@@ -170,7 +177,8 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
     if (kMayChange.contains(key)) continue;
     const json::json_pointer at(key);
     throw UsageError(str(path, ": the run was started with ", key.substr(key.rfind('/') + 1), " ",
-                         saved.contains(at) ? saved[at].dump() : "unset", ", got ", merged[at].dump(), "; leave the flag out to resume"));
+                         saved.contains(at) ? saved[at].dump() : "unset", ", got ", merged[at].dump(),
+                         "; leave the flag out to resume"));
   }
   try {
     const auto s = merged.get<TrainSettings>();

@@ -17,9 +17,10 @@ std::size_t index(std::int64_t i) {
 }  // namespace
 
 Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& settings) : settings_(settings) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // keeps B*T far from overflow; no shard holds more tokens
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // no shard holds more, and B*T cannot overflow
   const auto [B, T] = std::pair(settings_.B, settings_.T);
-  if (B < 1 || T < 1 || B > kMost || T > kMost) fail("batches: B=", B, " and T=", T, ", expected 1 .. ", kMost, " each");
+  if (B < 1 || T < 1 || B > kMost || T > kMost)
+    fail("batches: B=", B, " and T=", T, ", expected 1 .. ", kMost, " each");
   if (settings_.align_documents && settings_.end_of_text < 0) {
     fail("batches: aligning to documents needs an end-of-text token, got ", settings_.end_of_text);
   }
@@ -28,7 +29,8 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
   for (const std::string& path : paths) {
     const Shard& shard = shards_.emplace_back(path);
     if (shard.size() < B * T + 1) {
-      fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1, " for one batch of B=", B, ", T=", T);
+      fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1,
+           " for one batch of B=", B, ", T=", T);
     }
     const std::int64_t samples = samples_of(static_cast<std::int64_t>(shards_.size()) - 1);
     most_samples = std::max(most_samples, samples);
@@ -61,7 +63,8 @@ std::uint32_t Batches::draw() {
   return static_cast<std::uint32_t>(random_());
 }
 
-// Fisher & Yates, from the end. The remainder favours small j by a hair (2^-32 n); llm.c does the same, and order is all it is for.
+// Fisher & Yates, from the end. The remainder favours small j by a hair (2^-32 n); llm.c does the same, and
+// order is all it is for.
 void Batches::permute(std::span<std::int64_t> order) {
   for (std::size_t i = order.size(); i-- > 1;) std::swap(order[i], order[draw() % (i + 1)]);
 }
@@ -118,7 +121,8 @@ void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
 std::string Batches::where() const {
   if (rows_.empty()) return "before the first batch";
   const Shard& shard = shards_[index(rows_.front().shard)];
-  return str(shard.path(), ": tokens ", rows_.front().first, " .. ", rows_.back().first + settings_.T, " (epoch ", last_epoch_, ")");
+  return str(shard.path(), ": tokens ", rows_.front().first, " .. ", rows_.back().first + settings_.T,
+             " (epoch ", last_epoch_, ")");
 }
 
 BatchPosition Batches::state() const {
@@ -148,11 +152,13 @@ void Batches::check_state(const BatchPosition& p) const {
   std::vector<std::int64_t> each = p.shard_order;
   std::sort(each.begin(), each.end());
   for (std::size_t i = 0; i < each.size(); ++i) {
-    if (each[i] != static_cast<std::int64_t>(i)) fail("batches: the saved position's shard order is not a permutation");
+    if (each[i] != static_cast<std::int64_t>(i))
+      fail("batches: the saved position's shard order is not a permutation");
   }
   const auto shards = static_cast<std::int64_t>(shards_.size());
   if (p.epoch < 0 || p.shard < 0 || p.shard >= shards) {
-    fail("batches: the saved position is at shard ", p.shard, " of epoch ", p.epoch, ", expected 0 .. ", shards - 1);
+    fail("batches: the saved position is at shard ", p.shard, " of epoch ", p.epoch, ", expected 0 .. ",
+         shards - 1);
   }
   const std::int64_t samples = samples_of(p.shard_order[index(p.shard)]);
   if (p.sample < 0 || p.sample > samples) {
@@ -160,7 +166,8 @@ void Batches::check_state(const BatchPosition& p) const {
   }
   // An epoch draws fewer numbers than it has shards and batches: a lie here would be hours of winding.
   const auto most = (static_cast<std::uint64_t>(p.epoch) + 1) * static_cast<std::uint64_t>(batches_ + shards);
-  if (p.draws > most) fail("batches: the saved position is ", p.draws, " random numbers in, expected at most ", most);
+  if (p.draws > most)
+    fail("batches: the saved position is ", p.draws, " random numbers in, expected at most ", most);
 }
 
 void Batches::set_state(const BatchPosition& position) {
@@ -177,8 +184,16 @@ void Batches::set_state(const BatchPosition& position) {
 }
 
 void to_json(nlohmann::json& json, const BatchPosition& p) {
-  json = {{"epoch", p.epoch}, {"shard_order", p.shard_order}, {"shard", p.shard}, {"sample", p.sample}, {"draws", p.draws},
-          {"B", p.B}, {"T", p.T}, {"tokens", p.tokens}, {"shuffle", p.shuffle}, {"align_documents", p.align_documents},
+  json = {{"epoch", p.epoch},
+          {"shard_order", p.shard_order},
+          {"shard", p.shard},
+          {"sample", p.sample},
+          {"draws", p.draws},
+          {"B", p.B},
+          {"T", p.T},
+          {"tokens", p.tokens},
+          {"shuffle", p.shuffle},
+          {"align_documents", p.align_documents},
           {"seed", p.seed}};
 }
 

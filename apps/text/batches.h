@@ -1,21 +1,25 @@
 // From shards to training batches: which tokens the model sees at a step, and what it should have said.
 //
-// The label shift, here and only here. A language model learns one thing: given the tokens so far, which comes next? So a row of
-// T inputs needs T answers, and they are already in the text, one place further on. Out of T+1 tokens in sequence
+// The label shift, here and only here. A language model learns one thing: given the tokens so far, which
+// comes next? So a row of T inputs needs T answers, and they are already in the text, one place further on.
+// Out of T+1 tokens in sequence
 //     tokens   Once  upon  a     time  there
 //     inputs   Once  upon  a     time            tokens[0 .. T-1]
 //     targets        upon  a     time  there     tokens[1 .. T]
-// Position t sees inputs[0 .. t] (attention is causal) and is asked for targets[t] = tokens[t+1]. One row is T questions at once.
-// Everything downstream compares position t with targets[t] and never shifts again. A target of -1 would take no part in the loss.
+// Position t sees inputs[0 .. t] (attention is causal) and is asked for targets[t] = tokens[t+1]. One row is
+// T questions at once. Everything downstream compares position t with targets[t] and never shifts again. A
+// target of -1 would take no part in the loss.
 //
-// Order. A sample is a whole batch: B*T+1 tokens in sequence, of which row b gets [b*T, b*T + T]; the next sample begins B*T further
-// on. Without shuffling a shard's samples are taken in order, and shards by name. Shuffled, they come in llm.c's order, number for
-// number, so that runs can be compared: one MT19937 stream (Matsumoto & Nishimura, 1998), seed 42 by default, and the shuffle of
-// Fisher & Yates. At the start of each epoch it permutes the shards, as the last epoch left them; for each shard, all its samples.
+// Order. A sample is a whole batch: B*T+1 tokens in sequence, of which row b gets [b*T, b*T + T]; the next
+// sample begins B*T further on. Without shuffling a shard's samples are taken in order, and shards by name.
+// Shuffled, they come in llm.c's order, number for number, so that runs can be compared: one MT19937 stream
+// (Matsumoto & Nishimura, 1998), seed 42 by default, and the shuffle of Fisher & Yates. At the start of each
+// epoch it permutes the shards, as the last epoch left them; for each shard, all its samples.
 //
-// Aligned to documents. Cut anywhere, most rows begin in the middle of a document, and their first tokens ask about a beginning
-// nobody can see. With align_documents a row starts at the last end-of-text token at or before its natural start, if one lies
-// less than T tokens back, and is T+1 tokens from there. No two rows of an epoch start at the same place.
+// Aligned to documents. Cut anywhere, most rows begin in the middle of a document, and their first tokens ask
+// about a beginning nobody can see. With align_documents a row starts at the last end-of-text token at or
+// before its natural start, if one lies less than T tokens back, and is T+1 tokens from there. No two rows of
+// an epoch start at the same place.
 //
 // Thread safety: one thread at a time. next() allocates nothing. Read next: nn/gpt2.h.
 #pragma once
@@ -41,8 +45,9 @@ struct BatchSettings {
   std::int32_t end_of_text = -1;  // needed to align
 };
 
-// A place in the data, enough to continue from exactly: plain numbers, small however large the shards. Permutations are not
-// stored: the stream of random numbers is wound forward to where the current one was drawn.
+// A place in the data, enough to continue from exactly: plain numbers, small however large the shards.
+// Permutations are not stored: the stream of random numbers is wound forward to where the current one was
+// drawn.
 struct BatchPosition {
   std::int64_t epoch = 0;
   std::vector<std::int64_t> shard_order;
@@ -65,7 +70,8 @@ class Batches {
     std::int64_t first;
   };
 
-  // Error for a shard of fewer than B*T+1 tokens, and (here or at its first use) for a token outside the vocabulary.
+  // Error for a shard of fewer than B*T+1 tokens, and (here or at its first use) for a token outside the
+  // vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
 
   // The next batch: inputs (B,T), targets (B,T). After the last of an epoch comes the first of the next one.
@@ -80,9 +86,9 @@ class Batches {
   void rewind();  // to the very beginning, as constructed
 
   const std::vector<Shard>& shards() const { return shards_; }
-  std::int64_t tokens() const { return tokens_; }            // in all shards
-  std::int64_t epoch_batches() const { return batches_; }    // batches in an epoch
-  std::int64_t epoch() const { return epoch_; }              // counted from 0
+  std::int64_t tokens() const { return tokens_; }          // in all shards
+  std::int64_t epoch_batches() const { return batches_; }  // batches in an epoch
+  std::int64_t epoch() const { return epoch_; }            // counted from 0
 
  private:
   std::int64_t samples_of(std::int64_t shard) const;

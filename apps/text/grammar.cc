@@ -1,5 +1,6 @@
-// Writing and scoring with a compiled grammar: two walks over the same choices. The writer rolls dice; the reader is told by the next
-// token how they fell. grammar_compile.cc turns the notation into what is walked here.
+// Writing and scoring with a compiled grammar: two walks over the same choices. The writer rolls dice; the
+// reader is told by the next token how they fell. grammar_compile.cc turns the notation into what is walked
+// here.
 #include "apps/text/grammar.h"
 
 #include <bit>
@@ -32,17 +33,25 @@ class Grammar::Writer {
     auto left = static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(choice.total_weight)));
     const Alternative* taken = choice.alternatives.data();
     for (; left >= taken->weight; ++taken) left -= taken->weight;
-    nats_ += surprise(taken->weight, choice.total_weight);  // shows in the next token, wherever that is written
+    nats_ +=
+        surprise(taken->weight, choice.total_weight);  // shows in the next token, wherever that is written
     for (const Item& item : taken->items) {
       switch (item.kind) {
-        case Item::Kind::token: emit(item.index); break;
-        case Item::Kind::mention: write_mention(grammar_.mentions_[static_cast<std::size_t>(item.index)]); break;
-        case Item::Kind::choice: write_choice(item.index); break;
+        case Item::Kind::token:
+          emit(item.index);
+          break;
+        case Item::Kind::mention:
+          write_mention(grammar_.mentions_[static_cast<std::size_t>(item.index)]);
+          break;
+        case Item::Kind::choice:
+          write_choice(item.index);
+          break;
       }
     }
   }
 
-  // Picks a row and says its value. Only the value is settled by that: other rows may share it and stay possible.
+  // Picks a row and says its value. Only the value is settled by that: other rows may share it and stay
+  // possible.
   void write_mention(const Mention& mention) {
     std::uint64_t& rows = rows_[static_cast<std::size_t>(mention.list)];
     const std::uint64_t picked = pick(rows);
@@ -58,7 +67,8 @@ class Grammar::Writer {
 
   std::uint64_t pick(std::uint64_t rows) {
     if (std::has_single_bit(rows)) return rows;
-    for (auto skip = rng_.below(static_cast<std::uint64_t>(std::popcount(rows))); skip > 0; --skip) rows &= rows - 1;
+    for (auto skip = rng_.below(static_cast<std::uint64_t>(std::popcount(rows))); skip > 0; --skip)
+      rows &= rows - 1;
     return rows & (~rows + 1);
   }
 
@@ -99,9 +109,15 @@ class Grammar::Reader {
     nats_ += surprise(alternative.weight, choice.total_weight);
     for (const Item& item : alternative.items) {
       switch (item.kind) {
-        case Item::Kind::token: read_token(item.index); break;
-        case Item::Kind::mention: read_mention(grammar_.mentions_[static_cast<std::size_t>(item.index)]); break;
-        case Item::Kind::choice: read_choice(item.index); break;
+        case Item::Kind::token:
+          read_token(item.index);
+          break;
+        case Item::Kind::mention:
+          read_mention(grammar_.mentions_[static_cast<std::size_t>(item.index)]);
+          break;
+        case Item::Kind::choice:
+          read_choice(item.index);
+          break;
       }
     }
   }
@@ -128,7 +144,9 @@ class Grammar::Reader {
   }
 
   // Past the last token stands the end-of-text that a next story would bring.
-  std::int32_t next() const { return at_ < tokens_.size() ? tokens_[at_] : grammar_.tokenizer_.end_of_text(); }
+  std::int32_t next() const {
+    return at_ < tokens_.size() ? tokens_[at_] : grammar_.tokenizer_.end_of_text();
+  }
 
   [[noreturn]] void refuse() const {
     const Tokenizer& tokenizer = grammar_.tokenizer_;
@@ -136,8 +154,10 @@ class Grammar::Reader {
       return id >= 0 && id < tokenizer.vocab_size() ? str("\"", tokenizer.token(id), "\"") : str("id ", id);
     };
     if (at_ == 0) fail("story: token 0 is ", shown(next()), ", expected ", shown(tokenizer.end_of_text()));
-    if (at_ == tokens_.size()) fail("story: ends after token ", at_ - 1, ", ", shown(tokens_[at_ - 1]), ", too early");
-    fail("story: token ", at_, " is ", shown(next()), ", which the grammar cannot write there after ", shown(tokens_[at_ - 1]));
+    if (at_ == tokens_.size())
+      fail("story: ends after token ", at_ - 1, ", ", shown(tokens_[at_ - 1]), ", too early");
+    fail("story: token ", at_, " is ", shown(next()), ", which the grammar cannot write there after ",
+         shown(tokens_[at_ - 1]));
   }
 
   const Grammar& grammar_;

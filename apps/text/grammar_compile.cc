@@ -1,5 +1,5 @@
-// From the notation's tree to what Writer and Reader walk: words become tokens, names become indices, and the grammar is refused
-// unless the next token alone always tells which alternative was taken.
+// From the notation's tree to what Writer and Reader walk: words become tokens, names become indices, and the
+// grammar is refused unless the next token alone always tells which alternative was taken.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -66,12 +66,14 @@ class GrammarCompiler {
     return entry->second;
   }
 
-  // `glued`: the first word has no space before it, at the story's beginning or after an opening quote. It makes other tokens of
-  // the same words, so rules and mentions are compiled once for each of the two, where needed.
+  // `glued`: the first word has no space before it, at the story's beginning or after an opening quote. It
+  // makes other tokens of the same words, so rules and mentions are compiled once for each of the two, where
+  // needed.
   std::int32_t compile_rule(const std::string& name, bool glued) {
     const auto known = compiled_rules_.find({name, glued});
     if (known != compiled_rules_.end()) {
-      if (known->second == kUnfinished) fail("grammar: rule ", name, ": leads back to itself, texts would not end");
+      if (known->second == kUnfinished)
+        fail("grammar: rule ", name, ": leads back to itself, texts would not end");
       return known->second;
     }
     const auto rule = rules_.find(name);
@@ -109,11 +111,21 @@ class GrammarCompiler {
       const std::string space = glued ? "" : " ";
       switch (part.kind) {
         case Kind::word:
-        case Kind::open_quote: items.push_back({Item::Kind::token, token(space + part.text)}); break;
-        case Kind::mark: items.push_back({Item::Kind::token, token(part.text)}); break;
-        case Kind::mention: items.push_back({Item::Kind::mention, compile_mention(part.text, glued)}); break;
-        case Kind::rule: items.push_back({Item::Kind::choice, compile_rule(part.text, glued)}); break;
-        case Kind::group: items.push_back({Item::Kind::choice, compile_choice(part.alternatives, glued)}); break;
+        case Kind::open_quote:
+          items.push_back({Item::Kind::token, token(space + part.text)});
+          break;
+        case Kind::mark:
+          items.push_back({Item::Kind::token, token(part.text)});
+          break;
+        case Kind::mention:
+          items.push_back({Item::Kind::mention, compile_mention(part.text, glued)});
+          break;
+        case Kind::rule:
+          items.push_back({Item::Kind::choice, compile_rule(part.text, glued)});
+          break;
+        case Kind::group:
+          items.push_back({Item::Kind::choice, compile_choice(part.alternatives, glued)});
+          break;
       }
       glued = part.kind == Kind::open_quote;
     }
@@ -121,7 +133,8 @@ class GrammarCompiler {
   }
 
   std::int32_t compile_mention(const std::string& name, bool glued) {
-    const auto [known, is_new] = compiled_mentions_.emplace(std::pair(name, glued), grammar_.mentions_.size());
+    const auto [known, is_new] =
+        compiled_mentions_.emplace(std::pair(name, glued), grammar_.mentions_.size());
     if (!is_new) return static_cast<std::int32_t>(known->second);
     const auto place = columns_.find(name);
     if (place == columns_.end()) fail("grammar: rule ", rule_, ": no list has a column {", name, "}");
@@ -135,13 +148,14 @@ class GrammarCompiler {
     return static_cast<std::int32_t>(known->second);
   }
 
-  void add_value(std::vector<Grammar::Branch>& values, const std::string& value, bool glued, std::uint64_t row,
-                 const std::string& column) {
+  void add_value(std::vector<Grammar::Branch>& values, const std::string& value, bool glued,
+                 std::uint64_t row, const std::string& column) {
     std::vector<Grammar::Branch>* branches = &values;
     for (std::size_t begin = 0; begin < value.size();) {
       const std::size_t end = std::min(value.find(' ', begin), value.size());
       const std::int32_t id = token((begin == 0 && glued ? "" : " ") + value.substr(begin, end - begin));
-      auto branch = std::find_if(branches->begin(), branches->end(), [&](const auto& b) { return b.token == id; });
+      auto branch =
+          std::find_if(branches->begin(), branches->end(), [&](const auto& b) { return b.token == id; });
       if (branch == branches->end()) {
         branch = branches->insert(branches->end(), {id, 0, {}});
       } else if (branch->next.empty() != (end == value.size())) {
@@ -205,7 +219,8 @@ class GrammarCompiler {
       add_first(choice.alternatives[a].items, revealing);
       if (is_nullable(choice.alternatives[a].items)) {
         if (follow_[c].contains(end_of_text_)) {
-          fail("grammar: rule ", rule_of_[c], ": an empty alternative leaves open whether the text has ended");
+          fail("grammar: rule ", rule_of_[c],
+               ": an empty alternative leaves open whether the text has ended");
         }
         revealing.insert(follow_[c].begin(), follow_[c].end());
       }

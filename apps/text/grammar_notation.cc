@@ -117,7 +117,8 @@ void add_row(const std::string& text, List& list) {
   if (row.empty()) fail("grammar: list ", list.name, ": a row has no cells");
   if (list.columns.empty()) list.columns = row;
   if (row.size() != list.columns.size()) {
-    fail("grammar: list ", list.name, ": the row of ", row.front(), " has ", row.size(), " cells, expected ", list.columns.size());
+    fail("grammar: list ", list.name, ": the row of ", row.front(), " has ", row.size(), " cells, expected ",
+         list.columns.size());
   }
   for (std::string& cell : row) std::replace(cell.begin(), cell.end(), '_', ' ');
   list.rows.push_back(std::move(row));
@@ -144,7 +145,8 @@ void parse_paragraph(const std::string& paragraph, Text& out) {
     out.lists.push_back(parse_list(lines, sign));
     return;
   }
-  if (sign != "=") fail("grammar: a paragraph begins with ", name, " ", sign, ", expected `list NAME` or `NAME =`");
+  if (sign != "=")
+    fail("grammar: a paragraph begins with ", name, " ", sign, ", expected `list NAME` or `NAME =`");
   const std::string_view right_side = std::string_view(paragraph).substr(paragraph.find('=') + 1);
   out.rules.push_back({name, RuleParser(right_side, name).parse_rule()});
 }

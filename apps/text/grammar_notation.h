@@ -1,4 +1,5 @@
-// The grammar's notation, read into a tree (see grammar.h for what it looks like). Knows nothing of tokens or probabilities.
+// The grammar's notation, read into a tree (see grammar.h for what it looks like). Knows nothing of tokens or
+// probabilities.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ struct Rule {
   std::string name;
   std::vector<Alternative> alternatives;
 };
-// Cells hold spaces where the notation has underscores. The first row's cells, as they are written, name the columns.
+// Cells hold spaces where the notation has underscores. The first row's cells, as they are written, name the
+// columns.
 struct List {
   std::string name;
   std::vector<std::string> columns;

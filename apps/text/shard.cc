@@ -31,10 +31,12 @@ void copy_widening(const std::byte* tokens, std::int64_t begin, std::int64_t cou
   for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int32_t>(load<T>(tokens, begin + i));
 }
 
-// The first index in [begin, end) whose token is >= vocab_size, or end. Almost always there is none, so one pass over a block asks
-// for its largest token (a loop without branches), and only a block that fails is searched.
+// The first index in [begin, end) whose token is >= vocab_size, or end. Almost always there is none, so one
+// pass over a block asks for its largest token (a loop without branches), and only a block that fails is
+// searched.
 template <class T>
-std::int64_t first_outside(const std::byte* tokens, std::int64_t begin, std::int64_t end, std::int64_t vocab_size) {
+std::int64_t first_outside(const std::byte* tokens, std::int64_t begin, std::int64_t end,
+                           std::int64_t vocab_size) {
   T largest = 0;
   for (std::int64_t i = begin; i < end; ++i) largest = std::max(largest, load<T>(tokens, i));
   if (static_cast<std::int64_t>(largest) < vocab_size) return end;
@@ -58,8 +60,8 @@ ShardLayout parse_shard(ByteReader& in) {
   layout.count = header[2];
   const std::int64_t expected = layout.count * (layout.wide ? 4 : 2);
   if (in.remaining_bytes() != expected) {
-    in.fail_here(str("file size is ", in.size_bytes(), ", expected ", in.offset() + expected, " for ", layout.count,
-                     layout.wide ? " uint32" : " uint16", " tokens"));
+    in.fail_here(str("file size is ", in.size_bytes(), ", expected ", in.offset() + expected, " for ",
+                     layout.count, layout.wide ? " uint32" : " uint16", " tokens"));
   }
   return layout;
 }
@@ -71,7 +73,8 @@ Shard::Shard(const std::string& path) : file_(path) {
 }
 
 std::int32_t Shard::operator[](std::int64_t i) const {
-  return layout_.wide ? static_cast<std::int32_t>(load<std::uint32_t>(tokens_, i)) : load<std::uint16_t>(tokens_, i);
+  return layout_.wide ? static_cast<std::int32_t>(load<std::uint32_t>(tokens_, i))
+                      : load<std::uint16_t>(tokens_, i);
 }
 
 void Shard::copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const {
@@ -91,7 +94,8 @@ void Shard::check_tokens(std::int64_t vocab_size) const {
     }
   });
   if (first == size()) return;
-  fail(path(), ": token ", first, " is ", static_cast<std::uint32_t>((*this)[first]), ", expected 0 .. V-1=", vocab_size - 1);
+  fail(path(), ": token ", first, " is ", static_cast<std::uint32_t>((*this)[first]),
+       ", expected 0 .. V-1=", vocab_size - 1);
 }
 
 ShardWriter::ShardWriter(const std::string& path, std::int64_t vocab_size)
@@ -107,7 +111,7 @@ void ShardWriter::append(std::span<const std::int32_t> tokens) {
     if (token < 0 || token >= vocab_size_) {
       fail(path_, ": token ", count_, " is ", token, ", expected 0 .. V-1=", vocab_size_ - 1);
     }
-    const auto* bytes = reinterpret_cast<const std::byte*>(&token);  // little-endian: the low bytes come first
+    const auto* bytes = reinterpret_cast<const std::byte*>(&token);  // little-endian: low bytes first
     buffer_.insert(buffer_.end(), bytes, bytes + width);
     if (buffer_.size() >= kFlushBytes) flush();
     ++count_;

@@ -1,9 +1,10 @@
 // Token shards: text that was tokenized once and lies on disk as plain numbers, in llm.c's format.
 //
-// A file is a header and then ntok ids, as uint16 or, for vocabularies over 65,535, as uint32. An end-of-text token comes *before*
-// each document. A data set is one shard or many, named by a glob pattern and taken in the order of their names.
-// A Shard maps its file, so opening one of any size costs nothing; positions are 64-bit throughout.
-// Not known here: what an id means (tokenizer.h), in which order tokens are used (batches.h, which is what to read next).
+// A file is a header and then ntok ids, as uint16 or, for vocabularies over 65,535, as uint32. An end-of-text
+// token comes *before* each document. A data set is one shard or many, named by a glob pattern and taken in
+// the order of their names. A Shard maps its file, so opening one of any size costs nothing; positions are
+// 64-bit throughout. Not known here: what an id means (tokenizer.h), in which order tokens are used
+// (batches.h, which is what to read next).
 #pragma once
 
 #include <cstdint>
@@ -32,12 +33,14 @@ class Shard {
   bool wide() const { return layout_.wide; }
   const std::string& path() const { return file_.path(); }
 
-  // Token i, 0 <= i < size() (the caller's duty). A wide id past 2^31 shows as a negative one; check_tokens refuses both.
+  // Token i, 0 <= i < size() (the caller's duty). A wide id past 2^31 shows as a negative one; check_tokens
+  // refuses both.
   std::int32_t operator[](std::int64_t i) const;
   // Tokens [begin, begin + count) into `out`; the range must lie inside the shard.
   void copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const;
 
-  // Error naming the shard and the index of the first id that is not below `vocab_size`. Reads everything, in parallel.
+  // Error naming the shard and the index of the first id that is not below `vocab_size`. Reads everything, in
+  // parallel.
   void check_tokens(std::int64_t vocab_size) const;
 
  private:
@@ -46,7 +49,8 @@ class Shard {
   const std::byte* tokens_ = nullptr;
 };
 
-// Writes tokens one piece after another. The shard appears under its name, whole, at commit(); without it, nothing does.
+// Writes tokens one piece after another. The shard appears under its name, whole, at commit(); without it,
+// nothing does.
 class ShardWriter {
  public:
   ShardWriter(const std::string& path, std::int64_t vocab_size);  // the kind follows from the vocabulary

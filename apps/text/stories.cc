@@ -43,19 +43,22 @@ Story write_story(Rng& rng) {
   return story;
 }
 
-StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_tokens, std::int64_t val_tokens,
-                               std::uint64_t seed) {
+StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_tokens,
+                               std::int64_t val_tokens, std::uint64_t seed) {
   if (train_tokens < 1 || val_tokens < 1) {
-    fail("stories: ", train_tokens, " training and ", val_tokens, " validation tokens, expected at least 1 each");
+    fail("stories: ", train_tokens, " training and ", val_tokens,
+         " validation tokens, expected at least 1 each");
   }
-  std::error_code ignored;  // a directory that cannot be made cannot be written to either, which is reported there
+  // A directory that cannot be made cannot be written to either, which is reported there.
+  std::error_code ignored;
   std::filesystem::create_directories(directory, ignored);
   const std::filesystem::path stem = std::filesystem::path(directory) / "stories";
   StoryCorpus corpus;
   corpus.train_path = stem.string() + "_train.bin";
   corpus.val_path = stem.string() + "_val.bin";
   corpus.tokenizer_path = stem.string() + "_tokenizer.bin";
-  corpus.train_nats = write_shard(corpus.train_path, train_tokens, Rng(seed, kTrainStream), corpus.train_tokens);
+  corpus.train_nats =
+      write_shard(corpus.train_path, train_tokens, Rng(seed, kTrainStream), corpus.train_tokens);
   corpus.val_nats = write_shard(corpus.val_path, val_tokens, Rng(seed, kValStream), corpus.val_tokens);
   story_tokenizer().write(corpus.tokenizer_path);
   return corpus;

@@ -1,10 +1,13 @@
-// What the stories are about, and how they go. Change a word, add a row or a plot: whatever still compiles has an exact floor.
+// What the stories are about, and how they go. Change a word, add a row or a plot: whatever still compiles
+// has an exact floor.
 //
-// A story introduces somebody, something happens, and it ends. A rule reads as the story of Tom, the brave boy; Pip the owl, his
-// friend; a red kite; the garden with its bush; and so on through the first rows of the lists.
+// A story introduces somebody, something happens, and it ends. A rule reads as the story of Tom, the brave
+// boy; Pip the owl, his friend; a red kite; the garden with its bush; and so on through the first rows of the
+// lists.
 //
-// What keeps the grammar unambiguous: alternatives begin with different words (say what they share first, then choose); an optional
-// phrase does not begin with the word that comes after it; and a story does not end on an optional phrase.
+// What keeps the grammar unambiguous: alternatives begin with different words (say what they share first,
+// then choose); an optional phrase does not begin with the word that comes after it; and a story does not end
+// on an optional phrase.
 #include "apps/text/stories_grammar.h"
 
 namespace inkling {
@@ -135,8 +138,7 @@ list dream
 # ---- how a story goes ----
 
 story =
-  <opening> One {sunny} {morning}, {Tom} (4 and (3 {Pip} the {little} {owl} <with_friend> | {his} {mother} <with_family>) |
-  <alone>)
+  <opening> One {sunny} {morning}, {Tom} (4 and (3 {Pip} the {little} {owl} <with_friend> | {his} {mother} <with_family>) | <alone>)
 
 opening =
     3 Once (2 upon a time, |) there was <somebody>
@@ -195,9 +197,9 @@ stuck =
   think)," <said> {Pip}. <together>, they (shook | pushed | pulled), and down came the {kite}! <relief>
 
 found =
-  {a} {red} {kite} <behind> a {bush}. {He} wanted to keep it, but {Pip} (looked | was) {sad}. "(Whose | Who lost this)
-  {kite}?" asked the {owl}. <soon>, they (met | found) an old {farmer}. "My {kite}!" <said> the {farmer}, and gave them
-  <some>. (2 "You are an honest {boy}," <said> {Pip}. <good_night> | <end_honest>)
+  {a} {red} {kite} <behind> a {bush}. {He} wanted to keep it, but {Pip} (looked | was) {sad}.
+  "(Whose | Who lost this) {kite}?" asked the {owl}. <soon>, they (met | found) an old {farmer}.
+  "My {kite}!" <said> the {farmer}, and gave them <some>. (2 "You are an honest {boy}," <said> {Pip}. <good_night> | <end_honest>)
 
 skill =
   {swim}. {He} tried (once | again and again | all {morning}), but it was (too | so | very) hard, and {he} <felt>. "(Try
@@ -231,11 +233,9 @@ with_family =
   | found a wishing stone {in} the {garden}. <wish>
 
 broken =
-  {a} {red} {kite} that {his} {mother} loved. {He} <felt> and hid it <behind> a {bush}. "Where is my {kite}?" {his} {mother}
-  <asked>.
-  Then {Tom} told the truth. {His} {mother} (hugged | smiled at) {him}. <together>, they mended the {kite} with {green} (string
-  | paint | glue).
-  (2 "You are an honest {boy}," <said> {his} {mother}. <good_night> | <end_honest>)
+  {a} {red} {kite} that {his} {mother} loved. {He} <felt> and hid it <behind> a {bush}. "Where is my {kite}?" {his} {mother} <asked>.
+  Then {Tom} told the truth. {His} {mother} (hugged | smiled at) {him}. <together>, they mended the {kite} with {green}
+  (string | paint | glue). (2 "You are an honest {boy}," <said> {his} {mother}. <good_night> | <end_honest>)
 
 astray =
   and <felt>. <soon>, {an} {owl} came out from behind a {bush}. "{Hoot}! (Follow me | I know the way | Come with me)," it
@@ -243,9 +243,8 @@ astray =
   <end_family>
 
 wish =
-  "I wish for {a} {red} {kite}," <said> {Tom}, but there was no {kite} the next day, and {he} <felt>.
-  "(Let us | We can) make one," <said> {his} {mother}. They took some {green} (paper | wood | wool) and {yellow} (string | paint
-  | glue).
+  "I wish for {a} {red} {kite}," <said> {Tom}, but there was no {kite} the next day, and {he} <felt>. "(Let us | We can) make one,"
+  <said> {his} {mother}. They took some {green} (paper | wood | wool) and {yellow} (string | paint | glue).
   (Soon | At last), {Tom} had {a} {red} {kite}. <end_family>
 
 # ---- alone, but not for long ----
@@ -262,10 +261,10 @@ noise =
   {kite}. <end_new_friend>
 
 met =
-  It sat <behind> a {bush} and looked <very> {sad}. "(What is wrong | Why are you {sad})?" {he} <asked>. "I (lost my {red}
-  {kite}," <said> the {owl}. {Tom} looked (everywhere | high and low | all around) and found it. | am (so | very) hungry,"
-  <said> the {owl}. {Tom} ran home and (came back with | made) <some>.) "{Hoot}! (Thank you | How kind)! My name is {Pip},"
-  it <said>. <end_new_friend>
+  It sat <behind> a {bush} and looked <very> {sad}. "(What is wrong | Why are you {sad})?" {he} <asked>.
+  "I (lost my {red} {kite}," <said> the {owl}. {Tom} looked (everywhere | high and low | all around) and found it.
+    | am (so | very) hungry," <said> the {owl}. {Tom} ran home and (came back with | made) <some>.)
+  "{Hoot}! (Thank you | How kind)! My name is {Pip}," it <said>. <end_new_friend>
 
 map =
   It led to a {bush} {in} the {garden}. {He} dug (and dug | a deep hole | all {morning}), but found only a letter and

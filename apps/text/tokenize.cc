@@ -13,9 +13,10 @@ namespace {
 
 constexpr std::string_view kSeparator = "<|endoftext|>";
 
-// Where validation begins. At best with a document: the last one that starts at or before the natural place, unless that would
-// more than double the part. Otherwise in the middle of one.
-std::int64_t validation_start(const std::vector<std::int32_t>& ids, std::int32_t end_of_text, const TokenizeSettings& settings) {
+// Where validation begins. At best with a document: the last one that starts at or before the natural place,
+// unless that would more than double the part. Otherwise in the middle of one.
+std::int64_t validation_start(const std::vector<std::int32_t>& ids, std::int32_t end_of_text,
+                              const TokenizeSettings& settings) {
   const auto n = static_cast<std::int64_t>(ids.size());
   const auto fraction = static_cast<std::int64_t>(std::ceil(settings.val_fraction * static_cast<double>(n)));
   const std::int64_t wanted = std::max(fraction, std::min(settings.min_val_tokens, n / 2));
@@ -73,12 +74,13 @@ TokenizeResult tokenize_file(const TokenizeSettings& settings) {
     ++result.documents;
   }
   const auto n = static_cast<std::int64_t>(ids.size());
-  constexpr std::int64_t kFewest = 8;  // two inputs with targets on each side, and their end-of-text tokens
+  constexpr std::int64_t kFewest = 8;  // less leaves nothing to learn from on one side or the other
   if (n < kFewest) fail(settings.input, ": the text has ", n, " tokens, expected at least ", kFewest);
 
   const std::int64_t cut = validation_start(ids, tokenizer.end_of_text(), settings);
   const std::span<const std::int32_t> all(ids);
-  const auto train = all.first(static_cast<std::size_t>(cut)), val = all.subspan(static_cast<std::size_t>(cut));
+  const auto train = all.first(static_cast<std::size_t>(cut)),
+             val = all.subspan(static_cast<std::size_t>(cut));
 
   result.tokenizer_path = settings.out + "_tokenizer.bin";
   tokenizer.write(result.tokenizer_path);

@@ -1,8 +1,10 @@
-// A text file made ready for training: two token shards, train and validation, and the tokenizer that made them.
+// A text file made ready for training: two token shards, train and validation, and the tokenizer that made
+// them.
 //
-// Documents are separated by lines that say <|endoftext|>; a file without such a line is one document. Each is written with an
-// end-of-text token before it. The last part of the tokens, 10% unless told otherwise, is kept aside for validation: text that the
-// model never trains on, so that its loss there tells learning from memorising.
+// Documents are separated by lines that say <|endoftext|>; a file without such a line is one document. Each
+// is written with an end-of-text token before it. The last part of the tokens, 10% unless told otherwise, is
+// kept aside for validation: text that the model never trains on, so that its loss there tells learning from
+// memorising.
 #pragma once
 
 #include <cstdint>

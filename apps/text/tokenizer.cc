@@ -24,7 +24,8 @@ std::size_t index(std::int32_t id) {
 std::string excerpt(std::string_view text) {
   constexpr std::size_t kShown = 24;
   std::string shown = "\"";
-  for (char c : text.substr(0, kShown)) shown += (c >= ' ' && c != 127) || static_cast<unsigned char>(c) >= 128 ? c : '?';
+  for (char c : text.substr(0, kShown))
+    shown += (c >= ' ' && c != 127) || static_cast<unsigned char>(c) >= 128 ? c : '?';
   return shown + (text.size() > kShown ? "...\"" : "\"");
 }
 
@@ -120,7 +121,8 @@ void Tokenizer::write(const std::string& path) const {
 }
 
 const std::string& Tokenizer::token(std::int32_t id) const {
-  if (id < 0 || id >= vocab_size()) fail(name_, ": token id is ", id, ", expected 0 .. V-1=", vocab_size() - 1);
+  if (id < 0 || id >= vocab_size())
+    fail(name_, ": token id is ", id, ", expected 0 .. V-1=", vocab_size() - 1);
   return tokens_[index(id)];
 }
 
@@ -130,8 +132,8 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   return text;
 }
 
-// The tokens that begin with the text's first k bytes are one range of sorted_, which narrows as k grows; the one that *is* these
-// k bytes, if there is one, stands at its front.
+// The tokens that begin with the text's first k bytes are one range of sorted_, which narrows as k grows; the
+// one that *is* these k bytes, if there is one, stands at its front.
 std::int32_t Tokenizer::longest_match(std::string_view text) const {
   auto begin = sorted_.begin(), end = sorted_.end();
   std::int32_t longest = -1;

@@ -1,14 +1,16 @@
 // A tokenizer: a table that gives each token id its bytes, and the way back from text to ids.
 //
-// A language model never sees letters. It sees ids 0 .. V-1, and this table says what each stands for. What a table's tokens look
-// like decides how text is cut (its kind):
+// A language model never sees letters. It sees ids 0 .. V-1, and this table says what each stands for. What a
+// table's tokens look like decides how text is cut (its kind):
 //   bytes  every token is one byte. Any text can be encoded, at the price of long sequences.
-//   words  some token of several bytes is not two other tokens joined. At each place the longest token that fits is taken; text
-//          that no token fits is an error.
-//   BPE    every token of several bytes is two other tokens joined, as byte pair encoding builds them (Sennrich, Haddow & Birch,
-//          2016). Such tables, GPT-2's for one, are only decoded here so far.
-// End-of-text stands *between* documents. It has an id and, for printing, bytes; but these bytes inside a text are just text: they
-// are never matched, so no document can pretend to end. It plays no part in deciding the kind either.
+//   words  some token of several bytes is not two other tokens joined. At each place the longest token that
+//          fits is taken; text that no token fits is an error.
+//   BPE    every token of several bytes is two other tokens joined, as byte pair encoding builds them
+//          (Sennrich, Haddow & Birch, 2016). Such tables, like GPT-2's, can only be decoded here so far.
+//
+// End-of-text stands *between* documents. It has an id and, for printing, bytes; but these bytes inside a
+// text are just text: they are never matched, so no document can pretend to end. It plays no part in deciding
+// the kind either.
 //
 // Thread safety: immutable once made. Files are llm.c's `*_tokenizer.bin`. Read next: shard.h.
 #pragma once
@@ -27,7 +29,8 @@ class Tokenizer {
  public:
   enum class Kind { bytes, words, bpe };
 
-  // tokens[id] are the id's bytes, 1 to 255 of them. Error when one is not, or end_of_text is not an id. `name` is for messages.
+  // tokens[id] are the id's bytes, 1 to 255 of them. Error when one is not, or end_of_text is not an id.
+  // `name` is for messages.
   Tokenizer(std::vector<std::string> tokens, std::int32_t end_of_text, std::string name = "tokenizer");
 
   // Ids 0 .. 255 are the bytes themselves, 256 is end-of-text.
@@ -56,7 +59,8 @@ class Tokenizer {
   std::string name_;
   std::vector<std::string> tokens_;
   std::int32_t end_of_text_;
-  // Every id but end-of-text, in the order of its bytes: tokens that begin alike are neighbours, the shortest first.
+  // Every id but end-of-text, in the order of its bytes: tokens that begin alike are neighbours, the shortest
+  // first.
   std::vector<std::int32_t> sorted_;
   Kind kind_;
 };

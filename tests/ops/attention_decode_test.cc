@@ -59,9 +59,9 @@ TEST_CASE("attention_decode: a prompt in pieces of many tokens gives the bits of
       INFO("HS = " << HS);
       Text text{2, 133, 2, HS};
       const std::vector<float> whole = text.at_once();
-      CHECK(text.in_pieces({133}) == whole);
-      CHECK(text.in_pieces({2, 31, 7, 60, 33}) == whole);
-      CHECK(text.in_pieces({63, 70}) == whole);
+      CHECK((text.in_pieces({133}) == whole));
+      CHECK((text.in_pieces({2, 31, 7, 60, 33}) == whole));
+      CHECK((text.in_pieces({63, 70}) == whole));
     }
   });
 }
@@ -89,10 +89,10 @@ TEST_CASE("attention_decode: four threads compute the bits of one, and a token t
   set_threads(1);
   const std::vector<float> one = text.in_pieces(pieces);
   const std::int64_t pages = page_allocations();
-  CHECK(text.in_pieces(pieces) == one);
+  CHECK((text.in_pieces(pieces) == one));
   CHECK(page_allocations() == pages);
   set_threads(4);
-  CHECK(text.in_pieces(pieces) == one);
+  CHECK((text.in_pieces(pieces) == one));
   set_threads(before);
 }
 

@@ -42,18 +42,23 @@ std::vector<float> apply(Function function, const std::vector<float>& x) {
   return y;
 }
 
-void check_sweep(const char* what, Function function, double (*exact)(double), const std::vector<float>& x) {
-  const std::vector<float> y = apply(function, x);
-  double worst = 0;
-  float worst_x = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double error = ulps(y[i], exact(static_cast<double>(x[i])));
-    if (error <= worst) continue;
-    worst = error;
-    worst_x = x[i];
-  }
-  INFO(what << "(" << worst_x << ") is " << worst << " ulp off on " << name(kernels().isa));
-  CHECK(worst <= kMathUlps);
+void check_sweep(const char* what, Function Kernels::*function, double (*exact)(double),
+                 const std::vector<float>& x) {
+  std::vector<double> want = as_doubles(x);
+  for (double& v : want) v = exact(v);
+  for_each_isa([&] {
+    const std::vector<float> y = apply(kernels().*function, x);
+    double worst = 0;
+    float worst_x = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double error = ulps(y[i], want[i]);
+      if (error <= worst) continue;
+      worst = error;
+      worst_x = x[i];
+    }
+    INFO(what << "(" << worst_x << ") is " << worst << " ulp off");
+    CHECK(worst <= kMathUlps);
+  });
 }
 
 bool same(float a, float b) {
@@ -77,11 +82,9 @@ TEST_CASE("math: exp, tanh and log are within 4 units in the last place everywhe
     if (x > 0) positive.push_back(x);
   }
   for (float x = -86.9f; x <= 88.7228f; x += 0.0013f) exp_range.push_back(x);  // where one binade is wide
-  for_each_isa([&] {
-    check_sweep("exp", kernels().exp, std::exp, exp_range);
-    check_sweep("tanh", kernels().tanh, std::tanh, all);
-    check_sweep("log", kernels().log, std::log, positive);
-  });
+  check_sweep("exp", &Kernels::exp, std::exp, exp_range);
+  check_sweep("tanh", &Kernels::tanh, std::tanh, all);
+  check_sweep("log", &Kernels::log, std::log, positive);
 }
 
 TEST_CASE("math: zeros, infinities, NaN and the ends of the range come out as promised") {

@@ -1,0 +1,157 @@
+// Every op of a training step on its own, forward and forward with backward, at GPT-2 124M's widths.
+//
+// Bytes are what must move at least: inputs read once, outputs written once. FLOPs of attention count the
+// causal half only.
+#include "bench/data.h"
+#include "bench/harness.h"
+#include "bench/rows.h"
+#include "core/error.h"
+#include "core/tape.h"
+#include "ops/attention.h"
+#include "ops/cross_entropy.h"
+#include "ops/elementwise.h"
+#include "ops/embedding.h"
+#include "ops/gather.h"
+#include "ops/gelu.h"
+#include "ops/layernorm.h"
+#include "ops/linear_cross_entropy.h"
+#include "ops/matmul.h"
+#include "ops/reduce.h"
+#include "ops/softmax.h"
+#include "optim/adamw.h"
+#include "optim/clip.h"
+#include "optim/sgd.h"
+
+namespace inkling::bench {
+
+namespace {
+
+constexpr std::int64_t kRows = 4096, kC = 768, kV = 50257, kVp = 50304;
+constexpr double kFloat = 4.0;
+
+// Runs an op of one input; `backward` too: then the gradient of its output is a constant, from a node that
+// fills it.
+void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool backward,
+               const std::function<Tensor(Tape&, Tensor)>& op) {
+  tape.clear();
+  const Tensor input =
+      backward ? tape.leaf(x.data(), dx.data(), shape, LeafGradient::overwrite) : Tensor(x.data(), shape);
+  const Tensor y = op(tape, input);
+  if (!backward) return;
+  const Tensor loss = tape.output({}, {y});
+  const float* dy = x.data();  // any numbers will do
+  tape.record("seed", {loss}, {y}, [=](Gradients& g) { std::copy(dy, dy + y.numel(), g.target(y).data); });
+  tape.backward(loss);
+}
+
+// `passes_forward` and `passes_backward` count how often memory of the input's size moves. The seed's copy
+// counts as two.
+void add_unary(const std::string& name, Shape shape, double passes_forward, double passes_backward,
+               const std::function<Tensor(Tape&, Tensor)>& op) {
+  const double n = static_cast<double>(shape.numel());
+  for (const bool backward : {false, true}) {
+    const double passes = passes_forward + (backward ? passes_backward + 2 : 0);
+    add_row(name + (backward ? "/forward+backward" : "/forward"), {.bytes = passes * n * kFloat}, [=] {
+      const Floats x(shape.numel(), 1, 2.0f), dx(shape.numel(), 2);
+      const auto tape = std::make_shared<Tape>(backward ? Recording::on : Recording::off);
+      return Candidates{[=] { run_unary(*tape, x, dx, shape, backward, op); }, {}};
+    });
+  }
+}
+
+void add_attention(std::int64_t B, std::int64_t T, std::int64_t heads, std::int64_t C) {
+  // QK^T and PV forward, and five products backward, each 2 T^2/2 C multiply-adds a sequence.
+  const double product =
+      static_cast<double>(B) * static_cast<double>(T) * static_cast<double>(T) * static_cast<double>(C);
+  const Shape shape{B, T, 3 * C};
+  for (const bool backward : {false, true}) {
+    add_row(str("attention/B", B, "_T", T, "_NH", heads, "_HS", C / heads,
+                backward ? "/forward+backward" : "/forward"),
+            {.flops = product * (backward ? 7.0 : 2.0)}, [=] {
+              const Floats x(shape.numel(), 1, 1.0f), dx(shape.numel(), 2);
+              const auto tape = std::make_shared<Tape>(backward ? Recording::on : Recording::off);
+              return Candidates{[=] {
+                                  run_unary(*tape, x, dx, shape, backward,
+                                            [&](Tape& t, Tensor q) { return attention(t, q, heads); });
+                                },
+                                {}};
+            });
+  }
+}
+
+void add_heads() {
+  const std::int64_t rows = 256;
+  std::vector<std::int32_t> targets;
+  for (std::int64_t r = 0; r < rows; ++r) targets.push_back(static_cast<std::int32_t>(r * 193 % kV));
+  add_row("cross_entropy/rows256_V50257/forward+backward",
+          {.bytes = 5 * kFloat * static_cast<double>(rows * kVp)}, [=] {
+            const Floats x(rows * kVp, 1, 2.0f), dx(rows * kVp, 2);
+            const auto tape = std::make_shared<Tape>();
+            const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
+            return Candidates{
+                [=] {
+                  tape->clear();
+                  const Tensor logits = tape->leaf(x.data(), dx.data(), {rows, kVp}, LeafGradient::overwrite);
+                  tape->backward(cross_entropy(*tape, logits, Tensor(ids->data(), {rows}), kV));
+                },
+                {}};
+          });
+  add_row(
+      "linear_cross_entropy/rows256_C768_V50257", {.flops = 6.0 * static_cast<double>(rows) * kC * kVp}, [=] {
+        const Floats x(rows * kC, 1), dx(rows * kC, 2), w(kVp * kC, 3), dw(kVp * kC, 4);
+        const auto tape = std::make_shared<Tape>();
+        const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
+        return Candidates{
+            [=] {
+              tape->clear();
+              const Tensor h = tape->leaf(x.data(), dx.data(), {1, rows, kC}, LeafGradient::overwrite);
+              const Tensor wte = tape->leaf(w.data(), dw.data(), {kVp, kC}, LeafGradient::overwrite);
+              tape->backward(linear_cross_entropy(*tape, h, wte, Tensor(ids->data(), {1, rows}), kV, 1.0f));
+            },
+            {}};
+      });
+}
+
+void add_optimizers() {
+  const std::int64_t n = std::int64_t{32} << 20;
+  const std::vector<ParameterSegment> segments = {{0, n, true, "all"}};
+  const auto add = [&](const char* name, double bytes, auto make) {
+    add_row(str("optimizer/", name, "/32M"), {.bytes = bytes * static_cast<double>(n)}, [=] {
+      const Floats w(n, 1), g(n, 2);
+      const auto optimizer = make(segments);
+      const auto step = std::make_shared<std::int64_t>(0);
+      return Candidates{[=] { optimizer->step(w.data(), g.data(), ++*step, 1e-4f, 1.0f); }, {}};
+    });
+  };
+  add("adamw", 28, [](const auto& s) { return std::make_shared<AdamW>(s, AdamWSettings{}); });
+  add("sgd", 20, [](const auto& s) { return std::make_shared<Sgd>(s, SgdSettings{}); });
+  add_row("optimizer/global_norm/32M", {.bytes = kFloat * static_cast<double>(n), .reads_only = true}, [=] {
+    const Floats g(n, 2);
+    return Candidates{[=] { keep(global_norm(g.data(), n)); }, {}};
+  });
+}
+
+}  // namespace
+
+void add_op_rows() {
+  const Shape wide{kRows, 4 * kC}, narrow{kRows, kC};
+  add_unary("gelu/4096x3072", wide, 2, 3, [](Tape& t, Tensor x) { return gelu(t, x); });
+  const Floats weight(kC, 5, 1.0f), bias(kC, 6, 1.0f);
+  add_unary("layernorm/4096x768", narrow, 2, 3, [=](Tape& t, Tensor x) {
+    return layernorm(t, x, Tensor(weight.data(), {kC}), Tensor(bias.data(), {kC}));
+  });
+  add_unary("softmax/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return softmax(t, x); });
+  add_unary("add/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return add(t, x, x.detach()); });
+  add_unary("mul/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return mul(t, x, x.detach()); });
+  add_unary("exp/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return exp(t, x); });
+  add_unary("tanh/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return tanh(t, x); });
+  add_unary("relu/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return relu(t, x); });
+  add_attention(4, 64, 12, 768);
+  add_attention(4, 256, 12, 768);
+  add_attention(4, 1024, 12, 768);
+  add_attention(32, 128, 4, 128);
+  add_heads();
+  add_optimizers();
+}
+
+}  // namespace inkling::bench

@@ -1,0 +1,10 @@
+// The rows of the benchmark, by file.
+#pragma once
+
+namespace inkling::bench {
+
+void add_gemm_rows();
+void add_op_rows();
+void add_model_rows();
+
+}  // namespace inkling::bench

@@ -1,0 +1,237 @@
+// The grammar's promise is that its probabilities are exact. The oracle shares nothing with it: all texts of
+// a small grammar are listed by hand-written loops with their probabilities, and p(token | before) is a ratio
+// of sums over that list.
+#include "apps/text/grammar.h"
+
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "core/error.h"
+#include "tests/catch.h"
+
+namespace inkling {
+namespace {
+
+using test::contains;
+using Ids = std::vector<std::int32_t>;
+
+// Every feature: weights, empty alternatives, rules, quotes, values of several words, rows that share values.
+constexpr std::string_view kSmall = R"(
+# who
+list hero
+  Tom   boy   He
+  Ben   boy   He
+  Lily  girl  She
+
+list place
+  in_the_garden  bush / in_the_forest  tree / at_home  bed
+
+story =
+    3 A {boy} named {Tom} was <very> {in_the_garden}. <end>
+  | {Tom} was {in_the_garden}. <end>
+
+very =
+  3 | (2 very | so) happy
+
+end =
+  "{He} is <very> here!" said the {boy} by the {bush}.
+)";
+
+// Probabilities follow the grammar's text, and nothing else.
+std::map<std::string, double> all_texts() {
+  struct Hero {
+    std::string name, kind, he;
+  };
+  struct Place {
+    std::string in, bush;
+  };
+  const std::vector<Hero> heroes = {{"Tom", "boy", "He"}, {"Ben", "boy", "He"}, {"Lily", "girl", "She"}};
+  const std::vector<Place> places = {
+      {"in the garden", "bush"}, {"in the forest", "tree"}, {"at home", "bed"}};
+  const std::vector<std::pair<std::string, double>> veries = {
+      {"", 3.0 / 4}, {" very happy", 1.0 / 4 * 2 / 3}, {" so happy", 1.0 / 4 / 3}};
+  std::map<std::string, double> texts;
+  for (const Hero& hero : heroes) {
+    for (const Place& place : places) {
+      for (const auto& [second, p2] : veries) {
+        const double p = 1.0 / 3 / 3 * p2;
+        const std::string end = " " + place.in + ". \"" + hero.he + " is" + second + " here!\" said the " +
+                                hero.kind + " by the " + place.bush + ".";
+        texts[hero.name + " was" + end] += 1.0 / 4 * p;
+        for (const auto& [first, p1] : veries) {
+          texts["A " + hero.kind + " named " + hero.name + " was" + first + end] += 3.0 / 4 * p * p1;
+        }
+      }
+    }
+  }
+  return texts;
+}
+
+Ids with_end_of_text(const Grammar& grammar, const std::string& text) {
+  Ids ids = grammar.tokenizer().encode(text);
+  ids.insert(ids.begin(), grammar.tokenizer().end_of_text());
+  return ids;
+}
+
+// p of all texts that begin with these tokens.
+double prefix_probability(const std::vector<std::pair<Ids, double>>& texts,
+                          std::span<const std::int32_t> prefix) {
+  double p = 0;
+  for (const auto& [ids, probability] : texts) {
+    if (ids.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), ids.begin()))
+      p += probability;
+  }
+  return p;
+}
+
+constexpr double kFloatRounding = 1e-6;  // nats are stored as float
+
+TEST_CASE("grammar: score() gives each token of each text exactly its conditional probability") {
+  const Grammar grammar(kSmall);
+  std::vector<std::pair<Ids, double>> texts;
+  double total = 0;
+  for (const auto& [text, p] : all_texts()) {
+    texts.emplace_back(with_end_of_text(grammar, text), p);
+    total += p;
+  }
+  REQUIRE(std::abs(total - 1) < 1e-12);
+  REQUIRE(texts.size() == 108);
+  for (const auto& [ids, p] : texts) {
+    std::vector<float> nats(ids.size());
+    grammar.score(ids, nats);
+    CHECK(nats[0] == 0);
+    for (std::size_t i = 1; i < ids.size(); ++i) {
+      const std::span<const std::int32_t> all(ids);
+      const double expected =
+          -std::log(prefix_probability(texts, all.first(i + 1)) / prefix_probability(texts, all.first(i)));
+      REQUIRE(std::abs(nats[i] - expected) < kFloatRounding);
+    }
+    const double sum = std::accumulate(nats.begin(), nats.end(), 0.0);
+    REQUIRE(std::abs(sum + std::log(p)) < 10 * kFloatRounding);
+  }
+}
+
+TEST_CASE("grammar: write() writes each text as often as it should, and with the nats that score() finds") {
+  const Grammar grammar(kSmall);
+  const std::map<std::string, double> texts = all_texts();
+  std::map<std::string, int> seen;
+  Rng rng(3);
+  constexpr int kStories = 50'000;
+  for (int i = 0; i < kStories; ++i) {
+    Story story;
+    grammar.write(rng, story);
+    std::vector<float> nats(story.tokens.size());
+    grammar.score(story.tokens, nats);
+    REQUIRE(nats == story.nats);
+    ++seen[grammar.tokenizer().decode(std::span(story.tokens).subspan(1))];
+  }
+  for (const auto& [text, count] : seen) REQUIRE(texts.contains(text));
+  for (const auto& [text, p] : texts) {
+    const double expected = p * kStories, deviation = std::sqrt(expected * (1 - p));
+    INFO(text);
+    CHECK(std::abs(seen[text] - expected) <
+          5 * deviation);  // 108 texts: 5 standard deviations by chance once in 10,000 runs
+  }
+}
+
+TEST_CASE("grammar: several stories in sequence are scored one by one") {
+  const Grammar grammar(kSmall);
+  Rng rng(4);
+  Story stories;
+  for (int i = 0; i < 50; ++i) grammar.write(rng, stories);
+  std::vector<float> nats(stories.tokens.size());
+  grammar.score(stories.tokens, nats);
+  CHECK(nats == stories.nats);
+}
+
+TEST_CASE("grammar: a text that it could not write is refused at the first wrong token") {
+  const Grammar grammar(kSmall);
+  const auto score = [&](const Ids& ids) {
+    std::vector<float> nats(ids.size());
+    grammar.score(ids, nats);
+  };
+  const Ids good =
+      with_end_of_text(grammar, "A boy named Tom was at home. \"He is here!\" said the boy by the bed.");
+  REQUIRE_NOTHROW(score(good));
+  const auto refused = [&](const std::string& text, const std::string& message) {
+    CHECK_THROWS_WITH(score(with_end_of_text(grammar, text)), contains(message));
+  };
+  refused("A boy named Lily", "token 4 is \" Lily\", which the grammar cannot write there after \" named\"");
+  refused("A boy named Tom was at home. \"She", "token 10 is \"She\"");
+  refused("A boy named Tom was in the forest. \"He is here!\" said the boy by the bed.",
+          "token 20 is \" bed\"");
+  refused("A boy named Tom was at home", "ends after token 7, \" home\", too early");
+  refused("", "too early");
+  for (std::size_t length = 1; length < good.size(); ++length) {
+    CHECK_THROWS_WITH(score(Ids(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length))),
+                      contains("too early"));
+  }
+  CHECK_THROWS_WITH(score(Ids(good.begin() + 1, good.end())),
+                    contains("token 0 is \"A\", expected \"<|endoftext|>\""));
+  Ids odd = good;
+  odd[1] = 9999;
+  CHECK_THROWS_WITH(score(odd), contains("token 1 is id 9999"));
+  odd = good;
+  odd.push_back(odd[1]);
+  CHECK_THROWS_WITH(score(odd), contains("\"A\""));
+}
+
+TEST_CASE("grammar: words carry their space, except at the beginning and after an opening quote") {
+  const Grammar grammar("story = Yes, (\"No!\" | so) it (\"is | was).");
+  std::vector<std::string> tokens;
+  for (std::int32_t id = 0; id < grammar.tokenizer().vocab_size(); ++id)
+    tokens.push_back(grammar.tokenizer().token(id));
+  CHECK(tokens == std::vector<std::string>{"Yes", ",", " \"", "No", "!\"", " so", " it", "is", " was", ".",
+                                           "<|endoftext|>"});
+  CHECK(grammar.tokenizer().end_of_text() == 10);
+}
+
+TEST_CASE("grammar: ambiguous grammars are refused") {
+  const auto refused = [](const std::string& text, const std::string& message) {
+    CHECK_THROWS_WITH(Grammar(text), contains(message));
+  };
+  refused("story = A (dog | dog barks).",
+          "rule story: ambiguous: \" dog\" may come next in alternatives 1 and 2");
+  refused("story = A <b> barks.\n\nb = dog | <c>\n\nc = cat | dog", "rule b: ambiguous: \" dog\"");
+  refused("list x\n dog / cat\n\nstory = A ({dog} | cat).", "ambiguous: \" cat\"");
+  refused("story = A (very |) very big dog.", "ambiguous: \" very\"");
+  refused("story = A (very |) <big> dog.\n\nbig = | very big", "ambiguous: \" very\"");
+  refused("story = A dog (barks |)", "leaves open whether the text has ended");
+  refused("story = A <dog>\n\ndog = | dog", "leaves open whether the text has ended");
+  refused("list x\n a_dog / a_dog_house\n\nstory = See {a_dog}.",
+          "one value begins with the whole of another");
+  refused("list x\n a_dog_house / a_dog\n\nstory = See {a_dog_house}.",
+          "one value begins with the whole of another");
+}
+
+TEST_CASE("grammar: malformed grammars are told what is wrong with them") {
+  const auto refused = [](const std::string& text, const std::string& message) {
+    CHECK_THROWS_WITH(Grammar(text), contains(message));
+  };
+  refused("", "rule story: is not defined");
+  refused("story = A <dog>.", "rule dog: is not defined");
+  refused("story = A {dog}.", "rule story: no list has a column {dog}");
+  refused("story = A.\n\nstory = B.", "rule story: is defined twice");
+  refused("story = A.\n\nb = B.", "rule b: nothing leads to it");
+  refused("story = A <b>.\n\nb = b <c>\n\nc = c <b>", "leads back to itself");
+  refused("story = A (b | c.", "an opening ( without its closing one");
+  refused("story = A b) c.", "a closing ) without its opening one");
+  refused("story = A {b.", "a name without its closing }");
+  refused("story = A 5 b.", "the character 5 has no meaning here");
+  refused("story = A (0 b | c).", "a weight is not within 1 .. 1000");
+  refused("story = A (99999999999999999999 b | c).", "a weight is not within 1 .. 1000");
+  refused("story: A.", "a paragraph begins with story:");
+  refused("list x\n\nstory = A.", "list x: has no rows");
+  refused("list x\n a b / c\n\nstory = A.", "the row of c has 1 cells, expected 2");
+  refused("list x\n a / / c\n\nstory = A.", "a row has no cells");
+  refused("list x\n a\n\nlist y\n a\n\nstory = A.", "column {a} exists already");
+  refused("story = (A |) b.", "may be empty where its first word must be known");
+  refused("story = He said \"(A |) b.\"", "may be empty where its first word must be known");
+  std::string rows = "r0";
+  for (int i = 1; i < 65; ++i) rows += " / r" + std::to_string(i);
+  refused("list x\n " + rows + "\n\nstory = A.", "has 65 rows, expected at most 64");
+}
+
+}  // namespace
+}  // namespace inkling

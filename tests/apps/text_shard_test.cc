@@ -1,0 +1,141 @@
+// Token shards: written, read, checked, and every way a file can be wrong.
+#include "apps/text/shard.h"
+
+#include "core/error.h"
+#include "tests/catch.h"
+#include "tests/temporary_directory.h"
+
+namespace inkling {
+namespace {
+
+using test::contains;
+using test::TemporaryDirectory;
+using Ids = std::vector<std::int32_t>;
+
+void write_shard(const std::string& path, const Ids& ids, std::int64_t vocab_size) {
+  ShardWriter writer(path, vocab_size);
+  writer.append(ids);
+  writer.commit();
+}
+
+std::string shard_bytes(std::int32_t magic, std::int32_t version, std::int32_t count,
+                        std::size_t body_bytes) {
+  Header header;
+  header[0] = magic, header[1] = version, header[2] = count;
+  return std::string(reinterpret_cast<const char*>(header.ints), Header::kBytes) +
+         std::string(body_bytes, '\1');
+}
+
+ShardLayout parse(const std::string& bytes) {
+  ByteReader in(std::as_bytes(std::span(bytes)), "some.bin");
+  return parse_shard(in);
+}
+
+TEST_CASE("shard: tokens come back, as uint16 up to a vocabulary of 65535 and as uint32 beyond") {
+  const TemporaryDirectory directory;
+  for (std::int64_t vocab_size : {65535, 65536, 1 << 20}) {
+    const bool wide = vocab_size > 65535;
+    const std::string path = directory / "shard.bin";
+    Ids ids;
+    for (std::int32_t i = 0; i < 100'003; ++i)
+      ids.push_back(static_cast<std::int32_t>((i * 7919) % vocab_size));
+    {
+      ShardWriter writer(path, vocab_size);
+      writer.append(std::span(ids).first(1));  // pieces of any length
+      writer.append(std::span(ids).subspan(1, 70'000));
+      writer.append(std::span(ids).subspan(70'001));
+      CHECK(writer.size() == 100'003);
+      writer.commit();
+    }
+    const Shard shard(path);
+    CHECK(shard.wide() == wide);
+    REQUIRE(shard.size() == 100'003);
+    CHECK(std::filesystem::file_size(path) == 1024u + 100'003u * (wide ? 4 : 2));
+    Ids back(ids.size());
+    shard.copy(0, shard.size(), back.data());
+    CHECK(back == ids);
+    CHECK(shard[99'999] == ids[99'999]);
+    CHECK_NOTHROW(shard.check_tokens(vocab_size));
+  }
+}
+
+TEST_CASE("shard: the first token outside the vocabulary is named, wherever it is") {
+  const TemporaryDirectory directory;
+  for (std::int64_t vocab_size : {65535, 70'000}) {
+    for (std::size_t bad : {0u, 1u, 65'535u, 65'536u, 199'999u}) {
+      Ids ids(200'000, 3);
+      ids[bad] = 500;
+      ids.back() = 600;
+      const std::string path = directory / "bad.bin";
+      write_shard(path, ids, vocab_size);
+      const std::string value = bad == ids.size() - 1 ? "600" : "500";
+      CHECK_THROWS_WITH(
+          Shard(path).check_tokens(500),
+          contains(path) && contains("token " + std::to_string(bad) + " is " + value) && contains("V-1=499"));
+      CHECK_NOTHROW(Shard(path).check_tokens(601));
+    }
+  }
+}
+
+TEST_CASE("shard: a wide id past 2^31 is outside any vocabulary") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "wide.bin";
+  std::string bytes = shard_bytes(20240801, 7, 3, 12);
+  bytes.replace(1024 + 4, 4, "\xff\xff\xff\xff");
+  test::write_text(path, bytes);
+  CHECK_THROWS_WITH(Shard(path).check_tokens(1 << 30), contains("token 1 is 4294967295"));
+}
+
+TEST_CASE("shard: malformed files are told what is wrong with them") {
+  REQUIRE(parse(shard_bytes(20240520, 1, 10, 20)).count == 10);
+  REQUIRE(parse(shard_bytes(20240801, 7, 10, 40)).wide);
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 2, 10, 20)), contains("version is 2, expected 1"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240801, 1, 10, 40)), contains("version is 1, expected 7"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240521, 1, 10, 20)), contains("magic is 20240521"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 0, 0)), contains("0 tokens"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, -3, 20)), contains("-3 tokens"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 19)), contains("file size is 1043, expected 1044"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 21)), contains("file size is 1045, expected 1044"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240801, 7, 10, 20)), contains("file size is 1044, expected 1064"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 2'147'483'647, 20)), contains("expected 4294968318"));
+  CHECK_THROWS_WITH(parse(std::string("\x01\x34\xd8\x48", 4)), contains("truncated"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 20).substr(0, 1000)), contains("truncated"));
+  CHECK_THROWS_WITH(parse(""), contains("truncated"));
+}
+
+TEST_CASE("shard: a writer that does not commit leaves the old file as it was") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "shard.bin";
+  write_shard(path, {1, 2, 3}, 10);
+  const std::string before = test::read_text(path);
+  {
+    ShardWriter writer(path, 10);
+    writer.append(Ids(100'000, 5));
+  }
+  CHECK(test::read_text(path) == before);
+  CHECK(find_shards(directory / "*").size() == 1);
+}
+
+TEST_CASE("shard: a writer refuses ids outside its vocabulary, and empty shards") {
+  const TemporaryDirectory directory;
+  ShardWriter writer(directory / "shard.bin", 10);
+  CHECK_THROWS_WITH(writer.append(Ids{1, 2, 10}), contains("token 2 is 10") && contains("V-1=9"));
+  CHECK_THROWS_WITH(writer.append(Ids{-1}), contains("is -1"));
+  ShardWriter empty(directory / "empty.bin", 10);
+  CHECK_THROWS_WITH(empty.commit(), contains("0 tokens"));
+  CHECK_THROWS_AS(ShardWriter(directory / "nowhere/shard.bin", 10), Error);
+}
+
+TEST_CASE("shard: a pattern finds its files in the order of their names, or is an error") {
+  const TemporaryDirectory directory;
+  for (const char* name : {"b_2.bin", "b_1.bin", "b_10.bin", "c.bin"}) write_shard(directory / name, {1}, 2);
+  const std::vector<std::string> found = find_shards(directory / "b_*.bin");
+  CHECK(found ==
+        std::vector<std::string>{directory / "b_1.bin", directory / "b_10.bin", directory / "b_2.bin"});
+  CHECK(find_shards(directory / "c.bin") == std::vector<std::string>{directory / "c.bin"});
+  CHECK_THROWS_WITH(find_shards(directory / "d*.bin"), contains("d*.bin") && contains("no such file"));
+  CHECK_THROWS_WITH(find_shards(directory / "d.bin"), contains("no such file"));
+}
+
+}  // namespace
+}  // namespace inkling

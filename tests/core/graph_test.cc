@@ -1,0 +1,350 @@
+// The graph: backward on many threads gives the bits of the serial walk, on random graphs, with slow readers,
+// in bounded memory.
+#include "core/graph.h"
+
+#include <chrono>
+#include <thread>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/tape.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// ---- A random graph: made from a seed, run on a tape, and recomputed in double ----
+
+// Part of an earlier value: elements begin .. begin+count-1.
+struct Input {
+  std::size_t value;
+  std::int64_t begin, count;
+  float weight;
+};
+
+// y_j = sum_i w_i x_i[j mod n_i] + 0.1 x_first[j mod n] x_last[j mod n], and a second output that is twice
+// the weighted sum. The last input is a leaf: products of products would soon be infinite.
+struct RandomOp {
+  std::vector<Input> inputs;
+  std::size_t output, second;
+  bool split;  // one node for each input, as matmul has, instead of one for all
+};
+
+constexpr std::size_t kLeafCount = 6;
+
+enum class Kind { computed, constant, overwritten, accumulated };
+
+struct Value {
+  std::int64_t n;
+  Kind kind;
+};
+
+struct RandomGraph {
+  std::vector<Value> values;
+  std::vector<RandomOp> ops;
+  std::vector<Input> loss;  // the weighted sum of all their elements
+
+  explicit RandomGraph(std::uint64_t seed) {
+    Rng rng(seed, 3);
+    const auto below = [&](std::size_t n) { return static_cast<std::size_t>(rng.below(n)); };
+    constexpr std::int64_t kSizes[] = {16, 24,
+                                       40};  // few, so that dead gradients of the right size lie around
+    constexpr Kind kLeaves[] = {Kind::constant, Kind::overwritten, Kind::overwritten, Kind::accumulated};
+    for (std::size_t i = 0; i < kLeafCount; ++i)
+      values.push_back({kSizes[below(3)], i < 2 ? kLeaves[i + 1] : kLeaves[below(4)]});
+    const auto input = [&](std::size_t value) {
+      Input in{value, 0, values[value].n, static_cast<float>(0.6 * rng.normal())};
+      if (below(4) == 0) {
+        in.begin = static_cast<std::int64_t>(below(8));
+        in.count = 1 + static_cast<std::int64_t>(below(static_cast<std::size_t>(in.count - in.begin)));
+      }
+      return in;
+    };
+    const auto recent = [&] { return below(3) == 0 ? below(values.size()) : values.size() - 1 - below(4); };
+    const std::size_t op_count = 5 + below(40);
+    for (std::size_t i = 0; i < op_count; ++i) {
+      RandomOp op;
+      const std::size_t computed_inputs = 1 + below(2);
+      for (std::size_t k = 0; k < computed_inputs; ++k) op.inputs.push_back(input(recent()));
+      op.inputs.push_back(input(below(kLeafCount)));
+      op.split = below(2) == 0;
+      op.output = values.size();
+      values.push_back({kSizes[below(3)], Kind::computed});
+      op.second = values.size();
+      values.push_back({kSizes[below(3)], Kind::computed});
+      ops.push_back(op);
+    }
+    for (std::size_t k = 0; k < 1 + below(3); ++k) loss.push_back(input(recent()));
+  }
+};
+
+// A reader that dawdles shows a buffer that was given away too early.
+void dawdle(std::size_t step) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(step % 7 == 3 ? 60 : 0);
+  while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+}
+
+Tensor view(const std::vector<Tensor>& tensors, const Input& in) {
+  return tensors[in.value].slice(0, in.begin, in.begin + in.count);
+}
+
+// What input `only` (kAll: every input) gets from dy and dz, the gradients of an op's two outputs.
+constexpr std::size_t kAll = 99;
+
+struct Operands {
+  Tensor x[3];
+  float weight[3];
+  std::size_t count;
+};
+
+void add_gradients(Gradients& gradients, const Operands& in, Tensor y, Tensor z, std::size_t only,
+                   std::size_t step) {
+  const float* dy = y.has_gradient() ? gradients.of(y) : nullptr;
+  const float* dz = z.has_gradient() ? gradients.of(z) : nullptr;
+  for (std::size_t i = 0; i < in.count; ++i) {
+    if ((only != kAll && only != i) || !in.x[i].has_gradient()) continue;
+    const GradientTarget target = gradients.target(in.x[i]);
+    const std::int64_t n = in.x[i].numel();
+    if (!target.accumulate) std::fill(target.data, target.data + n, 0.0f);
+    dawdle(step + i);
+    const Tensor &first = in.x[0], &last = in.x[in.count - 1];
+    for (std::int64_t j = 0; j < y.numel(); ++j) {
+      float d = in.weight[i];
+      if (i == 0) d += 0.1f * last.f32()[j % last.numel()];
+      if (i == in.count - 1) d += 0.1f * first.f32()[j % first.numel()];
+      target.data[j % n] += d * dy[j];
+    }
+    for (std::int64_t j = 0; j < z.numel(); ++j) target.data[j % n] += 2 * in.weight[i] * dz[j];
+  }
+}
+
+void run_op(Tape& tape, const RandomGraph& graph, const RandomOp& op, std::vector<Tensor>& tensors,
+            std::size_t step) {
+  Operands in{};
+  for (const Input& input : op.inputs) {
+    in.weight[in.count] = input.weight;
+    in.x[in.count++] = view(tensors, input);
+  }
+  const Tensor y = tape.output({graph.values[op.output].n}, {in.x[0], in.x[1], in.x[2]});
+  const Tensor z = tape.output({graph.values[op.second].n}, {in.x[0], in.x[1], in.x[2]});
+  const auto weighted_sum = [&](std::int64_t j) {
+    float total = 0;
+    for (std::size_t i = 0; i < in.count; ++i) total += in.weight[i] * in.x[i].f32()[j % in.x[i].numel()];
+    return total;
+  };
+  const Tensor &first = in.x[0], &last = in.x[in.count - 1];
+  for (std::int64_t j = 0; j < y.numel(); ++j) {
+    y.f32()[j] = weighted_sum(j) + 0.1f * first.f32()[j % first.numel()] * last.f32()[j % last.numel()];
+  }
+  for (std::int64_t j = 0; j < z.numel(); ++j) z.f32()[j] = 2 * weighted_sum(j);
+  tensors.push_back(y);
+  tensors.push_back(z);
+  for (std::size_t only = op.split ? 0 : kAll; only == kAll || only < in.count; ++only) {
+    const auto backward = [=](Gradients& gradients) { add_gradients(gradients, in, y, z, only, step); };
+    if (only == kAll) {
+      tape.record("op", {y, z}, {in.x[0], in.x[1], in.x[2]}, backward);
+      break;
+    }
+    tape.record("op", {y, z}, {in.x[only]}, backward);
+  }
+}
+
+std::vector<std::vector<float>> initial_values(const RandomGraph& graph, std::uint64_t seed) {
+  std::vector<std::vector<float>> values;
+  for (std::size_t v = 0; v < graph.values.size() && graph.values[v].kind != Kind::computed; ++v) {
+    values.push_back(random_floats(graph.values[v].n, seed + v));
+  }
+  return values;
+}
+
+// The leaves' gradients by backward() on `thread_count` threads, or by the serial walk for 0.
+std::vector<std::vector<float>> gradients_on_tape(const RandomGraph& graph, Tape& tape, int thread_count) {
+  std::vector<std::vector<float>> values = initial_values(graph, 11), gradients;
+  for (const auto& v : values) gradients.emplace_back(v.size(), 0.25f);  // what `accumulated` adds to
+  std::vector<Tensor> tensors;
+  for (std::size_t v = 0; v < values.size(); ++v) {
+    const Kind kind = graph.values[v].kind;
+    tensors.push_back(tape.leaf(
+        values[v].data(), kind == Kind::constant ? nullptr : gradients[v].data(), {graph.values[v].n},
+        kind == Kind::accumulated ? LeafGradient::accumulate : LeafGradient::overwrite));
+  }
+  for (std::size_t o = 0; o < graph.ops.size(); ++o) run_op(tape, graph, graph.ops[o], tensors, o);
+  Operands in{};
+  for (const Input& input : graph.loss) {
+    in.weight[in.count] = input.weight;
+    in.x[in.count++] = view(tensors, input);
+  }
+  const Tensor loss = tape.output({}, {in.x[0], in.x[1], in.x[2]});
+  *loss.f32() = 0;
+  tape.record("loss", {loss}, {in.x[0], in.x[1], in.x[2]}, [=](Gradients& g) {
+    const float seed = *g.of(loss);
+    for (std::size_t i = 0; i < in.count; ++i) {
+      if (!in.x[i].has_gradient()) continue;
+      float* dx = g.sum_into(in.x[i]);
+      for (std::int64_t j = 0; j < in.x[i].numel(); ++j) dx[j] += seed * in.weight[i];
+    }
+  });
+  if (!loss.has_gradient()) {
+    gradients.clear();
+  } else if (thread_count == 0) {
+    tape.backward_serial(loss, 0.5f);
+  } else {
+    const int before = threads();
+    set_threads(thread_count);
+    tape.backward(loss, 0.5f);
+    set_threads(before);
+  }
+  tape.clear();
+  return gradients;
+}
+
+// The same by the chain rule in double, every gradient in memory of its own, all starting at zero.
+std::vector<std::vector<double>> gradients_in_double(const RandomGraph& graph) {
+  std::vector<std::vector<double>> x, dx;
+  for (const auto& v : initial_values(graph, 11)) x.push_back(as_doubles(v));
+  for (std::size_t v = 0; v < graph.values.size(); ++v) {
+    if (v >= x.size()) x.emplace_back(static_cast<std::size_t>(graph.values[v].n));
+    dx.emplace_back(x[v].size(), graph.values[v].kind == Kind::accumulated ? 0.25 : 0.0);
+  }
+  const auto place = [](const Input& in, std::size_t j) {
+    return static_cast<std::size_t>(in.begin + static_cast<std::int64_t>(j) % in.count);
+  };
+  for (const RandomOp& op : graph.ops) {
+    const Input &first = op.inputs.front(), &last = op.inputs.back();
+    for (std::size_t out : {op.output, op.second}) {
+      for (std::size_t j = 0; j < x[out].size(); ++j) {
+        for (const Input& in : op.inputs)
+          x[out][j] += static_cast<double>(in.weight) * x[in.value][place(in, j)];
+        if (out == op.second) x[out][j] *= 2;
+        if (out == op.output)
+          x[out][j] += 0.1 * x[first.value][place(first, j)] * x[last.value][place(last, j)];
+      }
+    }
+  }
+  for (const Input& in : graph.loss) {
+    for (std::size_t j = 0; j < static_cast<std::size_t>(in.count); ++j) {
+      dx[in.value][place(in, j)] += 0.5 * static_cast<double>(in.weight);
+    }
+  }
+  for (std::size_t o = graph.ops.size(); o-- > 0;) {
+    const RandomOp& op = graph.ops[o];
+    const Input &first = op.inputs.front(), &last = op.inputs.back();
+    for (std::size_t j = 0; j < x[op.output].size(); ++j) {
+      const double dy = dx[op.output][j];
+      for (const Input& in : op.inputs) dx[in.value][place(in, j)] += static_cast<double>(in.weight) * dy;
+      dx[first.value][place(first, j)] += 0.1 * dy * x[last.value][place(last, j)];
+      dx[last.value][place(last, j)] += 0.1 * dy * x[first.value][place(first, j)];
+    }
+    for (std::size_t j = 0; j < x[op.second].size(); ++j) {
+      for (const Input& in : op.inputs) {
+        dx[in.value][place(in, j)] += 2 * static_cast<double>(in.weight) * dx[op.second][j];
+      }
+    }
+  }
+  return dx;
+}
+
+TEST_CASE(
+    "graph: on random graphs, backward has the serial walk's bits on 1, 2 and 4 threads and double's "
+    "values") {
+  Tape tape;  // one for all, so that what a step leaves behind would show in the next
+  std::size_t compared = 0;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    INFO("seed " << seed);
+    const RandomGraph graph(seed);
+    const auto serial = gradients_on_tape(graph, tape, 0);
+    for (int count : {1, 2, 4}) {
+      INFO(count << " threads");
+      const bool same_bits = gradients_on_tape(graph, tape, count) == serial;
+      REQUIRE(same_bits);
+    }
+    if (serial.empty()) continue;
+    const auto exact = gradients_in_double(graph);
+    for (std::size_t v = 0; v < serial.size(); ++v) {
+      if (graph.values[v].kind == Kind::constant) continue;
+      // rounding is relative to the size of what was added up, of which the gradient itself gives the scale
+      double scale = 1;
+      for (double d : exact[v]) scale = std::max(scale, std::abs(d));
+      check_close("gradient", std::span<const float>(serial[v]), std::span<const double>(exact[v]),
+                  {1e-4 * scale, 0});
+      ++compared;
+    }
+  }
+  CHECK(compared > 800);
+}
+
+// ---- Buffers given away ----
+
+// h_{i+1} = w_i h_i, recorded like matmul: dW first, on the tape, so that dX runs before it. `slow_ms` delays
+// dW.
+Tensor chain(Tape& tape, Tensor h, const std::vector<Tensor>& weights, int slow_us) {
+  for (const Tensor& w : weights) {
+    const Tensor y = tape.output(h.shape(), {h, w});
+    const std::int64_t n = y.numel();
+    for (std::int64_t j = 0; j < n; ++j) y.f32()[j] = w.f32()[j] * h.f32()[j];
+    tape.record("dW", {y}, {w}, [=](Gradients& g) {
+      const float* dy = g.of(y);
+      if (slow_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(slow_us));
+      float* dw = g.sum_into(w);
+      for (std::int64_t j = 0; j < n; ++j) dw[j] += dy[j] * h.f32()[j];
+    });
+    tape.record("dX", {y}, {h}, [=](Gradients& g) {
+      const float* dy = g.of(y);
+      const GradientTarget dh = g.target(h);
+      for (std::int64_t j = 0; j < n; ++j)
+        dh.data[j] = (dh.accumulate ? dh.data[j] : 0.0f) + w.f32()[j] * dy[j];
+    });
+    h = y;
+  }
+  return h;
+}
+
+struct ChainResult {
+  std::vector<float> gradients;
+  std::size_t backward_bytes;
+};
+
+ChainResult run_chain(std::int64_t layers, std::int64_t n, int slow_us, bool serial) {
+  std::vector<float> x = random_floats(n, 1), w = random_floats(layers * n, 2), dx(x.size()),
+                     dw(w.size(), NAN);
+  for (float& v : w) v = 1.0f + 0.1f * v;  // so that a long product neither vanishes nor explodes
+  const std::vector<float> dy = random_floats(n, 3);
+  Tape tape;
+  const Tensor X = tape.leaf(x.data(), dx.data(), {n}, LeafGradient::overwrite);
+  std::vector<Tensor> weights;
+  for (std::int64_t l = 0; l < layers; ++l) {
+    weights.push_back(tape.leaf(w.data() + l * n, dw.data() + l * n, {n}, LeafGradient::overwrite));
+  }
+  const Tensor loss = dot(tape, chain(tape, X, weights, slow_us), dy.data());
+  const std::size_t before = tape.peak_bytes();
+  if (serial) {
+    tape.backward_serial(loss);
+  } else {
+    tape.backward(loss);
+  }
+  dw.insert(dw.end(), dx.begin(), dx.end());
+  return {dw, tape.peak_bytes() - before};
+}
+
+TEST_CASE("graph: a buffer is not given away while a slow reader needs it") {
+  const int before = threads();
+  set_threads(4);
+  const ChainResult want = run_chain(60, 64, 0, true);
+  CHECK(std::none_of(want.gradients.begin(), want.gradients.end(), [](float g) { return std::isnan(g); }));
+  for (int repeat = 0; repeat < 5; ++repeat) CHECK(run_chain(60, 64, 300, false).gradients == want.gradients);
+  set_threads(before);
+}
+
+TEST_CASE("graph: backward of a long chain needs the memory of a few gradients") {
+  const std::int64_t n = 16384;
+  const std::size_t one = static_cast<std::size_t>(n) * sizeof(float);
+  const std::size_t short_chain = run_chain(10, n, 0, false).backward_bytes;
+  const std::size_t long_chain = run_chain(100, n, 0, false).backward_bytes;
+  CHECK(short_chain == long_chain);
+  CHECK(long_chain <= 6 * one);
+}
+
+}  // namespace
+}  // namespace inkling

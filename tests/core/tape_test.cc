@@ -1,0 +1,232 @@
+// The tape: leaves, what backward() promises, its errors, and steps that allocate nothing.
+#include "core/tape.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/elementwise.h"
+#include "ops/gather.h"
+#include "ops/layernorm.h"
+#include "ops/reduce.h"
+#include "tests/allocation_count.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+struct Leaf {
+  std::vector<float> x, dx;
+  explicit Leaf(std::vector<float> values) : x(std::move(values)), dx(x.size(), 100.0f) {}
+  Tensor on(Tape& tape, LeafGradient mode) {
+    return tape.leaf(x.data(), dx.data(), {static_cast<std::int64_t>(x.size())}, mode);
+  }
+};
+
+TEST_CASE(
+    "tape: a leaf's gradient is overwritten or added to, as asked; one the loss does not reach becomes "
+    "zero") {
+  Leaf overwritten({1, 2}), accumulated({3, 4}), unreached({5, 6}), kept({7, 8});
+  Tape tape;
+  const Tensor a = overwritten.on(tape, LeafGradient::overwrite),
+               b = accumulated.on(tape, LeafGradient::accumulate);
+  const Tensor c = unreached.on(tape, LeafGradient::overwrite), d = kept.on(tape, LeafGradient::accumulate);
+  mul(tape, c, d);  // no part of the loss
+  tape.backward(sum(tape, mul(tape, a, b)), 2.0f);
+  CHECK(overwritten.dx == std::vector<float>{6, 8});
+  CHECK(accumulated.dx == std::vector<float>{102, 104});
+  CHECK(unreached.dx == std::vector<float>{0, 0});
+  CHECK(kept.dx == std::vector<float>{100, 100});
+}
+
+TEST_CASE("tape: two micro-batches, overwriting then accumulating, give the gradient of their sum") {
+  Leaf leaf({1, 2, 3});
+  Tape tape;
+  for (LeafGradient mode : {LeafGradient::overwrite, LeafGradient::accumulate}) {
+    const Tensor x = leaf.on(tape, mode);
+    tape.backward(sum(tape, mul(tape, x, x)));
+    tape.clear();
+  }
+  CHECK(leaf.dx == std::vector<float>{4, 8, 12});
+}
+
+TEST_CASE("tape: a leaf used many times gets the sum, a constant gets nothing") {
+  Leaf leaf({2, 3});
+  std::vector<float> ten = {10, 10};
+  Tape tape;
+  const Tensor x = leaf.on(tape, LeafGradient::overwrite), constant(ten.data(), {2});
+  const Tensor no_gradient = tape.leaf(ten.data(), nullptr, {2}, LeafGradient::overwrite);
+  CHECK_FALSE(no_gradient.has_gradient());
+  CHECK_FALSE(mul(tape, constant, no_gradient).has_gradient());
+  const Tensor y = add(tape, add(tape, x, mul(tape, x, constant)), mul(tape, x, no_gradient));
+  CHECK(y.has_gradient());
+  tape.backward(sum(tape, y));
+  CHECK(leaf.dx == std::vector<float>{21, 21});
+}
+
+TEST_CASE("tape: a leaf asked for twice is one leaf: its uses add up, as in a tied table") {
+  Leaf leaf({1, 2, 3});
+  Tape tape;
+  const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = scale(tape, x, 2.0f);
+  const Tensor again = tape.leaf(leaf.x.data(), leaf.dx.data(), {3, 1}, LeafGradient::overwrite);
+  CHECK(again.slot() == x.slot());
+  CHECK(again.shape() == Shape{3, 1});
+  tape.backward(sum(tape, mul(tape, y, again.reshape({3}))));
+  CHECK(leaf.dx == std::vector<float>{4, 8, 12});
+  CHECK_THROWS_WITH(tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
+                    contains("leaf: a gradient of 3 elements is to be that of (2), too"));
+}
+
+TEST_CASE("tape: the loss may be one element of a larger tensor") {
+  Leaf leaf({1, 2, 3});
+  Tape tape;
+  const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = mul(tape, x, x.detach());
+  tape.backward(y.slice(0, 1, 2));
+  CHECK(leaf.dx == std::vector<float>{0, 2, 0});
+}
+
+TEST_CASE("tape: backward runs once, from one element, of something that was computed") {
+  Leaf leaf({1, 2}), one({1});
+  Tape tape;
+  const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = scale(tape, x, 2.0f);
+  CHECK_THROWS_WITH(tape.backward(y), contains("backward: loss has shape (2), expected one element"));
+  CHECK_THROWS_WITH(tape.backward(Tensor(one.x.data(), {1})), contains("does not depend on anything"));
+  CHECK_THROWS_WITH(tape.backward(one.on(tape, LeafGradient::overwrite)), contains("the loss is a leaf"));
+  const Tensor a = sum(tape, y), b = sum(tape, y);
+  tape.backward(a);
+  CHECK_THROWS_WITH(tape.backward(a),
+                    contains("backward: called twice on one tape, expected clear() in between"));
+  CHECK_THROWS_WITH(tape.backward_serial(b), contains("called twice"));
+  CHECK(leaf.dx == std::vector<float>{2, 2});
+  tape.clear();
+  tape.backward(sum(tape, leaf.on(tape, LeafGradient::overwrite)));
+  CHECK(leaf.dx == std::vector<float>{1, 1});
+}
+
+TEST_CASE("tape: an error in a node reaches the caller of backward, and after clear() the tape works again") {
+  for (int count : {1, 4}) {
+    const int before = threads();
+    set_threads(count);
+    Leaf leaf({1, 2});
+    Tape tape;
+    const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = scale(tape, x, 1.0f), z = sum(tape, y);
+    const Tensor loss = tape.output({}, {z});
+    tape.record("faulty", {loss}, {z}, [](Gradients&) { fail("a faulty node"); });
+    CHECK_THROWS_WITH(tape.backward(loss), contains("a faulty node"));
+    tape.clear();
+    tape.backward(sum(tape, leaf.on(tape, LeafGradient::overwrite)));
+    CHECK(leaf.dx == std::vector<float>{1, 1});
+    set_threads(before);
+  }
+}
+
+TEST_CASE("tape: the forward pass may write a leaf's gradient; backward adds to it") {
+  Leaf leaf({1, 2, 3});
+  Tape tape;
+  const Tensor x = leaf.on(tape, LeafGradient::overwrite);
+  const GradientTarget first = tape.leaf_gradient(x);
+  CHECK_FALSE(first.accumulate);
+  std::fill(first.data, first.data + 3, 10.0f);
+  CHECK(tape.leaf_gradient(x).accumulate);
+  const Tensor y = sum(tape, x);
+  tape.backward(y);
+  CHECK(leaf.dx == std::vector<float>{11, 11, 11});
+  CHECK_THROWS_WITH(tape.leaf_gradient(y), contains("is not a leaf"));
+  CHECK_THROWS_WITH(tape.leaf_gradient(x.detach()), contains("has no gradient"));
+}
+
+TEST_CASE("tape: without recording nothing is recorded, and a block's temporaries are given back") {
+  std::vector<float> values(1000, 1.0f), gradient(1000);
+  Tape tape(Recording::off);
+  const Tensor x = tape.leaf(values.data(), gradient.data(), {1000}, LeafGradient::overwrite);
+  CHECK_FALSE(x.has_gradient());
+  const Arena::Mark mark = tape.mark();
+  Tensor h = scale(tape, x, 1.0f);
+  std::size_t peak = 0;
+  for (int block = 0; block < 50; ++block) {
+    const Tensor doubled = scale(tape, add(tape, h, 1.0f), 2.0f);
+    h = tape.rewind(mark, add(tape, doubled, -3.0f));  // 2 (h + 1) - 3 = 2 h - 1, which keeps 1
+    if (block == 1) peak = tape.peak_bytes();
+  }
+  for (std::int64_t i = 0; i < 1000; ++i) REQUIRE(h.f32()[i] == 1.0f);
+  CHECK(tape.graph().node_count() == 0);
+  CHECK(tape.peak_bytes() == peak);
+  CHECK_THROWS_WITH(tape.backward(sum(tape, h)), contains("does not depend on anything"));
+  CHECK_THROWS_WITH(tape.rewind(tape.mark(), h.reshape({10, 100}).transpose(0, 1)),
+                    contains("not contiguous"));
+}
+
+TEST_CASE("tape: while recording, rewind gives nothing back") {
+  Leaf leaf({1, 2});
+  Tape tape;
+  const Arena::Mark mark = tape.mark();
+  const Tensor y = scale(tape, leaf.on(tape, LeafGradient::overwrite), 2.0f);
+  CHECK(tape.rewind(mark, y).f32() == y.f32());
+  CHECK(tape.keep(1) != y.f32());
+}
+
+TEST_CASE("tape: a node of too many ends is refused by name") {
+  Leaf leaf({1});
+  Tape tape;
+  const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = tape.output({}, {x});
+  CHECK_THROWS_WITH(tape.record("greedy", {y}, {x, x, x, x, x, x, x}, [](Gradients&) {}),
+                    contains("greedy: a node reads and adds to at most 6 gradients"));
+}
+
+// One step of a small network that uses most general ops: p(next | this) by a table, a norm and a softmax.
+float train_step(Tape& tape, std::vector<float>& parameters, std::vector<float>& gradients, const Tensor& ids,
+                 const Tensor& targets) {
+  const std::int64_t V = 50, C = 64;
+  const Tensor table = tape.leaf(parameters.data(), gradients.data(), {V, C}, LeafGradient::overwrite);
+  const Tensor weight =
+      tape.leaf(parameters.data() + V * C, gradients.data() + V * C, {C}, LeafGradient::overwrite);
+  const Tensor bias =
+      tape.leaf(parameters.data() + V * C + C, gradients.data() + V * C + C, {C}, LeafGradient::overwrite);
+  const Tensor x = gather(tape, table, ids);  // (N, C)
+  const Tensor h = add(tape, x, tanh(tape, mul(tape, layernorm(tape, x, weight, bias), weight)));
+  const Tensor shifted = sub(tape, h, max(tape, h, 1, true));
+  const Tensor log_p = sub(tape, shifted, log(tape, sum(tape, exp(tape, shifted), 1, true)));
+  const Tensor loss = neg(tape, mean(tape, pick(tape, log_p, targets)));
+  tape.backward(loss);
+  const float value = loss.item();
+  tape.clear();
+  return value;
+}
+
+TEST_CASE("tape: after the first steps, a step allocates nothing and its bits do not depend on the threads") {
+  const std::int64_t N = 700;
+  std::vector<std::int32_t> ids(N), targets(N);
+  Rng rng(1);
+  for (auto* list : {&ids, &targets}) {
+    for (std::int32_t& id : *list) id = static_cast<std::int32_t>(rng.below(50));
+  }
+  const Tensor id(ids.data(), {N}), target(targets.data(), {N});
+  std::vector<float> parameters = random_floats(50 * 64 + 128, 2, 0.5), first;
+  const int before = threads();
+  for (int count : {1, 2, 4}) {
+    set_threads(count);
+    std::vector<float> gradients(parameters.size(), NAN);
+    Tape tape;
+    for (int step = 0; step < 3; ++step) train_step(tape, parameters, gradients, id, target);
+    const std::int64_t pages = page_allocations(), news = allocations();
+    float loss = 0;
+    for (int step = 0; step < 20; ++step) loss = train_step(tape, parameters, gradients, id, target);
+    const std::int64_t new_pages = page_allocations() - pages, new_news = allocations() - news;
+    CHECK(new_pages == 0);
+    CHECK(new_news == 0);
+    CHECK(loss > 3.0f);
+    if (first.empty()) first = gradients;
+    CHECK(gradients == first);
+  }
+  set_threads(before);
+  if (kCountsAllocations) {
+    const std::int64_t news = allocations();
+    const std::vector<int> one(100);
+    CHECK(allocations() == news + 1);  // the count does count
+  }
+}
+
+}  // namespace
+}  // namespace inkling

@@ -1,0 +1,224 @@
+// The fused head against the same in double: logits by a naive product, the loss by ops/cross_entropy's
+// reference.
+#include "ops/linear_cross_entropy.h"
+
+#include "core/parallel.h"
+#include "ops/cross_entropy.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Sums of C = 24 products in float, and of 700 rows in dwte.
+constexpr Tolerance kFloatTolerance{2e-6, 2e-5};
+
+struct Case {
+  std::int64_t B, T, C, vocab, Vp;
+  std::vector<float> x, wte;
+  std::vector<std::int32_t> targets;
+  std::vector<double> losses, dx, dwte;  // the gradients are those of the mean loss
+  double mean = 0;
+
+  Case(std::int64_t B_, std::int64_t T_, std::int64_t C_, std::int64_t vocab_, std::int64_t Vp_)
+      : B(B_), T(T_), C(C_), vocab(vocab_), Vp(Vp_) {
+    const std::int64_t N = B * T;
+    x = random_floats(N * C, 1);
+    wte = random_floats(Vp * C, 2);
+    for (std::int64_t i = 0; i < N; ++i)
+      targets.push_back(i % 3 == 1 ? -1 : static_cast<std::int32_t>(i * 5 % vocab));
+    const auto counted =
+        static_cast<double>(std::count_if(targets.begin(), targets.end(), [](auto t) { return t >= 0; }));
+    std::vector<double> logits(static_cast<std::size_t>(N * Vp)), dlogits(logits.size());
+    losses.resize(static_cast<std::size_t>(N)), dx.resize(x.size()), dwte.resize(wte.size());
+    const auto at = [](std::int64_t row, std::int64_t stride, std::int64_t col) {
+      return static_cast<std::size_t>(row * stride + col);
+    };
+    for (std::int64_t i = 0; i < N; ++i) {
+      for (std::int64_t v = 0; v < Vp; ++v) {
+        for (std::int64_t c = 0; c < C; ++c) {
+          logits[at(i, Vp, v)] += static_cast<double>(x[at(i, C, c)]) * static_cast<double>(wte[at(v, C, c)]);
+        }
+      }
+    }
+    reference::cross_entropy_forward(losses.data(), logits.data(), targets.data(), N, vocab, Vp);
+    reference::cross_entropy_backward(dlogits.data(), logits.data(), targets.data(), 1 / counted, N, vocab,
+                                      Vp);
+    for (double l : losses) mean += l / counted;
+    for (std::int64_t i = 0; i < N; ++i) {
+      for (std::int64_t v = 0; v < Vp; ++v) {
+        for (std::int64_t c = 0; c < C; ++c) {
+          dx[at(i, C, c)] += dlogits[at(i, Vp, v)] * static_cast<double>(wte[at(v, C, c)]);
+          dwte[at(v, C, c)] += dlogits[at(i, Vp, v)] * static_cast<double>(x[at(i, C, c)]);
+        }
+      }
+    }
+  }
+  Tensor targets_tensor() { return Tensor(targets.data(), {B, T}); }
+};
+
+std::vector<double> times(std::vector<double> x, double factor) {
+  for (double& v : x) v *= factor;
+  return x;
+}
+
+std::span<const float> span(const std::vector<float>& x) {
+  return x;
+}
+
+TEST_CASE(
+    "linear_cross_entropy: loss and gradients are those of the product and the loss, on every instruction "
+    "set") {
+  for_each_isa([] {
+    for (std::int64_t vocab : {3, 61, 64}) {
+      INFO("vocab = " << vocab);
+      Case c(2, 9, 24, vocab, 64);
+      std::vector<float> dx(c.x.size(), NAN), dwte(c.wte.size(), NAN);
+      Tape tape;
+      const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
+      const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite);
+      const Tensor loss = linear_cross_entropy(tape, x, wte, c.targets_tensor(), vocab, 0.25f);
+      CHECK(std::abs(static_cast<double>(loss.item()) - c.mean) < 1e-5 * c.mean);
+      tape.backward(loss, 0.25f);
+      check_close("dx", span(dx), times(c.dx, 0.25), kFloatTolerance);
+      check_close("dwte", span(dwte), times(c.dwte, 0.25), kFloatTolerance);
+    }
+  });
+}
+
+// 64 MiB hold 239 rows of 70000 logits; chunks are cut evenly, at multiples of 64.
+TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, with any number of threads") {
+  const std::int64_t Vp = 70000, C = 2, N = 500;  // chunks of 192, 192 and 116 rows
+  std::vector<float> x = random_floats(N * C, 1), wte = random_floats(Vp * C, 2);
+  std::vector<std::int32_t> targets;
+  for (std::int64_t i = 0; i < N; ++i)
+    targets.push_back(i % 5 == 0 ? -1 : static_cast<std::int32_t>(i * 137));
+  const int before = threads();
+  std::vector<float> first_dwte, first_dx;
+  for (int count : {1, 2, 3}) {
+    set_threads(count);
+    std::vector<float> dx(x.size(), NAN), dwte(wte.size(), NAN), row_losses(500);
+    Tape tape;
+    const Tensor X = tape.leaf(x.data(), dx.data(), {N, C}, LeafGradient::overwrite);
+    const Tensor W = tape.leaf(wte.data(), dwte.data(), {Vp, C}, LeafGradient::overwrite);
+    const Tensor loss = linear_cross_entropy(tape, X, W, Tensor(targets.data(), {N}), 69999, 1.0f);
+    tape.backward(loss);
+    linear_token_losses(row_losses.data(), x.data(), wte.data(), targets.data(), N, C, 69999, Vp);
+    CHECK(loss.item() == static_cast<float>(sum_losses(row_losses.data(), N) / 400));
+    if (count == 1) {
+      first_dwte = dwte;
+      first_dx = dx;
+      for (std::int64_t i : {1, 191, 192, 384, 499}) {  // a row by hand
+        double s = 0;
+        const auto logit = [&](std::int64_t v) {
+          return static_cast<double>(x[static_cast<std::size_t>(2 * i)]) *
+                     static_cast<double>(wte[static_cast<std::size_t>(2 * v)]) +
+                 static_cast<double>(x[static_cast<std::size_t>(2 * i + 1)]) *
+                     static_cast<double>(wte[static_cast<std::size_t>(2 * v + 1)]);
+        };
+        for (std::int64_t v = 0; v < 69999; ++v) s += std::exp(logit(v));
+        const double want = std::log(s) - logit(targets[static_cast<std::size_t>(i)]);
+        CHECK(std::abs(static_cast<double>(row_losses[static_cast<std::size_t>(i)]) - want) < 2e-6 * want);
+      }
+    }
+    CHECK(dwte == first_dwte);
+    CHECK(dx == first_dx);
+  }
+  set_threads(before);
+}
+
+TEST_CASE("linear_cross_entropy: micro-batches with scale 1/2 add up to their mean") {
+  Case c(2, 9, 24, 61, 64);
+  std::vector<float> dx(c.x.size()), dwte(c.wte.size(), NAN);
+  for (int micro : {0, 1}) {
+    Tape tape;
+    const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
+    const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24},
+                                 micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate);
+    tape.backward(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61, 0.5f), 0.5f);
+  }
+  check_close("dwte", span(dwte), c.dwte, kFloatTolerance);
+}
+
+TEST_CASE("linear_cross_entropy: x's gradient is added to what others put there") {
+  Case c(2, 9, 24, 61, 64);
+  std::vector<float> dx(c.x.size(), 1.0f);
+  Tape tape;
+  const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::accumulate);
+  const Tensor wte = tape.leaf(c.wte.data(), nullptr, {64, 24}, LeafGradient::overwrite);  // no dwte wanted
+  tape.backward(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61, 1.0f));
+  std::vector<double> want = c.dx;
+  for (double& v : want) v += 1;
+  check_close("dx", span(dx), want, kFloatTolerance);
+}
+
+TEST_CASE("linear_cross_entropy: a tape that does not record gives the same loss, and touches no gradient") {
+  Case c(2, 9, 24, 61, 64);
+  std::vector<float> dx(c.x.size()), dwte(c.wte.size(), 7.0f);
+  Tape recording, off(Recording::off);
+  float loss[2];
+  for (Tape* tape : {&recording, &off}) {
+    const Tensor x = tape->leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
+    const Tensor wte =
+        tape->leaf(c.wte.data(), tape == &off ? dwte.data() : nullptr, {64, 24}, LeafGradient::overwrite);
+    loss[tape == &off] = linear_cross_entropy(*tape, x, wte, c.targets_tensor(), 61, 1.0f).item();
+  }
+  CHECK(loss[0] == loss[1]);
+  CHECK(off.graph().node_count() == 0);
+  CHECK(dwte == std::vector<float>(c.wte.size(), 7.0f));
+}
+
+TEST_CASE("linear_cross_entropy: per-row losses are 0 for -1, and all may be -1") {
+  Case c(2, 9, 24, 61, 64);
+  std::vector<float> losses(18, NAN);
+  linear_token_losses(losses.data(), c.x.data(), c.wte.data(), c.targets.data(), 18, 24, 61, 64);
+  check_close("losses", span(losses), c.losses, kFloatTolerance);
+  c.targets.assign(18, -1);
+  linear_token_losses(losses.data(), c.x.data(), c.wte.data(), c.targets.data(), 18, 24, 61, 64);
+  CHECK(losses == std::vector<float>(18, 0.0f));
+}
+
+TEST_CASE(
+    "linear_cross_entropy: a broken promise about the seed, a head that is no leaf, and wrong shapes are "
+    "named") {
+  Case c(2, 9, 24, 61, 64);
+  std::vector<float> dx(c.x.size()), dwte(c.wte.size());
+  const auto leaves = [&](Tape& tape) {
+    return std::pair(tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite),
+                     tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite));
+  };
+  const Tensor targets = c.targets_tensor();
+  {
+    Tape tape;
+    const auto [x, wte] = leaves(tape);
+    const Tensor loss = linear_cross_entropy(tape, x, wte, targets, 61, 0.5f);
+    CHECK_THROWS_WITH(tape.backward(loss),
+                      contains("linear_cross_entropy: backward's seed is 1, expected the loss_scale"));
+  }
+  {
+    Tape tape;
+    const auto [x, wte] = leaves(tape);
+    const Tensor loss = linear_cross_entropy(tape, x.detach(), wte, targets, 61, 0.5f);
+    CHECK_THROWS_WITH(tape.backward(loss), contains("seed is 1"));
+  }
+  Tape tape;
+  const auto [x, wte] = leaves(tape);
+  const Tensor computed = tape.output({64, 24}, {wte});
+  std::copy(c.wte.begin(), c.wte.end(), computed.f32());
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, computed, targets, 61, 1.0f), contains("is not a leaf"));
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, x, targets, 61, 1.0f),
+                    contains("linear_cross_entropy: wte is (2, 9, 24), expected (Vp, C=24)"));
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets.reshape({18}), 61, 1.0f),
+                    contains("targets is (18), expected (2, 9) as x is (2, 9, 24)"));
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 65, 1.0f),
+                    contains("vocab is 65, expected 1 to Vp=64"));
+  c.targets[17] = 61;
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 61, 1.0f),
+                    contains("linear_cross_entropy: targets[17] is 61, expected -1 or 0 to 60"));
+  c.targets.assign(18, -1);
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 61, 1.0f), contains("all 18 targets are -1"));
+}
+
+}  // namespace
+}  // namespace inkling
