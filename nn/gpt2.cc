@@ -56,9 +56,9 @@ Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cach
     fail("gpt2: T=", first_position + ids.dim(1), " positions, expected at most maxT=", config_.max_seq_len);
   }
   const Tensor wte = parameters_.leaf(tape, kWte, mode), wpe = parameters_.leaf(tape, kWpe, mode);
+  const Arena::Mark mark = tape.mark();
   Tensor x = embedding(tape, wte, wpe, ids, config_.vocab_size, first_position);  // (B, T, C)
   for (std::int64_t l = 0; l < config_.layers; ++l) {
-    const Arena::Mark mark = tape.mark();
     x = tape.rewind(mark, block(tape, x, l, mode, cache));
   }
   return layernorm(tape, x, parameters_.leaf(tape, kLnfw, mode), parameters_.leaf(tape, kLnfb, mode));
