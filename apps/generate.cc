@@ -35,12 +35,14 @@ std::optional<Tokenizer> find_tokenizer(const GenerateCommand& command) {
 }
 
 // A document begins with end-of-text; without a tokenizer that is taken to be the last token, as in GPT-2.
-std::vector<std::int32_t> find_prompt(const GenerateCommand& command, const std::optional<Tokenizer>& tokenizer, const GPT2Config& model) {
+std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
+                                      const std::optional<Tokenizer>& tokenizer, const GPT2Config& model) {
   std::vector<std::int32_t> ids = command.prompt_tokens;
   if (!ids.empty()) return ids;
   ids.push_back(tokenizer ? tokenizer->end_of_text() : static_cast<std::int32_t>(model.vocab_size - 1));
   if (command.prompt.empty()) return ids;
-  if (!tokenizer) throw UsageError("--prompt needs a tokenizer: give --tokenizer FILE, or the prompt as --prompt-tokens");
+  if (!tokenizer)
+    throw UsageError("--prompt needs a tokenizer: give --tokenizer FILE, or the prompt as --prompt-tokens");
   for (std::int32_t id : tokenizer->encode(command.prompt)) ids.push_back(id);
   return ids;
 }
@@ -52,8 +54,8 @@ int run(GenerateCommand command) {
   GPT2 model = load_model(command.model);
   const std::optional<Tokenizer> tokenizer = find_tokenizer(command);
   if (tokenizer && tokenizer->vocab_size() != model.config().vocab_size) {
-    fail(tokenizer->name(), ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ", command.model, " expects ",
-         model.config().vocab_size);
+    fail(tokenizer->name(), ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ",
+         command.model, " expects ", model.config().vocab_size);
   }
   if (!command.ignore_end) {
     command.generation.stop_token =
@@ -75,7 +77,8 @@ int run(GenerateCommand command) {
     });
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::cout << std::endl;
-    std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s" << std::endl;
+    std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s"
+              << std::endl;
   }
   return 0;
 }
@@ -86,23 +89,34 @@ void add_generate(CLI::App& app, Action& action) {
   CLI::App* generate = app.add_subcommand("generate", "Let a model write");
   auto command = std::make_shared<GenerateCommand>();
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
-  generate->add_option("--tokenizer", command->tokenizer, "tokenizer file (default: tokenizer.bin beside the model)");
+  generate->add_option("--tokenizer", command->tokenizer,
+                       "tokenizer file (default: tokenizer.bin beside the model)");
   CLI::Option* prompt = generate->add_option("--prompt", command->prompt, "text to continue");
-  generate->add_option("--prompt-tokens", command->prompt_tokens, "ids to continue, separated by commas")->delimiter(',')->excludes(prompt);
+  generate->add_option("--prompt-tokens", command->prompt_tokens, "ids to continue, separated by commas")
+      ->delimiter(',')
+      ->excludes(prompt);
   generate->add_option("--max-tokens", command->generation.max_tokens, "tokens at the most")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();
   SamplerSettings& sampler = command->generation.sampler;
-  generate->add_option("--temperature", sampler.temperature, "below 1 safer, above 1 wilder, 0 greedy")->check(CLI::Range(0.0f, 1000.0f))->capture_default_str();
+  generate->add_option("--temperature", sampler.temperature, "below 1 safer, above 1 wilder, 0 greedy")
+      ->check(CLI::Range(0.0f, 1000.0f))
+      ->capture_default_str();
   generate->add_flag("--greedy", command->greedy, "always the likeliest token");
-  generate->add_option("--top-k", sampler.top_k, "only the k likeliest tokens; 0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
+  generate->add_option("--top-k", sampler.top_k, "only the k likeliest tokens; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   generate->add_option("--top-p", sampler.top_p, "only the likeliest tokens that make up this probability")
       ->check(CLI::Range(1e-6f, 1.0f))
       ->capture_default_str();
   generate->add_flag("--ignore-end", command->ignore_end, "go on after end-of-text");
   generate->add_option("--seed", command->seed, "of the draws")->capture_default_str();
-  generate->add_option("--samples", command->samples, "how many texts")->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))->capture_default_str();
-  generate->add_option("--threads", command->threads, "threads; the text does not depend on it")->check(CLI::Range(1, 1024))->capture_default_str();
+  generate->add_option("--samples", command->samples, "how many texts")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->capture_default_str();
+  generate->add_option("--threads", command->threads, "threads; the text does not depend on it")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   generate->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

@@ -15,17 +15,19 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int32_t kShard = 20240520, kWideShard = 20240801, kDebugState = 20240327, kTokenizer = 20240328, kEval = 20240522,
-                       kOptimizer = 20261122;
+constexpr std::int32_t kShard = 20240520, kWideShard = 20240801, kDebugState = 20240327,
+                       kTokenizer = 20240328, kEval = 20240522, kOptimizer = 20261122;
 
 void print_model(const FileView& file) {
   ByteReader in(file);
   const ModelHeader header = read_model_header(in);
   const GPT2Config& c = header.config;
   std::cout << file.path() << ": GPT-2 checkpoint, " << name(header.dtype) << "\n"
-            << "  maxT " << c.max_seq_len << "  V " << c.vocab_size << " (padded to " << c.padded_vocab_size() << ")  L " << c.layers
-            << "  NH " << c.heads << "  C " << c.channels << "  head size " << c.head_size() << "\n"
-            << "  " << format_count(c.parameter_count()) << " parameters, " << format_count(std::ssize(file.bytes())) << " bytes\n";
+            << "  maxT " << c.max_seq_len << "  V " << c.vocab_size << " (padded to " << c.padded_vocab_size()
+            << ")  L " << c.layers << "  NH " << c.heads << "  C " << c.channels << "  head size "
+            << c.head_size() << "\n"
+            << "  " << format_count(c.parameter_count()) << " parameters, "
+            << format_count(std::ssize(file.bytes())) << " bytes\n";
   GPT2 model = load_model(file.path());
   std::cout << "  tensor     shape                    mean      std dev   min       max       not finite\n";
   for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
@@ -45,10 +47,10 @@ void print_model(const FileView& file) {
     }
     const auto n = static_cast<double>(std::ssize(values) - odd);
     const double mean = sum / n;
-    std::cout << "  " << std::left << std::setw(11) << p.name << std::setw(22) << str(p.shape) << std::right << std::fixed
-              << std::setprecision(5) << std::setw(10) << mean << std::setw(10)
-              << std::sqrt(std::max(0.0, squares / n - mean * mean)) << std::setw(10) << least << std::setw(10) << most
-              << std::setw(10) << odd << "\n";
+    std::cout << "  " << std::left << std::setw(11) << p.name << std::setw(22) << str(p.shape) << std::right
+              << std::fixed << std::setprecision(5) << std::setw(10) << mean << std::setw(10)
+              << std::sqrt(std::max(0.0, squares / n - mean * mean)) << std::setw(10) << least
+              << std::setw(10) << most << std::setw(10) << odd << "\n";
   }
 }
 
@@ -72,9 +74,10 @@ void print_shard(const FileView& file) {
     entropy -= p * std::log(p);
   }
   std::cout << file.path() << ": token shard, " << (shard.wide() ? "uint32" : "uint16") << "\n"
-            << "  " << format_count(shard.size()) << " tokens, ids " << least << " to " << most << ", " << format_count(distinct)
-            << " different\n"
-            << "  entropy of single tokens " << format_fixed(entropy, 4) << " nats: the loss of a model that only knows how often each occurs\n"
+            << "  " << format_count(shard.size()) << " tokens, ids " << least << " to " << most << ", "
+            << format_count(distinct) << " different\n"
+            << "  entropy of single tokens " << format_fixed(entropy, 4)
+            << " nats: the loss of a model that only knows how often each occurs\n"
             << "  begins";
   for (std::int64_t i = 0; i < std::min<std::int64_t>(shard.size(), 16); ++i) std::cout << ' ' << shard[i];
   std::cout << "\n";
@@ -83,10 +86,11 @@ void print_shard(const FileView& file) {
 void print_tokenizer(const FileView& file) {
   const Tokenizer tokenizer = Tokenizer::read(file.path());
   std::size_t longest = 0;
-  for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) longest = std::max(longest, tokenizer.token(id).size());
+  for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id)
+    longest = std::max(longest, tokenizer.token(id).size());
   std::cout << file.path() << ": tokenizer, " << tokenizer.kind_name() << "\n"
-            << "  " << format_count(tokenizer.vocab_size()) << " tokens, the longest has " << longest << " bytes; end-of-text is "
-            << tokenizer.end_of_text() << "\n";
+            << "  " << format_count(tokenizer.vocab_size()) << " tokens, the longest has " << longest
+            << " bytes; end-of-text is " << tokenizer.end_of_text() << "\n";
 }
 
 void print_header(const FileView& file, const char* kind) {
@@ -121,7 +125,8 @@ void inspect(const std::string& path) {
       return print_header(file, "optimiser state (magic, version, arrays, floats in each: low, high)");
     default:
       fail(path, ": not a file of ours: it begins with ", magic,
-           ", expected the magic number of a model (20240326), debug state (20240327), tokenizer (20240328), shard (20240520, 20240801), "
+           ", expected the magic number of a model (20240326), debug state (20240327), tokenizer (20240328), "
+           "shard (20240520, 20240801), "
            "eval (20240522) or optimiser state (20261122)");
   }
 }

@@ -1,7 +1,9 @@
-// inkling: trains GPT-2-style language models on the CPU. One binary, a subcommand for each thing one does with a model.
+// inkling: trains GPT-2-style language models on the CPU. One binary, a subcommand for each thing one does
+// with a model.
 //
-// stdout carries results, stderr progress and one line for whatever went wrong. Exit status: 0 done, 1 something is wrong with a
-// file or a computation, 2 the command line asks for what cannot be, 128 + signal when interrupted.
+// stdout carries results, stderr progress and one line for whatever went wrong. Exit status: 0 done, 1
+// something is wrong with a file or a computation, 2 the command line asks for what cannot be, 128 + signal
+// when interrupted.
 #include <exception>
 #include <iostream>
 #include <new>
@@ -19,6 +21,10 @@ int main(int argc, char** argv) {
     add_generate(app, action);
     add_tokenize(app, action);
     add_inspect(app, action);
+    const auto is_named = [&](const CLI::App* subcommand) { return subcommand->get_name() == argv[1]; };
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_named).empty()) {
+      throw UsageError(str("no such subcommand: ", argv[1], ", expected train, generate, tokenize or inspect"));
+    }
     try {
       app.parse(argc, argv);
     } catch (const CLI::CallForHelp& help) {

@@ -10,8 +10,10 @@ namespace inkling {
 void add_tokenize(CLI::App& app, Action& action) {
   CLI::App* tokenize = app.add_subcommand("tokenize", "Turn a text file into training and validation shards");
   auto settings = std::make_shared<TokenizeSettings>();
-  tokenize->add_option("--input", settings->input, "text file; lines of <|endoftext|> separate documents")->required();
-  tokenize->add_option("--out", settings->out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin")->required();
+  tokenize->add_option("--input", settings->input, "text file; lines of <|endoftext|> separate documents")
+      ->required();
+  tokenize->add_option("--out", settings->out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin")
+      ->required();
   tokenize->add_option("--tokenizer", settings->tokenizer_path, "tokenizer file (default: one token a byte)");
   tokenize->add_option("--val-fraction", settings->val_fraction, "share of the text kept for validation")
       ->check(CLI::Range(0.0, 0.5))
@@ -19,7 +21,8 @@ void add_tokenize(CLI::App& app, Action& action) {
   tokenize->callback([&action, settings] {
     action = [settings] {
       const TokenizeResult result = tokenize_file(*settings);
-      std::cout << format_count(result.text_bytes) << " bytes, " << format_count(result.documents) << " documents\n"
+      std::cout << format_count(result.text_bytes) << " bytes, " << format_count(result.documents)
+                << " documents\n"
                 << result.train_path << ": " << format_count(result.train_tokens) << " tokens\n"
                 << result.val_path << ": " << format_count(result.val_tokens) << " tokens\n"
                 << result.tokenizer_path << "\n";

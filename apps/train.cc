@@ -35,24 +35,28 @@ int run(const TrainCommand& command) {
   RunDirectory directory(command.out);
   TrainSettings settings;
   if (command.resume) {
-    if (!directory.has_run()) throw UsageError(str(command.out, ": there is no run to resume here; leave out --resume to start one"));
+    if (!directory.has_run())
+      throw UsageError(str(command.out, ": there is no run to resume here; leave out --resume to start one"));
     settings = resolve_resumed(directory.read_config(), command.flags, directory.file("config.json"));
   } else {
     if (directory.has_run()) {
-      throw UsageError(str(command.out, ": holds a run already; --resume continues it, another --out starts a new one"));
+      throw UsageError(
+          str(command.out, ": holds a run already; --resume continues it, another --out starts a new one"));
     }
     settings = resolve(command.flags);
   }
   Trainer trainer(settings, directory);
   directory.write_config(settings);
-  if (command.resume) trainer.resume([](const std::string& line) { std::cerr << "inkling: " << line << std::endl; });
+  if (command.resume)
+    trainer.resume([](const std::string& line) { std::cerr << "inkling: " << line << std::endl; });
   print_plan(std::cerr, settings, trainer.step());
 
   stop_on_signals();
   const bool complete = trainer.run([] { return signal_received != 0; });
   if (!complete) {
-    std::cerr << "stopped after step " << trainer.step() << " of " << settings.steps << ", all saved. Continue with:\n  inkling train --out "
-              << command.out << " --resume" << std::endl;
+    std::cerr << "stopped after step " << trainer.step() << " of " << settings.steps
+              << ", all saved. Continue with:\n  inkling train --out " << command.out << " --resume"
+              << std::endl;
     return 128 + signal_received;
   }
   print_summary(std::cout, settings, trainer, command.out);
@@ -62,13 +66,17 @@ int run(const TrainCommand& command) {
 }  // namespace
 
 void add_train(CLI::App& app, Action& action) {
-  CLI::App* train = app.add_subcommand("train", "Train a model on token shards, or on stories of inkling's own (the default)");
+  CLI::App* train = app.add_subcommand(
+      "train", "Train a model on token shards, or on stories of inkling's own (the default)");
   auto command = std::make_shared<TrainCommand>();
   auto& given = command->flags.given;
 
   // A flag whose value goes into `given` under `key`.
-  const auto flag = [&]<class T>(const char* name, const char* key, const char* help, T /*type*/, const char* group) {
-    train->add_option_function<T>(name, [&given, key](const T& value) { given[nlohmann::json::json_pointer(key)] = value; }, help)
+  const auto flag = [&]<class T>(const char* name, const char* key, const char* help, T /*type*/,
+                                 const char* group) {
+    train
+        ->add_option_function<T>(
+            name, [&given, key](const T& value) { given[nlohmann::json::json_pointer(key)] = value; }, help)
         ->group(group);
   };
   const std::string text;
@@ -76,18 +84,29 @@ void add_train(CLI::App& app, Action& action) {
   const double real = 0;
 
   const char* data = "Data";
-  CLI::Option* stories = train->add_flag_function("--stories", [](std::int64_t) {}, "train on generated stories (the default without --data)")->group(data);
+  CLI::Option* stories =
+      train
+          ->add_flag_function(
+              "--stories", [](std::int64_t) {}, "train on generated stories (the default without --data)")
+          ->group(data);
   flag("--data", "/data", "training shards (a glob of llm.c .bin files)", text, data);
   train->get_option("--data")->excludes(stories);
-  flag("--val-data", "/val_data", "validation shards (default: the same name with val for train, if there)", text, data);
+  flag("--val-data", "/val_data", "validation shards (default: the same name with val for train, if there)",
+       text, data);
   flag("--tokenizer", "/tokenizer", "tokenizer file, to write samples as text", text, data);
   flag("--batch-size", "/batch_size", "sequences in a batch (B)", number, data);
   flag("--seq-len", "/seq_len", "tokens in a sequence (T)", number, data);
-  train->add_flag_function("--shuffle,!--no-shuffle", [&given](std::int64_t n) { given["shuffle"] = n > 0; },
-                           "draw samples in llm.c's shuffled order (default), or take them in order")->group(data);
+  train
+      ->add_flag_function(
+          "--shuffle,!--no-shuffle", [&given](std::int64_t n) { given["shuffle"] = n > 0; },
+          "draw samples in llm.c's shuffled order (default), or take them in order")
+      ->group(data);
 
   const char* model = "Model";
-  train->add_option("--model", command->flags.model_name, "gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48; default a small one")->group(model);
+  train
+      ->add_option("--model", command->flags.model_name,
+                   "gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48; default a small one")
+      ->group(model);
   flag("--init", "/init", "start from this checkpoint", text, model);
   flag("--layers", "/model/layers", "transformer blocks (L)", number, model);
   flag("--heads", "/model/heads", "attention heads (NH)", number, model);
@@ -114,7 +133,10 @@ void add_train(CLI::App& app, Action& action) {
   const char* running = "Run";
   train->add_option("--out", command->out, "directory of the run")->capture_default_str()->group(running);
   train->add_flag("--resume", command->resume, "continue the run in --out")->group(running);
-  train->add_option("--threads", command->threads, "threads; the result does not depend on it")->check(CLI::Range(1, 1024))->capture_default_str()->group(running);
+  train->add_option("--threads", command->threads, "threads; the result does not depend on it")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->group(running);
   flag("--seed", "/seed", "of initialisation, shuffling, stories and samples", std::uint64_t{0}, running);
   flag("--val-every", "/val_every", "steps between validations; 0: never", number, running);
   flag("--val-batches", "/val_batches", "batches a validation", number, running);

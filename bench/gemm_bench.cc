@@ -26,12 +26,14 @@ void add_case(const std::string& name, const Case& c) {
     Candidates candidates;
     candidates.ours = [=] {
       const MatrixView a = rows(A.data(), lda), b = rows(B.data(), ldb);
-      gemm(C.data(), c.n, c.transpose_a ? a.transposed() : a, c.transpose_b ? b.transposed() : b, c.m, c.n, c.k, nullptr, false);
+      gemm(C.data(), c.n, c.transpose_a ? a.transposed() : a, c.transpose_b ? b.transposed() : b, c.m, c.n,
+           c.k, nullptr, false);
     };
     for (const auto& peer : {onednn(), openblas(threads())}) {
       if (!peer) continue;
       candidates.peers.push_back({peer->name, [=, sgemm = peer->sgemm] {
-                                    sgemm(c.transpose_a, c.transpose_b, c.m, c.n, c.k, A.data(), lda, B.data(), ldb, C.data(), c.n);
+                                    sgemm(c.transpose_a, c.transpose_b, c.m, c.n, c.k, A.data(), lda,
+                                          B.data(), ldb, C.data(), c.n);
                                   }});
     }
     return candidates;
@@ -41,14 +43,15 @@ void add_case(const std::string& name, const Case& c) {
 }  // namespace
 
 void add_gemm_rows() {
-  const std::pair<std::int64_t, std::int64_t> layers[] = {{2304, 768}, {768, 768}, {3072, 768}, {768, 3072}, {50304, 768}};
+  const std::pair<std::int64_t, std::int64_t> layers[] = {
+      {2304, 768}, {768, 768}, {3072, 768}, {768, 3072}, {50304, 768}};
   for (const std::int64_t M : {64, 256, 1024}) {
     for (const auto& [N, K] : layers) {
       if (N == 50304 && M > 256) continue;  // the head runs in blocks of rows
       const std::string shape = str("M", M, "_N", N, "_K", K);
-      add_case("gemm/forward/" + shape, {M, N, K, false, true});   // Y(M,N) = X(M,K) W(N,K)^T
-      add_case("gemm/dX/" + shape, {M, K, N, false, false});       // dX(M,K) = dY(M,N) W(N,K)
-      add_case("gemm/dW/" + shape, {N, K, M, true, false});        // dW(N,K) = dY(M,N)^T X(M,K)
+      add_case("gemm/forward/" + shape, {M, N, K, false, true});  // Y(M,N) = X(M,K) W(N,K)^T
+      add_case("gemm/dX/" + shape, {M, K, N, false, false});      // dX(M,K) = dY(M,N) W(N,K)
+      add_case("gemm/dW/" + shape, {N, K, M, true, false});       // dW(N,K) = dY(M,N)^T X(M,K)
     }
   }
 }

@@ -53,8 +53,9 @@ void run_row(benchmark::State& state, const Work& work, const std::function<Cand
       const Roof roof = measure_roof();
       const double ours = time_of(candidates.ours);
       seconds.push_back(ours);
-      const double bound = work.flops > 0 ? work.flops / (roof.fma_gflops * 1e9)
-                                          : work.bytes / ((work.reads_only ? roof.read_gbs : roof.triad_gbs) * 1e9);
+      const double bound = work.flops > 0
+                               ? work.flops / (roof.fma_gflops * 1e9)
+                               : work.bytes / ((work.reads_only ? roof.read_gbs : roof.triad_gbs) * 1e9);
       share.push_back(bound / ours);
       for (std::size_t p = 0; p < candidates.peers.size(); ++p) {
         ratios[p].push_back(time_of(candidates.peers[p].run) / ours);
@@ -70,7 +71,8 @@ void run_row(benchmark::State& state, const Work& work, const std::function<Cand
     state.counters["GB/s"] = work.bytes / s * 1e-9;
   }
   state.counters["%roof"] = 100.0 * median(share);
-  for (std::size_t p = 0; p < candidates.peers.size(); ++p) state.counters["x " + candidates.peers[p].name] = median(ratios[p]);
+  for (std::size_t p = 0; p < candidates.peers.size(); ++p)
+    state.counters["x " + candidates.peers[p].name] = median(ratios[p]);
 }
 
 }  // namespace
@@ -80,7 +82,8 @@ void keep(double value) {
 }
 
 void add_row(const std::string& name, const Work& work, std::function<Candidates()> make) {
-  benchmark::RegisterBenchmark(name.c_str(), [work, make](benchmark::State& state) { run_row(state, work, make); })
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [work, make](benchmark::State& state) { run_row(state, work, make); })
       ->UseManualTime()
       ->Iterations(1)
       ->Unit(benchmark::kMillisecond);

@@ -1,9 +1,10 @@
 // How a benchmark is run so that its figures can be trusted on a shared machine.
 //
-// Speeds drift by factors within minutes, so nothing is compared across time. A row runs in rounds. A round measures the machine's roof,
-// then our code, then each peer, every one warmed first; a figure is the median over rounds of what one round gave: seconds, the share of
-// that round's roof, the ratio of a peer's time to ours. Google Benchmark lists the rows, prints the table and writes the JSON.
-// Libraries that leave threads spinning after a call (libgomp, OpenBLAS) are given time to fall asleep before anything else is timed.
+// Speeds drift by factors within minutes, so nothing is compared across time. A row runs in rounds. A round
+// measures the machine's roof, then our code, then each peer, every one warmed first; a figure is the median
+// over rounds of what one round gave: seconds, the share of that round's roof, the ratio of a peer's time to
+// ours. Google Benchmark lists the rows, prints the table and writes the JSON. Libraries that leave threads
+// spinning after a call (libgomp, OpenBLAS) are given time to fall asleep before anything else is timed.
 #pragma once
 
 #include <functional>

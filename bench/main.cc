@@ -1,4 +1,5 @@
-// inkling_bench: kernels, ops and whole training steps as shares of what this machine can do, beside other libraries.
+// inkling_bench: kernels, ops and whole training steps as shares of what this machine can do, beside other
+// libraries.
 // --benchmark_filter=REGEX picks rows, --benchmark_out=FILE --benchmark_out_format=json writes them down.
 #include <benchmark/benchmark.h>
 
@@ -23,9 +24,11 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&count, arguments.data());
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
   const Roof roof = measure_roof();
-  std::cout << cpu().model << ", " << threads() << " threads, " << name(kernels().isa) << "; now: " << roof.fma_gflops
-            << " GFLOP/s of fused multiply-adds, triad " << roof.triad_gbs << " GB/s, reading " << roof.read_gbs << " GB/s\n"
-            << "A figure is the median of 9 rounds; %roof is measured in the same round; x peer = its time / ours.\n";
+  std::cout << cpu().model << ", " << threads() << " threads, " << name(kernels().isa)
+            << "; now: " << roof.fma_gflops << " GFLOP/s of fused multiply-adds, triad " << roof.triad_gbs
+            << " GB/s, reading " << roof.read_gbs << " GB/s\n"
+            << "A figure is the median of 9 rounds; %roof is measured in the same round; x peer = its time / "
+               "ours.\n";
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -31,7 +31,8 @@ struct Training {
   }
   static std::vector<ParameterSegment> segments(GPT2& model) {
     std::vector<ParameterSegment> all;
-    for (const Parameter& p : model.parameters().table()) all.push_back({p.offset, p.shape.numel(), p.decay, p.name});
+    for (const Parameter& p : model.parameters().table())
+      all.push_back({p.offset, p.shape.numel(), p.decay, p.name});
     return all;
   }
   void run() {
@@ -40,7 +41,8 @@ struct Training {
     tape.backward(loss);
     const auto gradients = model.parameters().gradients();
     const double norm = global_norm(gradients.data(), std::ssize(gradients));
-    optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-4f, clip_factor(norm, 1.0));
+    optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-4f,
+                   clip_factor(norm, 1.0));
   }
 };
 
@@ -54,7 +56,8 @@ void add_training(const std::string& name, const GPT2Config& config, std::int64_
 
 void add_decode(const std::string& name, const GPT2Config& config) {
   // A token reads every weight once: all but wpe, of which it is one row, and wte once, for the head.
-  const double bytes = 4.0 * static_cast<double>(config.parameter_count() - config.max_seq_len * config.channels);
+  const double bytes =
+      4.0 * static_cast<double>(config.parameter_count() - config.max_seq_len * config.channels);
   add_row("decode/" + name + "/B1", {.bytes = bytes, .reads_only = true}, [=] {
     const auto model = std::make_shared<GPT2>(config);
     model->initialise(1);
@@ -77,7 +80,8 @@ void add_model_rows() {
   add_training("gpt2_124M", gpt2, 4, 64);
   add_training("gpt2_124M", gpt2, 4, 256);
   add_training("gpt2_124M", gpt2, 4, 1024);
-  add_training("stories", {.max_seq_len = 128, .vocab_size = 400, .layers = 4, .heads = 4, .channels = 128}, 32, 128);
+  add_training("stories", {.max_seq_len = 128, .vocab_size = 400, .layers = 4, .heads = 4, .channels = 128},
+               32, 128);
   add_decode("gpt2_124M", gpt2);
 }
 

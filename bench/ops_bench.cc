@@ -1,6 +1,7 @@
 // Every op of a training step on its own, forward and forward with backward, at GPT-2 124M's widths.
 //
-// Bytes are what must move at least: inputs read once, outputs written once. FLOPs of attention count the causal half only.
+// Bytes are what must move at least: inputs read once, outputs written once. FLOPs of attention count the
+// causal half only.
 #include "bench/data.h"
 #include "bench/harness.h"
 #include "bench/rows.h"
@@ -28,10 +29,13 @@ namespace {
 constexpr std::int64_t kRows = 4096, kC = 768, kV = 50257, kVp = 50304;
 constexpr double kFloat = 4.0;
 
-// Runs an op of one input; `backward` too: then the gradient of its output is a constant, from a node that fills it.
-void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool backward, const std::function<Tensor(Tape&, Tensor)>& op) {
+// Runs an op of one input; `backward` too: then the gradient of its output is a constant, from a node that
+// fills it.
+void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool backward,
+               const std::function<Tensor(Tape&, Tensor)>& op) {
   tape.clear();
-  const Tensor input = backward ? tape.leaf(x.data(), dx.data(), shape, LeafGradient::overwrite) : Tensor(x.data(), shape);
+  const Tensor input =
+      backward ? tape.leaf(x.data(), dx.data(), shape, LeafGradient::overwrite) : Tensor(x.data(), shape);
   const Tensor y = op(tape, input);
   if (!backward) return;
   const Tensor loss = tape.output({}, {y});
@@ -40,7 +44,8 @@ void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool 
   tape.backward(loss);
 }
 
-// `passes_forward` and `passes_backward` count how often memory of the input's size moves. The seed's copy counts as two.
+// `passes_forward` and `passes_backward` count how often memory of the input's size moves. The seed's copy
+// counts as two.
 void add_unary(const std::string& name, Shape shape, double passes_forward, double passes_backward,
                const std::function<Tensor(Tape&, Tensor)>& op) {
   const double n = static_cast<double>(shape.numel());
@@ -56,15 +61,20 @@ void add_unary(const std::string& name, Shape shape, double passes_forward, doub
 
 void add_attention(std::int64_t B, std::int64_t T, std::int64_t heads, std::int64_t C) {
   // QK^T and PV forward, and five products backward, each 2 T^2/2 C multiply-adds a sequence.
-  const double product = static_cast<double>(B) * static_cast<double>(T) * static_cast<double>(T) * static_cast<double>(C);
+  const double product =
+      static_cast<double>(B) * static_cast<double>(T) * static_cast<double>(T) * static_cast<double>(C);
   const Shape shape{B, T, 3 * C};
   for (const bool backward : {false, true}) {
-    add_row(str("attention/B", B, "_T", T, "_NH", heads, "_HS", C / heads, backward ? "/forward+backward" : "/forward"),
+    add_row(str("attention/B", B, "_T", T, "_NH", heads, "_HS", C / heads,
+                backward ? "/forward+backward" : "/forward"),
             {.flops = product * (backward ? 7.0 : 2.0)}, [=] {
               const Floats x(shape.numel(), 1, 1.0f), dx(shape.numel(), 2);
               const auto tape = std::make_shared<Tape>(backward ? Recording::on : Recording::off);
-              return Candidates{
-                  [=] { run_unary(*tape, x, dx, shape, backward, [&](Tape& t, Tensor q) { return attention(t, q, heads); }); }, {}};
+              return Candidates{[=] {
+                                  run_unary(*tape, x, dx, shape, backward,
+                                            [&](Tape& t, Tensor q) { return attention(t, q, heads); });
+                                },
+                                {}};
             });
   }
 }
@@ -73,29 +83,33 @@ void add_heads() {
   const std::int64_t rows = 256;
   std::vector<std::int32_t> targets;
   for (std::int64_t r = 0; r < rows; ++r) targets.push_back(static_cast<std::int32_t>(r * 193 % kV));
-  add_row("cross_entropy/rows256_V50257/forward+backward", {.bytes = 5 * kFloat * static_cast<double>(rows * kVp)}, [=] {
-    const Floats x(rows * kVp, 1, 2.0f), dx(rows * kVp, 2);
-    const auto tape = std::make_shared<Tape>();
-    const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
-    return Candidates{[=] {
-                        tape->clear();
-                        const Tensor logits = tape->leaf(x.data(), dx.data(), {rows, kVp}, LeafGradient::overwrite);
-                        tape->backward(cross_entropy(*tape, logits, Tensor(ids->data(), {rows}), kV));
-                      },
-                      {}};
-  });
-  add_row("linear_cross_entropy/rows256_C768_V50257", {.flops = 6.0 * static_cast<double>(rows) * kC * kVp}, [=] {
-    const Floats x(rows * kC, 1), dx(rows * kC, 2), w(kVp * kC, 3), dw(kVp * kC, 4);
-    const auto tape = std::make_shared<Tape>();
-    const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
-    return Candidates{[=] {
-                        tape->clear();
-                        const Tensor h = tape->leaf(x.data(), dx.data(), {1, rows, kC}, LeafGradient::overwrite);
-                        const Tensor wte = tape->leaf(w.data(), dw.data(), {kVp, kC}, LeafGradient::overwrite);
-                        tape->backward(linear_cross_entropy(*tape, h, wte, Tensor(ids->data(), {1, rows}), kV, 1.0f));
-                      },
-                      {}};
-  });
+  add_row("cross_entropy/rows256_V50257/forward+backward",
+          {.bytes = 5 * kFloat * static_cast<double>(rows * kVp)}, [=] {
+            const Floats x(rows * kVp, 1, 2.0f), dx(rows * kVp, 2);
+            const auto tape = std::make_shared<Tape>();
+            const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
+            return Candidates{
+                [=] {
+                  tape->clear();
+                  const Tensor logits = tape->leaf(x.data(), dx.data(), {rows, kVp}, LeafGradient::overwrite);
+                  tape->backward(cross_entropy(*tape, logits, Tensor(ids->data(), {rows}), kV));
+                },
+                {}};
+          });
+  add_row(
+      "linear_cross_entropy/rows256_C768_V50257", {.flops = 6.0 * static_cast<double>(rows) * kC * kVp}, [=] {
+        const Floats x(rows * kC, 1), dx(rows * kC, 2), w(kVp * kC, 3), dw(kVp * kC, 4);
+        const auto tape = std::make_shared<Tape>();
+        const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
+        return Candidates{
+            [=] {
+              tape->clear();
+              const Tensor h = tape->leaf(x.data(), dx.data(), {1, rows, kC}, LeafGradient::overwrite);
+              const Tensor wte = tape->leaf(w.data(), dw.data(), {kVp, kC}, LeafGradient::overwrite);
+              tape->backward(linear_cross_entropy(*tape, h, wte, Tensor(ids->data(), {1, rows}), kV, 1.0f));
+            },
+            {}};
+      });
 }
 
 void add_optimizers() {

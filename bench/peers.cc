@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+
+#include "core/cpu.h"
 #include "core/error.h"
 
 namespace inkling::bench {
@@ -14,10 +17,11 @@ Function find(void* library, const char* symbol) {
 }
 
 // cblas.h: row-major 101, no transpose 111, transpose 112.
-using CblasSgemm = void (*)(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*, int);
+using CblasSgemm = void (*)(int, int, int, int, int, int, float, const float*, int, const float*, int, float,
+                            float*, int);
 // dnnl.h: row-major, 'N' or 'T'.
-using DnnlSgemm = int (*)(char, char, std::int64_t, std::int64_t, std::int64_t, float, const float*, std::int64_t, const float*,
-                          std::int64_t, float, float*, std::int64_t);
+using DnnlSgemm = int (*)(char, char, std::int64_t, std::int64_t, std::int64_t, float, const float*,
+                          std::int64_t, const float*, std::int64_t, float, float*, std::int64_t);
 struct DnnlVersion {
   int major, minor, patch;
 };
@@ -28,6 +32,8 @@ DnnlSgemm dnnl_sgemm = nullptr;
 }  // namespace
 
 std::optional<GemmPeer> openblas(int threads) {
+  // 0.3.21 takes a CPU younger than itself for a Prescott and runs SSE2: tell it what it can use, unless the user did.
+  if (cpu().avx512) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
   void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return std::nullopt;
   cblas_sgemm = find<CblasSgemm>(library, "cblas_sgemm");
@@ -37,10 +43,12 @@ std::optional<GemmPeer> openblas(int threads) {
   set_threads(threads);
   std::string version = config != nullptr ? config() : "OpenBLAS";  // "OpenBLAS 0.3.21 NO_LAPACKE ..."
   version = version.substr(0, version.find(' ', version.find(' ') + 1));
-  return GemmPeer{version, [](bool ta, bool tb, std::int64_t M, std::int64_t N, std::int64_t K, const float* A, std::int64_t lda,
-                              const float* B, std::int64_t ldb, float* C, std::int64_t ldc) {
-                    cblas_sgemm(101, ta ? 112 : 111, tb ? 112 : 111, static_cast<int>(M), static_cast<int>(N), static_cast<int>(K), 1.0f, A,
-                                static_cast<int>(lda), B, static_cast<int>(ldb), 0.0f, C, static_cast<int>(ldc));
+  return GemmPeer{version,
+                  [](bool ta, bool tb, std::int64_t M, std::int64_t N, std::int64_t K, const float* A,
+                     std::int64_t lda, const float* B, std::int64_t ldb, float* C, std::int64_t ldc) {
+                    cblas_sgemm(101, ta ? 112 : 111, tb ? 112 : 111, static_cast<int>(M), static_cast<int>(N),
+                                static_cast<int>(K), 1.0f, A, static_cast<int>(lda), B, static_cast<int>(ldb),
+                                0.0f, C, static_cast<int>(ldc));
                   }};
 }
 
@@ -54,8 +62,8 @@ std::optional<GemmPeer> onednn() {
   const auto version = find<const DnnlVersion* (*)()>(library, "dnnl_version");
   if (dnnl_sgemm == nullptr || version == nullptr) return std::nullopt;
   return GemmPeer{str("oneDNN ", version()->major, ".", version()->minor, ".", version()->patch),
-                  [](bool ta, bool tb, std::int64_t M, std::int64_t N, std::int64_t K, const float* A, std::int64_t lda, const float* B,
-                     std::int64_t ldb, float* C, std::int64_t ldc) {
+                  [](bool ta, bool tb, std::int64_t M, std::int64_t N, std::int64_t K, const float* A,
+                     std::int64_t lda, const float* B, std::int64_t ldb, float* C, std::int64_t ldc) {
                     dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, 1.0f, A, lda, B, ldb, 0.0f, C, ldc);
                   }};
 }

@@ -15,7 +15,8 @@
 
 namespace inkling {
 
-static_assert(std::endian::native == std::endian::little, "the file formats are little-endian, and so must the machine be");
+static_assert(std::endian::native == std::endian::little,
+              "the file formats are little-endian, and so must the machine be");
 
 namespace {
 
@@ -37,7 +38,8 @@ struct FileDescriptor {
 }  // namespace
 
 FileView::FileView(const std::string& path) : path_(path) {
-  const FileDescriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // do not wait for a pipe's writer
+  const FileDescriptor file{
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // do not wait for a pipe's writer
   if (file.fd < 0) fail(path, ": cannot open: ", system_error());
   struct stat info = {};
   if (fstat(file.fd, &info) != 0) fail(path, ": cannot stat: ", system_error());
@@ -74,8 +76,8 @@ std::span<const std::byte> ByteReader::take(std::int64_t count, std::string_view
 
 void ByteReader::expect_end(std::string_view what) const {
   if (remaining_bytes() != 0) {
-    fail_here(str(what, " ends here, but ", remaining_bytes(), " more bytes follow: file size is ", size_bytes(),
-                  ", expected ", offset_));
+    fail_here(str(what, " ends here, but ", remaining_bytes(), " more bytes follow: file size is ",
+                  size_bytes(), ", expected ", offset_));
   }
 }
 
@@ -86,17 +88,18 @@ void ByteReader::fail_here(const std::string& message) const {
 Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
   Header header;
   if (in.remaining_bytes() < Header::kBytes) {
-    in.fail_here(str("truncated: the header of a ", kind, " is ", Header::kBytes, " bytes, got ", in.remaining_bytes()));
+    in.fail_here(str("truncated: the header of a ", kind, " is ", Header::kBytes, " bytes, got ",
+                     in.remaining_bytes()));
   }
   in.read_into(header.ints, Header::kInts, "header");
   if (header[0] == magic) return header;
-  const bool swapped = byte_swapped(static_cast<std::uint32_t>(header[0])) == static_cast<std::uint32_t>(magic);
+  const bool swapped =
+      byte_swapped(static_cast<std::uint32_t>(header[0])) == static_cast<std::uint32_t>(magic);
   fail(in.path(), ": not a ", kind, ": magic is ", header[0], ", expected ", magic, " (at byte 0)",
        swapped ? "; the bytes are swapped: a big-endian file" : "");
 }
 
-AtomicFile::AtomicFile(const std::string& path)
-    : path_(path), temporary_(str(path, ".tmp-", getpid())) {
+AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, ".tmp-", getpid())) {
   fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail(path_, ": cannot write: ", system_error());
 }
@@ -147,7 +150,8 @@ void AtomicFile::commit() {
 }
 
 void sync_directory(const std::string& directory) {
-  const FileDescriptor dir{open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const FileDescriptor dir{
+      open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (dir.fd < 0 || fsync(dir.fd) != 0) fail(directory, ": cannot sync the directory: ", system_error());
 }
 

@@ -1,10 +1,10 @@
 // Reading and writing files so that a wrong one is told apart from a right one, and a crash loses nothing.
 //
-// Reading: a FileView maps a whole file; a ByteReader walks over bytes, checks every step against their real number, and names
-// the path and the offset in its errors. Parsers take a ByteReader, so a test or fuzzer needs no file.
-// Writing: an AtomicFile is written under a temporary name beside its target and takes its place only at commit(): write, fsync,
-// rename, fsync the directory. Whoever opens the path sees the old file or the new one, whole.
-// All formats are little-endian, and so are the machines we build for.
+// Reading: a FileView maps a whole file; a ByteReader walks over bytes, checks every step against their real
+// number, and names the path and the offset in its errors. Parsers take a ByteReader, so a test or fuzzer
+// needs no file. Writing: an AtomicFile is written under a temporary name beside its target and takes its
+// place only at commit(): write, fsync, rename, fsync the directory. Whoever opens the path sees the old file
+// or the new one, whole. All formats are little-endian, and so are the machines we build for.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,8 @@
 
 namespace inkling {
 
-// A read-only mapping of a regular file. Error when it is missing, a directory, empty or unreadable. Move-only.
+// A read-only mapping of a regular file. Error when it is missing, a directory, empty or unreadable.
+// Move-only.
 class FileView {
  public:
   explicit FileView(const std::string& path);
@@ -63,8 +64,10 @@ class ByteReader {
   void read_into(T* out, std::int64_t count, std::string_view what) {
     static_assert(std::is_trivially_copyable_v<T>);
     constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
-    if (count < 0 || count > remaining_bytes() / kSize) {  // before the product, which a lying header could make overflow
-      fail_here(str("truncated: ", what, " is ", count, " values of ", kSize, " bytes, got ", remaining_bytes(), " bytes"));
+    if (count < 0 ||
+        count > remaining_bytes() / kSize) {  // before the product, which a lying header could make overflow
+      fail_here(str("truncated: ", what, " is ", count, " values of ", kSize, " bytes, got ",
+                    remaining_bytes(), " bytes"));
     }
     const auto source = take(count * kSize, what);
     if (!source.empty()) std::memcpy(out, source.data(), source.size());
@@ -82,7 +85,8 @@ class ByteReader {
   std::int64_t offset_ = 0;
 };
 
-// The header of every llm.c file: 256 int32, h[0] a magic number, h[1] a version. Error for a wrong, or byte-swapped, magic.
+// The header of every llm.c file: 256 int32, h[0] a magic number, h[1] a version. Error for a wrong, or
+// byte-swapped, magic.
 struct Header {
   static constexpr int kInts = 256;
   static constexpr std::int64_t kBytes = 4 * kInts;
@@ -97,7 +101,7 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
 class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path);  // Error when the directory is missing or cannot be written
-  ~AtomicFile();                                 // not committed: the temporary file goes, the target stays as it was
+  ~AtomicFile();  // not committed: the temporary file goes, the target stays as it was
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 

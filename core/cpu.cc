@@ -53,7 +53,8 @@ std::uint64_t saved_states() {
   return (static_cast<std::uint64_t>(high) << 32) | low;
 }
 
-// Linux hands out AMX's 8 KiB of tile state only to processes that ask for it (arch_prctl ARCH_REQ_XCOMP_PERM).
+// Linux hands out AMX's 8 KiB of tile state only to processes that ask for it (arch_prctl
+// ARCH_REQ_XCOMP_PERM).
 bool request_tile_state() {
   constexpr long kArchReqXcompPerm = 0x1023;
   constexpr long kTileData = 18;
@@ -76,9 +77,9 @@ CpuFeatures detect() {
   const CpuidResult one = cpuid(1, 0), seven = cpuid(7, 0), seven_1 = cpuid(7, 1);
   const bool os_saves_extended = bit(one.c, 27);  // OSXSAVE
   const std::uint64_t saved = os_saves_extended ? saved_states() : 0;
-  const bool ymm_saved = (saved & 0x6u) == 0x6u;            // SSE, AVX
+  const bool ymm_saved = (saved & 0x6u) == 0x6u;                 // SSE, AVX
   const bool zmm_saved = ymm_saved && (saved & 0xe0u) == 0xe0u;  // opmask, upper halves, upper registers
-  const bool tiles_saved = (saved & 0x60000u) == 0x60000u;  // tile configuration, tile data
+  const bool tiles_saved = (saved & 0x60000u) == 0x60000u;       // tile configuration, tile data
   f.avx2 = ymm_saved && bit(one.c, 28) && bit(one.c, 12) && bit(seven.b, 5);
   f.avx512 = f.avx2 && zmm_saved && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 28) &&
              bit(seven.b, 30) && bit(seven.b, 31);

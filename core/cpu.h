@@ -1,7 +1,8 @@
 // What this CPU and operating system can execute.
 //
-// An instruction set counts only if the CPU reports it (CPUID) and the operating system saves its registers on a context
-// switch (XGETBV: XCR0; for AMX Linux wants to be asked as well). Intel SDM vol. 1, 13.2 and 14.3.
+// An instruction set counts only if the CPU reports it (CPUID) and the operating system saves its registers
+// on a context switch (XGETBV: XCR0; for AMX Linux wants to be asked as well). Intel SDM vol. 1, 13.2
+// and 14.3.
 #pragma once
 
 #include <string>
@@ -15,11 +16,11 @@ enum class Isa { scalar, sse2, avx2, avx512 };
 const char* name(Isa isa);
 
 struct CpuFeatures {
-  bool avx2 = false;        // AVX2 and FMA, registers saved by the OS
-  bool avx512 = false;      // F, BW, CD, DQ, VL, registers saved by the OS
+  bool avx2 = false;    // AVX2 and FMA, registers saved by the OS
+  bool avx512 = false;  // F, BW, CD, DQ, VL, registers saved by the OS
   bool avx512_bf16 = false;
-  bool amx_bf16 = false;    // tiles and bf16 products, tile state granted by the OS
-  std::string model;        // the CPU's name for itself
+  bool amx_bf16 = false;  // tiles and bf16 products, tile state granted by the OS
+  std::string model;      // the CPU's name for itself
 };
 
 const CpuFeatures& cpu();
@@ -27,7 +28,8 @@ const CpuFeatures& cpu();
 // Every instruction set this machine can run, plainest first.
 std::vector<Isa> available_isas();
 
-// The best of them, or the one INKLING_ISA=scalar|sse2|avx2|avx512 names. Error when that is unknown or not available here.
+// The best of them, or the one INKLING_ISA=scalar|sse2|avx2|avx512 names. Error when that is unknown or not
+// available here.
 Isa chosen_isa();
 
 }  // namespace inkling

@@ -1,8 +1,8 @@
 // How inkling says that something is wrong.
 //
 // A fault of the caller or of a file throws Error with one line that names what, where, expected and got.
-// Library code never prints, exits or aborts; apps/main.cc turns an Error into exit status 1 and a UsageError into 2.
-// `assert` is for broken internal invariants only.
+// Library code never prints, exits or aborts; apps/main.cc turns an Error into exit status 1 and a UsageError
+// into 2. `assert` is for broken internal invariants only.
 #pragma once
 
 #include <sstream>

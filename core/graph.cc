@@ -12,8 +12,8 @@ namespace inkling {
 
 namespace {
 
-// Dead buffers of one size that stay unused before the oldest is given away. Two keep dX and dW of a layer independent of each
-// other; more would only cost memory.
+// Dead buffers of one size that stay unused before the oldest is given away. Two keep dX and dW of a layer
+// independent of each other; more would only cost memory.
 constexpr std::int64_t kRestingBuffers = 2;
 
 constexpr std::int32_t kNone = -1;
@@ -48,7 +48,8 @@ void Graph::clear() {
   ran_ = false;
 }
 
-// A node is live if the loss depends on one of the outputs whose gradient it reads; then it depends on the node's inputs too.
+// A node is live if the loss depends on one of the outputs whose gradient it reads; then it depends on the
+// node's inputs too.
 void Graph::mark_live(std::int32_t loss_slot) {
   live_.assign(nodes_.size(), 0);
   slots_[static_cast<std::size_t>(loss_slot)].reached = true;
@@ -58,8 +59,10 @@ void Graph::mark_live(std::int32_t loss_slot) {
       if (slots_[static_cast<std::size_t>(node.reads[r])].reached) live_[n] = 1;
     }
     if (live_[n] == 0) continue;
-    for (std::size_t r = 0; r < node.read_count; ++r) ++slots_[static_cast<std::size_t>(node.reads[r])].open_readers;
-    for (std::size_t a = 0; a < node.add_count; ++a) slots_[static_cast<std::size_t>(node.adds_to[a])].reached = true;
+    for (std::size_t r = 0; r < node.read_count; ++r)
+      ++slots_[static_cast<std::size_t>(node.reads[r])].open_readers;
+    for (std::size_t a = 0; a < node.add_count; ++a)
+      slots_[static_cast<std::size_t>(node.adds_to[a])].reached = true;
   }
 }
 
@@ -71,13 +74,15 @@ void Graph::link(std::int32_t before, std::int32_t after) {
   ++predecessors_[static_cast<std::size_t>(after)];
 }
 
-// Finds memory for a gradient that `for_node` is the first to touch: the oldest resting buffer of its size, or new memory.
+// Finds memory for a gradient that `for_node` is the first to touch: the oldest resting buffer of its size,
+// or new memory.
 void Graph::give_buffer(Slot& slot, std::int32_t for_node, Arena& arena) {
   const auto same_size = [&](const Buffer& buffer) { return buffer.count == slot.count; };
   const auto oldest = std::find_if(resting_.begin(), resting_.end(), same_size);
   if (oldest != resting_.end() && std::count_if(oldest, resting_.end(), same_size) > kRestingBuffers) {
     slot.gradient = oldest->data;
-    for (std::int32_t l = oldest->first_reader_link; l != kNone; l = reader_links_[static_cast<std::size_t>(l)].next) {
+    for (std::int32_t l = oldest->first_reader_link; l != kNone;
+         l = reader_links_[static_cast<std::size_t>(l)].next) {
       link(reader_links_[static_cast<std::size_t>(l)].node, for_node);
     }
     resting_.erase(oldest);
@@ -98,7 +103,8 @@ void Graph::plan(Arena& arena) {
     const auto n = static_cast<std::int32_t>(index);
     for (std::size_t r = 0; r < node.read_count; ++r) {
       Slot& slot = slots_[static_cast<std::size_t>(node.reads[r])];
-      if (slot.gradient == nullptr) {  // an output the loss does not use: its first reader writes zeros, others wait for it
+      if (slot.gradient ==
+          nullptr) {  // an output the loss does not use: its first reader writes zeros, others wait for it
         give_buffer(slot, n, arena);
         slot.last_adder = n;
       }
@@ -106,7 +112,8 @@ void Graph::plan(Arena& arena) {
     }
     for (std::size_t a = 0; a < node.add_count; ++a) {
       Slot& slot = slots_[static_cast<std::size_t>(node.adds_to[a])];
-      assert(slot.first_reader_link == kNone);  // whoever uses a tensor was recorded after its maker: no sum is read half done
+      assert(slot.first_reader_link ==
+             kNone);  // whoever uses a tensor was recorded after its maker: no sum is read half done
       if (slot.gradient == nullptr) give_buffer(slot, n, arena);
       link(slot.last_adder, n);
       slot.last_adder = n;
@@ -146,8 +153,8 @@ void Graph::run_serial() {
   }
 }
 
-// A finished node counts down its successors. Of those that became ready it goes on with the one recorded last, which
-// lies on the critical path (an op records dX after dW), and leaves the others to idle threads.
+// A finished node counts down its successors. Of those that became ready it goes on with the one recorded
+// last, which lies on the critical path (an op records dX after dW), and leaves the others to idle threads.
 void Graph::run_tbb() {
   if (open_capacity_ < nodes_.size()) {
     open_capacity_ = nodes_.size() + nodes_.size() / 2;
@@ -164,7 +171,8 @@ void Graph::run_tbb() {
         for (std::int32_t l = first_successor_[static_cast<std::size_t>(node)]; l != kNone;) {
           const Link& successor = successors_[static_cast<std::size_t>(l)];
           l = successor.next;
-          if (open_[static_cast<std::size_t>(successor.node)].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+          if (open_[static_cast<std::size_t>(successor.node)].fetch_sub(1, std::memory_order_acq_rel) != 1)
+            continue;
           const std::int32_t spawned = std::min(next, successor.node);
           next = std::max(next, successor.node);
           if (spawned != kNone) group.run([&self, spawned] { self(self, spawned); });
@@ -192,7 +200,8 @@ void Graph::start(Slot& slot) {
   slot.started = true;
 }
 
-// A leaf whose gradient was to be overwritten but that the loss does not depend on has gradient zero, not last step's.
+// A leaf whose gradient was to be overwritten but that the loss does not depend on has gradient zero, not
+// last step's.
 void Graph::clear_unreached_leaves() {
   for (Slot& slot : slots_) {
     if (slot.is_leaf && !slot.started) start(slot);

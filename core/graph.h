@@ -2,14 +2,16 @@
 //
 // The tape appends nodes in forward order. backward walks them in reverse and links node b behind node a when
 //   - b reads a gradient that a adds to (chain rule: a sum must be complete before it is used),
-//   - both add to the same gradient: they are chained in reverse tape order, so a sum has one order and no locks,
+//   - both add to the same gradient: they are chained in reverse tape order, so a sum has one order and no
+//   locks,
 //   - b's gradient is given the memory of one that a still reads.
-// What is linked is run by the number of open predecessors: run_tbb() counts them down atomically and spawns what is ready,
-// run_serial() is the ten-line walk that tests hold it against. Both give the same bits.
+// What is linked is run by the number of open predecessors: run_tbb() counts them down atomically and spawns
+// what is ready, run_serial() is the ten-line walk that tests hold it against. Both give the same bits.
 //
-// Memory of gradients is planned before the run, by walking the nodes once in serial order: a gradient is born when its first
-// writer runs, and dies when its last reader is done; its buffer then serves another of the same size. A few dead buffers
-// are left to rest before they are reused, so that a slow reader (dW, off the critical path) holds nobody up.
+// Memory of gradients is planned before the run, by walking the nodes once in serial order: a gradient is
+// born when its first writer runs, and dies when its last reader is done; its buffer then serves another of
+// the same size. A few dead buffers are left to rest before they are reused, so that a slow reader (dW, off
+// the critical path) holds nobody up.
 #pragma once
 
 #include <array>
@@ -27,7 +29,8 @@ namespace inkling {
 class Graph;
 class Gradients;
 
-// Where a node puts a gradient: `accumulate` false means that nothing was written yet and the node is to assign.
+// Where a node puts a gradient: `accumulate` false means that nothing was written yet and the node is to
+// assign.
 struct GradientTarget {
   float* data;
   bool accumulate;
@@ -50,14 +53,15 @@ enum class Schedule { serial, tbb };
 
 class Graph {
  public:
-  // A gradient to be: that of `values`, a block of `count` floats. A leaf brings its buffer, others get one by the plan.
+  // A gradient to be: that of `values`, a block of `count` floats. A leaf brings its buffer, others get one
+  // by the plan.
   std::int32_t add_slot(float* values, std::int64_t count, float* leaf_gradient, bool started);
   std::int32_t find_leaf(const float* leaf_gradient) const;  // Tensor::kNoGradient if there is none
   GraphNode& add_node();
   void clear();
 
-  // Runs every node that `loss` depends on; once between two clear()s. `seed` is the gradient of the loss itself.
-  // Memory for gradients comes from `arena`.
+  // Runs every node that `loss` depends on; once between two clear()s. `seed` is the gradient of the loss
+  // itself. Memory for gradients comes from `arena`.
   void backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena);
 
   std::size_t node_count() const { return nodes_.size(); }
@@ -72,10 +76,10 @@ class Graph {
     std::int64_t count = 0;
     float* gradient = nullptr;
     bool is_leaf = false;
-    bool started = false;   // something was written to `gradient` in this step
-    bool reached = false;   // the loss depends on it
-    std::int32_t open_readers = 0;  // used by the plan: live nodes that have yet to read it
-    std::int32_t last_adder = -1;   // used by the plan: the node that added to it most recently
+    bool started = false;                 // something was written to `gradient` in this step
+    bool reached = false;                 // the loss depends on it
+    std::int32_t open_readers = 0;        // used by the plan: live nodes that have yet to read it
+    std::int32_t last_adder = -1;         // used by the plan: the node that added to it most recently
     std::int32_t first_reader_link = -1;  // used by the plan: list in reader_links_ of the nodes that read it
   };
   struct Buffer {  // memory of a dead gradient, and whose readers must be done before it lives again
@@ -103,12 +107,12 @@ class Graph {
   bool ran_ = false;
 
   // The plan. All vectors keep their capacity from step to step.
-  std::vector<std::uint8_t> live_;                   // a node
-  std::vector<std::int32_t> first_successor_;        // a node: list in successors_
+  std::vector<std::uint8_t> live_;             // a node
+  std::vector<std::int32_t> first_successor_;  // a node: list in successors_
   std::vector<Link> successors_;
   std::vector<Link> reader_links_;
-  std::vector<std::int32_t> predecessors_;           // a node: how many
-  std::vector<Buffer> resting_;                      // dead buffers, oldest first
+  std::vector<std::int32_t> predecessors_;             // a node: how many
+  std::vector<Buffer> resting_;                        // dead buffers, oldest first
   std::unique_ptr<std::atomic<std::int32_t>[]> open_;  // a node: predecessors yet to finish
   std::size_t open_capacity_ = 0;
 };
@@ -120,7 +124,8 @@ class Gradients {
 
   // The gradient of an op's output, complete; at the place and with the strides of the view `y`.
   const float* of(const Tensor& y);
-  // Where to put the gradient of an input: assign or accumulate, as told. Assigning must write all of x's elements.
+  // Where to put the gradient of an input: assign or accumulate, as told. Assigning must write all of x's
+  // elements.
   GradientTarget target(const Tensor& x);
   // The same for kernels that only accumulate: what was not written yet is zero.
   float* sum_into(const Tensor& x);

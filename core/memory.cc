@@ -14,7 +14,7 @@ namespace inkling {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kSlab = std::size_t{1} << 30;       // an arena grows by this much address space at least
+constexpr std::size_t kSlab = std::size_t{1} << 30;  // an arena grows by this much address space at least
 constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // address space of a pooled workspace, at least
 constexpr std::size_t kScratch = std::size_t{64} << 20;     // address space of a thread's scratch, at least
 
@@ -31,9 +31,11 @@ std::int64_t page_allocations() {
 }
 
 Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t>(size_bytes, 1), 4096)) {
-  void* p = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* p =
+      mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");
-  if (size_bytes_ >= kHugePage) madvise(p, size_bytes_, MADV_HUGEPAGE);  // advice: failing changes nothing but speed
+  if (size_bytes_ >= kHugePage)
+    madvise(p, size_bytes_, MADV_HUGEPAGE);  // advice: failing changes nothing but speed
   data_ = static_cast<std::byte*>(p);
   ++page_allocation_count;
 }

@@ -1,7 +1,8 @@
 // Memory for tensors: pages from the operating system, an arena on top of them, and scratch for kernels.
 //
-// Nothing here runs in the steady state of training: an Arena keeps its pages when it is reset, a Workspace goes back to a pool,
-// a thread keeps its scratch. page_allocations() counts what was asked of the system, so a test can hold us to that.
+// Nothing here runs in the steady state of training: an Arena keeps its pages when it is reset, a Workspace
+// goes back to a pool, a thread keeps its scratch. page_allocations() counts what was asked of the system, so
+// a test can hold us to that.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +11,8 @@
 
 namespace inkling {
 
-// A zero-filled, page-aligned region. Untouched pages cost no memory. Large regions ask for huge pages, which makes the first
-// touch about three times as fast. Move-only.
+// A zero-filled, page-aligned region. Untouched pages cost no memory. Large regions ask for huge pages, which
+// makes the first touch about three times as fast. Move-only.
 class Pages {
  public:
   Pages() = default;
@@ -57,7 +58,8 @@ class Arena {
   std::size_t peak_bytes_ = 0;
 };
 
-// Scratch memory of one running op, e.g. the packed activations of a gemm; returned to a shared pool at scope's end. Thread-safe.
+// Scratch memory of one running op, e.g. the packed activations of a gemm; returned to a shared pool at
+// scope's end. Thread-safe.
 class Workspace {
  public:
   explicit Workspace(std::size_t size_bytes);
@@ -72,8 +74,9 @@ class Workspace {
   Pages pages_;
 };
 
-// Scratch memory of the calling thread, at least `size_bytes` long, 64-byte aligned, contents undefined. Valid until the
-// thread's next call: only for a leaf task, which neither waits for other tasks nor calls what may want scratch too.
+// Scratch memory of the calling thread, at least `size_bytes` long, 64-byte aligned, contents undefined.
+// Valid until the thread's next call: only for a leaf task, which neither waits for other tasks nor calls
+// what may want scratch too.
 void* thread_scratch(std::size_t size_bytes);
 
 }  // namespace inkling

@@ -14,10 +14,12 @@ namespace inkling {
 
 namespace {
 
-// TBB starts no more workers than the machine has cores unless a global_control allows it: tests run 4 threads on 2 cores.
+// TBB starts no more workers than the machine has cores unless a global_control allows it: tests run 4
+// threads on 2 cores.
 struct Workers {
   explicit Workers(int count)
-      : control(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(count)), arena(count) {}
+      : control(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(count)),
+        arena(count) {}
   tbb::global_control control;
   tbb::task_arena arena;
 };
@@ -54,18 +56,21 @@ void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) fn(context, chunk);
     return;
   }
-  // isolate: a thread that waits for this loop must not pick up another op, which could last longer than the loop.
+  // isolate: a thread that waits for this loop must not pick up another op, which could last longer than the
+  // loop.
   workers_slot()->arena.execute([&] {
     tbb::this_task_arena::isolate([&] {
-      tbb::parallel_for(std::int64_t{0}, chunks, [&](std::int64_t chunk) { fn(context, chunk); },
-                        tbb::simple_partitioner());
+      tbb::parallel_for(
+          std::int64_t{0}, chunks, [&](std::int64_t chunk) { fn(context, chunk); },
+          tbb::simple_partitioner());
     });
   });
 }
 
 void parallel_fill(float* out, std::int64_t n, float value) {
   constexpr std::int64_t kChunk = 1 << 16;
-  parallel_for(n, kChunk, [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
+  parallel_for(n, kChunk,
+               [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
 }
 
 }  // namespace inkling

@@ -1,8 +1,9 @@
 // The face of TBB: loops over fixed chunks, and the number of threads.
 //
-// Work is cut by shape, never by thread count: chunk i always covers the same elements, so whatever a chunk computes
-// has the same bits on 1, 2 or 64 threads. A reduction over floats writes one partial result a chunk and adds them in order.
-// Thread safety: parallel_for may be called from any thread and nested; set_threads only between steps, from the main thread.
+// Work is cut by shape, never by thread count: chunk i always covers the same elements, so whatever a chunk
+// computes has the same bits on 1, 2 or 64 threads. A reduction over floats writes one partial result a chunk
+// and adds them in order. Thread safety: parallel_for may be called from any thread and nested; set_threads
+// only between steps, from the main thread.
 #pragma once
 
 #include <algorithm>
@@ -30,11 +31,13 @@ inline std::int64_t ceil_div(std::int64_t n, std::int64_t d) {
 template <class F>
 void parallel_chunks(std::int64_t chunks, F&& f) {
   using Fn = std::remove_reference_t<F>;
-  detail::run_chunks(chunks, [](void* context, std::int64_t chunk) { (*static_cast<Fn*>(context))(chunk); },
-                     const_cast<std::remove_const_t<Fn>*>(&f));
+  detail::run_chunks(
+      chunks, [](void* context, std::int64_t chunk) { (*static_cast<Fn*>(context))(chunk); },
+      const_cast<std::remove_const_t<Fn>*>(&f));
 }
 
-// Calls f(begin, end) for the consecutive ranges of `chunk` elements (the last may be shorter) that make up [0, n).
+// Calls f(begin, end) for the consecutive ranges of `chunk` elements (the last may be shorter) that make up
+// [0, n).
 template <class F>
 void parallel_for(std::int64_t n, std::int64_t chunk, F&& f) {
   parallel_chunks(ceil_div(n, chunk), [&](std::int64_t i) { f(i * chunk, std::min(n, (i + 1) * chunk)); });
@@ -47,7 +50,8 @@ void parallel_fill(float* out, std::int64_t n, float value);
 template <class F>
 void in_arena(F&& f) {
   using Fn = std::remove_reference_t<F>;
-  detail::run_in_arena([](void* context) { (*static_cast<Fn*>(context))(); }, const_cast<std::remove_const_t<Fn>*>(&f));
+  detail::run_in_arena([](void* context) { (*static_cast<Fn*>(context))(); },
+                       const_cast<std::remove_const_t<Fn>*>(&f));
 }
 
 }  // namespace inkling

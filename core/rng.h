@@ -1,8 +1,9 @@
 // Streams of random numbers that can be saved and restored.
 //
-// xoshiro256** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through splitmix64.
-// Each purpose (initialisation, sampling, stories) has a stream of its own, named by a number, so that drawing more of one never
-// moves another. Everything is integer arithmetic or exact scaling, so a seed gives the same numbers on every machine.
+// xoshiro256** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through
+// splitmix64. Each purpose (initialisation, sampling, stories) has a stream of its own, named by a number, so
+// that drawing more of one never moves another. Everything is integer arithmetic or exact scaling, so a seed
+// gives the same numbers on every machine.
 #pragma once
 
 #include <array>
@@ -45,7 +46,8 @@ class Rng {
     return x % n;
   }
 
-  // Standard normal, by the cosine half of Box & Muller (1958): two uniforms a draw, nothing kept between draws.
+  // Standard normal, by the cosine half of Box & Muller (1958): two uniforms a draw, nothing kept between
+  // draws.
   double normal() {
     const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
     return radius * std::cos(2.0 * std::numbers::pi * uniform());

@@ -10,7 +10,8 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
   if (!recording_ || gradient == nullptr) return Tensor(values, shape);
   const std::int64_t count = shape.numel();
   std::int32_t slot = graph_.find_leaf(gradient);
-  if (slot == Tensor::kNoGradient) slot = graph_.add_slot(values, count, gradient, mode == LeafGradient::accumulate);
+  if (slot == Tensor::kNoGradient)
+    slot = graph_.add_slot(values, count, gradient, mode == LeafGradient::accumulate);
   const Graph::Slot& s = graph_.slots_[static_cast<std::size_t>(slot)];
   if (s.values != values || s.count != count) {
     fail("leaf: a gradient of ", s.count, " elements is to be that of ", shape, ", too");
@@ -27,7 +28,8 @@ Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs) {
   return Tensor(values, shape, DType::f32, slot);
 }
 
-GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to) {
+GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> reads,
+                            std::initializer_list<Tensor> adds_to) {
   if (!recording_) return nullptr;
   GraphNode node;
   node.name = name;

@@ -1,9 +1,10 @@
 // The tape: what a forward pass computed, kept so that backward() can differentiate it.
 //
-// Eager and explicit: an op is a function `Tensor gelu(Tape& tape, const Tensor& x)` that computes its result at once, into memory
-// the tape owns, and records one node or more: a name, which gradients it reads, which it adds to, and a function that
-// does it. backward(loss) runs the nodes in reverse (core/graph.h says in which order, and on which threads).
-// A tape with Recording::off is for inference: the same ops run, nothing is recorded or kept.
+// Eager and explicit: an op is a function `Tensor gelu(Tape& tape, const Tensor& x)` that computes its result
+// at once, into memory the tape owns, and records one node or more: a name, which gradients it reads, which
+// it adds to, and a function that does it. backward(loss) runs the nodes in reverse (core/graph.h says in
+// which order, and on which threads). A tape with Recording::off is for inference: the same ops run, nothing
+// is recorded or kept.
 //
 //   Tape tape;
 //   Tensor w = tape.leaf(weights, gradients, {C, C}, LeafGradient::overwrite);
@@ -11,9 +12,9 @@
 //   tape.backward(loss);   // gradients now hold d loss / d w
 //   tape.clear();          // forgets the step, keeps the memory
 //
-// Invariants: a Tensor made by a tape is dead after clear(). Every gradient has the layout of the whole memory block its tensor
-// views. Not thread-safe; only backward() itself runs on many threads.
-// Next: core/graph.h, then ops/gelu.h for a first op.
+// Invariants: a Tensor made by a tape is dead after clear(). Every gradient has the layout of the whole
+// memory block its tensor views. Not thread-safe; only backward() itself runs on many threads. Next:
+// core/graph.h, then ops/gelu.h for a first op.
 #pragma once
 
 #include <initializer_list>
@@ -43,45 +44,53 @@ class Tape {
 
   bool recording() const { return recording_; }
 
-  // A parameter: memory of the caller's, and where its gradient goes (nullptr: it gets none). f32, contiguous. Asked for again,
-  // it is the same leaf: all its uses add to one gradient, in the mode it was first given.
+  // A parameter: memory of the caller's, and where its gradient goes (nullptr: it gets none). f32,
+  // contiguous. Asked for again, it is the same leaf: all its uses add to one gradient, in the mode it was
+  // first given.
   Tensor leaf(float* values, float* gradient, Shape shape, LeafGradient mode);
 
-  // Uninitialised memory for an op's result. It has a gradient if the tape records and one of `inputs` has one.
+  // Uninitialised memory for an op's result. It has a gradient if the tape records and one of `inputs` has
+  // one.
   Tensor output(Shape shape, std::initializer_list<Tensor> inputs);
 
-  // Uninitialised memory that lives until clear(): what an op's backward wants to find again, e.g. layernorm's mean.
+  // Uninitialised memory that lives until clear(): what an op's backward wants to find again, e.g.
+  // layernorm's mean.
   template <class T = float>
   T* keep(std::int64_t count) {
     return static_cast<T*>(memory_.allocate(static_cast<std::size_t>(count) * sizeof(T)));
   }
 
-  // Records a node. `backward` is a small lambda that captures Tensors, pointers and numbers by value; it gets a Gradients&.
-  // `reads` are the op's outputs, `adds_to` its inputs; those without a gradient are left out. Recorded only if something is
-  // read and something added to. Nodes recorded later run earlier.
+  // Records a node. `backward` is a small lambda that captures Tensors, pointers and numbers by value; it
+  // gets a Gradients&. `reads` are the op's outputs, `adds_to` its inputs; those without a gradient are left
+  // out. Recorded only if something is read and something added to. Nodes recorded later run earlier.
   template <class F>
-  void record(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to, F backward) {
+  void record(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to,
+              F backward) {
     static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
                   "a node keeps plain values: Tensors, pointers, numbers");
     GraphNode* node = begin_node(name, reads, adds_to);
     if (node == nullptr) return;
     node->capture = new (memory_.allocate(sizeof(F))) F(std::move(backward));
-    node->run = [](const void* capture, Gradients& gradients) { (*static_cast<const F*>(capture))(gradients); };
+    node->run = [](const void* capture, Gradients& gradients) {
+      (*static_cast<const F*>(capture))(gradients);
+    };
   }
 
-  // d loss / d everything, times `seed`. `loss` is a scalar computed on this tape. Once per tape between two clear()s.
+  // d loss / d everything, times `seed`. `loss` is a scalar computed on this tape. Once per tape between two
+  // clear()s.
   void backward(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::tbb); }
   void backward_serial(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::serial); }
 
-  // The gradient buffer of a leaf, for the one op that must write it in the forward pass (ops/linear_cross_entropy.h).
-  // The first caller is told to overwrite (accumulate = false), as a node would be.
+  // The gradient buffer of a leaf, for the one op that must write it in the forward pass
+  // (ops/linear_cross_entropy.h). The first caller is told to overwrite (accumulate = false), as a node would
+  // be.
   GradientTarget leaf_gradient(const Tensor& leaf);
 
   // Forgets every tensor and node; the memory stays for the next step.
   void clear();
 
-  // Without recording, a model gives back a block's temporaries: everything allocated since mark(), except `kept`, which is moved
-  // down to the mark. While recording this does nothing and returns `kept` as it is.
+  // Without recording, a model gives back a block's temporaries: everything allocated since mark(), except
+  // `kept`, which is moved down to the mark. While recording this does nothing and returns `kept` as it is.
   Arena::Mark mark() const { return memory_.mark(); }
   Tensor rewind(Arena::Mark mark, const Tensor& kept);
 
@@ -89,7 +98,8 @@ class Tape {
   std::size_t peak_bytes() const { return memory_.peak_bytes(); }
 
  private:
-  GraphNode* begin_node(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to);
+  GraphNode* begin_node(const char* name, std::initializer_list<Tensor> reads,
+                        std::initializer_list<Tensor> adds_to);
   void run_backward(const Tensor& loss, float seed, Schedule schedule);
 
   bool recording_;

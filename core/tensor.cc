@@ -21,7 +21,8 @@ std::int64_t size_bytes(DType dtype) {
 }
 
 Shape::Shape(std::initializer_list<std::int64_t> list) {
-  if (list.size() > kMaxRank) fail("shape: ", list.size(), " dimensions, at most ", kMaxRank, " are supported");
+  if (list.size() > kMaxRank)
+    fail("shape: ", list.size(), " dimensions, at most ", kMaxRank, " are supported");
   for (std::int64_t d : list) {
     if (d < -1) fail("shape: dimension ", rank, " is ", d, ", expected 0 or more");
     (*this)[rank++] = d;

@@ -1,10 +1,10 @@
 // Tensor: a small view of memory that somebody else owns.
 //
 // A Tensor is a pointer, a shape of at most four dimensions, strides and a dtype; copying one copies no data.
-// Activations live in memory the Tape owns (core/tape.h), parameters in a Parameters object (nn/parameters.h).
-// A Tensor knows nothing of mathematics. Its only tie to autograd is `slot`: the number under which the tape keeps
-// the gradient of the memory it views. Views (reshape, transpose, slices) share the slot, so a view needs no node on the
-// tape: the gradient of a view is the same view of the gradient.
+// Activations live in memory the Tape owns (core/tape.h), parameters in a Parameters object
+// (nn/parameters.h). A Tensor knows nothing of mathematics. Its only tie to autograd is `slot`: the number
+// under which the tape keeps the gradient of the memory it views. Views (reshape, transpose, slices) share
+// the slot, so a view needs no node on the tape: the gradient of a view is the same view of the gradient.
 // Next: core/tape.h.
 #pragma once
 
@@ -34,7 +34,9 @@ struct Shape {
   std::int64_t& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
   std::int64_t numel() const;
   std::int64_t back() const { return rank == 0 ? 1 : (*this)[rank - 1]; }
-  std::int64_t rows() const { return back() == 0 ? 0 : numel() / back(); }  // all dimensions but the last, as one
+  std::int64_t rows() const {
+    return back() == 0 ? 0 : numel() / back();
+  }  // all dimensions but the last, as one
 
   bool operator==(const Shape& other) const;
 
@@ -66,17 +68,17 @@ class Tensor {
   bool contiguous() const;
   explicit operator bool() const { return data_ != nullptr; }
 
-  float* f32() const;          // Error when the dtype is another
-  std::int32_t* i32() const;   // the same
-  bf16* bf16_data() const;     // the same
+  float* f32() const;         // Error when the dtype is another
+  std::int32_t* i32() const;  // the same
+  bf16* bf16_data() const;    // the same
   const void* raw() const { return data_; }
   float item() const;  // the one element of a scalar f32 tensor
 
   // Views of the same memory. Errors name the shapes.
-  Tensor reshape(Shape shape) const;                                       // contiguous only; one dimension may be -1
-  Tensor transpose(int a, int b) const;                                    // swaps two axes, copies nothing
-  Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;      // [begin, end) of one axis
-  Tensor detach() const;                                                   // the same data, without gradient
+  Tensor reshape(Shape shape) const;     // contiguous only; one dimension may be -1
+  Tensor transpose(int a, int b) const;  // swaps two axes, copies nothing
+  Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // [begin, end) of one axis
+  Tensor detach() const;                                               // the same data, without gradient
 
  private:
   void* data_ = nullptr;

@@ -29,14 +29,14 @@ ModelHeader read_model_header(ByteReader& in) {
   model.config.channels = h[6];
   model.config.check(in.path());
   if (h[7] != model.config.padded_vocab_size()) {
-    fail(in.path(), ": padded vocabulary (Vp) is ", h[7], ", expected ", model.config.padded_vocab_size(), " for V=", h[3],
-         " (at byte 28)");
+    fail(in.path(), ": padded vocabulary (Vp) is ", h[7], ", expected ", model.config.padded_vocab_size(),
+         " for V=", h[3], " (at byte 28)");
   }
   const std::int64_t weights = model.config.parameter_count();
   const std::int64_t expected = Header::kBytes + weights * size_bytes(model.dtype);
   if (in.size_bytes() != expected) {
-    fail(in.path(), ": file size is ", in.size_bytes(), " bytes, expected ", expected, " (", Header::kBytes, " of header and ",
-         weights, " ", name(model.dtype), " weights)");
+    fail(in.path(), ": file size is ", in.size_bytes(), " bytes, expected ", expected, " (", Header::kBytes,
+         " of header and ", weights, " ", name(model.dtype), " weights)");
   }
   return model;
 }
@@ -67,7 +67,8 @@ GPT2 load_model(ByteReader& in) {
   return model;
 }
 
-void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights, DType dtype) {
+void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,
+                DType dtype) {
   Header h;
   h[0] = kModelMagic;
   h[1] = dtype == DType::f32 ? kVersionF32 : kVersionBF16;

@@ -7,8 +7,8 @@
 
 namespace inkling {
 
-std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings, Rng& rng,
-                      const std::function<bool(std::int32_t)>& on_token) {
+std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
+                      Rng& rng, const std::function<bool(std::int32_t)>& on_token) {
   if (prompt.empty()) fail("generate: the prompt is empty, expected at least one token");
   const GPT2Config& config = model.config();
   Sampler sampler(settings.sampler);
@@ -20,7 +20,8 @@ std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const G
   std::int64_t made = 0;
   while (made < settings.max_tokens) {
     if (cache.length() + unread > config.max_seq_len) {  // full: keep the newer half
-      const std::int64_t kept = std::min(std::ssize(context), std::max<std::int64_t>(1, config.max_seq_len / 2));
+      const std::int64_t kept =
+          std::min(std::ssize(context), std::max<std::int64_t>(1, config.max_seq_len / 2));
       context.erase(context.begin(), context.end() - kept);
       cache.clear();
       unread = kept;

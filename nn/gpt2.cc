@@ -15,7 +15,8 @@
 
 namespace inkling {
 
-GPT2::GPT2(const GPT2Config& config) : config_(config), parameters_((config.check("gpt2"), gpt2_parameters(config))) {}
+GPT2::GPT2(const GPT2Config& config)
+    : config_(config), parameters_((config.check("gpt2"), gpt2_parameters(config))) {}
 
 void GPT2::initialise(std::uint64_t seed) {
   constexpr double kDeviation = 0.02;
@@ -25,7 +26,8 @@ void GPT2::initialise(std::uint64_t seed) {
     const std::span<float> values = parameters_.values_of(t);
     const bool is_norm_weight = t == kLn1w || t == kLn2w || t == kLnfw;
     std::fill(values.begin(), values.end(), is_norm_weight ? 1.0f : 0.0f);
-    if (!parameters_.table()[t].decay) continue;  // biases and norms are done; what decays is a matrix or an embedding
+    if (!parameters_.table()[t].decay)
+      continue;  // biases and norms are done; what decays is a matrix or an embedding
     const double deviation = t == kAttprojw || t == kFcprojw ? residual_deviation : kDeviation;
     const std::size_t drawn =
         t == kWte ? static_cast<std::size_t>(config_.vocab_size * config_.channels) : values.size();
@@ -36,15 +38,15 @@ void GPT2::initialise(std::uint64_t seed) {
 Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
   const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
   // what the tokens tell each other
-  const Tensor n1 = layernorm(tape, x, w(kLn1w), w(kLn1b));               // (B, T, C)
-  const Tensor qkv = linear(tape, n1, w(kQkvw), w(kQkvb));                // (B, T, 3C)
-  const Tensor heard = cache == nullptr ? attention(tape, qkv, config_.heads)
-                                        : cache->attend(tape, l, qkv);    // (B, T, C)
+  const Tensor n1 = layernorm(tape, x, w(kLn1w), w(kLn1b));  // (B, T, C)
+  const Tensor qkv = linear(tape, n1, w(kQkvw), w(kQkvb));   // (B, T, 3C)
+  const Tensor heard =
+      cache == nullptr ? attention(tape, qkv, config_.heads) : cache->attend(tape, l, qkv);  // (B, T, C)
   const Tensor x1 = add(tape, x, linear(tape, heard, w(kAttprojw), w(kAttprojb)));
   // what each makes of it
-  const Tensor n2 = layernorm(tape, x1, w(kLn2w), w(kLn2b));              // (B, T, C)
-  const Tensor h = gelu(tape, linear(tape, n2, w(kFcw), w(kFcb)));        // (B, T, 4C)
-  return add(tape, x1, linear(tape, h, w(kFcprojw), w(kFcprojb)));        // (B, T, C)
+  const Tensor n2 = layernorm(tape, x1, w(kLn2w), w(kLn2b));        // (B, T, C)
+  const Tensor h = gelu(tape, linear(tape, n2, w(kFcw), w(kFcb)));  // (B, T, 4C)
+  return add(tape, x1, linear(tape, h, w(kFcprojw), w(kFcprojb)));  // (B, T, C)
 }
 
 Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache) {
@@ -54,9 +56,9 @@ Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cach
     fail("gpt2: T=", first_position + ids.dim(1), " positions, expected at most maxT=", config_.max_seq_len);
   }
   const Tensor wte = parameters_.leaf(tape, kWte, mode), wpe = parameters_.leaf(tape, kWpe, mode);
+  const Arena::Mark mark = tape.mark();
   Tensor x = embedding(tape, wte, wpe, ids, config_.vocab_size, first_position);  // (B, T, C)
   for (std::int64_t l = 0; l < config_.layers; ++l) {
-    const Arena::Mark mark = tape.mark();
     x = tape.rewind(mark, block(tape, x, l, mode, cache));
   }
   return layernorm(tape, x, parameters_.leaf(tape, kLnfw, mode), parameters_.leaf(tape, kLnfb, mode));
@@ -68,13 +70,14 @@ Tensor GPT2::hidden(Tape& tape, const Tensor& ids, LeafGradient mode) {
 
 Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale, LeafGradient mode) {
   const Tensor x = run(tape, ids, mode, nullptr);
-  return linear_cross_entropy(tape, x, parameters_.leaf(tape, kWte, mode), targets, config_.vocab_size, loss_scale);
+  return linear_cross_entropy(tape, x, parameters_.leaf(tape, kWte, mode), targets, config_.vocab_size,
+                              loss_scale);
 }
 
 void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
   const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr);
-  linear_token_losses(losses, x.f32(), parameters_.values_of(kWte).data(), targets.i32(), x.shape().rows(), config_.channels,
-                      config_.vocab_size, config_.padded_vocab_size());
+  linear_token_losses(losses, x.f32(), parameters_.values_of(kWte).data(), targets.i32(), x.shape().rows(),
+                      config_.channels, config_.vocab_size, config_.padded_vocab_size());
 }
 
 Tensor GPT2::logits(Tape& tape, const Tensor& ids) {

@@ -4,8 +4,8 @@
 //   L times:  x = x + attention(layernorm(x));  x = x + mlp(layernorm(x))
 //   logits = layernorm(x) wte^T                  (the head is tied to the embedding)
 //
-// The model knows token ids, not text; targets come already shifted (apps/text/batches.h). It holds weights and no activations:
-// those belong to the tape of a step. Not thread-safe; one call uses many threads inside.
+// The model knows token ids, not text; targets come already shifted (apps/text/batches.h). It holds weights
+// and no activations: those belong to the tape of a step. Not thread-safe; one call uses many threads inside.
 // Next: ops/attention.h for the one step in which tokens see each other.
 #pragma once
 
@@ -22,15 +22,16 @@ class GPT2 {
   const GPT2Config& config() const { return config_; }
   Parameters& parameters() { return parameters_; }
 
-  // N(0, 0.02) for matrices and embeddings, N(0, 0.02/sqrt(2L)) for the two projections that add to the residual stream, biases
-  // 0, norm weights 1; rows of wte past V are zero.
+  // N(0, 0.02) for matrices and embeddings, N(0, 0.02/sqrt(2L)) for the two projections that add to the
+  // residual stream, biases 0, norm weights 1; rows of wte past V are zero.
   void initialise(std::uint64_t seed);
 
-  // ids (B, T) i32 -> (B, T, C): what the last layernorm gives, ready for the head. `first_position` is that of ids[:, 0].
+  // ids (B, T) i32 -> (B, T, C): what the last layernorm gives, ready for the head. `first_position` is that
+  // of ids[:, 0].
   Tensor hidden(Tape& tape, const Tensor& ids, LeafGradient mode = LeafGradient::overwrite);
 
-  // The mean cross-entropy of targets (B, T), -1 for those that do not count; never holds (B, T, V) logits. `loss_scale` is
-  // the seed that backward() will be called with: 1 / micro-batches of a step.
+  // The mean cross-entropy of targets (B, T), -1 for those that do not count; never holds (B, T, V) logits.
+  // `loss_scale` is the seed that backward() will be called with: 1 / micro-batches of a step.
   Tensor loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale = 1.0f,
               LeafGradient mode = LeafGradient::overwrite);
 
@@ -40,7 +41,8 @@ class GPT2 {
   // All logits (B, T, Vp); columns past V mean nothing. For tests and small models.
   Tensor logits(Tape& tape, const Tensor& ids);
 
-  // Generation: ids (B, T) continue what `cache` has seen, and are added to it. Returns the last position's logits (B, Vp).
+  // Generation: ids (B, T) continue what `cache` has seen, and are added to it. Returns the last position's
+  // logits (B, Vp).
   Tensor next_logits(Tape& tape, const Tensor& ids, KvCache& cache);
 
  private:

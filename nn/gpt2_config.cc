@@ -29,12 +29,15 @@ void GPT2Config::check(const std::string& where) const {
   positive("number of heads (NH)", heads);
   positive("number of channels (C)", channels);
   if (channels % heads != 0) {
-    fail(where, ": number of channels (C) is ", channels, ", expected a multiple of the number of heads (NH=", heads, ")");
+    fail(where, ": number of channels (C) is ", channels,
+         ", expected a multiple of the number of heads (NH=", heads, ")");
   }
   constexpr double kMostParameters = 1e12;
   const double C = static_cast<double>(channels);
-  const double estimate = static_cast<double>(padded_vocab_size() + max_seq_len) * C + static_cast<double>(layers) * 12 * C * C;
-  if (estimate > kMostParameters) fail(where, ": the model would have ", estimate, " parameters, at most 1e12 are supported");
+  const double estimate =
+      static_cast<double>(padded_vocab_size() + max_seq_len) * C + static_cast<double>(layers) * 12 * C * C;
+  if (estimate > kMostParameters)
+    fail(where, ": the model would have ", estimate, " parameters, at most 1e12 are supported");
 }
 
 std::int64_t GPT2Config::parameter_count() const {

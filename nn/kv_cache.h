@@ -1,5 +1,5 @@
-// The keys and values of all tokens so far, for every layer: what makes generating a token cost one pass over the weights
-// instead of one over the whole text (ops/attention_decode.h).
+// The keys and values of all tokens so far, for every layer: what makes generating a token cost one pass over
+// the weights instead of one over the whole text (ops/attention_decode.h).
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ class KvCache {
   std::int64_t length() const { return length_; }  // positions filled
   void clear() { length_ = 0; }
 
-  // Appends the keys and values in qkv (B, Tq, 3C) to layer `layer` and attends their queries to all so far: (B, Tq, C).
+  // Appends the keys and values in qkv (B, Tq, 3C) to layer `layer` and attends their queries to all so far:
+  // (B, Tq, C).
   Tensor attend(Tape& tape, std::int64_t layer, const Tensor& qkv);
   // Counts Tq positions as filled, once every layer has attended.
   void advance(std::int64_t Tq) { length_ += Tq; }

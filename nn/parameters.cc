@@ -13,7 +13,8 @@ Parameters::Parameters(const std::vector<ParameterSpec>& specs) {
         fail("parameter ", spec.name, ": ", spec.shape, " has more elements than can be counted");
       }
     }
-    if (__builtin_add_overflow(count_, numel, &count_)) fail("parameter ", spec.name, ": the model is too large");
+    if (__builtin_add_overflow(count_, numel, &count_))
+      fail("parameter ", spec.name, ": the model is too large");
   }
   values_ = Pages(size() * sizeof(float));
 }

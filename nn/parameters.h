@@ -1,7 +1,9 @@
-// Parameters: all weights of a model in one flat buffer of floats, their gradients in another, and a table that names the parts.
+// Parameters: all weights of a model in one flat buffer of floats, their gradients in another, and a table
+// that names the parts.
 //
-// Flat, because then loading is one read, saving one write, and the optimiser one loop. The table gives each tensor's name, shape
-// and whether weight decay applies to it. What a model does with the tensors is not known here.
+// Flat, because then loading is one read, saving one write, and the optimiser one loop. The table gives each
+// tensor's name, shape and whether weight decay applies to it. What a model does with the tensors is not
+// known here.
 #pragma once
 
 #include <cstdint>
@@ -34,13 +36,17 @@ class Parameters {
   std::int64_t count() const { return count_; }
   const std::vector<Parameter>& table() const { return table_; }
 
-  std::span<float> values() const { return {values_.data() ? reinterpret_cast<float*>(values_.data()) : nullptr, size()}; }
-  // The gradients: made on first use, so that a model that only generates does without. Contents are the last backward's.
+  std::span<float> values() const {
+    return {values_.data() ? reinterpret_cast<float*>(values_.data()) : nullptr, size()};
+  }
+  // The gradients: made on first use, so that a model that only generates does without. Contents are the last
+  // backward's.
   std::span<float> gradients();
 
   std::span<float> values_of(std::size_t index) const;  // one tensor
 
-  // A leaf of `tape` for the whole of tensor `index`, or for part `layer` of one stacked along its first axis.
+  // A leaf of `tape` for the whole of tensor `index`, or for part `layer` of one stacked along its first
+  // axis.
   Tensor leaf(Tape& tape, std::size_t index, LeafGradient mode);
   Tensor layer_leaf(Tape& tape, std::size_t index, std::int64_t layer, LeafGradient mode);
 

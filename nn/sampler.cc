@@ -8,7 +8,8 @@
 namespace inkling {
 
 void SamplerSettings::check() const {
-  if (!(temperature >= 0.0f) || std::isinf(temperature)) fail("temperature is ", temperature, ", expected 0 or more");
+  if (!(temperature >= 0.0f) || std::isinf(temperature))
+    fail("temperature is ", temperature, ", expected 0 or more");
   if (top_k < 0) fail("top-k is ", top_k, ", expected 0 (all) or more");
   if (!(top_p > 0.0f && top_p <= 1.0f)) fail("top-p is ", top_p, ", expected more than 0 and at most 1");
 }
@@ -50,7 +51,8 @@ std::span<const Candidate> Sampler::candidates(std::span<const float> logits) {
   // The nucleus: the shortest prefix that holds top_p of the mass.
   double mass = 0;
   std::size_t nucleus = 0;
-  while (nucleus < candidates_.size() && (nucleus == 0 || settings_.top_p >= 1.0f || mass < settings_.top_p * total)) {
+  while (nucleus < candidates_.size() &&
+         (nucleus == 0 || settings_.top_p >= 1.0f || mass < settings_.top_p * total)) {
     mass += candidates_[nucleus++].probability;
   }
   candidates_.resize(nucleus);

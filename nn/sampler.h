@@ -1,9 +1,10 @@
 // From logits to the next token: temperature, top-k, top-p.
 //
 //   p_i = exp(z_i / temperature) / sum_j exp(z_j / temperature)
-// temperature < 1 sharpens, > 1 flattens, 0 means greedy: always the likeliest. top-k keeps the k likeliest tokens (Fan et al. 2018),
-// top-p then the fewest whose probabilities, renormalised, reach p together (the nucleus, Holtzman et al. 2020), at least one. Then
-// one is drawn. Ties go to the lower id, so a seed gives the same text everywhere.
+// temperature < 1 sharpens, > 1 flattens, 0 means greedy: always the likeliest. top-k keeps the k likeliest
+// tokens (Fan et al. 2018), top-p then the fewest whose probabilities, renormalised, reach p together (the
+// nucleus, Holtzman et al. 2020), at least one. Then one is drawn. Ties go to the lower id, so a seed gives
+// the same text everywhere.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ class Sampler {
  public:
   explicit Sampler(const SamplerSettings& settings);
 
-  // The tokens that may come next, with their probabilities, likeliest first if top-k or top-p cut any. Valid until the next
-  // call. Error if a logit is NaN.
+  // The tokens that may come next, with their probabilities, likeliest first if top-k or top-p cut any. Valid
+  // until the next call. Error if a logit is NaN.
   std::span<const Candidate> candidates(std::span<const float> logits);
 
   std::int32_t sample(std::span<const float> logits, Rng& rng);

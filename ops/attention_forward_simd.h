@@ -13,7 +13,8 @@
 
 namespace inkling::simd {
 
-// The keys of one head: key k is row k % kKeyBlock of the Operand {data + k / kKeyBlock * block, row, step}.
+// The keys of one head: key k is row k % kKeyBlock of the TileOperand {data + k / kKeyBlock * block, row,
+// step}.
 struct KeyBlocks {
   const float* data;
   std::int64_t row;
@@ -55,9 +56,9 @@ template <class V>
 void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks& keys, std::int64_t begin,
                  std::int64_t end, std::int64_t t0, std::int64_t HS) noexcept {
   constexpr std::int64_t W = V::kLanes, R = kBlockRows<V>;
-  const Operand block{keys.data + begin / kKeyBlock * keys.block, keys.row, keys.step};
+  const TileOperand block{keys.data + begin / kKeyBlock * keys.block, keys.row, keys.step};
   for (std::int64_t k = begin; k < end; k += R) {
-    const Operand rows{block.data + (k - begin) * block.row, block.row, block.step};
+    const TileOperand rows{block.data + (k - begin) * block.row, block.row, block.step};
     const std::int64_t j = first_column<V>(k, t0);
     product<V>(s + k * kQueryTile + j, kQueryTile, rows, q_transposed + j, kQueryTile, R, kQueryTile - j, HS,
                false);

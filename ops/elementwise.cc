@@ -195,9 +195,9 @@ void sum_repeated(GradientTarget out, const float* g, const Walk& w,
   }
 }
 
-void binary_backward(Gradients& gradients, Binary op, Operand of, const Tensor& y, const Tensor& a,
+void binary_backward(Gradients& gradients, Binary op, Side of, const Tensor& y, const Tensor& a,
                      const Tensor& b) {
-  const Tensor& x = of == Operand::a ? a : b;
+  const Tensor& x = of == Side::a ? a : b;
   const std::int64_t numel = y.numel();
   if (!x.has_gradient()) return;
   if (numel == 0) {  // x may have elements all the same: repeated no times, their gradient is zero
@@ -215,7 +215,7 @@ void binary_backward(Gradients& gradients, Binary op, Operand of, const Tensor& 
   };
   if (x.numel() == numel) return run(dx.data, dx.accumulate);
   // x was repeated: its gradient for every element of y first, then the sums
-  const auto& stride = of == Operand::a ? w.a_stride : w.b_stride;
+  const auto& stride = of == Side::a ? w.a_stride : w.b_stride;
   if (op == Binary::add) return sum_repeated(dx, dy, w, stride, numel);
   const Workspace workspace(static_cast<std::size_t>(numel) * sizeof(float));
   run(workspace.floats(), false);
@@ -231,8 +231,8 @@ Tensor binary(Tape& tape, const char* name, Binary op, const Tensor& a_view, con
     kernels().binary_forward(op, y.f32() + i, a.f32() + i_a, b.f32() + i_b, n, w.a_stride[0], w.b_stride[0]);
   });
   tape.record(name, {y}, {a, b}, [=](Gradients& gradients) {
-    binary_backward(gradients, op, Operand::a, y, a, b);
-    binary_backward(gradients, op, Operand::b, y, a, b);
+    binary_backward(gradients, op, Side::a, y, a, b);
+    binary_backward(gradients, op, Side::b, y, a, b);
   });
   return y;
 }

@@ -30,7 +30,7 @@ namespace inkling {
 
 enum class Binary : std::uint8_t { add, sub, mul, div };
 enum class Unary : std::uint8_t { exp, log, tanh, relu, scale, shift };
-enum class Operand : std::uint8_t { a, b };
+enum class Side : std::uint8_t { a, b };
 
 Tensor add(Tape& tape, const Tensor& a, const Tensor& b);  // also the residual connection of a transformer
 Tensor sub(Tape& tape, const Tensor& a, const Tensor& b);

@@ -64,7 +64,7 @@ void binary_forward(Binary op, float* y, const float* a, const float* b, std::in
 // The gradient of operand `of`, one number for each of y's elements: what a repeated operand gets of them is
 // summed by the caller.
 template <class V>
-void binary_backward(Binary op, Operand of, float* dx, const float* dy, const float* a, const float* b,
+void binary_backward(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
                      std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept {
   if (n <= 0) return;
   const Run<V> D(dy), A(a, a_step), B(b, b_step);
@@ -73,7 +73,7 @@ void binary_backward(Binary op, Operand of, float* dx, const float* dy, const fl
       return f(D.at(i, lanes), A.at(i, lanes), B.at(i, lanes));
     });
   };
-  const bool of_a = of == Operand::a;
+  const bool of_a = of == Side::a;
   switch (op) {
     case Binary::add:
       return run([](V d, V, V) { return d; });

@@ -33,17 +33,20 @@ template void reference::gemm(double*, const double*, const double*, std::int64_
 
 namespace {
 
-// Steps of k between two visits of C: a panel of A (8 rows) takes 24 KiB of the 48 or 32 KiB of L1, one of B
-// (48 columns) 144 KiB of L2.
+// Steps of k between two visits of C: a panel of A (8 rows) takes 24 KiB of an L1 of 32 or 48, one of B (48
+// columns) 144 KiB of L2.
 constexpr std::int64_t kKC = 768;
-// What is packed ahead for all strips, at most (but at least one KC): 4 MiB, so that it stays in the caches.
-constexpr std::int64_t kSharedFloats = std::int64_t{1} << 20;
-// A strip: wide enough that its multiply-adds outweigh packing it and reading the shared side, narrow enough
-// for L2 and for eight tasks to even out what two threads do.
-constexpr std::int64_t kStrip = 96;
-// What a task packs at least, in floats: less than this costs more to hand out than to do.
-constexpr std::int64_t kPackFloats = std::int64_t{1} << 15;
-constexpr std::int64_t kGemvRows = 4;
+// How much is packed for all strips at once, unless a step of KC is more: 1 MiB, to stay in L2.
+constexpr std::int64_t kSharedFloats = std::int64_t{1} << 18;
+// Strips: eight or more, for threads to even out; lanes enough to be worth packing for, few enough for L2.
+constexpr std::int64_t kTasks = 8;
+constexpr std::int64_t kLeastStrip = 32, kMostStrip = 96;
+// What a task is at least, in multiply-adds, floats to pack or floats to stream: 5 to 10 us, where handing it
+// out costs 1.
+constexpr std::int64_t kTaskFmas = std::int64_t{1} << 19;
+constexpr std::int64_t kTaskPacked = std::int64_t{1} << 15;
+constexpr std::int64_t kTaskStreamed = std::int64_t{1} << 16;
+constexpr std::int64_t kGemvRows = 4;  // up to here reading W costs more than computing
 
 // One of the two factors: source(lane, k), a lane being a row of A or a column of B, R of them to a panel.
 struct Factor {
@@ -78,27 +81,37 @@ struct Problem {
   bool accumulate;
 };
 
-// Packs steps [k, k_end) of the operand that all strips share: one KC after the other, and in it panel after
-// panel.
+// Packs steps [k, k_end) of the factor that all strips share: one KC after the other, in it panel by panel.
 void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64_t k_end) {
-  const std::int64_t panels_a_task = std::max<std::int64_t>(1, kPackFloats / (shared.R * (k_end - k)));
-  parallel_for(shared.panels(), panels_a_task, [&](std::int64_t begin, std::int64_t end) {
-    float* block = packed;
-    for (std::int64_t kc = k; kc < k_end; kc += kKC) {
-      const std::int64_t steps = std::min(kKC, k_end - kc), stride = shared.panel_stride(steps);
-      const std::int64_t lane = begin * shared.R, lanes = std::min(end * shared.R, shared.lanes) - lane;
-      shared.pack(block + begin * stride, stride, shared.from(lane, kc), lanes, steps);
-      block += shared.panels() * stride;
-    }
+  const std::int64_t most_steps = std::min(kKC, k_end - k);
+  const std::int64_t block = shared.panels() * shared.panel_stride(most_steps);
+  const std::int64_t group = std::max<std::int64_t>(1, kTaskPacked / (shared.R * most_steps));  // of panels
+  const std::int64_t groups = ceil_div(shared.panels(), group);
+  parallel_chunks(ceil_div(k_end - k, kKC) * groups, [&](std::int64_t task) {
+    const std::int64_t kc = k + task / groups * kKC, steps = std::min(kKC, k_end - kc);
+    const std::int64_t panel = task % groups * group, stride = shared.panel_stride(steps);
+    const std::int64_t lane = panel * shared.R, lanes = std::min(shared.lanes - lane, group * shared.R);
+    shared.pack(packed + task / groups * block + panel * stride, stride, shared.from(lane, kc), lanes, steps);
   });
+}
+
+// How many lanes of `own` make a strip, whole panels of them.
+std::int64_t strip_lanes(const Factor& own, const Factor& shared, std::int64_t K) {
+  const std::int64_t least = ceil_div(kLeastStrip, own.R), most = ceil_div(kMostStrip, own.R);
+  const std::int64_t worth_a_task = std::min(own.panels(), ceil_div(kTaskFmas, own.R * K * shared.lanes));
+  return own.R * std::max(worth_a_task, std::clamp(own.panels() / kTasks, least, most));
+}
+
+// Strips run along the longer side of C, unless that has too few panels to share out and the other has more.
+bool strips_are_columns(const Factor& a, const Factor& b) {
+  return a.lanes <= b.lanes && (b.panels() >= 2 * kTasks || b.panels() >= a.panels());
 }
 
 const float* offset(const float* bias, std::int64_t n) {
   return bias == nullptr ? nullptr : bias + n;
 }
 
-// Steps [k, k_end) of columns [begin, end) of C: A is packed, and shared by all; B is packed a panel at a
-// time.
+// Steps [k, k_end) of columns [begin, end) of C: A is packed and shared; B is packed a panel at a time.
 void multiply_columns(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
                       std::int64_t k, std::int64_t k_end) {
   auto* panel =
@@ -113,12 +126,12 @@ void multiply_columns(const Problem& p, const float* packed, std::int64_t begin,
   }
 }
 
-// Steps [k, k_end) of rows [begin, end) of C: B is packed, and shared by all; A's rows are packed here.
+// Steps [k, k_end) of rows [begin, end) of C: B is packed and shared; A's rows are packed here.
 void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
                    std::int64_t k, std::int64_t k_end) {
   const std::int64_t panels = ceil_div(end - begin, p.a.R);
-  auto* strip = static_cast<float*>(
-      thread_scratch(static_cast<std::size_t>(panels * p.a.panel_stride(kKC)) * sizeof(float)));
+  auto* strip = static_cast<float*>(thread_scratch(
+      static_cast<std::size_t>(panels * p.a.panel_stride(std::min(kKC, k_end - k))) * sizeof(float)));
   for (std::int64_t kc = k; kc < k_end; kc += kKC) {
     const std::int64_t steps = std::min(kKC, k_end - kc), a_stride = p.a.panel_stride(steps),
                        b_stride = p.b.panel_stride(steps);
@@ -130,21 +143,20 @@ void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, st
 }
 
 void multiply(const Problem& p) {
-  const bool shares_a = p.a.lanes <= p.b.lanes;
-  const Factor& shared = shares_a ? p.a : p.b;
-  const Factor& own = shares_a ? p.b : p.a;
+  const bool columns = strips_are_columns(p.a, p.b);
+  const Factor& shared = columns ? p.a : p.b;
+  const Factor& own = columns ? p.b : p.a;
   const std::int64_t most_steps = std::max(kKC, kSharedFloats / (shared.panels() * shared.R) / kKC * kKC);
-  const std::int64_t steps = std::min(most_steps, p.K);
-  const std::int64_t blocks = ceil_div(steps, kKC);
+  const std::int64_t steps = std::min(most_steps, p.K), blocks = ceil_div(steps, kKC);
   const Workspace workspace(
       static_cast<std::size_t>(blocks * shared.panels() * shared.panel_stride(std::min(kKC, steps))) *
       sizeof(float));
-  const std::int64_t strip = ceil_div(kStrip, own.R) * own.R;
+  const std::int64_t strip = strip_lanes(own, shared, steps);
   for (std::int64_t k = 0; k < p.K; k += steps) {
     const std::int64_t k_end = std::min(p.K, k + steps);
     pack_shared(workspace.floats(), shared, k, k_end);
     parallel_for(own.lanes, strip, [&](std::int64_t begin, std::int64_t end) {
-      const auto multiply_strip = shares_a ? multiply_columns : multiply_rows;
+      const auto multiply_strip = columns ? multiply_columns : multiply_rows;
       multiply_strip(p, workspace.floats(), begin, end, k, k_end);
     });
   }
@@ -167,7 +179,7 @@ void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M
   if (M <= 0 || N <= 0) return;
   if (K <= 0) return fill_with_bias(C, ldc, M, N, bias, accumulate);
   if (M <= kGemvRows && A.col_stride == 1 && B.row_stride == 1) {
-    const std::int64_t rows_a_task = std::max<std::int64_t>(4, kPackFloats / K / 4 * 4);
+    const std::int64_t rows_a_task = std::max<std::int64_t>(4, kTaskStreamed / K / 4 * 4);
     parallel_for(N, rows_a_task, [&](std::int64_t begin, std::int64_t end) {
       kernels().gemv(C + begin, ldc, A.data, A.row_stride, B.data + begin * B.col_stride, B.col_stride, M,
                      end - begin, K, offset(bias, begin), accumulate);

@@ -1,5 +1,7 @@
-// Packing: one operand of gemm, copied into panels that the micro-kernel reads front to back. ops/gemm.h
-// tells why.
+// Packing: an operand of gemm copied into panels that the micro-kernel reads front to back (ops/gemm.h).
+//
+// A panel has R lanes, rows of A or columns of B: panel[k * R + lane]. Unused lanes of the last panel are
+// zero: their sums are thrown away, but denormal rubbish would make them slow.
 #pragma once
 
 #include "ops/gemm.h"
@@ -8,11 +10,7 @@
 
 namespace inkling::simd {
 
-// Unused lanes of a last panel are zero: their sums are thrown away, but denormal rubbish would make them
-// slow.
-
-// Lanes that lie side by side: panel[k * R + lane] = in[k * stride + lane]. Row by row through all panels, so
-// that memory is read in order.
+// Lanes side by side in memory, in[k * stride + lane]: row by row through all panels, so as to read in order.
 template <class V, int R>
 void pack_copied(float* panels, std::int64_t panel_stride, const float* in, std::int64_t stride,
                  std::int64_t lanes, std::int64_t K) {
@@ -34,7 +32,7 @@ void pack_copied(float* panels, std::int64_t panel_stride, const float* in, std:
   }
 }
 
-// One panel of R lanes, each a row of its own: panel[k * R + lane] = in[lane * stride + k].
+// One panel, its lanes apart in memory: in[lane * stride + k].
 template <class V, int R>
 void pack_transposed(float* panel, const float* in, std::int64_t stride, std::int64_t lanes, std::int64_t K) {
   constexpr int G = transposed_rows<V, R>();
@@ -57,8 +55,9 @@ void pack_transposed(float* panel, const float* in, std::int64_t stride, std::in
 template <class V, int R>
 void gemm_pack(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
                std::int64_t K) noexcept {
-  if (source.row_stride == 1)
+  if (source.row_stride == 1) {
     return pack_copied<V, R>(panels, stride, source.data, source.col_stride, lanes, K);
+  }
   for (std::int64_t lane = 0; lane < lanes; lane += R) {
     const std::int64_t here = lanes - lane < R ? lanes - lane : R;
     const float* in = source.data + lane * source.row_stride;

@@ -10,8 +10,8 @@
 namespace inkling::simd {
 
 // What will be read after the panel in use: `runs` runs of `length` floats, `stride` apart. The micro-kernel
-// touches a few of its lines every kGroup steps, so that they travel to the caches while it computes: packing
-// a panel that still lies in L3 or memory would cost a tenth of multiplying it.
+// fetches a few lines of it every kGroup steps: packing a panel that still lies in L3 or memory would cost a
+// tenth of multiplying it.
 template <class V>
 struct Ahead {
   static constexpr std::int64_t kLine = 16;  // floats
@@ -23,7 +23,7 @@ struct Ahead {
 
   void fetch() {
     for (std::int64_t i = 0; i < lines_a_group && runs > 0; ++i) {
-      __builtin_prefetch(line + offset);
+      __builtin_prefetch(line + offset, 0, 2);  // to L2: it is not needed yet
       offset += kLine;
       if (offset < length) continue;
       offset = 0;
@@ -43,8 +43,8 @@ constexpr std::int64_t kGroup = 8;
 // Running past the end of the panel is harmless, a prefetch never faults.
 constexpr std::int64_t kStepsAhead = 8;
 
-// A row of B for each step k: from a packed panel, or from where B lies, packed on the way for those who come
-// next.
+// A row of B for each step k: from a packed panel, or from where B lies, packed on the way for the next
+// tiles.
 template <class V, int NR>
 struct PackedRows {
   const float* panel;
@@ -170,12 +170,13 @@ void multiply_panel(Destination<V> to, const float* a, std::int64_t a_stride, co
   }
 }
 
+// How often a panel of B comes to Ahead::fetch().
 template <class V, int MR>
 std::int64_t groups(std::int64_t M, std::int64_t K) {
   return ((M + MR - 1) / MR) * ((K + kGroup - 1) / kGroup);
 }
 
-// Both operands packed.
+// C = A B, both packed.
 template <class V, int MR, int NRV>
 void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
                    std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
@@ -192,9 +193,8 @@ void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_st
   }
 }
 
-// A packed, B where it lies: each panel of B is packed into `panel` when its turn comes, while the lines of
-// the next one are fetched, up to lane N_ahead >= N. If B's rows are contiguous, the first tile of rows packs
-// as it computes.
+// C = A B, A packed, B where it lies: each panel of B is packed when its turn comes, and the next one, up to
+// column N_ahead >= N, fetched meanwhile. If B's rows are contiguous, the first tile of C packs as it goes.
 template <class V, int MR, int NRV>
 void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
                           float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,

@@ -1,12 +1,11 @@
-// Y = X W^T for a few rows of X: the speed of this is the speed at which W can be read. ops/gemm.h says where
-// it is used.
+// Y = X W^T for a few rows of X, as fast as W can be read. gemm() comes here by itself (ops/gemm.h).
 #pragma once
 
 #include "ops/simd.h"
 
 namespace inkling::simd {
 
-// C(m, n) for ROWS rows of x and four rows of w: 4 * ROWS sums, each a register wide.
+// C(m, n) for ROWS rows of x and COLUMNS rows of w: a register full of partial sums for each.
 template <class V, int ROWS, int COLUMNS>
 void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t K, const float* bias, bool accumulate) {

@@ -1,11 +1,12 @@
 // The table of kernels: one struct of function pointers, one table for each instruction set.
 //
-// A kernel computes on one thread, knows SIMD but not threads, checks nothing and never throws; the op that calls it checks shapes,
-// cuts the work into fixed chunks and knows threads but not SIMD. Outputs come first, then inputs, then dims. Forward kernels
-// assign. Backward kernels accumulate; those that may be the first to write get `accumulate` and assign when it is false.
+// A kernel computes on one thread, knows SIMD but not threads, checks nothing and never throws; the op that
+// calls it checks shapes, cuts the work into fixed chunks and knows threads but not SIMD. Outputs come first,
+// then inputs, then dims. Forward kernels assign. Backward kernels accumulate; those that may be the first to
+// write get `accumulate` and assign when it is false.
 //
-// Each ops/isa_*.cc fills a table from the templates in *_simd.h (ops/table.h) with its own compiler flags. kernels() is the
-// table in use: the best the CPU can run, or what INKLING_ISA names.
+// Each ops/isa_*.cc fills a table from the templates in *_simd.h (ops/table.h) with its own compiler flags.
+// kernels() is the table in use: the best the CPU can run, or what INKLING_ISA names.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +17,13 @@ namespace inkling {
 
 struct MatrixView;  // ops/gemm.h
 
-// What gemm's driver knows of one kind of micro-kernel: its tile of C is MR x NR; its operands are packed into
-// panels of MR rows of A and NR columns of B, each row or column a "lane" of K numbers. Panels are `stride`
-// floats apart. ops/gemm.h tells the story.
+// What gemm's driver knows of one kind of micro-kernel: its tile of C is MR x NR; its operands are packed
+// into panels of MR rows of A and NR columns of B, each row or column a "lane" of K numbers. Panels are
+// `stride` floats apart. ops/gemm.h tells the story.
 struct GemmKernels {
   std::int64_t MR, NR;
-  // source(lane, k) goes to panel lane / R, place k * R + lane % R, R being MR or NR. Unused lanes of the last
-  // panel are zero.
+  // source(lane, k) goes to panel lane / R, place k * R + lane % R, R being MR or NR. Unused lanes of the
+  // last panel are zero.
   void (*pack_a)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
                  std::int64_t K) noexcept;
   void (*pack_b)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
@@ -31,15 +32,15 @@ struct GemmKernels {
   void (*multiply)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
                    std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
                    bool accumulate) noexcept;
-  // The same with B where it lies, packed on the way, a panel at a time, into `panel`. Columns [N, N_ahead) of
-  // B may be prefetched.
+  // The same with B where it lies, packed on the way, a panel at a time, into `panel`. Columns [N, N_ahead)
+  // of B may be prefetched.
   void (*multiply_source)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
                           float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
                           const float* bias, bool accumulate) noexcept;
 };
 enum class Binary : std::uint8_t;
 enum class Unary : std::uint8_t;
-enum class Operand : std::uint8_t;
+enum class Side : std::uint8_t;
 struct AdamWFactors;
 struct SgdFactors;
 
@@ -53,10 +54,11 @@ struct Kernels {
                std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
 
   // ---- ops/elementwise.h
-  // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole run
-  void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
-                         std::int64_t b_step) noexcept;
-  void (*binary_backward)(Binary op, Operand of, float* dx, const float* dy, const float* a, const float* b,
+  // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole
+  // run
+  void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n,
+                         std::int64_t a_step, std::int64_t b_step) noexcept;
+  void (*binary_backward)(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
                           std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept;
   void (*unary_forward)(Unary op, float* y, const float* x, std::int64_t n, float s) noexcept;
   void (*unary_backward)(Unary op, float* dx, const float* dy, const float* x, const float* y, std::int64_t n,
@@ -64,8 +66,8 @@ struct Kernels {
 
   // ---- ops/reduce.h
   float (*sum_row)(const float* x, std::int64_t n) noexcept;
-  void (*sum_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
-                      float scale, bool accumulate) noexcept;
+  void (*sum_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
+                      std::int64_t row_stride, float scale, bool accumulate) noexcept;
   float (*max_row)(const float* x, std::int64_t n) noexcept;
   void (*max_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
                       std::int64_t row_stride) noexcept;
@@ -74,11 +76,11 @@ struct Kernels {
                      bool accumulate) noexcept;
 
   // ---- ops/layernorm.h
-  void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
-                            std::int64_t rows, std::int64_t C) noexcept;
+  void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight,
+                            const float* bias, std::int64_t rows, std::int64_t C) noexcept;
   void (*layernorm_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
-                             const float* weight, const float* mean, const float* rstd, std::int64_t rows, std::int64_t C,
-                             bool accumulate) noexcept;
+                             const float* weight, const float* mean, const float* rstd, std::int64_t rows,
+                             std::int64_t C, bool accumulate) noexcept;
 
   // ---- ops/roof.h
   std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
@@ -105,7 +107,8 @@ struct Kernels {
                                  std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
 
   // ---- ops/adamw.h, ops/sgd.h, ops/sum_of_squares.h
-  void (*adamw_update)(float* p, float* m, float* v, const float* g, std::int64_t n, const AdamWFactors& f) noexcept;
+  void (*adamw_update)(float* p, float* m, float* v, const float* g, std::int64_t n,
+                       const AdamWFactors& f) noexcept;
   void (*sgd_update)(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& f) noexcept;
   double (*sum_of_squares)(const float* x, std::int64_t n) noexcept;
 
@@ -124,9 +127,9 @@ struct Kernels {
                              std::int64_t HS, bool accumulate, float* scratch) noexcept;
 
   // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values
-  void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q, const float* k,
-                           const float* v, std::int64_t stride, std::int64_t pos, std::int64_t Tq, std::int64_t HS,
-                           float* scratch) noexcept;
+  void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,
+                           const float* k, const float* v, std::int64_t stride, std::int64_t pos,
+                           std::int64_t Tq, std::int64_t HS, float* scratch) noexcept;
 };
 
 const Kernels& kernels();

@@ -11,8 +11,8 @@ namespace inkling {
 // ---- The reference ----
 
 template <class T>
-void reference::layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, std::int64_t rows,
-                                  std::int64_t C) {
+void reference::layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
+                                  std::int64_t rows, std::int64_t C) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const T* x_r = x + r * C;
     T* y_r = y + r * C;
@@ -33,8 +33,8 @@ void reference::layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* w
 }
 
 template <class T>
-void reference::layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean,
-                                   const T* rstd, std::int64_t rows, std::int64_t C) {
+void reference::layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight,
+                                   const T* mean, const T* rstd, std::int64_t rows, std::int64_t C) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const T* x_r = x + r * C;
     const T* dy_r = dy + r * C;
@@ -59,23 +59,25 @@ void reference::layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, con
   }
 }
 
-template void reference::layernorm_forward(float*, float*, float*, const float*, const float*, const float*, std::int64_t,
-                                           std::int64_t);
-template void reference::layernorm_forward(double*, double*, double*, const double*, const double*, const double*,
+template void reference::layernorm_forward(float*, float*, float*, const float*, const float*, const float*,
                                            std::int64_t, std::int64_t);
-template void reference::layernorm_backward(float*, float*, float*, const float*, const float*, const float*, const float*,
-                                            const float*, std::int64_t, std::int64_t);
-template void reference::layernorm_backward(double*, double*, double*, const double*, const double*, const double*,
-                                            const double*, const double*, std::int64_t, std::int64_t);
+template void reference::layernorm_forward(double*, double*, double*, const double*, const double*,
+                                           const double*, std::int64_t, std::int64_t);
+template void reference::layernorm_backward(float*, float*, float*, const float*, const float*, const float*,
+                                            const float*, const float*, std::int64_t, std::int64_t);
+template void reference::layernorm_backward(double*, double*, double*, const double*, const double*,
+                                            const double*, const double*, const double*, std::int64_t,
+                                            std::int64_t);
 
 // ---- The differentiable op ----
 
 namespace {
 
-constexpr std::int64_t kRows = 32;  // rows a task: fixed, so that the partial sums of dweight and dbias are too
+constexpr std::int64_t kRows =
+    32;  // rows a task: fixed, so that the partial sums of dweight and dbias are too
 
-void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias,
-              const float* mean, const float* rstd) {
+void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tensor& weight,
+              const Tensor& bias, const float* mean, const float* rstd) {
   const std::int64_t C = x.shape().back(), rows = x.shape().rows();
   const std::int64_t chunks = ceil_div(rows, kRows);
   const float* dy = gradients.of(y);
@@ -87,12 +89,12 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
     std::fill(part, part + 2 * C, 0.0f);
     const std::int64_t row = begin * C;
     if (dx.data != nullptr) {
-      kernels().layernorm_backward(dx.data + row, part, part + C, dy + row, x.f32() + row, weight.f32(), mean + begin,
-                                   rstd + begin, end - begin, C, dx.accumulate);
+      kernels().layernorm_backward(dx.data + row, part, part + C, dy + row, x.f32() + row, weight.f32(),
+                                   mean + begin, rstd + begin, end - begin, C, dx.accumulate);
     } else {
       for (std::int64_t r = begin; r < end; ++r) {  // nobody wants dx: its row goes to scratch
-        kernels().layernorm_backward(part + 2 * C, part, part + C, dy + r * C, x.f32() + r * C, weight.f32(), mean + r,
-                                     rstd + r, 1, C, false);
+        kernels().layernorm_backward(part + 2 * C, part, part + C, dy + r * C, x.f32() + r * C, weight.f32(),
+                                     mean + r, rstd + r, 1, C, false);
       }
     }
   });
@@ -119,8 +121,8 @@ Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor
   float* mean = tape.keep(rows);
   float* rstd = tape.keep(rows);
   parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-    kernels().layernorm_forward(y.f32() + begin * C, mean + begin, rstd + begin, x.f32() + begin * C, weight.f32(),
-                                bias.f32(), end - begin, C);
+    kernels().layernorm_forward(y.f32() + begin * C, mean + begin, rstd + begin, x.f32() + begin * C,
+                                weight.f32(), bias.f32(), end - begin, C);
   });
   tape.record("layernorm", {y}, {x, weight, bias},
               [=](Gradients& gradients) { backward(gradients, y, x, weight, bias, mean, rstd); });

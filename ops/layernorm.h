@@ -1,4 +1,5 @@
-// Layer normalisation (Ba, Kiros, Hinton 2016): every row is brought to mean 0 and variance 1, then scaled and shifted.
+// Layer normalisation (Ba, Kiros, Hinton 2016): every row is brought to mean 0 and variance 1, then scaled
+// and shifted.
 //
 // Forward, for each row x of C numbers:
 //   mean = 1/C sum_c x_c
@@ -29,11 +30,12 @@ Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor
 namespace reference {  // T is float or double
 
 template <class T>
-void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, std::int64_t rows, std::int64_t C);
+void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, std::int64_t rows,
+                       std::int64_t C);
 
 template <class T>  // dx, dweight and dbias are accumulated
-void layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean, const T* rstd,
-                        std::int64_t rows, std::int64_t C);
+void layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean,
+                        const T* rstd, std::int64_t rows, std::int64_t C);
 
 }  // namespace reference
 

@@ -1,4 +1,5 @@
-// Layer normalisation, vectorised along a row. The mathematics is in ops/layernorm.h, the same passes in ops/layernorm.cc.
+// Layer normalisation, vectorised along a row. The mathematics is in ops/layernorm.h, the same passes in
+// ops/layernorm.cc.
 #pragma once
 
 #include "ops/layernorm.h"
@@ -7,8 +8,8 @@
 namespace inkling::simd {
 
 template <class V>
-void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
-                       std::int64_t rows, std::int64_t C) noexcept {
+void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const float* weight,
+                       const float* bias, std::int64_t rows, std::int64_t C) noexcept {
   constexpr std::int64_t W = V::kLanes;
   const std::int64_t body = C - C % W, tail = C % W;
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -45,8 +46,9 @@ void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const
 }
 
 template <class V>
-void layernorm_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x, const float* weight,
-                        const float* mean, const float* rstd, std::int64_t rows, std::int64_t C, bool accumulate) noexcept {
+void layernorm_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
+                        const float* weight, const float* mean, const float* rstd, std::int64_t rows,
+                        std::int64_t C, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   const std::int64_t body = C - C % W, tail = C % W;
   for (std::int64_t r = 0; r < rows; ++r) {

@@ -1,9 +1,9 @@
 // The roof: what this machine can do at best, measured, so that every figure can be given as a share of it.
 //
-// Arithmetic: a loop of fused multiply-adds on registers alone. Twelve independent sums hide the instruction's latency of four
-// cycles on two units, with some to spare. Memory: McCalpin's triad a = b + s c on arrays far larger than any cache, counted as
-// 12 bytes an element, and reading alone, which is what generating a token does to the weights (Williams, Waterman & Patterson
-// 2009, "Roofline").
+// Arithmetic: a loop of fused multiply-adds on registers alone. Twelve independent sums hide the
+// instruction's latency of four cycles on two units, with some to spare. Memory: McCalpin's triad a = b + s c
+// on arrays far larger than any cache, counted as 12 bytes an element, and reading alone, which is what
+// generating a token does to the weights (Williams, Waterman & Patterson 2009, "Roofline").
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct Roof {
   double read_gbs = 0;    // GB/s
 };
 
-// One short sample of each (about 30 ms). The machine's speed drifts: call it between what it is to be compared with, and take medians.
+// One short sample of each (about 30 ms). The machine's speed drifts: call it between what it is to be
+// compared with, and take medians.
 Roof measure_roof();
 
 }  // namespace inkling

@@ -6,8 +6,8 @@
 
 namespace inkling::simd {
 
-// `iterations` times kFmaChains fused multiply-adds of a register. Returns the floating-point operations done; *sink keeps the
-// compiler from leaving them out.
+// `iterations` times kFmaChains fused multiply-adds of a register. Returns the floating-point operations
+// done; *sink keeps the compiler from leaving them out.
 template <class V>
 std::int64_t fma_loop(float* sink, std::int64_t iterations) noexcept {
   V sums[kFmaChains];

@@ -1,13 +1,15 @@
 // The few words of SIMD that our kernels are written in, over xsimd.
 //
-// A kernel is a template on V, a register of floats: `template <class V> void gelu_forward(float* y, const float* x, n)`. V is
-// Floats<Arch>: for sse2 (NEON), avx2 and avx512 a wrapped xsimd::batch, for Floats<Scalar> a single float; so one source
-// serves all, and the scalar table proves the template itself. What differs between xsimd 8.1 and 14, or is slow
-// there, is mended here and nowhere else:
-//   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() is a multiply and an add. Ours is the instruction.
+// A kernel is a template on V, a register of floats: `template <class V> void gelu_forward(float* y, const
+// float* x, n)`. V is Floats<Arch>: for sse2 (NEON), avx2 and avx512 a wrapped xsimd::batch, for
+// Floats<Scalar> a single float; so one source serves all, and the scalar table proves the template itself.
+// What differs between xsimd 8.1 and 14, or is slow there, is mended here and nowhere else:
+//   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() is a multiply and an add. Ours is the
+//   instruction.
 //   - Tails: load_n/store_n touch only the first n lanes' memory.
-// Only ops/isa_*.cc may include this file (through the *_simd.h), each compiled with its own -m flags. Every function here and there
-// is a template on V or Arch, so that none exists twice under one name with different instructions (make check-isa).
+// Only ops/isa_*.cc may include this file (through the *_simd.h), each compiled with its own -m flags. Every
+// function here and there is a template on V or Arch, so that none exists twice under one name with different
+// instructions (make check-isa).
 #pragma once
 
 #include <xsimd/xsimd.hpp>
@@ -80,7 +82,8 @@ template <class V>
 V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
 #if defined(__AVX512F__)
   if constexpr (V::kLanes == 16) {
-    return V(typename V::Raw(_mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << n) - 1u), p)));
+    return V(typename V::Raw(
+        _mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << n) - 1u), p)));
   }
 #endif
   alignas(64) float lanes[V::kLanes];
@@ -164,7 +167,8 @@ Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arc
   }
 }
 
-// The bits of every lane as an integer and back, to put exponents together and take them apart (ops/math_simd.h).
+// The bits of every lane as an integer and back, to put exponents together and take them apart
+// (ops/math_simd.h).
 template <class Arch>
 typename Floats<Arch>::Int to_bits(Floats<Arch> v) {
   if constexpr (Floats<Arch>::kScalar) {

@@ -3,7 +3,7 @@
 //   C (rows, columns) = or += A (rows, depth) B (depth, columns)
 //
 // B and C are stored by rows, columns next to each other, so that a register holds columns. A is read one
-// number at a time and may be stored either way (Operand), so a transposed A costs nothing; that is why
+// number at a time and may be stored either way (TileOperand), so a transposed A costs nothing; that is why
 // attention keeps its scores transposed. Unlike ops/gemm.h nothing is packed here and there is one thread:
 // the callers' matrices are in cache and in order already.
 //
@@ -25,7 +25,7 @@
 namespace inkling::simd {
 
 // A matrix to be read number by number: element (i, k) is data[i * row + k * step].
-struct Operand {
+struct TileOperand {
   const float* data;
   std::int64_t row;
   std::int64_t step;
@@ -47,7 +47,7 @@ template <int N, class F>
 // For the rows of a triangle: row i of the block goes i steps deeper than row 0. This is step `depth + J -
 // 1`, and all later ones.
 template <class V, int R, int S, int J>
-[[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, Operand strides,
+[[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, TileOperand strides,
                                                   const float* b, std::int64_t ldb) {
   if constexpr (J < R) {
     V b_k[S];
@@ -62,7 +62,7 @@ template <class V, int R, int S, int J>
 
 // One register block: R rows, S registers of columns. Triangle: row i sums over depth + i steps.
 template <class V, int R, int S, bool Triangle>
-void block_product(float* c, std::int64_t ldc, Operand a, const float* b, std::int64_t ldb,
+void block_product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb,
                    std::int64_t depth, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   V acc[R][S];
@@ -91,11 +91,11 @@ void block_product(float* c, std::int64_t ldc, Operand a, const float* b, std::i
 // C = or += A B. rows is a multiple of kBlockRows, columns one of the register. Triangle: row i sums over
 // depth + i steps.
 template <class V, bool Triangle = false>
-void product(float* c, std::int64_t ldc, Operand a, const float* b, std::int64_t ldb, std::int64_t rows,
+void product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb, std::int64_t rows,
              std::int64_t columns, std::int64_t depth, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes, R = kBlockRows<V>;
   for (std::int64_t i = 0; i < rows; i += R) {
-    const Operand a_i{a.data + i * a.row, a.row, a.step};
+    const TileOperand a_i{a.data + i * a.row, a.row, a.step};
     const std::int64_t depth_i = Triangle ? depth + i : depth;
     std::int64_t j = 0;
     for (; j + 2 * W <= columns; j += 2 * W) {

@@ -1,4 +1,5 @@
-// Catch2, version 2.13 (one header, Debian 12) or 3 (a library, later Debians), and the few names that differ.
+// Catch2, version 2.13 (one header, Debian 12) or 3 (a library, later Debians), and the few names that
+// differ.
 #pragma once
 
 #if __has_include(<catch2/catch_all.hpp>)

@@ -1,8 +1,9 @@
-// What the tests share: every instruction set in turn, buffers with guards around them, comparisons that name the place,
-// and gradcheck.
+// What the tests share: every instruction set in turn, buffers with guards around them, comparisons that name
+// the place, and gradcheck.
 //
-// The chain of trust: gradcheck in double proves a formula against its reference; the reference proves the SIMD kernels on every
-// instruction set, at odd sizes and alignments, between guard bytes; PyTorch's goldens prove the model.
+// The chain of trust: gradcheck in double proves a formula against its reference; the reference proves the
+// SIMD kernels on every instruction set, at odd sizes and alignments, between guard bytes; PyTorch's goldens
+// prove the model.
 #pragma once
 
 #include <cmath>
@@ -55,8 +56,8 @@ inline std::vector<double> as_doubles(std::span<const float> x) {
   return {x.begin(), x.end()};
 }
 
-// n floats whose address is `misaligned_by` floats past a 64-byte boundary, between guards that check() finds broken if anything
-// wrote past either end.
+// n floats whose address is `misaligned_by` floats past a 64-byte boundary, between guards that check() finds
+// broken if anything wrote past either end.
 class Guarded {
  public:
   static constexpr std::int64_t kGuard = 16;
@@ -99,7 +100,8 @@ struct Tolerance {
 
 // Compares element by element; reports the first that is off, by name and index. NaN equals only NaN.
 template <class T, class U>
-void check_close(const std::string& what, std::span<const T> got, std::span<const U> want, Tolerance tolerance) {
+void check_close(const std::string& what, std::span<const T> got, std::span<const U> want,
+                 Tolerance tolerance) {
   REQUIRE(got.size() == want.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
     const auto g = static_cast<double>(got[i]), w = static_cast<double>(want[i]);
@@ -110,14 +112,17 @@ void check_close(const std::string& what, std::span<const T> got, std::span<cons
   }
   CHECK(true);
 }
-inline void check_close(const std::string& what, std::span<const float> got, std::span<const float> want, Tolerance t) {
+inline void check_close(const std::string& what, std::span<const float> got, std::span<const float> want,
+                        Tolerance t) {
   check_close<float, float>(what, got, want, t);
 }
-inline void check_close(const std::string& what, std::span<const float> got, std::span<const double> want, Tolerance t) {
+inline void check_close(const std::string& what, std::span<const float> got, std::span<const double> want,
+                        Tolerance t) {
   check_close<float, double>(what, got, want, t);
 }
 
-// Central differences in double: an error of h^2 from the formula and eps/h from rounding meet at about 1e-9 for h = 1e-5.
+// Central differences in double: an error of h^2 from the formula and eps/h from rounding meet at about 1e-9
+// for h = 1e-5.
 constexpr double kGradcheckStep = 1e-5;
 constexpr Tolerance kGradcheckTolerance{1e-7, 1e-6};
 
@@ -148,7 +153,8 @@ inline double dot(const std::vector<double>& y, const std::vector<double>& w) {
   return total;
 }
 
-// The same on a tape, for tests of ops: backward() from the result feeds `dy` (as many floats as y has) into y's gradient.
+// The same on a tape, for tests of ops: backward() from the result feeds `dy` (as many floats as y has) into
+// y's gradient.
 inline Tensor dot(Tape& tape, const Tensor& y, const float* dy) {
   const Tensor loss = tape.output({}, {y});
   float total = 0;

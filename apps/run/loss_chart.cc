@@ -8,8 +8,8 @@
 
 namespace inkling {
 
-std::string loss_chart(const std::vector<std::pair<std::int64_t, double>>& losses, std::optional<double> theoretical_min,
-                       int columns, int rows) {
+std::string loss_chart(const std::vector<std::pair<std::int64_t, double>>& losses,
+                       std::optional<double> theoretical_min, int columns, int rows) {
   const auto points = std::ssize(losses);
   if (points < 2) return "";
   const auto width = std::min<std::ptrdiff_t>(columns, points);
@@ -28,7 +28,8 @@ std::string loss_chart(const std::vector<std::pair<std::int64_t, double>>& losse
   std::string chart;
   for (int row = rows - 1; row >= 0; --row) {
     const std::string label = format_fixed(bottom + row * height, 2);
-    chart += std::string(static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, 8 - std::ssize(label))), ' ') + label + " ┤";
+    chart += std::string(static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, 8 - std::ssize(label))), ' ') +
+             label + " ┤";
     const bool minimum_here = theoretical_min && row_of(*theoretical_min) == row;
     for (std::size_t c = 0; c < means.size(); ++c) {
       chart += row_of(means[c]) == row ? "●" : minimum_here ? "╌" : " ";

@@ -1,4 +1,5 @@
-// The loss curve as text: the training loss of a run, drawn in Unicode blocks, with the theoretical minimum as a dashed line.
+// The loss curve as text: the training loss of a run, drawn in Unicode blocks, with the theoretical minimum
+// as a dashed line.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 namespace inkling {
 
 // `losses` are (step, loss). Every column shows the mean of its steps. Empty for fewer than two points.
-std::string loss_chart(const std::vector<std::pair<std::int64_t, double>>& losses, std::optional<double> theoretical_min,
-                       int columns = 64, int rows = 12);
+std::string loss_chart(const std::vector<std::pair<std::int64_t, double>>& losses,
+                       std::optional<double> theoretical_min, int columns = 64, int rows = 12);
 
 }  // namespace inkling

@@ -23,7 +23,8 @@ void save_optimizer(const std::string& path, Optimizer& optimizer) {
   h[4] = static_cast<std::int32_t>(static_cast<std::uint32_t>(length >> 32));
   AtomicFile file(path);
   file.write_value(h);
-  for (const auto& array : arrays) file.write(array.values.data(), static_cast<std::int64_t>(array.values.size_bytes()));
+  for (const auto& array : arrays)
+    file.write(array.values.data(), static_cast<std::int64_t>(array.values.size_bytes()));
   file.commit();
 }
 
@@ -33,10 +34,12 @@ void load_optimizer(const std::string& path, Optimizer& optimizer) {
   const Header h = read_header(in, kMagic, "optimiser state");
   if (h[1] != kVersion) fail(path, ": version is ", h[1], ", expected ", kVersion, " (at byte 4)");
   const auto arrays = optimizer.state();
-  const std::uint64_t length = static_cast<std::uint32_t>(h[3]) | (std::uint64_t{static_cast<std::uint32_t>(h[4])} << 32);
+  const std::uint64_t length =
+      static_cast<std::uint32_t>(h[3]) | (std::uint64_t{static_cast<std::uint32_t>(h[4])} << 32);
   const std::uint64_t expected = arrays.empty() ? 0 : arrays.front().values.size();
   if (h[2] != static_cast<std::int32_t>(arrays.size()) || length != expected) {
-    fail(path, ": holds ", h[2], " arrays of ", length, " floats, expected ", arrays.size(), " of ", expected);
+    fail(path, ": holds ", h[2], " arrays of ", length, " floats, expected ", arrays.size(), " of ",
+         expected);
   }
   for (const auto& array : arrays) in.read_into(array.values.data(), std::ssize(array.values), array.name);
   in.expect_end("optimiser state");

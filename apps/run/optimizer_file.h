@@ -1,7 +1,7 @@
 // The optimiser's memory on disk: optimizer.bin in a checkpoint.
 //
-// 256 int32 of header: magic 20261122, version 1, number of arrays, then their length in floats as two int32 (low, high). Then the
-// arrays, float32, one after the other: AdamW's m and v, or SGD's velocity.
+// 256 int32 of header: magic 20261122, version 1, number of arrays, then their length in floats as two int32
+// (low, high). Then the arrays, float32, one after the other: AdamW's m and v, or SGD's velocity.
 #pragma once
 
 #include <string>

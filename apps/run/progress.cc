@@ -27,7 +27,8 @@ std::string format_fixed(double x, int digits) {
 
 std::string format_count(std::int64_t n) {
   std::string digits = std::to_string(n);
-  for (std::ptrdiff_t at = std::ssize(digits) - 3; at > (n < 0 ? 1 : 0); at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
+  for (std::ptrdiff_t at = std::ssize(digits) - 3; at > (n < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<std::size_t>(at), ",");
   return digits;
 }
 
@@ -53,8 +54,9 @@ std::string Progress::render(std::int64_t step, double loss) const {
   for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "█" : "░";
   const auto rate = static_cast<std::int64_t>(static_cast<double>(tokens_per_step_) / smooth_ms_ * 1000.0);
   const double left = static_cast<double>(total_steps_ - step) * smooth_ms_ / 1000.0;
-  return str(bar, " step ", step, "/", total_steps_, "  loss ", format_fixed(loss, 4), "  ", format_count(rate),
-             " tokens/s  ", step == total_steps_ ? "done" : "ETA " + format_duration(left));
+  return str(bar, " step ", step, "/", total_steps_, "  loss ", format_fixed(loss, 4), "  ",
+             format_count(rate), " tokens/s  ",
+             step == total_steps_ ? "done" : "ETA " + format_duration(left));
 }
 
 void Progress::update(std::int64_t step, double loss, double step_ms) {

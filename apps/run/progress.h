@@ -9,8 +9,8 @@ namespace inkling {
 
 class Progress {
  public:
-  // `tokens_per_step` for the rate. On a terminal the bar is redrawn at most ten times a second, elsewhere a line is
-  // printed about every two seconds.
+  // `tokens_per_step` for the rate. On a terminal the bar is redrawn at most ten times a second, elsewhere a
+  // line is printed about every two seconds.
   Progress(std::int64_t total_steps, std::int64_t tokens_per_step);
   ~Progress();
   Progress(const Progress&) = delete;

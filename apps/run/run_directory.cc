@@ -43,7 +43,8 @@ std::optional<std::int64_t> step_of(const std::string& name) {
 std::string checksum(const std::string& path) {
   const FileView file(path);
   char text[24];
-  std::snprintf(text, sizeof text, "%016" PRIx64, static_cast<std::uint64_t>(XXH3_64bits(file.bytes().data(), file.bytes().size())));
+  std::snprintf(text, sizeof text, "%016" PRIx64,
+                static_cast<std::uint64_t>(XXH3_64bits(file.bytes().data(), file.bytes().size())));
   return text;
 }
 
@@ -52,7 +53,8 @@ std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& direct
   std::vector<RunDirectory::Checkpoint> all;
   if (!fs::is_directory(directory)) return all;
   for (const auto& entry : fs::directory_iterator(directory)) {
-    if (const auto step = step_of(entry.path().filename().string())) all.push_back({*step, entry.path().string()});
+    if (const auto step = step_of(entry.path().filename().string()))
+      all.push_back({*step, entry.path().string()});
   }
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
   return all;
@@ -73,7 +75,8 @@ void check_manifest(const std::string& directory) {
     if (error) fail(path, ": ", error.message());
     const auto expected = want.at("bytes").get<std::uintmax_t>();
     if (size != expected) fail(path, ": size is ", size, " bytes, the manifest says ", expected);
-    if (checksum(path) != want.at("xxh3").get<std::string>()) fail(path, ": contents do not match the manifest's checksum");
+    if (checksum(path) != want.at("xxh3").get<std::string>())
+      fail(path, ": contents do not match the manifest's checksum");
   }
 }
 
@@ -104,7 +107,8 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     char pid[32] = {};
     const ssize_t got = pread(lock_, pid, sizeof pid - 1, 0);
     close(lock_);
-    fail(path_, ": another run (process ", got > 0 ? pid : "?", ") is using this directory, expected none; choose another --out");
+    fail(path_, ": another run (process ", got > 0 ? pid : "?",
+         ") is using this directory, expected none; choose another --out");
   }
   const std::string pid = std::to_string(getpid());
   if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
@@ -172,7 +176,8 @@ void RunDirectory::write_sample(std::int64_t step, const std::string& text) cons
   out.commit();
 }
 
-void RunDirectory::commit_checkpoint(std::int64_t step, const std::function<void(const std::string&)>& write) const {
+void RunDirectory::commit_checkpoint(std::int64_t step,
+                                     const std::function<void(const std::string&)>& write) const {
   const std::string parent = file(kCheckpoints), target = parent + "/" + step_name(step);
   const std::string hidden = parent + "/.unfinished";
   create_directories(parent);

@@ -5,11 +5,13 @@
 //   samples/step_00000500.txt          text the model wrote
 //   checkpoints/step_00000500/         model.bin (llm.c's format), optimizer.bin, state.json, manifest.json
 //   model.bin, tokenizer.bin           the result
-//   lock                               held (flock) while a run lives; the system lets go of it even after kill -9
+//   lock                               held (flock) while a run lives; the system lets go of it even after
+//   kill -9
 //
-// A checkpoint is written as a hidden directory and renamed when every file is on disk; manifest.json lists sizes and checksums
-// (XXH3, 64 bits). The newest one whose manifest is true is the one to resume from; the two newest are kept. Lines of metrics.jsonl past it
-// are dropped on resume, so an interrupted and resumed run leaves the same file as one that was not interrupted.
+// A checkpoint is written as a hidden directory and renamed when every file is on disk; manifest.json lists
+// sizes and checksums (XXH3, 64 bits). The newest one whose manifest is true is the one to resume from; the
+// two newest are kept. Lines of metrics.jsonl past it are dropped on resume, so an interrupted and resumed
+// run leaves the same file as one that was not interrupted.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,8 @@ namespace inkling {
 
 class RunDirectory {
  public:
-  // Creates `path` if needed and takes its lock. Error if another run holds it, or the directory cannot be written.
+  // Creates `path` if needed and takes its lock. Error if another run holds it, or the directory cannot be
+  // written.
   explicit RunDirectory(const std::string& path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -43,9 +46,12 @@ class RunDirectory {
 
   void write_sample(std::int64_t step, const std::string& text) const;
 
-  // Calls write(directory) to put the files of a checkpoint into a directory, then makes it whole and visible at once.
-  void commit_checkpoint(std::int64_t step, const std::function<void(const std::string& directory)>& write) const;
-  // The newest checkpoint that is complete and unharmed: its step and directory. `report` hears of every one that is not.
+  // Calls write(directory) to put the files of a checkpoint into a directory, then makes it whole and visible
+  // at once.
+  void commit_checkpoint(std::int64_t step,
+                         const std::function<void(const std::string& directory)>& write) const;
+  // The newest checkpoint that is complete and unharmed: its step and directory. `report` hears of every one
+  // that is not.
   struct Checkpoint {
     std::int64_t step;
     std::string directory;

@@ -21,33 +21,38 @@ std::string percent_above(double loss, double minimum) {
 
 void print_plan(std::ostream& out, const TrainSettings& s, std::int64_t first_step) {
   const std::int64_t parameters = s.model.parameter_count();
-  out << "inkling: " << format_count(parameters) << " parameters (" << s.model.layers << " layers, " << s.model.heads << " heads, "
-      << s.model.channels << " channels, " << format_count(s.model.vocab_size) << " tokens of vocabulary), "
-      << threads() << " threads, " << name(kernels().isa) << ", " << s.precision << "\n"
-      << "data: " << (s.stories() ? std::string("stories") : s.data) << "; a step is " << format_count(s.tokens_per_step())
-      << " tokens (" << s.batch_size << " x " << s.seq_len;
+  out << "inkling: " << format_count(parameters) << " parameters (" << s.model.layers << " layers, "
+      << s.model.heads << " heads, " << s.model.channels << " channels, " << format_count(s.model.vocab_size)
+      << " tokens of vocabulary), " << threads() << " threads, " << name(kernels().isa) << ", " << s.precision
+      << "\n"
+      << "data: " << (s.stories() ? std::string("stories") : s.data) << "; a step is "
+      << format_count(s.tokens_per_step()) << " tokens (" << s.batch_size << " x " << s.seq_len;
   if (s.grad_accum > 1) out << " x " << s.grad_accum;
   out << "), " << format_count(s.steps) << " steps";
   if (first_step > 0) out << ", continuing after step " << first_step;
   out << std::endl;
 }
 
-void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer, const std::string& directory) {
+void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
+                   const std::string& directory) {
   const auto& losses = trainer.losses();
   const auto& validations = trainer.validations();
-  const std::optional<double> minimum = validations.empty() ? std::nullopt : validations.back().theoretical_min;
+  const std::optional<double> minimum =
+      validations.empty() ? std::nullopt : validations.back().theoretical_min;
   out << "\nTraining loss, nats per token\n" << loss_chart(losses, minimum) << "\n";
 
   out << "What it learned\n";
   if (!validations.empty()) {
     const Validation& first = validations.front();
     const Validation& last = validations.back();
-    out << "  On text it never saw the loss went from " << format_fixed(first.loss, 3) << " to " << format_fixed(last.loss, 3)
-        << ": it hesitated between " << format_fixed(std::exp(first.loss), 1) << " tokens at first (its perplexity), and now between "
-        << format_fixed(std::exp(last.loss), 2) << ".\n";
+    out << "  On text it never saw the loss went from " << format_fixed(first.loss, 3) << " to "
+        << format_fixed(last.loss, 3) << ": it hesitated between " << format_fixed(std::exp(first.loss), 1)
+        << " tokens at first (its perplexity), and now between " << format_fixed(std::exp(last.loss), 2)
+        << ".\n";
     if (minimum) {
-      out << "  No model can get below " << format_fixed(*minimum, 4) << " here, the entropy of the stories themselves. It is "
-          << percent_above(last.loss, *minimum) << " above that.\n";
+      out << "  No model can get below " << format_fixed(*minimum, 4)
+          << " here, the entropy of the stories themselves. It is " << percent_above(last.loss, *minimum)
+          << " above that.\n";
     }
   } else if (!losses.empty()) {
     out << "  The training loss went from " << format_fixed(losses.front().second, 3) << " to "

@@ -9,6 +9,7 @@
 namespace inkling {
 
 void print_plan(std::ostream& out, const TrainSettings& settings, std::int64_t first_step);
-void print_summary(std::ostream& out, const TrainSettings& settings, Trainer& trainer, const std::string& directory);
+void print_summary(std::ostream& out, const TrainSettings& settings, Trainer& trainer,
+                   const std::string& directory);
 
 }  // namespace inkling

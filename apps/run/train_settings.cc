@@ -41,8 +41,15 @@ std::string tokenizer_beside(const std::string& shard) {
   return fs::exists(path) ? path : "";
 }
 
-// "dir/my_train*.bin" belongs with "dir/my_val*.bin", if that matches anything.
-std::string validation_beside(const std::string& data) {
+bool is_validation(const std::string& path) {
+  return fs::path(path).filename().string().find("_val") != std::string::npos;
+}
+
+// "dir/my_train*.bin" belongs with "dir/my_val*.bin", and a glob may match both kinds itself. Empty: no
+// validation shards.
+std::string validation_beside(const std::string& data, const std::vector<std::string>& shards) {
+  const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
+  if (validation > 0 && validation < std::ssize(shards)) return data;
   const std::size_t cut = data.rfind("train");
   if (cut == std::string::npos) return "";
   const std::string pattern = data.substr(0, cut) + "val" + data.substr(cut + 5);
@@ -57,12 +64,13 @@ void choose_data(TrainSettings& s, const json& given) {
   s.data = given.value("data", "");
   if (s.stories()) {
     for (const char* other : {"val_data", "tokenizer"}) {
-      if (given.contains(other)) throw UsageError(str("--", other, " goes with --data; the stories bring their own"));
+      if (given.contains(other))
+        throw UsageError(str("--", other, " goes with --data; the stories bring their own"));
     }
     return;
   }
   const std::vector<std::string> shards = find_shards(s.data);
-  s.val_data = given.value("val_data", validation_beside(s.data));
+  s.val_data = given.value("val_data", validation_beside(s.data, shards));
   s.tokenizer = given.value("tokenizer", tokenizer_beside(shards.front()));
 }
 
@@ -75,7 +83,8 @@ std::int64_t vocabulary(const TrainSettings& s) {
 void choose_model(TrainSettings& s, const TrainFlags& flags) {
   if (!s.init.empty()) {
     if (!flags.model_name.empty() || flags.given.contains("model")) {
-      throw UsageError(str("the model's shape comes from --init ", s.init, ": leave out --model, --layers, --heads, ",
+      throw UsageError(str("the model's shape comes from --init ", s.init,
+                           ": leave out --model, --layers, --heads, ",
                            "--channels, --max-seq-len and --vocab-size"));
     }
     const FileView file(s.init);
@@ -83,7 +92,8 @@ void choose_model(TrainSettings& s, const TrainFlags& flags) {
     s.model = read_model_header(in).config;
     return;
   }
-  s.model = flags.model_name.empty() ? kSmallModel : from_flags([&] { return GPT2Config::named(flags.model_name); });
+  s.model = flags.model_name.empty() ? kSmallModel
+                                     : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
   s.model.max_seq_len = std::max(s.model.max_seq_len, flags.given.value("seq_len", s.seq_len));
   json merged = s.model;
@@ -121,18 +131,34 @@ void check(const TrainSettings& s) {
   in_range("beta2", s.beta2, 0.0, 0.999999);
   in_range("eps", s.eps, 1e-30, 1.0);
   in_range("grad-clip", s.grad_clip, 0.0, 1e9);
-  for (const auto& [flag, value] : {std::pair{"val-every", s.val_every}, std::pair{"val-batches", s.val_batches},
-                                    std::pair{"sample-every", s.sample_every}, std::pair{"save-every", s.save_every}}) {
+  for (const auto& [flag, value] :
+       {std::pair{"val-every", s.val_every}, std::pair{"val-batches", s.val_batches},
+        std::pair{"sample-every", s.sample_every}, std::pair{"save-every", s.save_every}}) {
     in_range(flag, value, std::int64_t{0}, kMost);
   }
   if (s.precision != "f32") throw UsageError(str("--precision is ", s.precision, ", expected f32"));
   from_flags([&] { return parse_learning_rate_decay(s.schedule); });
   if (s.seq_len > s.model.max_seq_len) {
-    throw UsageError(str("--seq-len is ", s.seq_len, ", expected at most the model's maximum of ", s.model.max_seq_len));
+    throw UsageError(
+        str("--seq-len is ", s.seq_len, ", expected at most the model's maximum of ", s.model.max_seq_len));
   }
 }
 
 }  // namespace
+
+std::vector<std::string> training_shards(const TrainSettings& settings) {
+  std::vector<std::string> shards = find_shards(settings.data);
+  if (settings.data == settings.val_data) std::erase_if(shards, is_validation);
+  return shards;
+}
+
+std::vector<std::string> validation_shards(const TrainSettings& settings) {
+  if (settings.val_data.empty()) return {};
+  std::vector<std::string> shards = find_shards(settings.val_data);
+  if (settings.data == settings.val_data)
+    std::erase_if(shards, [](const std::string& path) { return !is_validation(path); });
+  return shards;
+}
 
 TrainSettings resolve(const TrainFlags& flags) {
   TrainSettings s;
@@ -159,9 +185,11 @@ TrainSettings resolve(const TrainFlags& flags) {
 }
 
 TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const std::string& path) {
-  static const std::set<std::string> kMayChange = {"/steps", "/val_every", "/val_batches", "/sample_every", "/save_every"};
+  static const std::set<std::string> kMayChange = {"/steps", "/val_every", "/val_batches", "/sample_every",
+                                                   "/save_every"};
   if (!flags.model_name.empty()) {
-    throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name, "; leave it out to resume"));
+    throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
+                         "; leave it out to resume"));
   }
   json merged = saved;
   merged.merge_patch(flags.given);
@@ -170,7 +198,8 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
     if (kMayChange.contains(key)) continue;
     const json::json_pointer at(key);
     throw UsageError(str(path, ": the run was started with ", key.substr(key.rfind('/') + 1), " ",
-                         saved.contains(at) ? saved[at].dump() : "unset", ", got ", merged[at].dump(), "; leave the flag out to resume"));
+                         saved.contains(at) ? saved[at].dump() : "unset", ", got ", merged[at].dump(),
+                         "; leave the flag out to resume"));
   }
   try {
     const auto s = merged.get<TrainSettings>();

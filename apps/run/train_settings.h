@@ -1,9 +1,11 @@
-// Everything that decides how a training run goes. It is written to the run directory as config.json, and a resumed run must agree.
+// Everything that decides how a training run goes. It is written to the run directory as config.json, and a
+// resumed run must agree.
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "nn/gpt2_config.h"
 
@@ -42,22 +44,31 @@ struct TrainSettings {
   std::int64_t tokens_per_step() const { return batch_size * seq_len * grad_accum; }
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainSettings, data, val_data, tokenizer, init, model, batch_size, seq_len, grad_accum, steps,
-                                   lr, min_lr, warmup, schedule, optimizer, momentum, weight_decay, beta1, beta2, eps, grad_clip, shuffle, seed,
-                                   precision, val_every, val_batches, sample_every, save_every)
+// The shards of a run. A glob that matches training and validation shards alike (*.bin) is told apart by
+// names: what has "_val" in its name is for validation.
+std::vector<std::string> training_shards(const TrainSettings& settings);
+std::vector<std::string> validation_shards(const TrainSettings& settings);  // empty: none
 
-// What the command line says, only what the user gave, laid out as in config.json: {"batch_size": 8, "model": {"layers": 2}}.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainSettings, data, val_data, tokenizer, init, model, batch_size, seq_len,
+                                   grad_accum, steps, lr, min_lr, warmup, schedule, optimizer, momentum,
+                                   weight_decay, beta1, beta2, eps, grad_clip, shuffle, seed, precision,
+                                   val_every, val_batches, sample_every, save_every)
+
+// What the command line says, only what the user gave, laid out as in config.json: {"batch_size": 8, "model":
+// {"layers": 2}}.
 struct TrainFlags {
   nlohmann::json given = nlohmann::json::object();
   std::string model_name;  // --model gpt2:d12; empty: none
 };
 
-// Fills in what the flags leave open with what suits the model and the data. UsageError, naming the flag, when something cannot be.
+// Fills in what the flags leave open with what suits the model and the data. UsageError, naming the flag,
+// when something cannot be.
 TrainSettings resolve(const TrainFlags& flags);
 
-// The settings of a saved run with the flags of the command line that resumes it. UsageError if a flag contradicts what decides the
-// weights; how often to validate, sample and save may change, and so may the number of steps.
+// The settings of a saved run with the flags of the command line that resumes it. UsageError if a flag
+// contradicts what decides the weights; how often to validate, sample and save may change, and so may the
+// number of steps.
 TrainSettings resolve_resumed(const nlohmann::json& saved, const TrainFlags& flags, const std::string& path);
 
 }  // namespace inkling

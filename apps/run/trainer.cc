@@ -33,10 +33,12 @@ std::vector<ParameterSegment> segments(const Parameters& parameters) {
 
 std::unique_ptr<Optimizer> make_optimizer(const TrainSettings& s, const Parameters& parameters) {
   if (s.optimizer == "sgd") {
-    return std::make_unique<Sgd>(segments(parameters), SgdSettings{.momentum = s.momentum, .weight_decay = s.weight_decay});
+    return std::make_unique<Sgd>(segments(parameters),
+                                 SgdSettings{.momentum = s.momentum, .weight_decay = s.weight_decay});
   }
   return std::make_unique<AdamW>(
-      segments(parameters), AdamWSettings{.beta1 = s.beta1, .beta2 = s.beta2, .eps = s.eps, .weight_decay = s.weight_decay});
+      segments(parameters),
+      AdamWSettings{.beta1 = s.beta1, .beta2 = s.beta2, .eps = s.eps, .weight_decay = s.weight_decay});
 }
 
 LearningRateSchedule schedule(const TrainSettings& s) {
@@ -49,7 +51,8 @@ LearningRateSchedule schedule(const TrainSettings& s) {
 
 }  // namespace
 
-Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory) : settings_(settings), directory_(directory) {
+Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
+    : settings_(settings), directory_(directory) {
   open_data();
   if (settings_.init.empty()) {
     model_.emplace(settings_.model);
@@ -65,17 +68,19 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory) : setti
 }
 
 void Trainer::open_data() {
-  std::string train = settings_.data, val = settings_.val_data;
+  std::vector<std::string> training, validation;
   if (settings_.stories()) {
     const std::string dir = directory_.file("data");
-    train = dir + "/stories_train.bin";
-    val = dir + "/stories_val.bin";
-    if (!std::filesystem::exists(train) || !std::filesystem::exists(val)) {
+    training = {dir + "/stories_train.bin"};
+    validation = {dir + "/stories_val.bin"};
+    if (!std::filesystem::exists(training[0]) || !std::filesystem::exists(validation[0])) {
       write_story_corpus(dir, kStoryTrainTokens, kStoryValTokens, settings_.seed);
     }
     tokenizer_ = story_tokenizer();
-  } else if (!settings_.tokenizer.empty()) {
-    tokenizer_ = Tokenizer::read(settings_.tokenizer);
+  } else {
+    training = training_shards(settings_);
+    validation = validation_shards(settings_);
+    if (!settings_.tokenizer.empty()) tokenizer_ = Tokenizer::read(settings_.tokenizer);
   }
   BatchSettings batch{.B = settings_.batch_size,
                       .T = settings_.seq_len,
@@ -84,13 +89,11 @@ void Trainer::open_data() {
                       .seed = static_cast<std::uint32_t>(settings_.seed),
                       .align_documents = settings_.stories(),  // a story is shorter than T
                       .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1};
-  batches_.emplace(find_shards(train), batch);
-  if (!val.empty() && settings_.val_every > 0) {
-    batch.shuffle = false;
-    const std::vector<std::string> shards = find_shards(val);
-    validation_batches_.emplace(shards, batch);
-    if (settings_.stories()) theoretical_min_ = story_floor(Shard(shards.front()));
-  }
+  batches_.emplace(training, batch);
+  if (validation.empty() || settings_.val_every == 0) return;
+  batch.shuffle = false;
+  validation_batches_.emplace(validation, batch);
+  if (settings_.stories()) theoretical_min_ = story_floor(Shard(validation[0]));
 }
 
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
@@ -123,18 +126,22 @@ Trainer::StepResult Trainer::train_step() {
   for (std::int64_t micro = 0; micro < settings_.grad_accum; ++micro) {
     batches_->next(inputs_.data(), targets_.data());
     tape_.clear();
-    const Tensor mean_loss = model_->loss(tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape), share,
-                                          micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate);
+    const Tensor mean_loss =
+        model_->loss(tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape), share,
+                     micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate);
     loss += static_cast<double>(mean_loss.item()) * share;
     if (!std::isfinite(loss)) {
-      throw Diverged(str("the loss is ", loss, " at step ", step_ + 1, ", micro-batch ", micro + 1, " (", batches_->where(), ")"));
+      throw Diverged(str("the loss is ", loss, " at step ", step_ + 1, ", micro-batch ", micro + 1, " (",
+                         batches_->where(), ")"));
     }
     tape_.backward(mean_loss, share);
   }
-  const std::span<float> weights = model_->parameters().values(), gradients = model_->parameters().gradients();
+  const std::span<float> weights = model_->parameters().values(),
+                         gradients = model_->parameters().gradients();
   const double norm = global_norm(gradients.data(), std::ssize(gradients));
   if (!std::isfinite(norm)) {
-    throw Diverged(str("the gradient's norm is ", norm, " at step ", step_ + 1, " (", batches_->where(), ")"));
+    throw Diverged(
+        str("the gradient's norm is ", norm, " at step ", step_ + 1, " (", batches_->where(), ")"));
   }
   const float lr = learning_rate(schedule(settings_), step_);
   const float shorten = settings_.grad_clip > 0 ? clip_factor(norm, settings_.grad_clip) : 1.0f;
@@ -152,7 +159,8 @@ void Trainer::validate() {
   for (std::int64_t batch = 0; batch < batches; ++batch) {
     validation_batches_->next(inputs_.data(), targets_.data());
     inference_tape_.clear();
-    model_->token_losses(inference_tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape), token_losses_.data());
+    model_->token_losses(inference_tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape),
+                         token_losses_.data());
     for (std::size_t i = 0; i < token_losses_.size(); ++i) {
       if (targets_[i] < 0) continue;
       loss += token_losses_[i];
@@ -177,7 +185,8 @@ std::string Trainer::sample(std::int64_t tokens) {
   generation.max_tokens = tokens;
   generation.sampler.temperature = 0.8f;
   generation.stop_token = tokenizer_ ? tokenizer_->end_of_text() : -1;
-  const std::int32_t start = tokenizer_ ? tokenizer_->end_of_text() : static_cast<std::int32_t>(settings_.model.vocab_size - 1);
+  const std::int32_t start =
+      tokenizer_ ? tokenizer_->end_of_text() : static_cast<std::int32_t>(settings_.model.vocab_size - 1);
   Rng rng(settings_.seed, kSampleStream + static_cast<std::uint64_t>(step_));
   std::string text;
   generate(*model_, std::span(&start, 1), generation, rng, [&](std::int32_t id) {
@@ -197,7 +206,9 @@ void Trainer::save() {
 
 bool Trainer::run(const std::function<bool()>& stop_requested) {
   Progress progress(settings_.steps, settings_.tokens_per_step());
-  const auto due = [&](std::int64_t every) { return every > 0 && (step_ % every == 0 || step_ == settings_.steps); };
+  const auto due = [&](std::int64_t every) {
+    return every > 0 && (step_ % every == 0 || step_ == settings_.steps);
+  };
   const auto report_validation = [&] {
     const Validation& v = validations_.back();
     std::string line = str("  step ", step_, ": validation loss ", format_fixed(v.loss, 4), ", perplexity ",
@@ -215,14 +226,16 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
   while (step_ < settings_.steps) {
     const auto start = std::chrono::steady_clock::now();
     const StepResult result = train_step();
-    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     losses_.emplace_back(step_, result.loss);
-    directory_.append_metrics({{"step", step_},
-                               {"loss", result.loss},
-                               {"grad_norm", result.grad_norm},
-                               {"lr", result.lr},
-                               {"ms", ms},
-                               {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}});
+    directory_.append_metrics(
+        {{"step", step_},
+         {"loss", result.loss},
+         {"grad_norm", result.grad_norm},
+         {"lr", result.lr},
+         {"ms", ms},
+         {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}});
     progress.update(step_, result.loss, ms);
     if (validation_batches_ && due(settings_.val_every)) {
       validate();

@@ -1,8 +1,9 @@
 // The training loop: predict, measure, adjust, again.
 //
 //   batch -> loss -> backward -> clip -> optimiser -> metrics
-// and now and then: validate, write a sample, save. What a step computes depends on the settings alone: not on the number of threads,
-// not on interruptions. A run that was stopped anywhere and resumed ends with the same bytes in model.bin.
+// and now and then: validate, write a sample, save. What a step computes depends on the settings alone: not
+// on the number of threads, not on interruptions. A run that was stopped anywhere and resumed ends with the
+// same bytes in model.bin.
 #pragma once
 
 #include <functional>
@@ -29,8 +30,9 @@ class Diverged : public Error {
 
 struct Validation {
   std::int64_t step = 0;
-  double loss = 0;                       // mean over the tokens evaluated
-  std::optional<double> theoretical_min;  // the same mean of the tokens' exact -log p, where the corpus knows it
+  double loss = 0;  // mean over the tokens evaluated
+  std::optional<double>
+      theoretical_min;  // the same mean of the tokens' exact -log p, where the corpus knows it
 };
 
 class Trainer {
@@ -38,10 +40,12 @@ class Trainer {
   // Opens data and model; writes into `directory`. `settings` come from resolve() or resolve_resumed().
   Trainer(const TrainSettings& settings, RunDirectory& directory);
 
-  // Goes back to the newest good checkpoint, or to the start where there is none. `report` hears of damaged ones.
+  // Goes back to the newest good checkpoint, or to the start where there is none. `report` hears of damaged
+  // ones.
   void resume(const std::function<void(const std::string&)>& report);
 
-  // Trains to the last step, or until stop_requested() turns true (then the step is finished and saved). True when complete.
+  // Trains to the last step, or until stop_requested() turns true (then the step is finished and saved). True
+  // when complete.
   bool run(const std::function<bool()>& stop_requested);
 
   std::int64_t step() const { return step_; }

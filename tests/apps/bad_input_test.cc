@@ -1,4 +1,5 @@
-// Whatever a user gets wrong: one line on stderr that says what, where, expected and got; exit status 1, or 2 for usage.
+// Whatever a user gets wrong: one line on stderr that says what, where, expected and got; exit status 1, or 2
+// for usage.
 #include "core/binary_file.h"
 #include "tests/apps/process.h"
 #include "tests/support.h"
@@ -8,8 +9,9 @@ namespace {
 
 using namespace inkling::test;
 
-const std::vector<std::string> kModel = {"--vocab-size", "131", "--layers", "1", "--heads", "2", "--channels", "16",
-                                         "--seq-len",    "8",   "--batch-size", "2", "--steps", "2"};
+const std::vector<std::string> kModel = {"--vocab-size", "131", "--layers",  "1", "--heads",      "2",
+                                         "--channels",   "16",  "--seq-len", "8", "--batch-size", "2",
+                                         "--steps",      "2"};
 
 void expect(const std::vector<std::string>& arguments, int status, const std::vector<std::string>& words) {
   const Outcome outcome = run(arguments);
@@ -22,7 +24,8 @@ void expect(const std::vector<std::string>& arguments, int status, const std::ve
 }
 
 // A shard of `tokens`, whose header may claim another number.
-std::string shard(const std::vector<std::uint16_t>& tokens, std::int64_t claimed = -1, std::int32_t magic = 20240520) {
+std::string shard(const std::vector<std::uint16_t>& tokens, std::int64_t claimed = -1,
+                  std::int32_t magic = 20240520) {
   Header h;
   h[0] = magic, h[1] = 1, h[2] = static_cast<std::int32_t>(claimed < 0 ? std::ssize(tokens) : claimed);
   std::string bytes(reinterpret_cast<const char*>(&h), sizeof h);
@@ -31,7 +34,9 @@ std::string shard(const std::vector<std::uint16_t>& tokens, std::int64_t claimed
 
 TEST_CASE("bad input: files that are missing, directories, empty, truncated or of another kind") {
   const TemporaryDirectory t;
-  const auto train_on = [&](const std::string& data) { return std::vector<std::string>{"train", "--out", t / "run", "--data", data} + kModel; };
+  const auto train_on = [&](const std::string& data) {
+    return std::vector<std::string>{"train", "--out", t / "run", "--data", data} + kModel;
+  };
   const std::vector<std::uint16_t> tokens(100, 7);
   expect(train_on(t / "missing.bin"), 1, {"missing.bin"});
   expect(train_on(t.path()), 1, {"is a directory"});
@@ -65,24 +70,33 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit") 
   std::vector<std::uint16_t> tokens(100, 7);
   tokens[41] = 131;
   write_text(t / "id.bin", shard(tokens));
-  expect(std::vector<std::string>{"train", "--out", t / "run", "--data", t / "id.bin"} + kModel, 1, {"id.bin", "41", "131"});
+  expect(std::vector<std::string>{"train", "--out", t / "run", "--data", t / "id.bin"} + kModel, 1,
+         {"id.bin", "41", "131"});
   write_text(t / "small.bin", shard(std::vector<std::uint16_t>(16, 7)));
-  expect(std::vector<std::string>{"train", "--out", t / "run", "--data", t / "small.bin"} + kModel, 1, {"small.bin", "16", "17"});
+  expect(std::vector<std::string>{"train", "--out", t / "run", "--data", t / "small.bin"} + kModel, 1,
+         {"small.bin", "16", "17"});
   const std::string good = "tests/goldens/curve_tokens.bin";
   const std::vector<std::string> base = {"train", "--out", t / "run", "--data", good};
-  expect(base + std::vector<std::string>{"--vocab-size", "131", "--channels", "30", "--heads", "4"}, 2, {"(C) is 30", "NH=4"});
+  expect(base + std::vector<std::string>{"--vocab-size", "131", "--channels", "30", "--heads", "4"}, 2,
+         {"(C) is 30", "NH=4"});
   expect(base + std::vector<std::string>{"--vocab-size", "131", "--layers", "0"}, 2, {"(L) is 0"});
-  expect(base + std::vector<std::string>{"--vocab-size", "131", "--channels", "1048576", "--layers", "1048576"}, 2, {"parameters, at most"});
-  expect(base + std::vector<std::string>{"--vocab-size", "131", "--max-seq-len", "8", "--seq-len", "16"}, 2, {"--seq-len is 16", "8"});
-  expect(base + std::vector<std::string>{"--init", "tests/goldens/small.bin", "--seq-len", "25"}, 2, {"--seq-len is 25", "24"});
-  expect(base + std::vector<std::string>{"--init", "tests/goldens/small.bin", "--layers", "3"}, 2, {"--init"});
+  expect(
+      base + std::vector<std::string>{"--vocab-size", "131", "--channels", "1048576", "--layers", "1048576"},
+      2, {"parameters, at most"});
+  expect(base + std::vector<std::string>{"--vocab-size", "131", "--max-seq-len", "8", "--seq-len", "16"}, 2,
+         {"--seq-len is 16", "8"});
+  expect(base + std::vector<std::string>{"--init", "tests/goldens/small.bin", "--seq-len", "25"}, 2,
+         {"--seq-len is 25", "24"});
+  expect(base + std::vector<std::string>{"--init", "tests/goldens/small.bin", "--layers", "3"}, 2,
+         {"--init"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--prompt-tokens", "1,131"}, 1, {"131"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--prompt", "hello"}, 2, {"--tokenizer"});
 }
 
 TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   const TemporaryDirectory t;
-  const std::vector<std::string> base = {"train", "--out", t / "run", "--data", "tests/goldens/curve_tokens.bin"};
+  const std::vector<std::string> base = {"train", "--out", t / "run", "--data",
+                                         "tests/goldens/curve_tokens.bin"};
   const auto with = [&](const std::vector<std::string>& flags) { return base + flags; };
   expect(with({"--no-such-flag"}), 2, {"--no-such-flag"});
   expect({"dance"}, 2, {"dance"});
@@ -110,10 +124,12 @@ TEST_CASE("bad input: output directories that cannot be used, and runs that do n
   const std::vector<std::string> data = {"--data", "tests/goldens/curve_tokens.bin"};
   write_text(t / "file", "x");
   expect(std::vector<std::string>{"train", "--out", t / "file"} + data + kModel, 1, {"file"});
-  expect({"train", "--out", "/proc/inkling", "--data", "tests/goldens/curve_tokens.bin"}, 1, {"/proc/inkling"});
+  expect({"train", "--out", "/proc/inkling", "--data", "tests/goldens/curve_tokens.bin"}, 1,
+         {"/proc/inkling"});
   expect({"train", "--out", t / "none", "--resume"}, 2, {"no run to resume"});
   REQUIRE(run(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel).status == 0);
-  expect(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel, 2, {"holds a run already", "--resume"});
+  expect(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel, 2,
+         {"holds a run already", "--resume"});
   expect({"train", "--out", t / "run", "--resume", "--lr", "0.5"}, 2, {"lr", "0.5"});
   expect({"train", "--out", t / "run", "--resume", "--layers", "3"}, 2, {"layers", "3"});
   write_text(t / "run/config.json", "{\"steps\": 3");
@@ -131,8 +147,27 @@ TEST_CASE("bad input: a full disk stops the run with one line and leaves the las
     WARN("no tmpfs can be mounted here: the full disk is not tried");
     return;
   }
-  const Outcome outcome = run(std::vector<std::string>{"train", "--out", t / "disk/run", "--data", "tests/goldens/curve_tokens.bin", "--vocab-size", "131",
-                                                       "--channels", "32", "--heads", "2", "--sample-every", "0", "--save-every", "1", "--steps", "50"});
+  const Outcome outcome = run(std::vector<std::string>{"train",
+                                                       "--out",
+                                                       t / "disk/run",
+                                                       "--data",
+                                                       "tests/goldens/curve_tokens.bin",
+                                                       "--vocab-size",
+                                                       "131",
+                                                       "--channels",
+                                                       "32",
+                                                       "--heads",
+                                                       "2",
+                                                       "--seq-len",
+                                                       "16",
+                                                       "--batch-size",
+                                                       "2",
+                                                       "--sample-every",
+                                                       "0",
+                                                       "--save-every",
+                                                       "1",
+                                                       "--steps",
+                                                       "50"});
   const auto clean = std::system(("umount -l " + t / "disk").c_str());
   CHECK(clean == 0);
   INFO(outcome.err);

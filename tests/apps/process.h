@@ -31,7 +31,9 @@ class Process {
   explicit Process(const std::vector<std::string>& arguments) {
     pid_ = fork();
     if (pid_ != 0) return;
-    const auto to = [](const std::string& path, int fd) { dup2(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), fd); };
+    const auto to = [](const std::string& path, int fd) {
+      dup2(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), fd);
+    };
     to(out_path(), STDOUT_FILENO);
     to(err_path(), STDERR_FILENO);
     std::string program = binary();
@@ -46,7 +48,8 @@ class Process {
   Outcome wait() {
     int status = 0;
     waitpid(pid_, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text(out_path()), read_text(err_path())};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text(out_path()),
+            read_text(err_path())};
   }
 
  private:

@@ -13,7 +13,8 @@ using namespace inkling::test;
 void ignore(const std::string&) {}
 
 void commit(const RunDirectory& run, std::int64_t step, const std::string& content) {
-  run.commit_checkpoint(step, [&](const std::string& directory) { write_text(directory + "/model.bin", content); });
+  run.commit_checkpoint(step,
+                        [&](const std::string& directory) { write_text(directory + "/model.bin", content); });
 }
 
 TEST_CASE("run directory: the newest checkpoint is found, and only two are kept") {
@@ -29,7 +30,9 @@ TEST_CASE("run directory: the newest checkpoint is found, and only two are kept"
   CHECK_FALSE(std::filesystem::exists(temporary / "run/checkpoints/step_00000010"));
 }
 
-TEST_CASE("run directory: a checkpoint that was cut short, changed or left unfinished is passed over, and why is said") {
+TEST_CASE(
+    "run directory: a checkpoint that was cut short, changed or left unfinished is passed over, and why is "
+    "said") {
   const std::vector<std::pair<std::string, std::function<void(const std::string&)>>> harms = {
       {"size is", [](const std::string& d) { write_text(d + "/model.bin", "short"); }},
       {"do not match", [](const std::string& d) { write_text(d + "/model.bin", "weights 21"); }},
@@ -72,7 +75,8 @@ TEST_CASE("run directory: a second run is refused while the first lives, and let
   const TemporaryDirectory temporary;
   {
     const RunDirectory first(temporary / "run");
-    CHECK_THROWS_WITH(RunDirectory(temporary / "run"), contains("another run (process " + std::to_string(getpid()) + ") is using"));
+    CHECK_THROWS_WITH(RunDirectory(temporary / "run"),
+                      contains("another run (process " + std::to_string(getpid()) + ") is using"));
   }
   CHECK_NOTHROW(RunDirectory(temporary / "run"));
 }
@@ -80,7 +84,8 @@ TEST_CASE("run directory: a second run is refused while the first lives, and let
 TEST_CASE("run directory: metrics past a step are dropped, with a line that a crash cut short") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
-  for (std::int64_t step = 1; step <= 4; ++step) run.append_metrics({{"step", step}, {"loss", 1.0 / static_cast<double>(step)}});
+  for (std::int64_t step = 1; step <= 4; ++step)
+    run.append_metrics({{"step", step}, {"loss", 1.0 / static_cast<double>(step)}});
   std::ofstream(temporary / "run/metrics.jsonl", std::ios::app) << "{\"step\": 5, \"lo";
   run.drop_metrics_after(3);
   const auto lines = run.read_metrics();

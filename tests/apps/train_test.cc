@@ -11,8 +11,14 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-const std::vector<std::string> kTiny = {"--data",     "tests/goldens/curve_tokens.bin", "--vocab-size", "131", "--layers", "2", "--heads", "2",
-                                        "--channels", "16", "--seq-len", "16", "--batch-size", "2", "--threads", "2"};
+const std::vector<std::string> kTiny = {"--data",       "tests/goldens/curve_tokens.bin",
+                                        "--vocab-size", "131",
+                                        "--layers",     "2",
+                                        "--heads",      "2",
+                                        "--channels",   "16",
+                                        "--seq-len",    "16",
+                                        "--batch-size", "2",
+                                        "--threads",    "2"};
 
 std::vector<std::string> train(const std::string& out, const std::vector<std::string>& flags) {
   return std::vector<std::string>{"train", "--out", out} + kTiny + flags;
@@ -30,11 +36,38 @@ TEST_CASE("train: the losses of ten steps from a checkpoint on a shard are PyTor
   std::ifstream file("tests/goldens/curve.json");
   const json golden = json::parse(file);
   const json& hyper = golden["hyper"];
-  const Outcome outcome = run({"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--init", "tests/goldens/small.bin",
-                               "--no-shuffle", "--batch-size", golden["B"].dump(), "--seq-len", golden["T"].dump(), "--steps", "10",
-                               "--lr", hyper["lr"].dump(), "--schedule", "constant", "--warmup", "0", "--weight-decay",
-                               hyper["weight_decay"].dump(), "--beta1", hyper["betas"][0].dump(), "--beta2", hyper["betas"][1].dump(),
-                               "--grad-clip", hyper["grad_clip"].dump(), "--sample-every", "0", "--save-every", "0"});
+  const Outcome outcome = run({"train",
+                               "--out",
+                               temporary / "run",
+                               "--data",
+                               "tests/goldens/curve_tokens.bin",
+                               "--init",
+                               "tests/goldens/small.bin",
+                               "--no-shuffle",
+                               "--batch-size",
+                               golden["B"].dump(),
+                               "--seq-len",
+                               golden["T"].dump(),
+                               "--steps",
+                               "10",
+                               "--lr",
+                               hyper["lr"].dump(),
+                               "--schedule",
+                               "constant",
+                               "--warmup",
+                               "0",
+                               "--weight-decay",
+                               hyper["weight_decay"].dump(),
+                               "--beta1",
+                               hyper["betas"][0].dump(),
+                               "--beta2",
+                               hyper["betas"][1].dump(),
+                               "--grad-clip",
+                               hyper["grad_clip"].dump(),
+                               "--sample-every",
+                               "0",
+                               "--save-every",
+                               "0"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   std::size_t step = 0;
@@ -49,7 +82,8 @@ TEST_CASE("train: the losses of ten steps from a checkpoint on a shard are PyTor
 
 TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of one that was not") {
   const TemporaryDirectory temporary;
-  const std::vector<std::string> flags = {"--steps", "400", "--save-every", "13", "--sample-every", "0", "--grad-accum", "2"};
+  const std::vector<std::string> flags = {"--steps",        "400", "--save-every", "13",
+                                          "--sample-every", "0",   "--grad-accum", "2"};
   REQUIRE(run(train(temporary / "whole", flags)).status == 0);
   const std::string whole = read_text(temporary / "whole/model.bin");
   REQUIRE(whole.size() > 1024);
@@ -59,9 +93,11 @@ TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of 
   int interruptions = 0;
   for (int attempt = 0; attempt < 50; ++attempt) {
     const bool resumed = std::filesystem::exists(temporary / "cut/config.json");
-    Process process(resumed ? std::vector<std::string>{"train", "--out", temporary / "cut", "--resume"} : train(temporary / "cut", flags));
+    Process process(resumed ? std::vector<std::string>{"train", "--out", temporary / "cut", "--resume"}
+                            : train(temporary / "cut", flags));
     const int signal = signals[static_cast<std::size_t>(attempt) % signals.size()];
-    std::this_thread::sleep_for(std::chrono::milliseconds(30 + rng.below(60 + static_cast<std::uint64_t>(attempt) * 20)));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(30 + rng.below(60 + static_cast<std::uint64_t>(attempt) * 20)));
     process.send(signal);
     const Outcome outcome = process.wait();
     INFO(outcome.err);
@@ -82,24 +118,31 @@ TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of 
 
 TEST_CASE("train: SIGINT finishes the step, saves, and says how to go on") {
   const TemporaryDirectory temporary;
-  Process process(train(temporary / "run", {"--steps", "1000000", "--save-every", "0", "--sample-every", "0", "--val-every", "0"}));
-  while (!std::filesystem::exists(temporary / "run/metrics.jsonl")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  Process process(train(temporary / "run", {"--steps", "1000000", "--save-every", "0", "--sample-every", "0",
+                                            "--val-every", "0"}));
+  const auto started = [&] { return std::filesystem::exists(temporary / "run/metrics.jsonl"); };
+  for (int i = 0; i < 2000 && !started(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  REQUIRE(started());
   process.send(SIGINT);
   const Outcome outcome = process.wait();
   CHECK(outcome.status == 130);
   CHECK_THAT(outcome.err, contains("--resume"));
   const json last = metrics(temporary / "run").back();
-  CHECK(std::filesystem::exists(temporary / str("run/checkpoints/step_", std::string(8 - last["step"].dump().size(), '0'), last["step"].dump())));
+  CHECK(std::filesystem::exists(temporary / str("run/checkpoints/step_",
+                                                std::string(8 - last["step"].dump().size(), '0'),
+                                                last["step"].dump())));
 }
 
-TEST_CASE("train: a NaN in the weights stops the run before anything is applied, with the place in the data") {
+TEST_CASE(
+    "train: a NaN in the weights stops the run before anything is applied, with the place in the data") {
   const TemporaryDirectory temporary;
   std::string model = read_text("tests/goldens/small.bin");
   const float nan = NAN;
   std::memcpy(model.data() + 1024 + 4 * 30 * 5, &nan, 4);  // in wte, for token 5
   write_text(temporary / "nan.bin", model);
-  const Outcome outcome = run({"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--init", temporary / "nan.bin",
-                               "--batch-size", "2", "--seq-len", "16", "--steps", "5"});
+  const Outcome outcome =
+      run({"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--init",
+           temporary / "nan.bin", "--batch-size", "2", "--seq-len", "16", "--steps", "5"});
   CHECK(outcome.status == 1);
   CHECK_THAT(outcome.err, contains("the loss is nan at step 1"));
   CHECK_THAT(outcome.err, contains("curve_tokens.bin"));
@@ -109,9 +152,27 @@ TEST_CASE("train: a NaN in the weights stops the run before anything is applied,
 TEST_CASE("train: the same seed gives the same bytes on another number of threads, another seed does not") {
   const TemporaryDirectory temporary;
   const auto model = [&](const std::string& name, const std::vector<std::string>& flags) {
-    const std::vector<std::string> common = {"train", "--out", temporary / name, "--data", "tests/goldens/curve_tokens.bin",
-                                             "--vocab-size", "131", "--layers", "2", "--heads", "2", "--channels", "32",
-                                             "--seq-len", "16", "--batch-size", "4", "--steps", "20", "--sample-every", "0"};
+    const std::vector<std::string> common = {"train",
+                                             "--out",
+                                             temporary / name,
+                                             "--data",
+                                             "tests/goldens/curve_tokens.bin",
+                                             "--vocab-size",
+                                             "131",
+                                             "--layers",
+                                             "2",
+                                             "--heads",
+                                             "2",
+                                             "--channels",
+                                             "32",
+                                             "--seq-len",
+                                             "16",
+                                             "--batch-size",
+                                             "4",
+                                             "--steps",
+                                             "20",
+                                             "--sample-every",
+                                             "0"};
     REQUIRE(run(common + flags).status == 0);
     return read_text(temporary / (name + "/model.bin"));
   };

@@ -11,20 +11,24 @@ using namespace inkling::test;
 
 constexpr Tolerance kCached{2e-5, 1e-5};  // the same sums in another order
 
-TEST_CASE("generate: logits through the KV cache are those of the full forward pass, whatever is read at once") {
+TEST_CASE(
+    "generate: logits through the KV cache are those of the full forward pass, whatever is read at once") {
   for_each_isa([] {
     GPT2 model = load_model("tests/goldens/small.bin");
     const std::int64_t B = 2, T = 20, Vp = model.config().padded_vocab_size();
     std::vector<std::int32_t> ids;
-    for (std::int64_t i = 0; i < B * T; ++i) ids.push_back(static_cast<std::int32_t>((i * 29 + 3) % model.config().vocab_size));
+    for (std::int64_t i = 0; i < B * T; ++i)
+      ids.push_back(static_cast<std::int32_t>((i * 29 + 3) % model.config().vocab_size));
     Tape full(Recording::off);
     const Tensor want = model.logits(full, Tensor(ids.data(), {B, T}));
-    for (const std::vector<std::int64_t>& pieces : {std::vector<std::int64_t>{20}, {1, 1, 18}, {7, 1, 1, 1, 10}, {19, 1}}) {
+    for (const std::vector<std::int64_t>& pieces :
+         {std::vector<std::int64_t>{20}, {1, 1, 18}, {7, 1, 1, 1, 10}, {19, 1}}) {
       KvCache cache(model.config(), B);
       for (std::int64_t piece : pieces) {
         std::vector<std::int32_t> part;
         for (std::int64_t b = 0; b < B; ++b) {
-          for (std::int64_t t = 0; t < piece; ++t) part.push_back(ids[static_cast<std::size_t>(b * T + cache.length() + t)]);
+          for (std::int64_t t = 0; t < piece; ++t)
+            part.push_back(ids[static_cast<std::size_t>(b * T + cache.length() + t)]);
         }
         Tape tape(Recording::off);
         const Tensor got = model.next_logits(tape, Tensor(part.data(), {B, piece}), cache);

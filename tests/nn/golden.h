@@ -13,10 +13,10 @@ namespace inkling::test {
 
 struct DebugState {
   std::int64_t B, T;
-  std::vector<std::int32_t> x, y;   // (B, T); a target of -1 is masked
-  std::vector<float> logits;        // (B, T, V)
+  std::vector<std::int32_t> x, y;  // (B, T); a target of -1 is masked
+  std::vector<float> logits;       // (B, T, V)
   float loss;
-  std::vector<float> gradients;     // all 16 tensors, flat
+  std::vector<float> gradients;  // all 16 tensors, flat
 
   DebugState(const std::string& path, const GPT2Config& config) {
     const FileView file(path);
@@ -44,12 +44,14 @@ struct GoldenSet {
 inline std::vector<GoldenSet> golden_sets() {
   std::vector<GoldenSet> sets;
   const std::string ours = "tests/goldens/small";
-  sets.push_back({ours + ".bin", ours + "_after10.bin", ours + "_debug_state.bin", ours + "_trajectory.json"});
+  sets.push_back(
+      {ours + ".bin", ours + "_after10.bin", ours + "_debug_state.bin", ours + "_trajectory.json"});
   sets.push_back({ours + ".bin", "", ours + "_masked_debug_state.bin", ""});
   if (std::ifstream("../shared/golden/tiny.bin")) {
     for (const char* name : {"tiny", "masked"}) {
       const std::string base = std::string("../shared/golden/") + name;
-      sets.push_back({base + ".bin", base + "_after10.bin", base + "_debug_state.bin", base + "_trajectory.json"});
+      sets.push_back(
+          {base + ".bin", base + "_after10.bin", base + "_debug_state.bin", base + "_trajectory.json"});
     }
   } else {
     WARN("../shared/golden is not here: its part is skipped, the goldens in tests/goldens prove the same");

@@ -13,8 +13,8 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-// PyTorch's own float32 differs from its float64 by up to 2.4e-6 in these logits and 8e-7 of a tensor's largest gradient; ours sums
-// in another order.
+// PyTorch's own float32 differs from its float64 by up to 2.4e-6 in these logits and 8e-7 of a tensor's
+// largest gradient; ours sums in another order.
 constexpr Tolerance kLogits{2e-5, 1e-5};
 constexpr double kLoss = 1e-5;
 constexpr double kGradientOfLargest = 1e-5;
@@ -28,7 +28,8 @@ std::span<const float> slice_of(std::span<const float> all, const Parameter& p) 
 
 void check_gradients(GPT2& model, std::span<const float> want) {
   for (const Parameter& p : model.parameters().table()) {
-    const std::span<const float> expected = slice_of(want, p), got = slice_of(model.parameters().gradients(), p);
+    const std::span<const float> expected = slice_of(want, p),
+                                 got = slice_of(model.parameters().gradients(), p);
     double largest = 0;
     for (float g : expected) largest = std::max(largest, std::abs(static_cast<double>(g)));
     check_close("gradient of " + p.name, got, expected, {kGradientOfLargest * largest, 0});
@@ -52,7 +53,8 @@ TEST_CASE("gpt2: logits, loss and all gradients are PyTorch's, on every instruct
       Tape inference(Recording::off);
       const Tensor logits = model.logits(inference, state.inputs());
       std::vector<float> got;
-      for (std::int64_t bt = 0; bt < state.B * state.T; ++bt) got.insert(got.end(), logits.f32() + bt * Vp, logits.f32() + bt * Vp + V);
+      for (std::int64_t bt = 0; bt < state.B * state.T; ++bt)
+        got.insert(got.end(), logits.f32() + bt * Vp, logits.f32() + bt * Vp + V);
       check_close("logits", got, state.logits, kLogits);
 
       Tape tape;
@@ -98,15 +100,16 @@ TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and wei
       tape.backward(loss);
       const double norm = global_norm(model.parameters().gradients().data(), model.parameters().count());
       CHECK(norm == approx(want["grad_norm"].get<double>()).epsilon(kTrajectoryNorm));
-      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), ++step, hyper["lr"],
-                     clip_factor(norm, hyper["grad_clip"]));
+      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), ++step,
+                     hyper["lr"], clip_factor(norm, hyper["grad_clip"]));
     }
     GPT2 after = load_model(golden.after10);
     for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
-      // A key's bias shifts every score of a row alike, which softmax ignores: its gradient is rounding noise, and AdamW makes steps of it.
+      // A key's bias shifts every score of a row alike, which softmax ignores: its gradient is rounding
+      // noise, and AdamW makes steps of it.
       if (t == kQkvb) continue;
-      check_close(model.parameters().table()[t].name, model.parameters().values_of(t), after.parameters().values_of(t),
-                  {kWeightAfterTen, 0});
+      check_close(model.parameters().table()[t].name, model.parameters().values_of(t),
+                  after.parameters().values_of(t), {kWeightAfterTen, 0});
     }
   }
 }
@@ -125,26 +128,31 @@ TEST_CASE("gpt2: training gives the same bytes on 1, 2, 3 and 4 threads") {
       tape.clear();
       const Tensor loss = model.loss(tape, state.inputs(), state.targets());
       tape.backward(loss);
-      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), step, 1e-3f, 1.0f);
+      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), step, 1e-3f,
+                     1.0f);
     }
     results.emplace_back(model.parameters().values().begin(), model.parameters().values().end());
   }
   set_threads(before);
-  for (const auto& result : results) CHECK(std::memcmp(result.data(), results[0].data(), result.size() * sizeof(float)) == 0);
+  for (const auto& result : results)
+    CHECK(std::memcmp(result.data(), results[0].data(), result.size() * sizeof(float)) == 0);
 }
 
 TEST_CASE("gpt2: a later token changes no bit of an earlier position's logits") {
   GPT2 model = load_model(golden_sets().front().model);
   const std::int64_t T = model.config().max_seq_len, Vp = model.config().padded_vocab_size();
   std::vector<std::int32_t> ids;
-  for (std::int64_t t = 0; t < T; ++t) ids.push_back(static_cast<std::int32_t>((t * 37) % model.config().vocab_size));
+  for (std::int64_t t = 0; t < T; ++t)
+    ids.push_back(static_cast<std::int32_t>((t * 37) % model.config().vocab_size));
   Tape a(Recording::off), b(Recording::off);
   const Tensor before = model.logits(a, Tensor(ids.data(), {1, T}));
   const std::int64_t changed = T / 2;
-  for (std::int64_t t = changed; t < T; ++t) ids[static_cast<std::size_t>(t)] = static_cast<std::int32_t>((t * 11 + 5) % model.config().vocab_size);
+  for (std::int64_t t = changed; t < T; ++t)
+    ids[static_cast<std::size_t>(t)] = static_cast<std::int32_t>((t * 11 + 5) % model.config().vocab_size);
   const Tensor after = model.logits(b, Tensor(ids.data(), {1, T}));
   CHECK(std::memcmp(before.f32(), after.f32(), static_cast<std::size_t>(changed * Vp) * 4) == 0);
-  CHECK(std::memcmp(before.f32() + changed * Vp, after.f32() + changed * Vp, static_cast<std::size_t>(Vp) * 4) != 0);
+  CHECK(std::memcmp(before.f32() + changed * Vp, after.f32() + changed * Vp,
+                    static_cast<std::size_t>(Vp) * 4) != 0);
 }
 
 }  // namespace

@@ -122,9 +122,9 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for two 
           kernels().binary_forward(op, y.data(), a.data(), b.data(), n, a_step, b_step);
           check_close("y", y.values(), c.y, kArithmetic);
           y.check();
-          for (Operand of : {Operand::a, Operand::b}) {
-            if ((of == Operand::a ? a_step : b_step) == 0 && n > 1) continue;  // the op sums these: below
-            const std::vector<double>& want = of == Operand::a ? c.da : c.db;
+          for (Side of : {Side::a, Side::b}) {
+            if ((of == Side::a ? a_step : b_step) == 0 && n > 1) continue;  // the op sums these: below
+            const std::vector<double>& want = of == Side::a ? c.da : c.db;
             std::vector<double> plus_one = want;
             for (double& v : plus_one) v += 1;
             Guarded assigned(n, shift, NAN), accumulated(n, shift, 1.0f);
