@@ -19,8 +19,10 @@ GPT2::GPT2(const GPT2Config& config)
     : config_(config), parameters_((config.check("gpt2"), gpt2_parameters(config))) {}
 
 void GPT2::initialise(std::uint64_t seed) {
-  constexpr double kDeviation = 0.02;
-  const double residual_deviation = kDeviation / std::sqrt(2.0 * static_cast<double>(config_.layers));
+  constexpr double kGPT2Deviation = 0.02, kGPT2Channels = 768;
+  const double C = static_cast<double>(config_.channels);
+  const double matrix_deviation = kGPT2Deviation * std::max(1.0, std::sqrt(kGPT2Channels / C));
+  const double residual_deviation = matrix_deviation / std::sqrt(2.0 * static_cast<double>(config_.layers));
   Rng rng(seed);
   for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
     const std::span<float> values = parameters_.values_of(t);
@@ -28,7 +30,7 @@ void GPT2::initialise(std::uint64_t seed) {
     std::fill(values.begin(), values.end(), is_norm_weight ? 1.0f : 0.0f);
     if (!parameters_.table()[t].decay)
       continue;  // biases and norms are done; what decays is a matrix or an embedding
-    const double deviation = t == kAttprojw || t == kFcprojw ? residual_deviation : kDeviation;
+    const double deviation = t == kAttprojw || t == kFcprojw ? residual_deviation : matrix_deviation;
     const std::size_t drawn =
         t == kWte ? static_cast<std::size_t>(config_.vocab_size * config_.channels) : values.size();
     for (float& w : values.first(drawn)) w = static_cast<float>(deviation * rng.normal());

@@ -19,9 +19,48 @@ using nlohmann::json;
 
 namespace {
 
-// The default model of stories and small texts: it trains in minutes on two cores.
-constexpr GPT2Config kSmallModel{.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128};
-constexpr std::int64_t kLargeModel = 20'000'000;  // parameters from which on the defaults are GPT-2's own
+// What a flag that is left out means, for the three things people train.
+struct Defaults {
+  GPT2Config model;
+  std::int64_t batch_size, seq_len, steps;
+  double lr, min_lr;
+  const char* schedule;
+  double beta2, weight_decay;
+};
+
+// Two minutes on two cores. Looking back, which most of a story needs, is learned slowly and only at a low
+// learning rate; the steep end of wsd then takes off the last percent.
+constexpr Defaults kStories{
+    .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 2, .heads = 4, .channels = 128},
+    .batch_size = 8,
+    .seq_len = 128,
+    .steps = 5000,
+    .lr = 1.5e-3,
+    .min_lr = 1e-5,
+    .schedule = "wsd",
+    .beta2 = 0.99,
+    .weight_decay = 0.01};
+// A text of one's own: a little deeper and longer, for whatever may be in it.
+constexpr Defaults kText{
+    .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128},
+    .batch_size = 8,
+    .seq_len = 256,
+    .steps = 2000,
+    .lr = 1.5e-3,
+    .min_lr = 1.5e-4,
+    .schedule = "cosine",
+    .beta2 = 0.99,
+    .weight_decay = 0.1};
+// GPT-2 and checkpoints: GPT-3's settings (Brown et al. 2020, table 2.1 and appendix B), but short steps.
+constexpr Defaults kGPT2{.model = {},
+                         .batch_size = 4,
+                         .seq_len = 64,
+                         .steps = 200,
+                         .lr = 6e-4,
+                         .min_lr = 6e-5,
+                         .schedule = "cosine",
+                         .beta2 = 0.95,
+                         .weight_decay = 0.1};
 
 // What a lower floor finds wrong with a value that came from a flag is a wrong use of the command line.
 template <class F>
@@ -80,7 +119,12 @@ std::int64_t vocabulary(const TrainSettings& s) {
   return GPT2Config{}.vocab_size;
 }
 
-void choose_model(TrainSettings& s, const TrainFlags& flags) {
+const Defaults& defaults_for(const TrainSettings& s, const TrainFlags& flags) {
+  if (!s.init.empty() || !flags.model_name.empty()) return kGPT2;
+  return s.stories() ? kStories : kText;
+}
+
+void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& defaults) {
   if (!s.init.empty()) {
     if (!flags.model_name.empty() || flags.given.contains("model")) {
       throw UsageError(str("the model's shape comes from --init ", s.init,
@@ -92,20 +136,14 @@ void choose_model(TrainSettings& s, const TrainFlags& flags) {
     s.model = read_model_header(in).config;
     return;
   }
-  s.model = flags.model_name.empty() ? kSmallModel
+  s.model = flags.model_name.empty() ? defaults.model
                                      : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
-  s.model.max_seq_len = std::max(s.model.max_seq_len, flags.given.value("seq_len", s.seq_len));
+  s.model.max_seq_len = std::max(s.model.max_seq_len, flags.given.value("seq_len", defaults.seq_len));
   json merged = s.model;
   merged.merge_patch(flags.given.value("model", json::object()));
   s.model = merged.get<GPT2Config>();
   from_flags([&] { s.model.check("model"); });
-}
-
-// Learning rates as in GPT-3's table 2.1 (Brown et al. 2020) for GPT-2's sizes; small models bear more.
-double default_lr(const GPT2Config& model) {
-  const std::int64_t n = model.parameter_count();
-  return n < kLargeModel ? 2e-3 : n < 200'000'000 ? 6e-4 : n < 500'000'000 ? 3e-4 : 2e-4;
 }
 
 void check(const TrainSettings& s) {
@@ -164,18 +202,19 @@ TrainSettings resolve(const TrainFlags& flags) {
   TrainSettings s;
   choose_data(s, flags.given);
   s.init = flags.given.value("init", "");
-  const bool gpt2 = !s.init.empty() || !flags.model_name.empty();
-  s.seq_len = gpt2 ? 64 : 128;
-  choose_model(s, flags);
-  s.seq_len = std::min(s.seq_len, s.model.max_seq_len);
-  s.batch_size = gpt2 ? 4 : 32;
-  s.steps = flags.given.value("steps", std::int64_t{gpt2 ? 200 : 600});
-  s.lr = flags.given.value("lr", default_lr(s.model));
-  s.min_lr = 0.1 * s.lr;
+  const Defaults& defaults = defaults_for(s, flags);
+  choose_model(s, flags, defaults);
+  s.seq_len = std::min(defaults.seq_len, s.model.max_seq_len);
+  s.batch_size = defaults.batch_size;
+  s.steps = flags.given.value("steps", defaults.steps);
+  s.lr = flags.given.value("lr", defaults.lr);
+  s.min_lr = std::min(defaults.min_lr, s.lr);
   s.warmup = std::min<std::int64_t>(s.steps / 10, 100);
-  s.schedule = "cosine";
-  s.val_batches = 10;
-  s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 6);
+  s.schedule = defaults.schedule;
+  s.beta2 = defaults.beta2;
+  s.weight_decay = defaults.weight_decay;
+  s.val_batches = 40;
+  s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 5);
 
   json merged = s;
   merged.merge_patch(flags.given);

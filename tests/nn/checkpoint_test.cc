@@ -82,7 +82,8 @@ TEST_CASE("checkpoint: the four GPT-2s have OpenAI's parameter counts in llm.c's
 }
 
 TEST_CASE(
-    "initialisation: deviations are GPT-2's, biases 0, norm weights 1, padded rows 0, and the seed decides") {
+    "initialisation: deviations are GPT-2's at its width and wider for narrower models, biases 0, norm "
+    "weights 1, padded rows 0, and the seed decides") {
   GPT2Config config{.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64};
   GPT2 model(config), same(config), other(config);
   model.initialise(1), same.initialise(1), other.initialise(2);
@@ -91,14 +92,20 @@ TEST_CASE(
     for (float w : model.parameters().values_of(t).first(count)) squares += static_cast<double>(w) * w;
     return std::sqrt(squares / static_cast<double>(count));
   };
-  CHECK(deviation(kWte, 300 * 64) == approx(0.02).epsilon(0.03));
-  CHECK(deviation(kWpe, 64 * 64) == approx(0.02).epsilon(0.05));
-  CHECK(deviation(kFcw, 3 * 256 * 64) == approx(0.02).epsilon(0.03));
-  CHECK(deviation(kFcprojw, 3 * 256 * 64) == approx(0.02 / std::sqrt(6.0)).epsilon(0.03));
-  CHECK(deviation(kAttprojw, 3 * 64 * 64) == approx(0.02 / std::sqrt(6.0)).epsilon(0.05));
+  const double narrow = 0.02 * std::sqrt(768.0 / 64);
+  CHECK(deviation(kWte, 300 * 64) == approx(narrow).epsilon(0.03));
+  CHECK(deviation(kWpe, 64 * 64) == approx(narrow).epsilon(0.05));
+  CHECK(deviation(kFcw, 3 * 256 * 64) == approx(narrow).epsilon(0.03));
+  CHECK(deviation(kFcprojw, 3 * 256 * 64) == approx(narrow / std::sqrt(6.0)).epsilon(0.03));
+  CHECK(deviation(kAttprojw, 3 * 64 * 64) == approx(narrow / std::sqrt(6.0)).epsilon(0.05));
   for (float w : model.parameters().values_of(kWte).subspan(300 * 64)) REQUIRE(w == 0.0f);
   for (float w : model.parameters().values_of(kLn2w)) REQUIRE(w == 1.0f);
   for (float w : model.parameters().values_of(kQkvb)) REQUIRE(w == 0.0f);
+  GPT2 wide({.max_seq_len = 64, .vocab_size = 300, .layers = 1, .heads = 12, .channels = 768});
+  wide.initialise(1);
+  double squares = 0;
+  for (float w : wide.parameters().values_of(kFcw)) squares += static_cast<double>(w) * w;
+  CHECK(std::sqrt(squares / (3072.0 * 768)) == approx(0.02).epsilon(0.01));
   const auto equal = [](GPT2& a, GPT2& b) {
     return std::equal(a.parameters().values().begin(), a.parameters().values().end(),
                       b.parameters().values().begin());
