@@ -1,0 +1,53 @@
+// A training step in the steady state asks for no memory: not from the heap, not from the system.
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "optim/adamw.h"
+#include "optim/clip.h"
+#include "tests/allocation_count.h"
+#include "tests/nn/golden.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once they are warm") {
+  const int before = threads();
+  for (int count : {1, 2}) {
+    INFO("threads " << count);
+    set_threads(count);
+    GPT2 model(GPT2Config{.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64});
+    model.initialise(1);
+    std::vector<std::int32_t> ids(4 * 64), targets(4 * 64);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      ids[i] = static_cast<std::int32_t>(i * 7 % 300);
+      targets[i] = static_cast<std::int32_t>(i * 11 % 300);
+    }
+    std::vector<ParameterSegment> segments;
+    for (const Parameter& p : model.parameters().table()) {
+      segments.push_back({p.offset, p.shape.numel(), p.decay, p.name});
+    }
+    AdamW optimizer(segments, AdamWSettings{});
+    Tape tape;
+    std::int64_t step = 0;
+    const auto train_step = [&] {
+      tape.clear();
+      const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 64}), Tensor(targets.data(), {4, 64}));
+      tape.backward(loss);
+      const std::span<float> gradients = model.parameters().gradients();
+      const double norm = global_norm(gradients.data(), std::ssize(gradients));
+      optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-3f,
+                     clip_factor(norm, 1.0));
+    };
+    for (int warm = 0; warm < 20; ++warm) train_step();  // every thread has met every op
+    const std::int64_t pages = page_allocations(), news = allocations();
+    for (int i = 0; i < 20; ++i) train_step();
+    const std::int64_t new_pages = page_allocations() - pages, new_news = allocations() - news;
+    CHECK(new_pages == 0);
+    CHECK(new_news == 0);
+  }
+  set_threads(before);
+}
+
+}  // namespace
+}  // namespace inkling
