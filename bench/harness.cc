@@ -16,6 +16,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 9;
 constexpr int kRoundsOfSlow = 3;  // of work that takes over a second a call
+constexpr int kRoofSamples = 3;
 constexpr double kWarmSeconds = 0.03;
 constexpr double kTimedSeconds = 0.03;
 constexpr auto kFallAsleep = std::chrono::milliseconds(60);  // OpenBLAS spins for 2^26 cycles
@@ -38,6 +39,19 @@ double time_of(const std::function<void()>& call) {
   return seconds_since(start) / calls;
 }
 
+// The best of a few samples: one alone may meet threads that are not awake yet, and a roof is what nothing
+// exceeds.
+Roof best_roof() {
+  Roof best;
+  for (int sample = 0; sample < kRoofSamples; ++sample) {
+    const Roof roof = measure_roof();
+    best.fma_gflops = std::max(best.fma_gflops, roof.fma_gflops);
+    best.triad_gbs = std::max(best.triad_gbs, roof.triad_gbs);
+    best.read_gbs = std::max(best.read_gbs, roof.read_gbs);
+  }
+  return best;
+}
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + std::ssize(values) / 2;
   std::nth_element(values.begin(), middle, values.end());
@@ -50,7 +64,7 @@ void run_row(benchmark::State& state, const Work& work, const std::function<Cand
   std::vector<std::vector<double>> ratios(candidates.peers.size());
   for (auto _ : state) {
     for (int round = 0; round < (seconds.empty() || seconds[0] < 1.0 ? kRounds : kRoundsOfSlow); ++round) {
-      const Roof roof = measure_roof();
+      const Roof roof = best_roof();
       const double ours = time_of(candidates.ours);
       seconds.push_back(ours);
       const double bound = work.flops > 0

@@ -32,7 +32,8 @@ DnnlSgemm dnnl_sgemm = nullptr;
 }  // namespace
 
 std::optional<GemmPeer> openblas(int threads) {
-  // 0.3.21 takes a CPU younger than itself for a Prescott and runs SSE2: tell it what it can use, unless the user did.
+  // 0.3.21 takes a CPU younger than itself for a Prescott and runs SSE2: tell it what it can use, unless the
+  // user did.
   if (cpu().avx512) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
   void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return std::nullopt;
