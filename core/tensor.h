@@ -8,6 +8,10 @@
 // Next: core/tape.h.
 #pragma once
 
+#ifdef __FAST_MATH__
+#error "-ffast-math and -Ofast drop NaN checks and reorder sums: inkling must not be built with them"
+#endif
+
 #include <array>
 #include <cstdint>
 #include <initializer_list>
