@@ -18,6 +18,7 @@
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
+#include "ops/views.h"
 #include "optim/adamw.h"
 #include "optim/clip.h"
 #include "optim/sgd.h"
@@ -77,6 +78,48 @@ void add_attention(std::int64_t B, std::int64_t T, std::int64_t heads, std::int6
                                 {}};
             });
   }
+}
+
+// Embedding reads a row of wte and wpe a token and writes their sum; backward adds every row of dy to both.
+void add_lookups() {
+  const std::int64_t B = 4, T = 1024, N = B * T;
+  const auto ids = std::make_shared<std::vector<std::int32_t>>();
+  for (std::int64_t i = 0; i < N; ++i) ids->push_back(static_cast<std::int32_t>(i * 7919 % kV));
+  const double bytes = kFloat * static_cast<double>(N * kC);
+  add_row("embedding/B4_T1024_C768/forward", {.bytes = 3 * bytes}, [=] {
+    const Floats wte(kVp * kC, 1), wpe(T * kC, 2);
+    const auto tape = std::make_shared<Tape>(Recording::off);
+    return Candidates{[=] {
+                        tape->clear();
+                        embedding(*tape, Tensor(wte.data(), {kVp, kC}), Tensor(wpe.data(), {T, kC}),
+                                  Tensor(ids->data(), {B, T}), kV);
+                      },
+                      {}};
+  });
+  add_row("gather/4096_of_50304x768/forward", {.bytes = 2 * bytes}, [=] {
+    const Floats table(kVp * kC, 1);
+    const auto tape = std::make_shared<Tape>(Recording::off);
+    return Candidates{[=] {
+                        tape->clear();
+                        gather(*tape, Tensor(table.data(), {kVp, kC}), Tensor(ids->data(), {N}));
+                      },
+                      {}};
+  });
+}
+
+// The general matmul, batched, with a transposed view.
+void add_matmul() {
+  const std::int64_t B = 48, T = 256, HS = 64;
+  add_row("matmul/48x256x64x256/forward", {.flops = 2.0 * static_cast<double>(B * T * HS * T)}, [=] {
+    const Floats a(B * T * HS, 1), b(B * T * HS, 2);
+    const auto tape = std::make_shared<Tape>(Recording::off);
+    return Candidates{
+        [=] {
+          tape->clear();
+          matmul(*tape, Tensor(a.data(), {B, T, HS}), Tensor(b.data(), {B, T, HS}).transpose(1, 2));
+        },
+        {}};
+  });
 }
 
 void add_heads() {
@@ -143,9 +186,22 @@ void add_op_rows() {
   add_unary("softmax/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return softmax(t, x); });
   add_unary("add/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return add(t, x, x.detach()); });
   add_unary("mul/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return mul(t, x, x.detach()); });
+  add_unary("sub/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return sub(t, x, x.detach()); });
+  add_unary("div/4096x768", narrow, 3, 4, [](Tape& t, Tensor x) { return div(t, x, x.detach()); });
+  add_unary("log/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return log(t, x); });
   add_unary("exp/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return exp(t, x); });
   add_unary("tanh/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return tanh(t, x); });
   add_unary("relu/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return relu(t, x); });
+  add_unary("transpose+contiguous/4096x768", narrow, 2, 2,
+            [](Tape& t, Tensor x) { return contiguous(t, x.transpose(0, 1)); });
+  // A reduction's output is small beside its input: one pass forward, one backward, and no copy of the seed
+  // to speak of.
+  add_unary("sum_rows/4096x768", narrow, 1, -1, [](Tape& t, Tensor x) { return sum(t, x, 1); });
+  add_unary("sum_columns/4096x768", narrow, 1, -1, [](Tape& t, Tensor x) { return sum(t, x, 0); });
+  add_unary("mean/4096x768", narrow, 1, -1, [](Tape& t, Tensor x) { return mean(t, x); });
+  add_unary("max_rows/4096x768", narrow, 1, 0, [](Tape& t, Tensor x) { return max(t, x, 1); });
+  add_lookups();
+  add_matmul();
   add_attention(4, 64, 12, 768);
   add_attention(4, 256, 12, 768);
   add_attention(4, 1024, 12, 768);
