@@ -6,8 +6,8 @@ namespace inkling {
 
 GPT2Config GPT2Config::named(const std::string& name) {
   GPT2Config config;
-  const auto size = [&](std::int64_t layers, std::int64_t heads, std::int64_t channels) {
-    config.layers = layers, config.heads = heads, config.channels = channels;
+  const auto size = [&](std::int64_t L, std::int64_t NH, std::int64_t C) {
+    config.layers = L, config.heads = NH, config.channels = C;
     return config;
   };
   if (name == "gpt2:d12") return size(12, 12, 768);

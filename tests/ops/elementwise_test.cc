@@ -114,7 +114,8 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for two 
   for_each_isa([] {
     for (std::int64_t n : odd_sizes()) {
       for (Binary op : kBinaries) {
-        for (auto [a_step, b_step] : {std::pair{1, 1}, {1, 0}, {0, 1}}) {
+        for (const auto& steps : {std::pair{1, 1}, {1, 0}, {0, 1}}) {
+          const std::int64_t a_step = steps.first, b_step = steps.second;
           INFO("op " << static_cast<int>(op) << ", n = " << n << ", steps " << a_step << b_step);
           const std::int64_t shift = n % 5;
           const BinaryCase c(op, {a_step != 0 ? n : 1}, {b_step != 0 ? n : 1});
