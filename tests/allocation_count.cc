@@ -1,5 +1,7 @@
 #include "tests/allocation_count.h"
 
+#include "core/memory.h"
+
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -29,6 +31,16 @@ const bool kCountsAllocations = false;
 #else
 const bool kCountsAllocations = true;
 #endif
+
+bool reaches_steady_state(const std::function<void()>& step) {
+  constexpr int kInARow = 20, kAttempts = 50;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::int64_t pages = page_allocations(), news = allocations();
+    for (int i = 0; i < kInARow; ++i) step();
+    if (page_allocations() == pages && allocations() == news) return true;
+  }
+  return false;
+}
 
 }  // namespace inkling::test
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 namespace inkling::test {
 
@@ -9,5 +10,10 @@ namespace inkling::test {
 extern const bool kCountsAllocations;
 
 std::int64_t allocations();
+
+// Repeats `step` until twenty in a row ask neither the heap nor the system for memory; false if that never
+// comes. The first ones may: a worker thread makes its scratch when it meets its first op, and on a busy
+// machine that can be late.
+bool reaches_steady_state(const std::function<void()>& step);
 
 }  // namespace inkling::test
