@@ -80,6 +80,16 @@ void check_manifest(const std::string& directory) {
   }
 }
 
+// What is wrong with a checkpoint; empty if it is whole.
+std::string damage(const std::string& directory) {
+  try {
+    check_manifest(directory);
+    return "";
+  } catch (const std::exception& error) {  // Error, or a manifest without the expected fields
+    return error.what();
+  }
+}
+
 }  // namespace
 
 json read_json(const std::string& path) {
@@ -183,8 +193,8 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
   create_directories(parent);
   fs::remove_all(hidden);
   if (fs::exists(target)) {  // saved before, by the run that this one resumes
-    check_manifest(target);
-    return;
+    if (damage(target).empty()) return;
+    fs::remove_all(target);  // that run's copy was passed over; this one replaces it
   }
   create_directories(hidden);
   try {
@@ -212,12 +222,9 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
 std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
     const std::function<void(const std::string&)>& report) const {
   for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
-    try {
-      check_manifest(checkpoint.directory);
-      return checkpoint;
-    } catch (const std::exception& error) {  // Error, or a manifest without the expected fields
-      report(str(checkpoint.directory, ": passed over: ", error.what()));
-    }
+    const std::string what = damage(checkpoint.directory);
+    if (what.empty()) return checkpoint;
+    report(str(checkpoint.directory, ": passed over: ", what));
   }
   return std::nullopt;
 }

@@ -55,6 +55,18 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("run directory: a damaged checkpoint is replaced when its step is saved again, a whole one is left") {
+  const TemporaryDirectory temporary;
+  const RunDirectory run(temporary / "run");
+  commit(run, 20, "weights 20");
+  commit(run, 20, "never written");
+  CHECK(read_text(temporary / "run/checkpoints/step_00000020/model.bin") == "weights 20");
+  write_text(temporary / "run/checkpoints/step_00000020/model.bin", "short");
+  commit(run, 20, "weights 20");
+  REQUIRE(run.newest_checkpoint(ignore).has_value());
+  CHECK(read_text(run.newest_checkpoint(ignore)->directory + "/model.bin") == "weights 20");
+}
+
 TEST_CASE("run directory: a checkpoint whose writing fails leaves the ones before it and nothing else") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
