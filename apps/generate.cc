@@ -104,7 +104,7 @@ void add_generate(CLI::App& app, Action& action) {
       ->capture_default_str();
   generate->add_flag("--greedy", command->greedy, "always the likeliest token");
   generate->add_option("--top-k", sampler.top_k, "only the k likeliest tokens; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->capture_default_str();
   generate->add_option("--top-p", sampler.top_p, "only the likeliest tokens that make up this probability")
       ->check(CLI::Range(1e-6f, 1.0f))

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <set>
 
 #include "apps/text/shard.h"
@@ -84,11 +85,16 @@ bool is_validation(const std::string& path) {
   return fs::path(path).filename().string().find("_val") != std::string::npos;
 }
 
+// Both kinds are among them.
+bool mixed(const std::vector<std::string>& shards) {
+  const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
+  return validation > 0 && validation < std::ssize(shards);
+}
+
 // "dir/my_train*.bin" belongs with "dir/my_val*.bin", and a glob may match both kinds itself. Empty: no
 // validation shards.
 std::string validation_beside(const std::string& data, const std::vector<std::string>& shards) {
-  const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
-  if (validation > 0 && validation < std::ssize(shards)) return data;
+  if (mixed(shards)) return data;
   const std::size_t cut = data.rfind("train");
   if (cut == std::string::npos) return "";
   const std::string pattern = data.substr(0, cut) + "val" + data.substr(cut + 5);
@@ -157,6 +163,7 @@ void check(const TrainSettings& s) {
   in_range("seq-len", s.seq_len, std::int64_t{1}, kMost);
   in_range("grad-accum", s.grad_accum, std::int64_t{1}, kMost);
   in_range("steps", s.steps, std::int64_t{1}, kMost);
+  in_range("val-batches", s.val_batches, std::int64_t{1}, kMost);
   in_range("warmup", s.warmup, std::int64_t{0}, kMost);
   in_range("lr", s.lr, 0.0, 1e3);
   in_range("min-lr", s.min_lr, 0.0, s.lr);
@@ -170,8 +177,8 @@ void check(const TrainSettings& s) {
   in_range("eps", s.eps, 1e-30, 1.0);
   in_range("grad-clip", s.grad_clip, 0.0, 1e9);
   for (const auto& [flag, value] :
-       {std::pair{"val-every", s.val_every}, std::pair{"val-batches", s.val_batches},
-        std::pair{"sample-every", s.sample_every}, std::pair{"save-every", s.save_every}}) {
+       {std::pair{"val-every", s.val_every}, std::pair{"sample-every", s.sample_every},
+        std::pair{"save-every", s.save_every}}) {
     in_range(flag, value, std::int64_t{0}, kMost);
   }
   if (s.precision != "f32") throw UsageError(str("--precision is ", s.precision, ", expected f32"));
@@ -186,15 +193,14 @@ void check(const TrainSettings& s) {
 
 std::vector<std::string> training_shards(const TrainSettings& settings) {
   std::vector<std::string> shards = find_shards(settings.data);
-  if (settings.data == settings.val_data) std::erase_if(shards, is_validation);
+  if (settings.data == settings.val_data && mixed(shards)) std::erase_if(shards, is_validation);
   return shards;
 }
 
 std::vector<std::string> validation_shards(const TrainSettings& settings) {
   if (settings.val_data.empty()) return {};
   std::vector<std::string> shards = find_shards(settings.val_data);
-  if (settings.data == settings.val_data)
-    std::erase_if(shards, [](const std::string& path) { return !is_validation(path); });
+  if (settings.data == settings.val_data && mixed(shards)) std::erase_if(shards, std::not_fn(is_validation));
   return shards;
 }
 

@@ -104,6 +104,8 @@ TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   expect(with({"--steps", "many"}), 2, {"--steps", "many"});
   expect(with({"--steps", "-1"}), 2, {"--steps is -1"});
   expect(with({"--batch-size", "0"}), 2, {"--batch-size is 0"});
+  expect(with({"--val-batches", "0"}), 2, {"--val-batches is 0"});
+  expect({"generate", "--model", "tests/goldens/small.bin", "--top-k", "-1"}, 2, {"--top-k", "-1"});
   expect(with({"--lr", "nan"}), 2, {"--lr is nan"});
   expect(with({"--lr", "-1"}), 2, {"--lr is -1"});
   expect(with({"--min-lr", "1", "--lr", "0.1"}), 2, {"--min-lr is 1"});

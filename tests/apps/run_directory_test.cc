@@ -55,7 +55,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("run directory: a damaged checkpoint is replaced when its step is saved again, a whole one is left") {
+TEST_CASE(
+    "run directory: a damaged checkpoint is replaced when its step is saved again, a whole one is left") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   commit(run, 20, "weights 20");

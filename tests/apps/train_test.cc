@@ -139,6 +139,15 @@ TEST_CASE("train: SIGINT finishes the step, saves, and says how to go on") {
                                                 last["step"].dump())));
 }
 
+TEST_CASE("train: a shard given for training and for validation serves both") {
+  const TemporaryDirectory temporary;
+  const std::vector<std::string> flags = {"--val-data", "tests/goldens/curve_tokens.bin", "--steps", "2"};
+  const Outcome outcome = run(train(temporary / "run", flags));
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(metrics(temporary / "run").front().contains("val_loss"));
+}
+
 TEST_CASE(
     "train: a NaN in the weights stops the run before anything is applied, with the place in the data") {
   const TemporaryDirectory temporary;
