@@ -26,7 +26,10 @@ CATCH     = $(shell test -e /usr/include/catch2/catch_all.hpp && echo -lCatch2)
 # Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64.
 ifneq ($(filter x86_64,$(shell uname -m)),)
 $(BUILD)/ops/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
-$(BUILD)/ops/isa_avx512.o: CXXFLAGS += -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
+AVX512 := -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
+$(BUILD)/ops/isa_avx512.o:      CXXFLAGS += $(AVX512)
+$(BUILD)/ops/isa_avx512_bf16.o: CXXFLAGS += $(AVX512) -mavx512bf16
+$(BUILD)/ops/isa_amx.o:         CXXFLAGS += $(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16
 endif
 # Kernels are optimised in every build, so that the sanitizers' run stays short.
 $(BUILD)/ops/isa_%.o: CXXFLAGS += -O3

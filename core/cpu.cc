@@ -24,6 +24,10 @@ const char* name(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::avx512_bf16:
+      return "avx512_bf16";
+    case Isa::amx:
+      return "amx";
   }
   return "?";
 }
@@ -109,6 +113,8 @@ std::vector<Isa> available_isas() {
   std::vector<Isa> isas = {Isa::scalar, Isa::sse2};
   if (cpu().avx2) isas.push_back(Isa::avx2);
   if (cpu().avx512) isas.push_back(Isa::avx512);
+  if (cpu().avx512_bf16) isas.push_back(Isa::avx512_bf16);
+  if (cpu().amx_bf16) isas.push_back(Isa::amx);
   return isas;
 }
 

@@ -10,8 +10,9 @@
 
 namespace inkling {
 
-// From the plainest up; each includes the ones before it. sse2 stands for NEON on ARM.
-enum class Isa { scalar, sse2, avx2, avx512 };
+// From the plainest up; each includes the ones before it. sse2 stands for NEON on ARM. The last two differ
+// from avx512 only in how they multiply bf16.
+enum class Isa { scalar, sse2, avx2, avx512, avx512_bf16, amx };
 
 const char* name(Isa isa);
 
@@ -28,8 +29,8 @@ const CpuFeatures& cpu();
 // Every instruction set this machine can run, plainest first.
 std::vector<Isa> available_isas();
 
-// The best of them, or the one INKLING_ISA=scalar|sse2|avx2|avx512 names. Error when that is unknown or not
-// available here.
+// The best of them, or the one INKLING_ISA=scalar|sse2|avx2|avx512|avx512_bf16|amx names. Error when that is
+// unknown or not available here.
 Isa chosen_isa();
 
 }  // namespace inkling

@@ -20,10 +20,12 @@ constexpr std::int32_t kNone = -1;
 
 }  // namespace
 
-std::int32_t Graph::add_slot(float* values, std::int64_t count, float* leaf_gradient, bool started) {
+std::int32_t Graph::add_slot(const void* values, std::int64_t count, DType dtype, float* leaf_gradient,
+                             bool started) {
   Slot slot;
   slot.values = values;
   slot.count = count;
+  slot.dtype = dtype;
   slot.gradient = leaf_gradient;
   slot.is_leaf = leaf_gradient != nullptr;
   slot.started = started;
@@ -77,7 +79,8 @@ void Graph::link(std::int32_t before, std::int32_t after) {
 // Finds memory for a gradient that `for_node` is the first to touch: the oldest resting buffer of its size,
 // or new memory.
 void Graph::give_buffer(Slot& slot, std::int32_t for_node, Arena& arena) {
-  const auto same_size = [&](const Buffer& buffer) { return buffer.count == slot.count; };
+  const std::int64_t bytes = slot.count * size_bytes(slot.dtype);
+  const auto same_size = [&](const Buffer& buffer) { return buffer.size_bytes == bytes; };
   const auto oldest = std::find_if(resting_.begin(), resting_.end(), same_size);
   if (oldest != resting_.end() && std::count_if(oldest, resting_.end(), same_size) > kRestingBuffers) {
     slot.gradient = oldest->data;
@@ -88,7 +91,7 @@ void Graph::give_buffer(Slot& slot, std::int32_t for_node, Arena& arena) {
     resting_.erase(oldest);
     return;
   }
-  slot.gradient = static_cast<float*>(arena.allocate(static_cast<std::size_t>(slot.count) * sizeof(float)));
+  slot.gradient = arena.allocate(static_cast<std::size_t>(bytes));
 }
 
 void Graph::plan(Arena& arena) {
@@ -123,7 +126,7 @@ void Graph::plan(Arena& arena) {
       reader_links_.push_back({n, slot.first_reader_link});
       slot.first_reader_link = static_cast<std::int32_t>(reader_links_.size() - 1);
       if (--slot.open_readers == 0 && !slot.is_leaf) {
-        resting_.push_back({slot.gradient, slot.count, slot.first_reader_link});
+        resting_.push_back({slot.gradient, slot.count * size_bytes(slot.dtype), slot.first_reader_link});
       }
     }
   }
@@ -135,7 +138,7 @@ void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& a
   if (slot.is_leaf) fail("backward: the loss is a leaf, expected the result of an op");
   ran_ = true;
   mark_live(loss.slot());
-  slot.gradient = static_cast<float*>(arena.allocate(static_cast<std::size_t>(slot.count) * sizeof(float)));
+  slot.gradient = arena.allocate(static_cast<std::size_t>(slot.count * size_bytes(slot.dtype)));
   *Gradients(*this).sum_into(loss) = seed;  // zero around it, if the loss is one element of a block
   plan(arena);
   if (schedule == Schedule::serial) {
@@ -196,7 +199,8 @@ void Graph::run_node(std::int32_t n) {
 }
 
 void Graph::start(Slot& slot) {
-  parallel_fill(slot.gradient, slot.count, 0.0f);
+  // an arena's blocks are whole cache lines: the last float of a bf16 gradient may be half its own
+  parallel_fill(static_cast<float*>(slot.gradient), ceil_div(slot.count * size_bytes(slot.dtype), 4), 0.0f);
   slot.started = true;
 }
 
@@ -208,23 +212,28 @@ void Graph::clear_unreached_leaves() {
   }
 }
 
-Graph::Slot& Gradients::slot_of(const Tensor& x) {
+Graph::Slot& Gradients::slot_of(const Tensor& x, DType dtype) {
   assert(x.has_gradient());
-  return graph_.slots_[static_cast<std::size_t>(x.slot())];
+  Graph::Slot& slot = graph_.slots_[static_cast<std::size_t>(x.slot())];
+  if (slot.dtype != dtype) {
+    fail("gradient of tensor ", x.shape(), ": dtype is ", name(slot.dtype), ", expected ", name(dtype));
+  }
+  return slot;
 }
 
-float* Gradients::at(const Graph::Slot& slot, const Tensor& x) const {
-  return slot.gradient + (x.f32() - slot.values);
+void* Gradients::at(const Graph::Slot& slot, const Tensor& x) const {
+  const auto offset = static_cast<const std::byte*>(x.raw()) - static_cast<const std::byte*>(slot.values);
+  return static_cast<std::byte*>(slot.gradient) + offset;
 }
 
-const float* Gradients::of(const Tensor& y) {
-  Graph::Slot& slot = slot_of(y);
+const void* Gradients::complete(const Tensor& y, DType dtype) {
+  Graph::Slot& slot = slot_of(y, dtype);
   if (!slot.started) graph_.start(slot);
   return at(slot, y);
 }
 
-GradientTarget Gradients::target(const Tensor& x) {
-  Graph::Slot& slot = slot_of(x);
+GradientTarget<void> Gradients::target_of(const Tensor& x, DType dtype) {
+  Graph::Slot& slot = slot_of(x, dtype);
   if (!slot.started) {
     if (x.contiguous() && x.numel() == slot.count) {
       slot.started = true;
@@ -236,9 +245,9 @@ GradientTarget Gradients::target(const Tensor& x) {
 }
 
 float* Gradients::sum_into(const Tensor& x) {
-  Graph::Slot& slot = slot_of(x);
+  Graph::Slot& slot = slot_of(x, DType::f32);
   if (!slot.started) graph_.start(slot);
-  return at(slot, x);
+  return static_cast<float*>(at(slot, x));
 }
 
 }  // namespace inkling

@@ -31,8 +31,9 @@ class Gradients;
 
 // Where a node puts a gradient: `accumulate` false means that nothing was written yet and the node is to
 // assign.
+template <class T = float>
 struct GradientTarget {
-  float* data;
+  T* data;
   bool accumulate;
 };
 
@@ -53,9 +54,10 @@ enum class Schedule { serial, tbb };
 
 class Graph {
  public:
-  // A gradient to be: that of `values`, a block of `count` floats. A leaf brings its buffer, others get one
-  // by the plan.
-  std::int32_t add_slot(float* values, std::int64_t count, float* leaf_gradient, bool started);
+  // A gradient to be: that of `values`, a block of `count` numbers; it has their dtype. A leaf brings its
+  // buffer, others get one by the plan.
+  std::int32_t add_slot(const void* values, std::int64_t count, DType dtype, float* leaf_gradient,
+                        bool started);
   std::int32_t find_leaf(const float* leaf_gradient) const;  // Tensor::kNoGradient if there is none
   GraphNode& add_node();
   void clear();
@@ -72,9 +74,10 @@ class Graph {
   friend class Tape;
 
   struct Slot {
-    float* values = nullptr;
+    const void* values = nullptr;
     std::int64_t count = 0;
-    float* gradient = nullptr;
+    DType dtype = DType::f32;
+    void* gradient = nullptr;
     bool is_leaf = false;
     bool started = false;                 // something was written to `gradient` in this step
     bool reached = false;                 // the loss depends on it
@@ -83,8 +86,8 @@ class Graph {
     std::int32_t first_reader_link = -1;  // used by the plan: list in reader_links_ of the nodes that read it
   };
   struct Buffer {  // memory of a dead gradient, and whose readers must be done before it lives again
-    float* data = nullptr;
-    std::int64_t count = 0;
+    void* data = nullptr;
+    std::int64_t size_bytes = 0;
     std::int32_t first_reader_link = -1;
   };
   struct Link {
@@ -123,16 +126,25 @@ class Gradients {
   explicit Gradients(Graph& graph) : graph_(graph) {}
 
   // The gradient of an op's output, complete; at the place and with the strides of the view `y`.
-  const float* of(const Tensor& y);
+  template <class T = float>
+  const T* of(const Tensor& y) {
+    return static_cast<const T*>(complete(y, dtype_of<T>));
+  }
   // Where to put the gradient of an input: assign or accumulate, as told. Assigning must write all of x's
   // elements.
-  GradientTarget target(const Tensor& x);
+  template <class T = float>
+  GradientTarget<T> target(const Tensor& x) {
+    const auto [data, accumulate] = target_of(x, dtype_of<T>);
+    return {static_cast<T*>(data), accumulate};
+  }
   // The same for kernels that only accumulate: what was not written yet is zero.
   float* sum_into(const Tensor& x);
 
  private:
-  Graph::Slot& slot_of(const Tensor& x);
-  float* at(const Graph::Slot& slot, const Tensor& x) const;
+  Graph::Slot& slot_of(const Tensor& x, DType dtype);
+  void* at(const Graph::Slot& slot, const Tensor& x) const;
+  const void* complete(const Tensor& y, DType dtype);
+  GradientTarget<void> target_of(const Tensor& x, DType dtype);
 
   Graph& graph_;
 };

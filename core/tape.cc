@@ -11,7 +11,7 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
   const std::int64_t count = shape.numel();
   std::int32_t slot = graph_.find_leaf(gradient);
   if (slot == Tensor::kNoGradient)
-    slot = graph_.add_slot(values, count, gradient, mode == LeafGradient::accumulate);
+    slot = graph_.add_slot(values, count, DType::f32, gradient, mode == LeafGradient::accumulate);
   const Graph::Slot& s = graph_.slots_[static_cast<std::size_t>(slot)];
   if (s.values != values || s.count != count) {
     fail("leaf: a gradient of ", s.count, " elements is to be that of ", shape, ", too");
@@ -19,13 +19,14 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
   return Tensor(values, shape, DType::f32, slot);
 }
 
-Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs) {
-  float* values = keep<float>(shape.numel());
+Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs, DType dtype) {
+  void* values = memory_.allocate(static_cast<std::size_t>(shape.numel() * size_bytes(dtype)));
   bool wanted = false;
   for (const Tensor& input : inputs) wanted = wanted || input.has_gradient();
-  const std::int32_t slot =
-      recording_ && wanted ? graph_.add_slot(values, shape.numel(), nullptr, false) : Tensor::kNoGradient;
-  return Tensor(values, shape, DType::f32, slot);
+  const std::int32_t slot = recording_ && wanted
+                                ? graph_.add_slot(values, shape.numel(), dtype, nullptr, false)
+                                : Tensor::kNoGradient;
+  return Tensor(values, shape, dtype, slot);
 }
 
 GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> reads,
@@ -52,7 +53,7 @@ void Tape::run_backward(const Tensor& loss, float seed, Schedule schedule) {
   graph_.backward(loss, seed, schedule, memory_);
 }
 
-GradientTarget Tape::leaf_gradient(const Tensor& leaf) {
+GradientTarget<> Tape::leaf_gradient(const Tensor& leaf) {
   if (!leaf.has_gradient()) fail("leaf_gradient: tensor ", leaf.shape(), " has no gradient");
   if (!graph_.slots_[static_cast<std::size_t>(leaf.slot())].is_leaf) {
     fail("leaf_gradient: tensor ", leaf.shape(), " is not a leaf");

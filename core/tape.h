@@ -49,9 +49,9 @@ class Tape {
   // first given.
   Tensor leaf(float* values, float* gradient, Shape shape, LeafGradient mode);
 
-  // Uninitialised memory for an op's result. It has a gradient if the tape records and one of `inputs` has
-  // one.
-  Tensor output(Shape shape, std::initializer_list<Tensor> inputs);
+  // Uninitialised memory for an op's result. It has a gradient, of the same dtype, if the tape records and
+  // one of `inputs` has one.
+  Tensor output(Shape shape, std::initializer_list<Tensor> inputs, DType dtype = DType::f32);
 
   // Uninitialised memory that lives until clear(): what an op's backward wants to find again, e.g.
   // layernorm's mean.
@@ -84,7 +84,7 @@ class Tape {
   // The gradient buffer of a leaf, for the one op that must write it in the forward pass
   // (ops/linear_cross_entropy.h). The first caller is told to overwrite (accumulate = false), as a node would
   // be.
-  GradientTarget leaf_gradient(const Tensor& leaf);
+  GradientTarget<> leaf_gradient(const Tensor& leaf);
 
   // Forgets every tensor and node; the memory stays for the next step.
   void clear();

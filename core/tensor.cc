@@ -83,19 +83,8 @@ bool Tensor::contiguous() const {
   return true;
 }
 
-float* Tensor::f32() const {
-  if (dtype_ != DType::f32) fail("tensor ", shape_, ": dtype is ", name(dtype_), ", expected f32");
-  return static_cast<float*>(data_);
-}
-
-std::int32_t* Tensor::i32() const {
-  if (dtype_ != DType::i32) fail("tensor ", shape_, ": dtype is ", name(dtype_), ", expected i32");
-  return static_cast<std::int32_t*>(data_);
-}
-
-bf16* Tensor::bf16_data() const {
-  if (dtype_ != DType::bf16) fail("tensor ", shape_, ": dtype is ", name(dtype_), ", expected bf16");
-  return static_cast<bf16*>(data_);
+void Tensor::expect_dtype(DType dtype) const {
+  if (dtype_ != dtype) fail("tensor ", shape_, ": dtype is ", name(dtype_), ", expected ", name(dtype));
 }
 
 float Tensor::item() const {

@@ -24,6 +24,13 @@ namespace inkling {
 
 enum class DType : std::uint8_t { f32, bf16, i32 };
 
+template <class T>
+inline constexpr DType dtype_of = DType::f32;
+template <>
+inline constexpr DType dtype_of<bf16> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<std::int32_t> = DType::i32;
+
 const char* name(DType dtype);
 std::int64_t size_bytes(DType dtype);
 
@@ -72,9 +79,13 @@ class Tensor {
   bool contiguous() const;
   explicit operator bool() const { return data_ != nullptr; }
 
-  float* f32() const;         // Error when the dtype is another
-  std::int32_t* i32() const;  // the same
-  bf16* bf16_data() const;    // the same
+  template <class T>  // float, bf16 or std::int32_t; Error when the dtype is another
+  T* data() const {
+    expect_dtype(dtype_of<T>);
+    return static_cast<T*>(data_);
+  }
+  float* f32() const { return data<float>(); }
+  std::int32_t* i32() const { return data<std::int32_t>(); }
   const void* raw() const { return data_; }
   float item() const;  // the one element of a scalar f32 tensor
 
@@ -85,6 +96,8 @@ class Tensor {
   Tensor detach() const;                                               // the same data, without gradient
 
  private:
+  void expect_dtype(DType dtype) const;
+
   void* data_ = nullptr;
   Shape shape_;
   Shape stride_;  // in elements

@@ -175,7 +175,7 @@ void for_each_run(const Walk& w, std::int64_t numel, F f) {
 
 // Sums g, of y's shape, over the axes with stride 0 into `out`. Two such axes are never adjacent, so there
 // are two at most.
-void sum_repeated(GradientTarget out, const float* g, const Walk& w,
+void sum_repeated(GradientTarget<> out, const float* g, const Walk& w,
                   const std::array<std::int64_t, Shape::kMaxRank>& stride, std::int64_t numel) {
   std::int64_t inner = 1, outer = numel;
   int left = 0;
@@ -189,7 +189,7 @@ void sum_repeated(GradientTarget out, const float* g, const Walk& w,
       inner *= n;
       continue;
     }
-    const GradientTarget to = --left == 0 ? out : GradientTarget{workspace.floats(), false};
+    const GradientTarget<> to = --left == 0 ? out : GradientTarget<>{workspace.floats(), false};
     sum_axis(to, g, outer, n, inner, 1.0f);
     g = to.data;
   }

@@ -10,6 +10,8 @@ const Kernels& scalar_kernels();
 const Kernels& sse2_kernels();
 const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
+const Kernels& avx512_bf16_kernels();
+const Kernels& amx_kernels();
 
 namespace {
 
@@ -35,6 +37,10 @@ const Kernels& kernels(Isa isa) {
       return avx2_kernels();
     case Isa::avx512:
       return avx512_kernels();
+    case Isa::avx512_bf16:
+      return avx512_bf16_kernels();
+    case Isa::amx:
+      return amx_kernels();
 #else
     default:
       break;

@@ -38,6 +38,7 @@ struct GemmKernels {
                           float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
                           const float* bias, bool accumulate) noexcept;
 };
+
 enum class Binary : std::uint8_t;
 enum class Unary : std::uint8_t;
 enum class Side : std::uint8_t;
@@ -86,6 +87,7 @@ struct Kernels {
   std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
   void (*triad)(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept;
   float (*read_all)(const float* a, std::int64_t n) noexcept;
+
   // ---- ops/gelu.h
   void (*gelu_forward)(float* y, const float* x, std::int64_t n) noexcept;
   void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n, bool accumulate) noexcept;
@@ -116,6 +118,7 @@ struct Kernels {
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
   void (*log)(float* y, const float* x, std::int64_t n) noexcept;
   void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
+
   // ---- ops/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are `stride` apart,
   // those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
   void (*attention_forward)(float* out, std::int64_t out_stride, float* max, float* inverse_sum,

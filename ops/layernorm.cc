@@ -81,7 +81,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
   const std::int64_t C = x.shape().back(), rows = x.shape().rows();
   const std::int64_t chunks = ceil_div(rows, kRows);
   const float* dy = gradients.of(y);
-  const GradientTarget dx = x.has_gradient() ? gradients.target(x) : GradientTarget{nullptr, false};
+  const GradientTarget dx = x.has_gradient() ? gradients.target(x) : GradientTarget<>{nullptr, false};
   // Every chunk sums its own rows' part of dweight and dbias; the parts are then added in order.
   const Workspace workspace(static_cast<std::size_t>(chunks * 3 * C) * sizeof(float));
   parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {

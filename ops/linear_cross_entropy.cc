@@ -59,7 +59,7 @@ void losses_only(float* losses, const Head& h) {
 }
 
 // dx assigned (nullptr: not wanted), dwte as told (data nullptr: not wanted); both times scale.
-void losses_and_gradients(float* losses, float* dx, GradientTarget dwte, const Head& h, float scale) {
+void losses_and_gradients(float* losses, float* dx, GradientTarget<> dwte, const Head& h, float scale) {
   for_each_chunk(h, [&](std::int64_t begin, std::int64_t count, float* logits) {
     parallel_for(count, task_rows(h), [&](std::int64_t r, std::int64_t end) {
       kernels().cross_entropy_in_place(losses + begin + r, logits + r * h.Vp, h.targets + begin + r, scale,
@@ -125,7 +125,7 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Tensor& wte, cons
   float* losses = tape.keep(N);
   float* dx = nullptr;
   if (loss.has_gradient()) {
-    const GradientTarget dwte = wte.has_gradient() ? tape.leaf_gradient(wte) : GradientTarget{nullptr, false};
+    const auto dwte = wte.has_gradient() ? tape.leaf_gradient(wte) : GradientTarget<>{nullptr, false};
     if (x.has_gradient()) dx = tape.keep(x.numel());
     losses_and_gradients(losses, dx, dwte, head, loss_scale / static_cast<float>(counted));
   } else {

@@ -114,7 +114,7 @@ void for_each_row(std::int64_t rows, std::int64_t n, F f) {
   });
 }
 
-void sum_rows(GradientTarget out, const float* x, std::int64_t rows, std::int64_t n, float scale) {
+void sum_rows(GradientTarget<> out, const float* x, std::int64_t rows, std::int64_t n, float scale) {
   const std::int64_t pieces = ceil_div(n, kPiece);
   const Workspace workspace(static_cast<std::size_t>(rows * pieces) * sizeof(double));
   auto* sums = reinterpret_cast<double*>(workspace.bytes());
@@ -132,7 +132,7 @@ void sum_rows(GradientTarget out, const float* x, std::int64_t rows, std::int64_
 
 }  // namespace
 
-void sum_axis(GradientTarget out, const float* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
+void sum_axis(GradientTarget<> out, const float* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
               float scale) {
   if (inner == 1) return sum_rows(out, x, outer, n, scale);
   for_each_column_block(outer, n, inner, [&](std::int64_t o, std::int64_t first, std::int64_t columns) {

@@ -29,7 +29,7 @@ Tensor max(Tape& tape, const Tensor& x);
 
 // out[o, i] = or += scale * sum_k x[o, k, i], in parallel: the sum behind sum(), mean() and the gradient of a
 // repeated operand.
-void sum_axis(GradientTarget out, const float* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
+void sum_axis(GradientTarget<> out, const float* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
               float scale);
 
 namespace reference {  // T is float or double

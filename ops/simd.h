@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "core/bf16.h"
+
 namespace inkling::simd {
 
 struct Scalar {};  // the instruction set of one lane
@@ -103,6 +105,69 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
   alignas(64) float lanes[V::kLanes];
   store(lanes, v);
   for (std::int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+// bf16 in memory, floats in registers. Storing rounds to nearest, ties to even, and quiets NaNs, as to_bf16()
+// does.
+template <class V>
+V load(const bf16* p) {
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) {
+    const __m256i upper = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return V(typename V::Raw(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16))));
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (V::kLanes == 8) {
+    const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return V(typename V::Raw(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16))));
+  }
+#endif
+  alignas(64) float lanes[V::kLanes];
+  for (std::int64_t i = 0; i < V::kLanes; ++i) {
+    lanes[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i].bits) << 16);
+  }
+  return load<V>(lanes);
+}
+
+template <class Arch>
+void store(bf16* p, Floats<Arch> v) {
+  using V = Floats<Arch>;
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) {
+    const __m512i bits = _mm512_castps_si512(v.raw);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    const __mmask16 nan = _mm512_cmp_ps_mask(v.raw, v.raw, _CMP_UNORD_Q);
+    const __m512i kept = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16)));
+    return;
+  }
+#endif
+  alignas(64) float lanes[V::kLanes];
+  store(lanes, v);
+  for (std::int64_t i = 0; i < V::kLanes; ++i) {
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, lanes[i]);
+    const std::uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    p[i].bits = static_cast<std::uint16_t>((nan ? bits | 0x400000u : rounded) >> 16);
+  }
+}
+
+template <class V>
+V load_n(const bf16* p, std::int64_t n, float rest = 0.0f) {
+  alignas(64) float lanes[V::kLanes];
+  for (std::int64_t i = 0; i < V::kLanes; ++i) {
+    lanes[i] = i < n ? __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i].bits) << 16) : rest;
+  }
+  return load<V>(lanes);
+}
+
+template <class Arch>
+void store_n(bf16* p, Floats<Arch> v, std::int64_t n) {
+  bf16 lanes[Floats<Arch>::kLanes];
+  store(lanes, v);
+  for (std::int64_t i = 0; i < n; ++i) p[i].bits = lanes[i].bits;
 }
 
 // a * b + c, fused wherever the instruction set can.

@@ -39,7 +39,6 @@ constexpr Kernels make_table(Isa isa) {
   k.add_scaled = add_scaled<V>;
   k.layernorm_forward = layernorm_forward<V>;
   k.layernorm_backward = layernorm_backward<V>;
-
   k.fma_loop = fma_loop<V>;
   k.triad = triad<V>;
   k.read_all = read_all<V>;

@@ -61,7 +61,7 @@ TEST_CASE("tensor: views keep dtype and gradient slot, detach drops the slot") {
   const Tensor i(ids.data(), {2, 3});
   CHECK(i.slice(1, 1, 3).i32() == ids.data() + 1);
   std::vector<bf16> half(6);
-  CHECK(Tensor(half.data(), {2, 3}).slice(0, 1, 2).bf16_data() == half.data() + 3);
+  CHECK(Tensor(half.data(), {2, 3}).slice(0, 1, 2).data<bf16>() == half.data() + 3);
   std::vector<float> x(6);
   const Tensor t(x.data(), {2, 3}, DType::f32, 5);
   CHECK(t.transpose(0, 1).slot() == 5);
@@ -75,7 +75,7 @@ TEST_CASE("tensor: wrong views and dtypes are errors that name the shapes") {
   std::vector<float> x(24);
   const Tensor t(x.data(), {2, 3, 4});
   CHECK_THROWS_WITH(t.i32(), contains("tensor (2, 3, 4): dtype is f32, expected i32"));
-  CHECK_THROWS_WITH(t.bf16_data(), contains("expected bf16"));
+  CHECK_THROWS_WITH(t.data<bf16>(), contains("expected bf16"));
   CHECK_THROWS_WITH(t.item(), contains("item: tensor (2, 3, 4) has 24 elements, expected 1"));
   CHECK(Tensor(x.data(), {1, 1}).item() == 0.0f);
   CHECK_THROWS_WITH(t.reshape({5, 5}), contains("(2, 3, 4) has 24 elements, (5, 5) has 25"));

@@ -22,14 +22,16 @@ struct Case {
     weight = as_doubles(random_floats(C, 2));
     bias = as_doubles(random_floats(C, 3));
     dy = as_doubles(random_floats(rows * C, 4));
-    const auto n = static_cast<std::size_t>(rows * C), r = static_cast<std::size_t>(rows), c = static_cast<std::size_t>(C);
+    const auto n = static_cast<std::size_t>(rows * C), r = static_cast<std::size_t>(rows),
+               c = static_cast<std::size_t>(C);
     y.resize(n), mean.resize(r), rstd.resize(r), dx.resize(n), dweight.resize(c), dbias.resize(c);
     forward();
-    reference::layernorm_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(), mean.data(),
-                                  rstd.data(), rows, C);
+    reference::layernorm_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
+                                  mean.data(), rstd.data(), rows, C);
   }
   double forward() {
-    reference::layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C);
+    reference::layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(),
+                                 rows, C);
     return dot(y, dy);
   }
 };
@@ -56,16 +58,17 @@ TEST_CASE("layernorm: every instruction set agrees with the reference at every w
       const Case c(rows, C);
       const std::vector<float> weight = floats(c.weight), bias = floats(c.bias);
       Guarded x(floats(c.x), shift), dy(floats(c.dy), shift), y(rows * C, shift), mean(rows), rstd(rows);
-      kernels().layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C);
+      kernels().layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(),
+                                  rows, C);
       check_close("y", y.values(), c.y, kFloatTolerance);
       Guarded dweight(C), dbias(C), assigned(rows * C, shift, NAN), accumulated(rows * C, shift, 1.0f);
-      kernels().layernorm_backward(assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
-                                   mean.data(), rstd.data(), rows, C, false);
+      kernels().layernorm_backward(assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
+                                   weight.data(), mean.data(), rstd.data(), rows, C, false);
       if (C > 1) check_close("dx", assigned.values(), c.dx, {1e-4, 1e-4});
       check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
       check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
-      kernels().layernorm_backward(accumulated.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
-                                   mean.data(), rstd.data(), rows, C, true);
+      kernels().layernorm_backward(accumulated.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
+                                   weight.data(), mean.data(), rstd.data(), rows, C, true);
       std::vector<double> plus_one = c.dx;
       for (double& v : plus_one) v += 1;
       if (C > 1) check_close("dx accumulated", accumulated.values(), plus_one, {1e-4, 1e-4});

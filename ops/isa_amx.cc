@@ -1,0 +1,19 @@
+// The kernels of avx512, and products of bf16 on AMX's tiles.
+#if defined(__x86_64__)
+#include "ops/kernels.h"
+
+namespace inkling {
+
+const Kernels& avx512_kernels();
+
+const Kernels& amx_kernels() {
+  static const Kernels table = [] {
+    Kernels k = avx512_kernels();
+    k.isa = Isa::amx;
+    return k;
+  }();
+  return table;
+}
+
+}  // namespace inkling
+#endif

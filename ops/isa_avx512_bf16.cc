@@ -1,0 +1,19 @@
+// The kernels of avx512, and products of bf16 by its own instruction, vdpbf16ps.
+#if defined(__x86_64__)
+#include "ops/kernels.h"
+
+namespace inkling {
+
+const Kernels& avx512_kernels();
+
+const Kernels& avx512_bf16_kernels() {
+  static const Kernels table = [] {
+    Kernels k = avx512_kernels();
+    k.isa = Isa::avx512_bf16;
+    return k;
+  }();
+  return table;
+}
+
+}  // namespace inkling
+#endif
