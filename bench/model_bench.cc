@@ -21,19 +21,13 @@ struct Training {
   std::int64_t step = 0;
 
   Training(const GPT2Config& config, std::int64_t B, std::int64_t T)
-      : model(config), optimizer(segments(model), AdamWSettings{}), shape({B, T}) {
+      : model(config), optimizer(segments_of(model.parameters().table()), AdamWSettings{}), shape({B, T}) {
     model.initialise(1);
     Rng rng(2);
     for (std::int64_t i = 0; i < B * T; ++i) {
       inputs.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(config.vocab_size))));
       targets.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(config.vocab_size))));
     }
-  }
-  static std::vector<ParameterSegment> segments(GPT2& model) {
-    std::vector<ParameterSegment> all;
-    for (const Parameter& p : model.parameters().table())
-      all.push_back({p.offset, p.shape.numel(), p.decay, p.name});
-    return all;
   }
   void run() {
     tape.clear();

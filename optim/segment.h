@@ -18,6 +18,15 @@ struct ParameterSegment {
   std::string name;
 };
 
+// The segments of a model, from its table: rows with an offset, a shape, decay and a name (nn/parameters.h
+// has one).
+template <class Table>
+std::vector<ParameterSegment> segments_of(const Table& table) {
+  std::vector<ParameterSegment> segments;
+  for (const auto& row : table) segments.push_back({row.offset, row.shape.numel(), row.decay, row.name});
+  return segments;
+}
+
 // A piece of a segment, small enough that many threads find work.
 struct SegmentChunk {
   static constexpr std::int64_t kFloats = 1 << 16;

@@ -25,19 +25,13 @@ constexpr std::int64_t kStoryValTokens = 100'000;
 constexpr std::uint64_t kSampleStream = 1'000'000;  // RNG stream of the sample at step 0
 constexpr std::int64_t kSampleTokens = 160;
 
-std::vector<ParameterSegment> segments(const Parameters& parameters) {
-  std::vector<ParameterSegment> all;
-  for (const Parameter& p : parameters.table()) all.push_back({p.offset, p.shape.numel(), p.decay, p.name});
-  return all;
-}
-
 std::unique_ptr<Optimizer> make_optimizer(const TrainSettings& s, const Parameters& parameters) {
   if (s.optimizer == "sgd") {
-    return std::make_unique<Sgd>(segments(parameters),
+    return std::make_unique<Sgd>(segments_of(parameters.table()),
                                  SgdSettings{.momentum = s.momentum, .weight_decay = s.weight_decay});
   }
   return std::make_unique<AdamW>(
-      segments(parameters),
+      segments_of(parameters.table()),
       AdamWSettings{.beta1 = s.beta1, .beta2 = s.beta2, .eps = s.eps, .weight_decay = s.weight_decay});
 }
 

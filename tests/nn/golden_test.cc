@@ -36,12 +36,6 @@ void check_gradients(GPT2& model, std::span<const float> want) {
   }
 }
 
-std::vector<ParameterSegment> segments(const Parameters& parameters) {
-  std::vector<ParameterSegment> all;
-  for (const Parameter& p : parameters.table()) all.push_back({p.offset, p.shape.numel(), p.decay, p.name});
-  return all;
-}
-
 TEST_CASE("gpt2: logits, loss and all gradients are PyTorch's, on every instruction set") {
   for_each_isa([] {
     for (const GoldenSet& golden : golden_sets()) {
@@ -87,10 +81,11 @@ TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and wei
     std::ifstream file(golden.trajectory);
     const json trajectory = json::parse(file);
     const json& hyper = trajectory["hyper"];
-    AdamW optimizer(segments(model.parameters()), AdamWSettings{.beta1 = hyper["betas"][0],
-                                                                .beta2 = hyper["betas"][1],
-                                                                .eps = hyper["eps"],
-                                                                .weight_decay = hyper["weight_decay"]});
+    AdamW optimizer(segments_of(model.parameters().table()),
+                    AdamWSettings{.beta1 = hyper["betas"][0],
+                                  .beta2 = hyper["betas"][1],
+                                  .eps = hyper["eps"],
+                                  .weight_decay = hyper["weight_decay"]});
     Tape tape;
     std::int64_t step = 0;
     for (const json& want : trajectory["trajectory"]) {
@@ -122,7 +117,7 @@ TEST_CASE("gpt2: training gives the same bytes on 1, 2, 3 and 4 threads") {
     set_threads(count);
     GPT2 model = load_model(golden.model);
     DebugState state(golden.state, model.config());
-    AdamW optimizer(segments(model.parameters()), AdamWSettings{});
+    AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
     Tape tape;
     for (std::int64_t step = 1; step <= 20; ++step) {
       tape.clear();

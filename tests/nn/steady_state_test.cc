@@ -22,11 +22,7 @@ TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once the
       ids[i] = static_cast<std::int32_t>(i * 7 % 300);
       targets[i] = static_cast<std::int32_t>(i * 11 % 300);
     }
-    std::vector<ParameterSegment> segments;
-    for (const Parameter& p : model.parameters().table()) {
-      segments.push_back({p.offset, p.shape.numel(), p.decay, p.name});
-    }
-    AdamW optimizer(segments, AdamWSettings{});
+    AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
     Tape tape;
     std::int64_t step = 0;
     const auto train_step = [&] {
