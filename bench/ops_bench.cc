@@ -6,6 +6,7 @@
 #include "bench/harness.h"
 #include "bench/rows.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/tape.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
@@ -13,6 +14,7 @@
 #include "ops/embedding.h"
 #include "ops/gather.h"
 #include "ops/gelu.h"
+#include "ops/kernels.h"
 #include "ops/layernorm.h"
 #include "ops/linear_cross_entropy.h"
 #include "ops/matmul.h"
@@ -41,7 +43,13 @@ void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool 
   if (!backward) return;
   const Tensor loss = tape.output({}, {y});
   const float* dy = x.data();  // any numbers will do
-  tape.record("seed", {loss}, {y}, [=](Gradients& g) { std::copy(dy, dy + y.numel(), g.target(y).data); });
+  tape.record("seed", {loss}, {y}, [=](Gradients& g) {
+    if (y.dtype() == DType::bf16) {
+      kernels().narrow(g.target<bf16>(y).data, dy, y.numel());
+    } else {
+      std::copy(dy, dy + y.numel(), g.target(y).data);
+    }
+  });
   tape.backward(loss);
 }
 
@@ -122,8 +130,65 @@ void add_matmul() {
   });
 }
 
+// Ops on bf16, which no leaf is; so the backward kernel runs on its own, in the op's chunks.
+void add_bf16() {
+  const std::int64_t n = kRows * 4 * kC, chunk = 1 << 14, columns = 256;
+  const double bytes = sizeof(bf16) * static_cast<double>(n);
+  add_row("gelu_bf16/4096x3072/forward", {.bytes = 2 * bytes}, [=] {
+    const Bf16s x(n, 1, 2.0f);
+    const auto tape = std::make_shared<Tape>(Recording::off);
+    return Candidates{[=] {
+                        tape->clear();
+                        gelu(*tape, Tensor(x.data(), {kRows, 4 * kC}));
+                      },
+                      {}};
+  });
+  add_row("gelu_bf16/4096x3072/backward", {.bytes = 3 * bytes}, [=] {
+    const Bf16s x(n, 1, 2.0f), dy(n, 2), dx(n, 3);
+    return Candidates{[=] {
+                        parallel_for(n, chunk, [&](std::int64_t begin, std::int64_t end) {
+                          kernels().gelu_backward_bf16(dx.data() + begin, dy.data() + begin, x.data() + begin,
+                                                       end - begin, false);
+                        });
+                      },
+                      {}};
+  });
+  add_row("sum_columns_bf16/4096x3072", {.bytes = bytes, .reads_only = true}, [=] {
+    const Bf16s x(n, 1);
+    const Floats sums(4 * kC);
+    return Candidates{[=] {
+                        parallel_for(4 * kC, columns, [&](std::int64_t begin, std::int64_t end) {
+                          kernels().sum_columns_bf16(sums.data() + begin, x.data() + begin, kRows,
+                                                     end - begin, 4 * kC, 1.0f, false);
+                        });
+                      },
+                      {}};
+  });
+}
+
+// The head's loss with its gradient in place, of f32 or bf16. Every call finds what the last one left, so the
+// first half of a row of bf16 is odd floats, but never NaN: pairs of bf16 less than 1.
+void add_in_place(const char* name, double bytes_an_element,
+                  decltype(Kernels::cross_entropy_in_place) Kernels::*kernel) {
+  const std::int64_t rows = 256;
+  add_row(str(name, "/rows256_V50257"), {.bytes = bytes_an_element * static_cast<double>(rows * kVp)}, [=] {
+    const Floats x(rows * kVp, 1, 2.0f), losses(rows);
+    const auto ids = std::make_shared<std::vector<std::int32_t>>();
+    for (std::int64_t r = 0; r < rows; ++r) ids->push_back(static_cast<std::int32_t>(r * 193 % kV));
+    return Candidates{[=] {
+                        parallel_chunks(rows, [&](std::int64_t r) {
+                          (kernels().*kernel)(losses.data() + r, x.data() + r * kVp, ids->data() + r,
+                                              1.0f / 256, 1, kV, kVp);
+                        });
+                      },
+                      {}};
+  });
+}
+
 void add_heads() {
   const std::int64_t rows = 256;
+  add_in_place("cross_entropy_in_place", 8, &Kernels::cross_entropy_in_place);
+  add_in_place("cross_entropy_in_place_bf16", 6, &Kernels::cross_entropy_in_place_bf16);
   std::vector<std::int32_t> targets;
   for (std::int64_t r = 0; r < rows; ++r) targets.push_back(static_cast<std::int32_t>(r * 193 % kV));
   add_row("cross_entropy/rows256_V50257/forward+backward",
@@ -183,6 +248,10 @@ void add_op_rows() {
   add_unary("layernorm/4096x768", narrow, 2, 3, [=](Tape& t, Tensor x) {
     return layernorm(t, x, Tensor(weight.data(), {kC}), Tensor(bias.data(), {kC}));
   });
+  add_unary("layernorm_bf16/4096x768", narrow, 1.5, 2.5, [=](Tape& t, Tensor x) {
+    return layernorm(t, x, Tensor(weight.data(), {kC}), Tensor(bias.data(), {kC}), DType::bf16);
+  });
+  add_bf16();
   add_unary("softmax/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return softmax(t, x); });
   add_unary("add/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return add(t, x, x.detach()); });
   add_unary("mul/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return mul(t, x, x.detach()); });

@@ -14,7 +14,8 @@
 // there, for their sum; when a block raises the maximum from m to m', what was summed before is brought along
 // with e^(m - m') (the online softmax of Milakov & Gimelshein 2018). The kernel in place does a row's
 // backward while the row is still in the L2 cache: each logit is read from memory once, its gradient written
-// once.
+// once. It can also write the gradient as bf16: row r's takes the first half of the memory of row r's
+// logits, so rows stay Vp floats apart.
 //
 // A row of nothing but -inf, or with NaN or +inf in it, has loss NaN.
 //

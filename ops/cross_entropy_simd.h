@@ -70,6 +70,11 @@ float row_loss(RowStatistics<V> row, float target_logit) {
   return (row.max - target_logit) + log_sum[0];
 }
 
+template <class V, class T>
+void zero(T* d, std::int64_t n) {
+  __builtin_memset(static_cast<void*>(d), 0, static_cast<std::size_t>(n) * sizeof(T));
+}
+
 // d_v = scale (p_v - [v = target])
 template <class V>
 void row_gradient(float* d, const float* x, RowStatistics<V> row, std::int32_t target, float scale,
@@ -86,12 +91,7 @@ void row_gradient(float* d, const float* x, RowStatistics<V> row, std::int32_t t
   }
   d[target] -= scale;
   if (accumulate) return;
-  for (std::int64_t v = vocab; v < Vp; ++v) d[v] = 0.0f;
-}
-
-template <class V>
-void zero_row(float* d, std::int64_t Vp) {
-  for (std::int64_t v = 0; v < Vp; ++v) d[v] = 0.0f;
+  zero<V>(d + vocab, Vp - vocab);
 }
 
 template <class V>
@@ -117,26 +117,30 @@ void cross_entropy_backward(float* dlogits, const float* logits, const std::int3
     if (targets[r] >= 0) {
       row_gradient<V>(d, logits + r * Vp, {row_max[r], row_sum[r]}, targets[r], scale, vocab, Vp, accumulate);
     } else if (!accumulate) {
-      zero_row<V>(d, Vp);
+      zero<V>(d, Vp);
     }
   }
 }
 
-template <class V>
-void scale_array(float* x, float factor, std::int64_t n) {
+// y = factor x, for y that is x, or begins before it in the same memory
+template <class V, class T>
+void scale_array(T* y, const float* x, float factor, std::int64_t n) {
   const std::int64_t tail = n % V::kLanes, body = n - tail;
-  for (std::int64_t i = 0; i < body; i += V::kLanes) store(x + i, load<V>(x + i) * V(factor));
-  if (tail != 0) store_n(x + body, load_n<V>(x + body, tail) * V(factor), tail);
+  for (std::int64_t i = 0; i < body; i += V::kLanes) store(y + i, load<V>(x + i) * V(factor));
+  if (tail != 0) store_n(y + body, load_n<V>(x + body, tail) * V(factor), tail);
 }
 
-// A row's loss; x becomes its gradient. There is one exp a number: pass 1 leaves e^(x - m) in x, with the
-// maximum m as it was known at that block, and pass 2 makes up for what m rose since.
-template <class V>
+// A row's loss; its gradient, of type T, takes the place of x. There is one exp a number: pass 1 leaves
+// e^(x - m) in x, with the maximum m as it was known at that block, and pass 2 makes up for what m rose
+// since.
+template <class V, class T>
 float row_in_place(float* x, std::int32_t target, float scale, std::int64_t vocab, std::int64_t Vp) {
   constexpr std::int64_t kBlocks = 256, kSmallest = 2048;  // 8 KiB
   const std::int64_t spread = (vocab + kBlocks - 1) / kBlocks,
                      block = spread > kSmallest ? spread : kSmallest;
   const float target_logit = x[target];
+  float d_target = 0.0f;
+  T* d = reinterpret_cast<T*>(x);
   float m_then[kBlocks];
   RowStatistics<V> row;
   // pass 1: maximum, sum, e^(x - m)
@@ -147,23 +151,24 @@ float row_in_place(float* x, std::int32_t target, float scale, std::int64_t voca
   // pass 2: probabilities, less 1 for the target, times scale
   for (std::int64_t begin = 0; begin < vocab; begin += block) {
     const float factor = exp_of_one<V>(m_then[begin / block] - row.max) * (scale / row.sum);
-    scale_array<V>(x + begin, factor, vocab - begin < block ? vocab - begin : block);
+    if (begin <= target && target < begin + block) d_target = x[target] * factor - scale;
+    scale_array<V>(d + begin, x + begin, factor, vocab - begin < block ? vocab - begin : block);
   }
-  x[target] -= scale;
-  for (std::int64_t v = vocab; v < Vp; ++v) x[v] = 0.0f;
+  store_n(d + target, V(d_target), 1);
+  zero<V>(d + vocab, Vp - vocab);
   return row_loss<V>(row, target_logit);
 }
 
-template <class V>
+template <class V, class T>
 void cross_entropy_in_place(float* losses, float* logits, const std::int32_t* targets, float scale,
                             std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept {
   for (std::int64_t r = 0; r < rows; ++r) {
     float* x = logits + r * Vp;
     if (targets[r] >= 0) {
-      losses[r] = row_in_place<V>(x, targets[r], scale, vocab, Vp);
+      losses[r] = row_in_place<V, T>(x, targets[r], scale, vocab, Vp);
     } else {
       losses[r] = 0.0f;
-      zero_row<V>(x, Vp);
+      zero<V>(reinterpret_cast<T*>(x), Vp);
     }
   }
 }

@@ -40,11 +40,29 @@ namespace {
 
 constexpr std::int64_t kElements = 1 << 14;  // a task: 64 KiB in and 64 KiB out
 
-void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
-  const float* dy = gradients.of(y);
-  const GradientTarget dx = gradients.target(x);
+template <class T>  // float or bf16
+void forward(const Tensor& y, const Tensor& x) {
+  T* out = y.data<T>();
+  const T* in = x.data<T>();
   parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
-    kernels().gelu_backward(dx.data + begin, dy + begin, x.f32() + begin, end - begin, dx.accumulate);
+    if constexpr (dtype_of<T> == DType::bf16) {
+      kernels().gelu_forward_bf16(out + begin, in + begin, end - begin);
+    } else {
+      kernels().gelu_forward(out + begin, in + begin, end - begin);
+    }
+  });
+}
+
+template <class T>
+void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
+  const T *dy = gradients.of<T>(y), *in = x.data<T>();
+  const GradientTarget dx = gradients.target<T>(x);
+  parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+    if constexpr (dtype_of<T> == DType::bf16) {
+      kernels().gelu_backward_bf16(dx.data + begin, dy + begin, in + begin, end - begin, dx.accumulate);
+    } else {
+      kernels().gelu_backward(dx.data + begin, dy + begin, in + begin, end - begin, dx.accumulate);
+    }
   });
 }
 
@@ -52,13 +70,12 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
 
 Tensor gelu(Tape& tape, const Tensor& x) {
   if (!x.contiguous()) fail("gelu: x ", x.shape(), " is not contiguous");
-  const Tensor y = tape.output(x.shape(), {x});
-  float* out = y.f32();
-  const float* in = x.f32();
-  parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
-    kernels().gelu_forward(out + begin, in + begin, end - begin);
+  const bool is_bf16 = x.dtype() == DType::bf16;
+  const Tensor y = tape.output(x.shape(), {x}, x.dtype());
+  is_bf16 ? forward<bf16>(y, x) : forward<float>(y, x);
+  tape.record("gelu", {y}, {x}, [=](Gradients& gradients) {
+    is_bf16 ? backward<bf16>(gradients, y, x) : backward<float>(gradients, y, x);
   });
-  tape.record("gelu", {y}, {x}, [=](Gradients& gradients) { backward(gradients, y, x); });
   return y;
 }
 

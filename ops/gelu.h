@@ -26,7 +26,7 @@ constexpr double kGeluTwoRoot2Pi = 1.5957691216057307;  // 2 sqrt(2/pi), so that
 constexpr double kGeluCubic = 0.044715;
 constexpr double kGeluCut = 12;
 
-// x (...) -> (...)
+// x (...) -> (...), of x's dtype, f32 or bf16; so is dx. The arithmetic is f32.
 Tensor gelu(Tape& tape, const Tensor& x);
 
 namespace reference {  // T is float or double

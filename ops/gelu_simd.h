@@ -26,15 +26,16 @@ V gelu_derivative(V x) {
   return fma(z * s * (one - s), du2, s);
 }
 
-template <class V>
-void gelu_forward(float* y, const float* x, std::int64_t n) noexcept {
+// T, the type of all four arrays, is float or bf16; the arithmetic is float's.
+template <class V, class T>
+void gelu_forward(T* y, const T* x, std::int64_t n) noexcept {
   const std::int64_t tail = n % V::kLanes, body = n - tail;
   for (std::int64_t i = 0; i < body; i += V::kLanes) store(y + i, gelu(load<V>(x + i)));
   if (tail != 0) store_n(y + body, gelu(load_n<V>(x + body, tail)), tail);
 }
 
-template <class V>
-void gelu_backward(float* dx, const float* dy, const float* x, std::int64_t n, bool accumulate) noexcept {
+template <class V, class T>
+void gelu_backward(T* dx, const T* dy, const T* x, std::int64_t n, bool accumulate) noexcept {
   const std::int64_t tail = n % V::kLanes, body = n - tail;
   for (std::int64_t i = 0; i < body; i += V::kLanes) {
     const V before = accumulate ? load<V>(dx + i) : V(0.0f);

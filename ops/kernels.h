@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "core/bf16.h"
 #include "core/cpu.h"
 
 namespace inkling {
@@ -69,6 +70,8 @@ struct Kernels {
   float (*sum_row)(const float* x, std::int64_t n) noexcept;
   void (*sum_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
                       std::int64_t row_stride, float scale, bool accumulate) noexcept;
+  void (*sum_columns_bf16)(float* out, const bf16* x, std::int64_t n, std::int64_t columns,
+                           std::int64_t row_stride, float scale, bool accumulate) noexcept;
   float (*max_row)(const float* x, std::int64_t n) noexcept;
   void (*max_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
                       std::int64_t row_stride) noexcept;
@@ -79,9 +82,14 @@ struct Kernels {
   // ---- ops/layernorm.h
   void (*layernorm_forward)(float* y, float* mean, float* rstd, const float* x, const float* weight,
                             const float* bias, std::int64_t rows, std::int64_t C) noexcept;
+  void (*layernorm_forward_bf16)(bf16* y, float* mean, float* rstd, const float* x, const float* weight,
+                                 const float* bias, std::int64_t rows, std::int64_t C) noexcept;
   void (*layernorm_backward)(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
                              const float* weight, const float* mean, const float* rstd, std::int64_t rows,
                              std::int64_t C, bool accumulate) noexcept;
+  void (*layernorm_backward_bf16)(float* dx, float* dweight, float* dbias, const bf16* dy, const float* x,
+                                  const float* weight, const float* mean, const float* rstd,
+                                  std::int64_t rows, std::int64_t C, bool accumulate) noexcept;
 
   // ---- ops/roof.h
   std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
@@ -90,7 +98,10 @@ struct Kernels {
 
   // ---- ops/gelu.h
   void (*gelu_forward)(float* y, const float* x, std::int64_t n) noexcept;
+  void (*gelu_forward_bf16)(bf16* y, const bf16* x, std::int64_t n) noexcept;
   void (*gelu_backward)(float* dx, const float* dy, const float* x, std::int64_t n, bool accumulate) noexcept;
+  void (*gelu_backward_bf16)(bf16* dx, const bf16* dy, const bf16* x, std::int64_t n,
+                             bool accumulate) noexcept;
 
   // ---- ops/softmax.h
   void (*softmax_forward)(float* y, const float* x, std::int64_t rows, std::int64_t C) noexcept;
@@ -107,12 +118,19 @@ struct Kernels {
   // Both at once; the gradient takes the logits' place.
   void (*cross_entropy_in_place)(float* losses, float* logits, const std::int32_t* targets, float scale,
                                  std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
+  // The same; row r's gradient, bf16, takes the first half of the memory of row r's logits.
+  void (*cross_entropy_in_place_bf16)(float* losses, float* logits, const std::int32_t* targets, float scale,
+                                      std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
 
   // ---- ops/adamw.h, ops/sgd.h, ops/sum_of_squares.h
   void (*adamw_update)(float* p, float* m, float* v, const float* g, std::int64_t n,
                        const AdamWFactors& f) noexcept;
   void (*sgd_update)(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& f) noexcept;
   double (*sum_of_squares)(const float* x, std::int64_t n) noexcept;
+
+  // ---- core/bf16.h: y and x (n)
+  void (*widen)(float* y, const bf16* x, std::int64_t n) noexcept;
+  void (*narrow)(bf16* y, const float* x, std::int64_t n) noexcept;
 
   // ---- ops/math_simd.h: y and x (n), which may be one array
   void (*exp)(float* y, const float* x, std::int64_t n) noexcept;

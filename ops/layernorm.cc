@@ -76,11 +76,43 @@ namespace {
 constexpr std::int64_t kRows =
     32;  // rows a task: fixed, so that the partial sums of dweight and dbias are too
 
+// What follows is for y of type T: float or bf16.
+
+template <class T>
+auto forward_kernel() {
+  if constexpr (dtype_of<T> == DType::bf16) {
+    return kernels().layernorm_forward_bf16;
+  } else {
+    return kernels().layernorm_forward;
+  }
+}
+
+template <class T>
+auto backward_kernel() {
+  if constexpr (dtype_of<T> == DType::bf16) {
+    return kernels().layernorm_backward_bf16;
+  } else {
+    return kernels().layernorm_backward;
+  }
+}
+
+template <class T>
+void forward(const Tensor& y, float* mean, float* rstd, const Tensor& x, const Tensor& weight,
+             const Tensor& bias) {
+  const std::int64_t C = x.shape().back();
+  T* out = y.data<T>();
+  parallel_for(x.shape().rows(), kRows, [&](std::int64_t begin, std::int64_t end) {
+    forward_kernel<T>()(out + begin * C, mean + begin, rstd + begin, x.f32() + begin * C, weight.f32(),
+                        bias.f32(), end - begin, C);
+  });
+}
+
+template <class T>
 void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tensor& weight,
               const Tensor& bias, const float* mean, const float* rstd) {
   const std::int64_t C = x.shape().back(), rows = x.shape().rows();
   const std::int64_t chunks = ceil_div(rows, kRows);
-  const float* dy = gradients.of(y);
+  const T* dy = gradients.of<T>(y);
   const GradientTarget dx = x.has_gradient() ? gradients.target(x) : GradientTarget<>{nullptr, false};
   // Every chunk sums its own rows' part of dweight and dbias; the parts are then added in order.
   const Workspace workspace(static_cast<std::size_t>(chunks * 3 * C) * sizeof(float));
@@ -89,12 +121,12 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
     std::fill(part, part + 2 * C, 0.0f);
     const std::int64_t row = begin * C;
     if (dx.data != nullptr) {
-      kernels().layernorm_backward(dx.data + row, part, part + C, dy + row, x.f32() + row, weight.f32(),
-                                   mean + begin, rstd + begin, end - begin, C, dx.accumulate);
+      backward_kernel<T>()(dx.data + row, part, part + C, dy + row, x.f32() + row, weight.f32(), mean + begin,
+                           rstd + begin, end - begin, C, dx.accumulate);
     } else {
       for (std::int64_t r = begin; r < end; ++r) {  // nobody wants dx: its row goes to scratch
-        kernels().layernorm_backward(part + 2 * C, part, part + C, dy + r * C, x.f32() + r * C, weight.f32(),
-                                     mean + r, rstd + r, 1, C, false);
+        backward_kernel<T>()(part + 2 * C, part, part + C, dy + r * C, x.f32() + r * C, weight.f32(),
+                             mean + r, rstd + r, 1, C, false);
       }
     }
   });
@@ -112,20 +144,22 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
 
 }  // namespace
 
-Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias, DType out) {
   const std::int64_t C = x.shape().back(), rows = x.shape().rows();
   if (!(weight.shape() == Shape{C})) fail("layernorm: weight is ", weight.shape(), ", expected (C=", C, ")");
   if (!(bias.shape() == Shape{C})) fail("layernorm: bias is ", bias.shape(), ", expected (C=", C, ")");
   if (!x.contiguous()) fail("layernorm: x ", x.shape(), " is not contiguous");
-  const Tensor y = tape.output(x.shape(), {x, weight, bias});
+  if (out != DType::f32 && out != DType::bf16)
+    fail("layernorm: out is ", name(out), ", expected f32 or bf16");
+  const Tensor y = tape.output(x.shape(), {x, weight, bias}, out);
   float* mean = tape.keep(rows);
   float* rstd = tape.keep(rows);
-  parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-    kernels().layernorm_forward(y.f32() + begin * C, mean + begin, rstd + begin, x.f32() + begin * C,
-                                weight.f32(), bias.f32(), end - begin, C);
+  const bool is_bf16 = out == DType::bf16;
+  is_bf16 ? forward<bf16>(y, mean, rstd, x, weight, bias) : forward<float>(y, mean, rstd, x, weight, bias);
+  tape.record("layernorm", {y}, {x, weight, bias}, [=](Gradients& gradients) {
+    is_bf16 ? backward<bf16>(gradients, y, x, weight, bias, mean, rstd)
+            : backward<float>(gradients, y, x, weight, bias, mean, rstd);
   });
-  tape.record("layernorm", {y}, {x, weight, bias},
-              [=](Gradients& gradients) { backward(gradients, y, x, weight, bias, mean, rstd); });
   return y;
 }
 

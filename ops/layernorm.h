@@ -24,8 +24,9 @@ namespace inkling {
 
 constexpr float kLayerNormEps = 1e-5f;
 
-// x (..., C), weight (C), bias (C) -> (..., C)
-Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias);
+// x (..., C), weight (C), bias (C) -> (..., C), of dtype f32 or bf16. In between all is f32, and so is dx.
+Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 DType out = DType::f32);
 
 namespace reference {  // T is float or double
 

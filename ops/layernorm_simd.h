@@ -7,14 +7,15 @@
 
 namespace inkling::simd {
 
-template <class V>
-void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const float* weight,
-                       const float* bias, std::int64_t rows, std::int64_t C) noexcept {
+// T, the type of y and dy, is float or bf16; all else, and the arithmetic, is float.
+template <class V, class T>
+void layernorm_forward(T* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
+                       std::int64_t rows, std::int64_t C) noexcept {
   constexpr std::int64_t W = V::kLanes;
   const std::int64_t body = C - C % W, tail = C % W;
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* x_r = x + r * C;
-    float* y_r = y + r * C;
+    T* y_r = y + r * C;
     // pass 1: mean
     V total(0.0f);
     for (std::int64_t c = 0; c < body; c += W) total += load<V>(x_r + c);
@@ -45,15 +46,15 @@ void layernorm_forward(float* y, float* mean, float* rstd, const float* x, const
   }
 }
 
-template <class V>
-void layernorm_backward(float* dx, float* dweight, float* dbias, const float* dy, const float* x,
+template <class V, class T>
+void layernorm_backward(float* dx, float* dweight, float* dbias, const T* dy, const float* x,
                         const float* weight, const float* mean, const float* rstd, std::int64_t rows,
                         std::int64_t C, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   const std::int64_t body = C - C % W, tail = C % W;
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* x_r = x + r * C;
-    const float* dy_r = dy + r * C;
+    const T* dy_r = dy + r * C;
     float* dx_r = dx + r * C;
     const V m(mean[r]), s(rstd[r]);
     // pass 1: the two means over g = dy * weight, and the gradients of the parameters

@@ -22,8 +22,8 @@ float sum_row(const float* x, std::int64_t n) noexcept {
 }
 
 // Adds or assigns the sums of R registers' width of columns; `lanes` < W of them only for R = 1.
-template <class V, int R>
-void sum_down(float* out, const float* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes,
+template <class V, int R, class T>
+void sum_down(float* out, const T* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes,
               float scale, bool accumulate) {
   constexpr std::int64_t W = V::kLanes;
   constexpr std::int64_t kBlock = 128;  // rows whose sum is made before it joins the others, for accuracy
@@ -34,7 +34,7 @@ void sum_down(float* out, const float* x, std::int64_t n, std::int64_t row_strid
     for (V& b : block) b = V(0.0f);
     const std::int64_t end = k + kBlock < n ? k + kBlock : n;
     for (; k < end; ++k) {
-      const float* row = x + k * row_stride;
+      const T* row = x + k * row_stride;
       for (int r = 0; r < R; ++r) block[r] += lanes == W ? load<V>(row + r * W) : load_n<V>(row, lanes);
     }
     for (int r = 0; r < R; ++r) total[r] += block[r];
@@ -45,9 +45,9 @@ void sum_down(float* out, const float* x, std::int64_t n, std::int64_t row_strid
   }
 }
 
-// out[c] = or += scale * sum_k x[k, c], for rows k = 0 .. n-1 that are row_stride apart
-template <class V>
-void sum_columns(float* out, const float* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
+// out[c] = or += scale * sum_k x[k, c], for rows k = 0 .. n-1 that are row_stride apart; T is float or bf16
+template <class V, class T>
+void sum_columns(float* out, const T* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
                  float scale, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   std::int64_t c = 0;

@@ -130,6 +130,7 @@ V load(const bf16* p) {
   return load<V>(lanes);
 }
 
+// The generic way goes through memcpy, which may alias: cross-entropy's gradient takes the place of floats.
 template <class Arch>
 void store(bf16* p, Floats<Arch> v) {
   using V = Floats<Arch>;
@@ -144,18 +145,41 @@ void store(bf16* p, Floats<Arch> v) {
     return;
   }
 #endif
+#if defined(__AVX2__)
+  if constexpr (V::kLanes == 8) {
+    const __m256i bits = _mm256_castps_si256(v.raw);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v.raw, v.raw, _CMP_UNORD_Q));
+    const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+    const __m128i all = _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), all);
+    return;
+  }
+#endif
   alignas(64) float lanes[V::kLanes];
+  std::uint16_t upper[V::kLanes];
   store(lanes, v);
   for (std::int64_t i = 0; i < V::kLanes; ++i) {
     const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, lanes[i]);
     const std::uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
     const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    p[i].bits = static_cast<std::uint16_t>((nan ? bits | 0x400000u : rounded) >> 16);
+    upper[i] = static_cast<std::uint16_t>((nan ? bits | 0x400000u : rounded) >> 16);
   }
+  __builtin_memcpy(p, upper, sizeof(upper));
 }
 
 template <class V>
 V load_n(const bf16* p, std::int64_t n, float rest = 0.0f) {
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) {
+    const auto first_n = static_cast<__mmask16>((1u << n) - 1u);
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_n, p));
+    const __m512 values = _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+    return V(typename V::Raw(_mm512_mask_blend_ps(first_n, _mm512_set1_ps(rest), values)));
+  }
+#endif
   alignas(64) float lanes[V::kLanes];
   for (std::int64_t i = 0; i < V::kLanes; ++i) {
     lanes[i] = i < n ? __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i].bits) << 16) : rest;
@@ -167,7 +191,7 @@ template <class Arch>
 void store_n(bf16* p, Floats<Arch> v, std::int64_t n) {
   bf16 lanes[Floats<Arch>::kLanes];
   store(lanes, v);
-  for (std::int64_t i = 0; i < n; ++i) p[i].bits = lanes[i].bits;
+  __builtin_memcpy(p, lanes, static_cast<std::size_t>(n) * sizeof(bf16));
 }
 
 // a * b + c, fused wherever the instruction set can.

@@ -5,6 +5,7 @@
 #include "ops/attention_backward_simd.h"
 #include "ops/attention_decode_simd.h"
 #include "ops/attention_forward_simd.h"
+#include "ops/bf16_simd.h"
 #include "ops/cross_entropy_simd.h"
 #include "ops/elementwise_simd.h"
 #include "ops/gelu_simd.h"
@@ -33,25 +34,33 @@ constexpr Kernels make_table(Isa isa) {
   k.unary_forward = unary_forward<V>;
   k.unary_backward = unary_backward<V>;
   k.sum_row = sum_row<V>;
-  k.sum_columns = sum_columns<V>;
+  k.sum_columns = sum_columns<V, float>;
+  k.sum_columns_bf16 = sum_columns<V, bf16>;
   k.max_row = max_row<V>;
   k.max_columns = max_columns<V>;
   k.add_scaled = add_scaled<V>;
-  k.layernorm_forward = layernorm_forward<V>;
-  k.layernorm_backward = layernorm_backward<V>;
+  k.layernorm_forward = layernorm_forward<V, float>;
+  k.layernorm_forward_bf16 = layernorm_forward<V, bf16>;
+  k.layernorm_backward = layernorm_backward<V, float>;
+  k.layernorm_backward_bf16 = layernorm_backward<V, bf16>;
   k.fma_loop = fma_loop<V>;
   k.triad = triad<V>;
   k.read_all = read_all<V>;
-  k.gelu_forward = gelu_forward<V>;
-  k.gelu_backward = gelu_backward<V>;
+  k.gelu_forward = gelu_forward<V, float>;
+  k.gelu_forward_bf16 = gelu_forward<V, bf16>;
+  k.gelu_backward = gelu_backward<V, float>;
+  k.gelu_backward_bf16 = gelu_backward<V, bf16>;
   k.softmax_forward = softmax_forward<V>;
   k.softmax_backward = softmax_backward<V>;
   k.cross_entropy_forward = cross_entropy_forward<V>;
   k.cross_entropy_backward = cross_entropy_backward<V>;
-  k.cross_entropy_in_place = cross_entropy_in_place<V>;
+  k.cross_entropy_in_place = cross_entropy_in_place<V, float>;
+  k.cross_entropy_in_place_bf16 = cross_entropy_in_place<V, bf16>;
   k.adamw_update = adamw_update<V>;
   k.sgd_update = sgd_update<V>;
   k.sum_of_squares = sum_of_squares<V>;
+  k.widen = convert<V, float, bf16>;
+  k.narrow = convert<V, bf16, float>;
   k.exp = exp_array<V>;
   k.log = log_array<V>;
   k.tanh = tanh_array<V>;

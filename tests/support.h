@@ -6,8 +6,10 @@
 // prove the model.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
@@ -56,41 +58,68 @@ inline std::vector<double> as_doubles(std::span<const float> x) {
   return {x.begin(), x.end()};
 }
 
-// n floats whose address is `misaligned_by` floats past a 64-byte boundary, between guards that check() finds
-// broken if anything wrote past either end.
-class Guarded {
- public:
-  static constexpr std::int64_t kGuard = 16;
-  static constexpr float kSentinel = 12345.678f;
+// Rounding to bf16 is off by at most half of its last bit: 1 part in 2^8 of a number just above a power of
+// two.
+constexpr double kBf16Rounding = 1.0 / 256;
 
-  explicit Guarded(std::int64_t n, std::int64_t misaligned_by = 0, float fill = 0.0f)
-      : n_(n), memory_(static_cast<std::size_t>(n + 3 * kGuard + misaligned_by), kSentinel) {
+inline std::vector<bf16> to_bf16(std::span<const float> x) {
+  std::vector<bf16> rounded;
+  for (float v : x) rounded.push_back(inkling::to_bf16(v));
+  return rounded;
+}
+
+inline std::vector<float> widened(std::span<const bf16> x) {
+  std::vector<float> wide;
+  for (bf16 v : x) wide.push_back(to_float(v));
+  return wide;
+}
+
+// random_floats that a bf16 can hold.
+inline std::vector<float> random_bf16s(std::int64_t n, std::uint64_t seed, double scale = 1.0) {
+  return widened(to_bf16(random_floats(n, seed, scale)));
+}
+
+// n numbers whose address is `misaligned_by` of them past a 64-byte boundary, between guards that check()
+// finds broken if anything wrote past either end.
+template <class T>
+class GuardedOf {
+ public:
+  static constexpr std::int64_t kGuard = 64 / sizeof(T);
+
+  explicit GuardedOf(std::int64_t n, std::int64_t misaligned_by = 0, T fill = T{})
+      : n_(n), memory_(static_cast<std::size_t>(n + 3 * kGuard + misaligned_by)) {
+    std::memset(static_cast<void*>(memory_.data()), kSentinel, memory_.size() * sizeof(T));
     const auto address = reinterpret_cast<std::uintptr_t>(memory_.data() + kGuard);
-    const auto to_boundary = static_cast<std::int64_t>((64 - address % 64) % 64 / sizeof(float));
+    const auto to_boundary = static_cast<std::int64_t>((64 - address % 64) % 64 / sizeof(T));
     begin_ = kGuard + to_boundary + misaligned_by;
     for (std::int64_t i = 0; i < n; ++i) data()[i] = fill;
   }
-  Guarded(std::span<const float> values, std::int64_t misaligned_by)
-      : Guarded(static_cast<std::int64_t>(values.size()), misaligned_by) {
+  GuardedOf(std::span<const T> values, std::int64_t misaligned_by)
+      : GuardedOf(static_cast<std::int64_t>(values.size()), misaligned_by) {
     for (std::int64_t i = 0; i < n_; ++i) data()[i] = values[static_cast<std::size_t>(i)];
   }
 
-  float* data() { return memory_.data() + begin_; }
-  std::span<const float> values() const { return {memory_.data() + begin_, static_cast<std::size_t>(n_)}; }
+  T* data() { return memory_.data() + begin_; }
+  std::span<const T> values() const { return {memory_.data() + begin_, static_cast<std::size_t>(n_)}; }
 
   void check() const {
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(memory_.size()); ++i) {
       if (i >= begin_ && i < begin_ + n_) continue;
-      if (memory_[static_cast<std::size_t>(i)] == kSentinel) continue;
+      const auto* bytes = reinterpret_cast<const unsigned char*>(&memory_[static_cast<std::size_t>(i)]);
+      if (std::all_of(bytes, bytes + sizeof(T), [](unsigned char b) { return b == kSentinel; })) continue;
       FAIL_CHECK("wrote outside the buffer: element " << i - begin_ << " of " << n_);
     }
   }
 
  private:
+  static constexpr unsigned char kSentinel = 0x5a;
+
   std::int64_t n_;
   std::int64_t begin_ = 0;
-  std::vector<float> memory_;
+  std::vector<T> memory_;
 };
+using Guarded = GuardedOf<float>;
+using GuardedBf16 = GuardedOf<bf16>;
 
 // |got - want| <= absolute + relative * |want|.
 struct Tolerance {
@@ -119,6 +148,10 @@ inline void check_close(const std::string& what, std::span<const float> got, std
 inline void check_close(const std::string& what, std::span<const float> got, std::span<const double> want,
                         Tolerance t) {
   check_close<float, double>(what, got, want, t);
+}
+inline void check_close(const std::string& what, std::span<const bf16> got, std::span<const double> want,
+                        Tolerance t) {
+  check_close<float, double>(what, widened(got), want, t);
 }
 
 // Central differences in double: an error of h^2 from the formula and eps/h from rounding meet at about 1e-9
@@ -154,18 +187,41 @@ inline double dot(const std::vector<double>& y, const std::vector<double>& w) {
 }
 
 // The same on a tape, for tests of ops: backward() from the result feeds `dy` (as many floats as y has) into
-// y's gradient.
+// y's gradient. y is f32 or bf16.
 inline Tensor dot(Tape& tape, const Tensor& y, const float* dy) {
   const Tensor loss = tape.output({}, {y});
+  const bool is_bf16 = y.dtype() == DType::bf16;
   float total = 0;
-  for (std::int64_t i = 0; i < y.numel(); ++i) total += y.f32()[i] * dy[i];
+  for (std::int64_t i = 0; i < y.numel(); ++i) {
+    total += (is_bf16 ? to_float(y.data<bf16>()[i]) : y.f32()[i]) * dy[i];
+  }
   *loss.f32() = total;
   tape.record("dot", {loss}, {y}, [=](Gradients& gradients) {
     const float seed = *gradients.of(loss);
-    float* into = gradients.sum_into(y);
-    for (std::int64_t i = 0; i < y.numel(); ++i) into[i] += seed * dy[i];
+    if (is_bf16) {
+      const GradientTarget<bf16> into = gradients.target<bf16>(y);
+      for (std::int64_t i = 0; i < y.numel(); ++i) {
+        const float before = into.accumulate ? to_float(into.data[i]) : 0.0f;
+        into.data[i] = inkling::to_bf16(before + seed * dy[i]);
+      }
+    } else {
+      float* into = gradients.sum_into(y);
+      for (std::int64_t i = 0; i < y.numel(); ++i) into[i] += seed * dy[i];
+    }
   });
   return loss;
+}
+
+// x rounded to bf16, on a tape: how a test gets a bf16 tensor with a gradient, as leaves are f32.
+inline Tensor narrowed(Tape& tape, const Tensor& x) {
+  const Tensor y = tape.output(x.shape(), {x}, DType::bf16);
+  for (std::int64_t i = 0; i < x.numel(); ++i) y.data<bf16>()[i] = inkling::to_bf16(x.f32()[i]);
+  tape.record("narrowed", {y}, {x}, [=](Gradients& gradients) {
+    const bf16* dy = gradients.of<bf16>(y);
+    float* dx = gradients.sum_into(x);
+    for (std::int64_t i = 0; i < x.numel(); ++i) dx[i] += to_float(dy[i]);
+  });
+  return y;
 }
 
 }  // namespace inkling::test

@@ -15,6 +15,8 @@ using namespace inkling::test;
 // beside that.
 constexpr Tolerance kFloatTolerance{2e-6, 1e-5};
 
+constexpr Tolerance kBf16Tolerance{2e-6, kBf16Rounding + 1e-5};
+
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 // Logits whose padding would spoil everything if it were read, targets of all kinds, and what should come
@@ -83,6 +85,29 @@ TEST_CASE("cross_entropy: every instruction set agrees with the reference at eve
            {&losses, &row_max, &row_sum, &assigned, &accumulated, &in_place, &in_place_losses}) {
         g->check();
       }
+    }
+  });
+}
+
+TEST_CASE("cross_entropy: in place, the gradient may be bf16 in the first half of each row's memory") {
+  for_each_isa([] {
+    for (std::int64_t vocab : {1, 2, 3, 15, 16, 17, 31, 33, 64, 100, 2047, 2048, 2049, 5003, 600007}) {
+      const std::int64_t rows = vocab < 10000 ? 5 : 1, Vp = vocab + vocab % 3;
+      INFO("vocab = " << vocab << ", Vp = " << Vp);
+      const Case c(rows, vocab, Vp, 0.25);
+      Guarded x(c.logits, vocab % 5), losses(rows);
+      kernels().cross_entropy_in_place_bf16(losses.data(), x.data(), c.targets.data(), 0.25f, rows, vocab,
+                                            Vp);
+      check_close("losses", losses.values(), c.losses, kFloatTolerance);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        std::vector<bf16> d(static_cast<std::size_t>(Vp));
+        std::memcpy(static_cast<void*>(d.data()), x.data() + r * Vp, d.size() * sizeof(bf16));
+        const std::span<const double> want(c.dlogits);
+        check_close("dlogits", std::span<const bf16>(d),
+                    want.subspan(static_cast<std::size_t>(r * Vp), d.size()), kBf16Tolerance);
+      }
+      x.check();
+      losses.check();
     }
   });
 }

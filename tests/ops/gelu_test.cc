@@ -14,6 +14,8 @@ using namespace inkling::test;
 // 2u, up to 20 or so before s is 1, brings its rounding times 2u into e^(-2u).
 constexpr Tolerance kFloatTolerance{2e-6, 2e-6};
 
+constexpr Tolerance kBf16Tolerance{2e-6, kBf16Rounding + 2e-6};
+
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 TEST_CASE("gelu: the reference is x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))") {
@@ -57,6 +59,28 @@ TEST_CASE("gelu: every instruction set agrees with the reference at every width 
   });
 }
 
+TEST_CASE("gelu: in bf16, every instruction set gives the reference's numbers, rounded once") {
+  for_each_isa([] {
+    for (std::int64_t n : odd_sizes()) {
+      INFO("n = " << n);
+      const std::vector<float> x = random_bf16s(n, 3, 3.0), dy = random_bf16s(n, 4);
+      std::vector<double> want(x.size()), dx(x.size()), dx_plus_one(x.size(), 1.0);
+      reference::gelu_forward(want.data(), as_doubles(x).data(), n);
+      reference::gelu_backward(dx.data(), as_doubles(dy).data(), as_doubles(x).data(), n);
+      reference::gelu_backward(dx_plus_one.data(), as_doubles(dy).data(), as_doubles(x).data(), n);
+      GuardedBf16 in(to_bf16(x), n % 5), grad(to_bf16(dy), n % 3), y(n, n % 7);
+      GuardedBf16 assigned(n, n % 5, inkling::to_bf16(NAN)), accumulated(n, n % 5, inkling::to_bf16(1.0f));
+      kernels().gelu_forward_bf16(y.data(), in.data(), n);
+      kernels().gelu_backward_bf16(assigned.data(), grad.data(), in.data(), n, false);
+      kernels().gelu_backward_bf16(accumulated.data(), grad.data(), in.data(), n, true);
+      check_close("y", y.values(), want, kBf16Tolerance);
+      check_close("dx", assigned.values(), dx, kBf16Tolerance);
+      check_close("dx accumulated", accumulated.values(), dx_plus_one, kBf16Tolerance);
+      for (const GuardedBf16* g : {&y, &assigned, &accumulated}) g->check();
+    }
+  });
+}
+
 TEST_CASE("gelu: far out it is x or 0 with slope 1 or 0, and NaN stays NaN") {
   const std::vector<float> x{30, -30, 1e20f, -1e20f, kInf, NAN}, y{30, 0, 1e20f, 0, kInf, NAN};
   const std::vector<float> slope{1, 0, 1, 0, 1, NAN}, dy(6, 1.0f);
@@ -83,6 +107,21 @@ TEST_CASE("gelu: the op's gradient is the reference's, over several chunks") {
   tape.backward(dot(tape, y, dy.data()));
   check_close("dx", std::span<const float>(dx), want_dx, kFloatTolerance);
   CHECK_THROWS_WITH(gelu(tape, X.transpose(0, 1)), contains("gelu: x (5003, 7) is not contiguous"));
+}
+
+TEST_CASE("gelu: the op's result and gradient have its input's dtype") {
+  const std::int64_t n = 9 * 2503;  // two chunks
+  std::vector<float> x = random_bf16s(n, 5, 2.0), dx(x.size());
+  const std::vector<float> dy = random_bf16s(n, 6);
+  std::vector<double> want(x.size()), want_dx(x.size());
+  reference::gelu_forward(want.data(), as_doubles(x).data(), n);
+  reference::gelu_backward(want_dx.data(), as_doubles(dy).data(), as_doubles(x).data(), n);
+  Tape tape;
+  const Tensor y =
+      gelu(tape, narrowed(tape, tape.leaf(x.data(), dx.data(), {9, 2503}, LeafGradient::overwrite)));
+  check_close("y", std::span<const bf16>(y.data<bf16>(), x.size()), want, kBf16Tolerance);
+  tape.backward(dot(tape, y, dy.data()));
+  check_close("dx", std::span<const float>(dx), want_dx, kBf16Tolerance);
 }
 
 }  // namespace

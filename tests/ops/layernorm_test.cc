@@ -10,6 +10,9 @@ using namespace inkling::test;
 
 // A row's sums of C <= 768 floats lose a few units in the last place against double.
 constexpr Tolerance kFloatTolerance{2e-5, 2e-5};
+// x - mean cancels, and so does g - mean(g) - n mean(gn).
+constexpr Tolerance kBackwardTolerance{1e-4, 1e-4};
+constexpr Tolerance kBf16Tolerance{2e-5, kBf16Rounding + 2e-5};
 
 struct Case {
   std::int64_t rows, C;
@@ -21,7 +24,7 @@ struct Case {
     x = as_doubles(random_floats(rows * C, 1, 2.0));
     weight = as_doubles(random_floats(C, 2));
     bias = as_doubles(random_floats(C, 3));
-    dy = as_doubles(random_floats(rows * C, 4));
+    dy = as_doubles(random_bf16s(rows * C, 4));  // so that bf16 kernels do, too
     const auto n = static_cast<std::size_t>(rows * C), r = static_cast<std::size_t>(rows),
                c = static_cast<std::size_t>(C);
     y.resize(n), mean.resize(r), rstd.resize(r), dx.resize(n), dweight.resize(c), dbias.resize(c);
@@ -64,15 +67,41 @@ TEST_CASE("layernorm: every instruction set agrees with the reference at every w
       Guarded dweight(C), dbias(C), assigned(rows * C, shift, NAN), accumulated(rows * C, shift, 1.0f);
       kernels().layernorm_backward(assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
                                    weight.data(), mean.data(), rstd.data(), rows, C, false);
-      if (C > 1) check_close("dx", assigned.values(), c.dx, {1e-4, 1e-4});
+      if (C > 1) check_close("dx", assigned.values(), c.dx, kBackwardTolerance);
       check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
       check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
       kernels().layernorm_backward(accumulated.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
                                    weight.data(), mean.data(), rstd.data(), rows, C, true);
       std::vector<double> plus_one = c.dx;
       for (double& v : plus_one) v += 1;
-      if (C > 1) check_close("dx accumulated", accumulated.values(), plus_one, {1e-4, 1e-4});
+      if (C > 1) check_close("dx accumulated", accumulated.values(), plus_one, kBackwardTolerance);
       for (const Guarded* g : {&y, &mean, &rstd, &dweight, &dbias, &assigned, &accumulated}) g->check();
+    }
+  });
+}
+
+TEST_CASE("layernorm: with y and dy in bf16, y is rounded once and the gradients are not") {
+  for_each_isa([] {
+    for (std::int64_t C : odd_sizes()) {
+      const std::int64_t rows = 3, shift = C % 5;
+      INFO("C = " << C);
+      const Case c(rows, C);
+      const std::vector<float> weight = floats(c.weight), bias = floats(c.bias);
+      Guarded x(floats(c.x), shift), mean(rows), rstd(rows);
+      GuardedBf16 dy(to_bf16(floats(c.dy)), shift), y(rows * C, shift);
+      kernels().layernorm_forward_bf16(y.data(), mean.data(), rstd.data(), x.data(), weight.data(),
+                                       bias.data(), rows, C);
+      check_close("y", y.values(), c.y, kBf16Tolerance);
+      Guarded dweight(C), dbias(C), dx(rows * C, shift, 1.0f);
+      kernels().layernorm_backward_bf16(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
+                                        weight.data(), mean.data(), rstd.data(), rows, C, true);
+      check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
+      check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
+      std::vector<double> plus_one = c.dx;
+      for (double& v : plus_one) v += 1;
+      if (C > 1) check_close("dx accumulated", dx.values(), plus_one, kBackwardTolerance);
+      y.check();
+      for (const Guarded* g : {&mean, &rstd, &dweight, &dbias, &dx}) g->check();
     }
   });
 }
@@ -90,10 +119,28 @@ TEST_CASE("layernorm: the op's gradients are the reference's, and wrong shapes a
   check_close("y", std::span<const float>(y.f32(), x.size()), c.y, kFloatTolerance);
   const Tensor loss = dot(tape, y, dy.data());
   tape.backward(loss);
-  check_close("dx", std::span<const float>(dx), c.dx, {1e-4, 1e-4});
-  check_close("dweight", std::span<const float>(dweight), c.dweight, {1e-4, 1e-4});
-  check_close("dbias", std::span<const float>(dbias), c.dbias, {1e-4, 1e-4});
+  check_close("dx", std::span<const float>(dx), c.dx, kBackwardTolerance);
+  check_close("dweight", std::span<const float>(dweight), c.dweight, kBackwardTolerance);
+  check_close("dbias", std::span<const float>(dbias), c.dbias, kBackwardTolerance);
   CHECK_THROWS_WITH(layernorm(tape, X, X, B), contains("layernorm: weight is (7, 10, 33), expected (C=33)"));
+  CHECK_THROWS_WITH(layernorm(tape, X, W, B, DType::i32), contains("layernorm: out is i32, expected"));
+}
+
+TEST_CASE("layernorm: the op may give bf16; its gradients stay f32") {
+  const std::int64_t rows = 70, C = 33;
+  const Case c(rows, C);
+  std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
+  std::vector<float> dx(x.size()), dweight(weight.size()), dbias(bias.size());
+  Tape tape;
+  const Tensor X = tape.leaf(x.data(), dx.data(), {rows, C}, LeafGradient::overwrite);
+  const Tensor W = tape.leaf(weight.data(), dweight.data(), {C}, LeafGradient::overwrite);
+  const Tensor B = tape.leaf(bias.data(), dbias.data(), {C}, LeafGradient::overwrite);
+  const Tensor y = layernorm(tape, X, W, B, DType::bf16);
+  check_close("y", std::span<const bf16>(y.data<bf16>(), x.size()), c.y, kBf16Tolerance);
+  tape.backward(dot(tape, y, dy.data()));
+  check_close("dx", std::span<const float>(dx), c.dx, kBackwardTolerance);
+  check_close("dweight", std::span<const float>(dweight), c.dweight, kBackwardTolerance);
+  check_close("dbias", std::span<const float>(dbias), c.dbias, kBackwardTolerance);
 }
 
 }  // namespace

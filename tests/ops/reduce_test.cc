@@ -27,7 +27,7 @@ struct Case {
 
   Case(std::int64_t outer_, std::int64_t n_, std::int64_t inner_, double scale_ = 1)
       : outer(outer_), n(n_), inner(inner_), scale(scale_) {
-    x = as_doubles(random_floats(outer * n * inner, 1));
+    x = as_doubles(random_bf16s(outer * n * inner, 1));
     dy = as_doubles(random_floats(outer * inner, 2));
     const auto count = static_cast<std::size_t>(outer * inner);
     sum.resize(count), most.resize(count), dx_sum.resize(x.size()), dx_max.resize(x.size());
@@ -66,6 +66,11 @@ TEST_CASE("reduce: every instruction set agrees with the reference along rows an
       Guarded table(floats(columns.x), shift), sum(n, shift, NAN), added(n, shift, 1.0f), most(n, shift, NAN);
       kernels().sum_columns(sum.data(), table.data(), rows, n, n, 0.5f, false);
       check_close("sums of columns", sum.values(), columns.sum, kSums);
+      GuardedBf16 narrow_table(to_bf16(floats(columns.x)), shift);
+      Guarded narrow_sum(n, shift, NAN);
+      kernels().sum_columns_bf16(narrow_sum.data(), narrow_table.data(), rows, n, n, 0.5f, false);
+      check_close("sums of columns of bf16", narrow_sum.values(), sum.values(), kExact);
+      narrow_sum.check();
       kernels().sum_columns(added.data(), table.data(), rows, n, n, 0.5f, true);
       std::vector<double> plus_one = columns.sum;
       for (double& v : plus_one) v += 1;

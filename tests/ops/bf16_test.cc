@@ -1,0 +1,66 @@
+// Arrays of floats to bf16 and back: bit for bit what core/bf16.h does one at a time.
+#include <bit>
+#include <limits>
+
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+TEST_CASE("bf16: every instruction set narrows and widens to the same bits at every width and alignment") {
+  for_each_isa([] {
+    for (std::int64_t n : odd_sizes()) {
+      INFO("n = " << n);
+      const std::vector<float> x = random_floats(n, 1);
+      Guarded wide(x, n % 5), back(n, n % 3);
+      GuardedBf16 narrow(n, n % 7);
+      kernels().narrow(narrow.data(), wide.data(), n);
+      kernels().widen(back.data(), narrow.data(), n);
+      const std::vector<bf16> want = to_bf16(x);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        CHECK(narrow.data()[i].bits == want[i].bits);
+        CHECK(back.data()[i] == to_float(want[i]));
+      }
+      narrow.check();
+      back.check();
+    }
+  });
+}
+
+TEST_CASE("bf16: ties go to even, infinities and denormals are kept, the largest float becomes inf") {
+  const float tiny = std::numeric_limits<float>::denorm_min(), huge = std::numeric_limits<float>::max();
+  const std::vector<float> x{0.0f,
+                             -0.0f,
+                             1.0f + 1.0f / 256,
+                             1.0f + 3.0f / 256,
+                             1e-40f,
+                             tiny,
+                             huge,
+                             -huge,
+                             1e38f,
+                             INFINITY,
+                             -INFINITY,
+                             NAN,
+                             -NAN,
+                             std::bit_cast<float>(0x7f800001u),
+                             std::bit_cast<float>(0xffffffffu),
+                             1.00390637f,
+                             1.0f};
+  const auto n = std::ssize(x);
+  for_each_isa([&] {
+    std::vector<bf16> got(x.size());
+    kernels().narrow(got.data(), x.data(), n);
+    const std::vector<bf16> want = to_bf16(x);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      INFO("x = " << x[i]);
+      CHECK(got[i].bits == want[i].bits);
+    }
+    CHECK(to_float(got[2]) == 1.0f);
+    CHECK(to_float(got[3]) == 1.0f + 4.0f / 256);
+  });
+}
+
+}  // namespace
+}  // namespace inkling
