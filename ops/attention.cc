@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "core/error.h"
@@ -120,6 +121,25 @@ std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
 
 namespace {
 
+// The kernels of a type of numbers, float or bf16.
+template <class Real>
+auto forward_kernel() {
+  if constexpr (std::is_same_v<Real, bf16>) {
+    return kernels().attention_forward_bf16;
+  } else {
+    return kernels().attention_forward;
+  }
+}
+
+template <class Real>
+auto backward_kernel() {
+  if constexpr (std::is_same_v<Real, bf16>) {
+    return kernels().attention_backward_bf16;
+  } else {
+    return kernels().attention_backward;
+  }
+}
+
 // One task a head of a sequence; every task owns its own columns of out and dqkv.
 template <class F>
 void for_each_head(const Tensor& qkv, std::int64_t heads, F&& f) {
@@ -132,17 +152,41 @@ void for_each_head(const Tensor& qkv, std::int64_t heads, F&& f) {
   });
 }
 
+template <class Real>
+void forward(const Tensor& y, float* max, float* inverse_sum, const Tensor& qkv, std::int64_t heads) {
+  const std::int64_t T = qkv.dim(1), C = qkv.dim(2) / 3, HS = C / heads;
+  const bool keep = max != nullptr;
+  for_each_head(qkv, heads, [&](std::int64_t in, std::int64_t out, std::int64_t row, float* scratch) {
+    const Real* q = qkv.data<Real>() + in;
+    forward_kernel<Real>()(y.data<Real>() + out, C, keep ? max + row : nullptr,
+                           keep ? inverse_sum + row : nullptr, q, q + C, q + 2 * C, 3 * C, T, HS, scratch);
+  });
+}
+
+template <class Real>
 void backward(Gradients& gradients, const Tensor& y, const Tensor& qkv, std::int64_t heads, const float* max,
               const float* inverse_sum) {
   const std::int64_t T = qkv.dim(1), C = qkv.dim(2) / 3, HS = C / heads;
-  const float* dy = gradients.of(y);
-  const GradientTarget dqkv = gradients.target(qkv);
+  const Real* dy = gradients.of<Real>(y);
+  const GradientTarget dqkv = gradients.target<Real>(qkv);
   for_each_head(qkv, heads, [&](std::int64_t in, std::int64_t out, std::int64_t row, float* scratch) {
-    const float* q = qkv.f32() + in;
-    float* dq = dqkv.data + in;
-    kernels().attention_backward(dq, dq + C, dq + 2 * C, dy + out, y.f32() + out, C, q, q + C, q + 2 * C,
-                                 3 * C, max + row, inverse_sum + row, T, HS, dqkv.accumulate, scratch);
+    const Real* q = qkv.data<Real>() + in;
+    Real* dq = dqkv.data + in;
+    backward_kernel<Real>()(dq, dq + C, dq + 2 * C, dy + out, y.data<Real>() + out, C, q, q + C, q + 2 * C,
+                            3 * C, max + row, inverse_sum + row, T, HS, dqkv.accumulate, scratch);
   });
+}
+
+template <class Real>
+Tensor attention_of(Tape& tape, const Tensor& qkv, std::int64_t heads) {
+  const std::int64_t B = qkv.dim(0), T = qkv.dim(1), C = qkv.dim(2) / 3;
+  const Tensor y = tape.output({B, T, C}, {qkv}, dtype_of<Real>);
+  float* max = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
+  float* inverse_sum = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
+  forward<Real>(y, max, inverse_sum, qkv, heads);
+  tape.record("attention", {y}, {qkv},
+              [=](Gradients& gradients) { backward<Real>(gradients, y, qkv, heads, max, inverse_sum); });
+  return y;
 }
 
 }  // namespace
@@ -150,23 +194,12 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& qkv, std::int
 Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads) {
   if (qkv.rank() != 3 || qkv.dim(2) % 3 != 0)
     fail("attention: qkv is ", qkv.shape(), ", expected (B, T, 3C)");
-  const std::int64_t B = qkv.dim(0), T = qkv.dim(1), C = qkv.dim(2) / 3;
+  const std::int64_t C = qkv.dim(2) / 3;
   if (heads < 1 || C % heads != 0) fail("attention: heads is ", heads, ", expected a divisor of C=", C);
   if (!qkv.contiguous()) fail("attention: qkv ", qkv.shape(), " is not contiguous");
-  const std::int64_t HS = C / heads;
-  const Tensor y = tape.output({B, T, C}, {qkv});
-  float* max = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
-  float* inverse_sum = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
-  for_each_head(qkv, heads, [&](std::int64_t in, std::int64_t out, std::int64_t row, float* scratch) {
-    const float* q = qkv.f32() + in;
-    const bool keep = max != nullptr;
-    kernels().attention_forward(y.f32() + out, C, keep ? max + row : nullptr,
-                                keep ? inverse_sum + row : nullptr, q, q + C, q + 2 * C, 3 * C, T, HS,
-                                scratch);
-  });
-  tape.record("attention", {y}, {qkv},
-              [=](Gradients& gradients) { backward(gradients, y, qkv, heads, max, inverse_sum); });
-  return y;
+  if (qkv.dtype() == DType::bf16) return attention_of<bf16>(tape, qkv, heads);
+  if (qkv.dtype() == DType::f32) return attention_of<float>(tape, qkv, heads);
+  fail("attention: qkv is ", name(qkv.dtype()), ", expected f32 or bf16");
 }
 
 }  // namespace inkling

@@ -41,7 +41,8 @@
 
 namespace inkling {
 
-// qkv (B, T, 3C) -> (B, T, C), C = heads * HS
+// qkv (B, T, 3C) -> (B, T, C), C = heads * HS; f32 or bf16. In bf16 the maximum, the sums and all that is
+// accumulated are floats nevertheless.
 Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads);
 
 // What the kernels and their callers agree on.

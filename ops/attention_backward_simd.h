@@ -24,8 +24,8 @@ struct QueryTile {
 };
 
 // sum_c a_c b_c
-template <class V>
-float dot(const float* a, const float* b, std::int64_t n) noexcept {
+template <class V, class Real>
+float dot(const Real* a, const Real* b, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
   V total(0.0f);
   std::int64_t c = 0;
@@ -85,9 +85,9 @@ void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float
 }
 
 // Reads `count` queries into the tile; those beyond get Q = dO = 0 and r = 0, so they take no part.
-template <class V>
-void load_query_tile(const QueryTile& tile, const float* q, std::int64_t stride, const float* dout,
-                     const float* out, std::int64_t out_stride, const float* max, const float* inverse_sum,
+template <class V, class Real>
+void load_query_tile(const QueryTile& tile, const Real* q, std::int64_t stride, const Real* dout,
+                     const Real* out, std::int64_t out_stride, const float* max, const float* inverse_sum,
                      std::int64_t count, std::int64_t HS, float scale) noexcept {
   const std::int64_t HSp = pad_to(HS, kHeadPad);
   pack_rows<V>(tile.q, kQueryTile, HSp, q, stride, count, HS, scale);
@@ -103,10 +103,10 @@ void load_query_tile(const QueryTile& tile, const float* q, std::int64_t stride,
 }
 
 // Shapes: dq, dk, dv, q, k, v (T, HS) with rows `stride` apart; dout, out (T, HS) with rows `out_stride`
-// apart; max, inverse_sum (T).
-template <class V>
-void attention_backward(float* dq, float* dk, float* dv, const float* dout, const float* out,
-                        std::int64_t out_stride, const float* q, const float* k, const float* v,
+// apart; max, inverse_sum (T). Real is float or bf16.
+template <class V, class Real>
+void attention_backward(Real* dq, Real* dk, Real* dv, const Real* dout, const Real* out,
+                        std::int64_t out_stride, const Real* q, const Real* k, const Real* v,
                         std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
                         std::int64_t HS, bool accumulate, float* scratch) noexcept {
   const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock);

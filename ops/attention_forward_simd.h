@@ -100,8 +100,8 @@ void exp_block(float* s, float* sum, const float* m, std::int64_t begin, std::in
 // One tile: the queries at positions t0 .. t0 + count - 1, count <= kQueryTile, against all keys up to them.
 // `values` is (keys, HSp), rows padded. Reads, but does not use, up to kQueryTile rows of values behind the
 // last query. out (count, HS); max and inverse_sum (count), or nullptr if nobody wants them.
-template <class V>
-void attend_tile(float* out, std::int64_t out_stride, float* max, float* inverse_sum, const float* q,
+template <class V, class Real>
+void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
                  std::int64_t q_stride, const KeyBlocks& keys, const float* values, std::int64_t t0,
                  std::int64_t count, std::int64_t HS, float* scratch) noexcept {
   constexpr std::int64_t R = kBlockRows<V>;
@@ -138,10 +138,11 @@ void attend_tile(float* out, std::int64_t out_stride, float* max, float* inverse
 }
 
 // Shapes: out (T, HS) with rows `out_stride` apart; q, k, v (T, HS) with rows `stride` apart; max,
-// inverse_sum (T) or nullptr.
-template <class V>
-void attention_forward(float* out, std::int64_t out_stride, float* max, float* inverse_sum, const float* q,
-                       const float* k, const float* v, std::int64_t stride, std::int64_t T, std::int64_t HS,
+// inverse_sum (T) or nullptr. Real is float or bf16; whatever is computed between reading and writing is
+// float.
+template <class V, class Real>
+void attention_forward(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
+                       const Real* k, const Real* v, std::int64_t stride, std::int64_t T, std::int64_t HS,
                        float* scratch) noexcept {
   const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock);
   float* keys = carve<V>(scratch, Tp * HSp);

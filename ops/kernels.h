@@ -146,6 +146,13 @@ struct Kernels {
                              std::int64_t out_stride, const float* q, const float* k, const float* v,
                              std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
                              std::int64_t HS, bool accumulate, float* scratch) noexcept;
+  void (*attention_forward_bf16)(bf16* out, std::int64_t out_stride, float* max, float* inverse_sum,
+                                 const bf16* q, const bf16* k, const bf16* v, std::int64_t stride,
+                                 std::int64_t T, std::int64_t HS, float* scratch) noexcept;
+  void (*attention_backward_bf16)(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, const bf16* out,
+                                  std::int64_t out_stride, const bf16* q, const bf16* k, const bf16* v,
+                                  std::int64_t stride, const float* max, const float* inverse_sum,
+                                  std::int64_t T, std::int64_t HS, bool accumulate, float* scratch) noexcept;
 
   // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values
   void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,

@@ -64,8 +64,10 @@ constexpr Kernels make_table(Isa isa) {
   k.exp = exp_array<V>;
   k.log = log_array<V>;
   k.tanh = tanh_array<V>;
-  k.attention_forward = attention_forward<V>;
-  k.attention_backward = attention_backward<V>;
+  k.attention_forward = attention_forward<V, float>;
+  k.attention_backward = attention_backward<V, float>;
+  k.attention_forward_bf16 = attention_forward<V, bf16>;
+  k.attention_backward_bf16 = attention_backward<V, bf16>;
   k.attention_decode = attention_decode<V>;
   return k;
 }

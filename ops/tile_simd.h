@@ -106,10 +106,11 @@ void product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int
   }
 }
 
-// Copies (rows, n) times `factor` out of a larger matrix into (padded_rows, padded), what is beyond being 0.
-template <class V>
-void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const float* in,
-               std::int64_t stride, std::int64_t rows, std::int64_t n, float factor) noexcept {
+// Copies (rows, n) times `factor` out of a larger matrix, of Real = float or bf16, into (padded_rows,
+// padded), what is beyond being 0.
+template <class V, class Real>
+void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const Real* in, std::int64_t stride,
+               std::int64_t rows, std::int64_t n, float factor) noexcept {
   constexpr std::int64_t W = V::kLanes;
   for (std::int64_t r = 0; r < rows; ++r) {
     std::int64_t c = 0;
@@ -124,12 +125,12 @@ void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const 
 }
 
 // The way back: out (rows, n), inside a larger matrix, = or += in (rows, padded) times `factor`.
-template <class V>
-void unpack_rows(float* out, std::int64_t stride, const float* in, std::int64_t padded, std::int64_t rows,
+template <class V, class Real>
+void unpack_rows(Real* out, std::int64_t stride, const float* in, std::int64_t padded, std::int64_t rows,
                  std::int64_t n, float factor, bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   for (std::int64_t r = 0; r < rows; ++r) {
-    float* out_r = out + r * stride;
+    Real* out_r = out + r * stride;
     const float* in_r = in + r * padded;
     std::int64_t c = 0;
     for (; c + W <= n; c += W) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "core/parallel.h"
 #include "tests/support.h"
@@ -13,13 +14,46 @@ namespace {
 
 using namespace inkling::test;
 
-// Sums of up to 130 terms of size 1, through an exp, against double.
-constexpr Tolerance kFloatTolerance{1e-5, 2e-5};
+// What a type of numbers makes of the op's results, against double on the same inputs.
+template <class Real>
+struct Tolerances;
+template <>
+struct Tolerances<float> {
+  // Sums of up to 130 terms of size 1, through an exp.
+  static constexpr Tolerance kOut{1e-5, 2e-5};
+  static constexpr Tolerance kGradient{5e-5, 5e-5};
+};
+// Rounding to bf16 errs by up to 2^-8 of a number, 0.004. The output is rounded, and where tiles multiply so
+// is every probability, of values up to 4. A gradient meets more: O, of which D is made, P and dS are rounded
+// before they are multiplied by numbers up to 4 and added up with errors of either sign, and so is the
+// gradient itself.
+template <>
+struct Tolerances<bf16> {
+  static constexpr Tolerance kOut{8e-3, 4e-3};
+  static constexpr Tolerance kGradient{3e-2, 8e-3};
+};
+// Sums are floats whatever the inputs are.
+constexpr Tolerance kFloatTolerance = Tolerances<float>::kOut;
 // At scores of 1e4 a float's last place is 1e-3, and so is the relative error of every probability.
 constexpr Tolerance kLargeScoreTolerance{1e-2, 1e-2};
 
+std::vector<float> floats(std::span<const float> x) {
+  return {x.begin(), x.end()};
+}
+std::vector<float> floats(std::span<const bf16> x) {
+  return widened(x);
+}
 std::vector<float> floats(const std::vector<double>& x) {
   return {x.begin(), x.end()};
+}
+
+template <class Real>
+std::vector<Real> as(const std::vector<double>& x) {
+  if constexpr (std::is_same_v<Real, bf16>) {
+    return to_bf16(floats(x));
+  } else {
+    return floats(x);
+  }
 }
 
 struct Case {
@@ -46,20 +80,49 @@ struct Case {
   }
 };
 
-// The op on float inputs: its output, and the gradient of sum(out * dout).
+// The same case on inputs that Real holds exactly.
+template <class Real>
+Case case_of(std::int64_t B, std::int64_t T, std::int64_t NH, std::int64_t HS) {
+  Case c(B, T, NH, HS);
+  c.qkv = as_doubles(floats(as<Real>(c.qkv)));
+  c.dout = as_doubles(floats(as<Real>(c.dout)));
+  c.compute();
+  return c;
+}
+
+// The op on inputs of type Real: its output, and the gradient of sum(out * dout), both widened.
 struct Result {
   std::vector<float> out, dqkv;
 };
 
+template <class Real>
 Result run(const Case& c, std::vector<float> qkv) {
   std::vector<float> dout = floats(c.dout);
   Result result{std::vector<float>(dout.size()), std::vector<float>(qkv.size())};
   Tape tape;
-  const Tensor x = tape.leaf(qkv.data(), result.dqkv.data(), {c.B, c.T, 3 * c.C}, LeafGradient::overwrite);
-  const Tensor y = attention(tape, x, c.NH);
-  std::copy(y.f32(), y.f32() + y.numel(), result.out.begin());
+  const Tensor leaf = tape.leaf(qkv.data(), result.dqkv.data(), {c.B, c.T, 3 * c.C}, LeafGradient::overwrite);
+  const Tensor y = attention(tape, std::is_same_v<Real, bf16> ? narrowed(tape, leaf) : leaf, c.NH);
+  result.out = floats(std::span<const Real>(y.data<Real>(), dout.size()));
   tape.backward(dot(tape, y, dout.data()));
   return result;
+}
+
+// The kernels of the instruction set in use.
+template <class Real>
+auto forward_kernel() {
+  if constexpr (std::is_same_v<Real, bf16>) {
+    return kernels().attention_forward_bf16;
+  } else {
+    return kernels().attention_forward;
+  }
+}
+template <class Real>
+auto backward_kernel() {
+  if constexpr (std::is_same_v<Real, bf16>) {
+    return kernels().attention_backward_bf16;
+  } else {
+    return kernels().attention_backward;
+  }
 }
 
 bool same_bits(std::span<const float> a, std::span<const float> b) {
@@ -73,70 +136,84 @@ TEST_CASE("attention: the backward formula is the derivative of the forward form
   gradcheck("qkv of one token", one.qkv, one.dqkv, [&] { return one.forward(); });
 }
 
-TEST_CASE("attention: every instruction set agrees with the reference at odd lengths, heads and head sizes") {
+TEMPLATE_TEST_CASE(
+    "attention: every instruction set agrees with the reference at odd lengths, heads and head sizes", "",
+    float, bf16) {
+  using Real = TestType;
   for_each_isa([] {
     const std::int64_t shapes[][3] = {{1, 1, 1},    {2, 3, 7},    {31, 1, 5},  {32, 2, 16},
                                       {33, 3, 20},  {47, 1, 48},  {64, 2, 64}, {65, 1, 80},
                                       {97, 1, 100}, {130, 1, 33}, {70, 3, 8}};
     for (const auto& [T, NH, HS] : shapes) {
       INFO("T = " << T << ", NH = " << NH << ", HS = " << HS);
-      const Case c(1, T, NH, HS);
+      const Case c = case_of<Real>(1, T, NH, HS);
       const std::int64_t C = c.C, shift = T % 7;
-      Guarded qkv(floats(c.qkv), shift), dout(floats(c.dout), shift), out(T * C, shift, NAN),
-          max(NH * T, shift), inverse_sum(NH * T, shift), assigned(T * 3 * C, shift, NAN),
-          accumulated(T * 3 * C, shift, 1.0f);
-      Guarded scratch(attention_scratch_floats(T, HS), 0, NAN);
+      const Real nan = as<Real>({NAN})[0], one = as<Real>({1.0})[0];
+      GuardedOf<Real> qkv(as<Real>(c.qkv), shift), dout(as<Real>(c.dout), shift), out(T * C, shift, nan),
+          assigned(T * 3 * C, shift, nan), accumulated(T * 3 * C, shift, one);
+      Guarded max(NH * T, shift), inverse_sum(NH * T, shift),
+          scratch(attention_scratch_floats(T, HS), 0, NAN);
       for (std::int64_t h = 0; h < NH; ++h) {
-        const float* q = qkv.data() + h * HS;
-        float *m = max.data() + h * T, *r = inverse_sum.data() + h * T, *o = out.data() + h * HS;
-        kernels().attention_forward(o, C, m, r, q, q + C, q + 2 * C, 3 * C, T, HS, scratch.data());
-        for (Guarded* into : {&assigned, &accumulated}) {
-          float* dq = into->data() + h * HS;
-          kernels().attention_backward(dq, dq + C, dq + 2 * C, dout.data() + h * HS, o, C, q, q + C,
-                                       q + 2 * C, 3 * C, m, r, T, HS, into == &accumulated, scratch.data());
+        const Real* q = qkv.data() + h * HS;
+        float *m = max.data() + h * T, *r = inverse_sum.data() + h * T;
+        Real* o = out.data() + h * HS;
+        forward_kernel<Real>()(o, C, m, r, q, q + C, q + 2 * C, 3 * C, T, HS, scratch.data());
+        for (auto* into : {&assigned, &accumulated}) {
+          Real* dq = into->data() + h * HS;
+          backward_kernel<Real>()(dq, dq + C, dq + 2 * C, dout.data() + h * HS, o, C, q, q + C, q + 2 * C,
+                                  3 * C, m, r, T, HS, into == &accumulated, scratch.data());
         }
       }
-      check_close("out", out.values(), c.out, kFloatTolerance);
+      check_close("out", floats(out.values()), c.out, Tolerances<Real>::kOut);
       check_close("max", max.values(), c.max, kFloatTolerance);
       check_close("inverse_sum", inverse_sum.values(), c.inverse_sum, kFloatTolerance);
-      check_close("dqkv", assigned.values(), c.dqkv, {5e-5, 5e-5});
+      check_close("dqkv", floats(assigned.values()), c.dqkv, Tolerances<Real>::kGradient);
       std::vector<double> plus_one = c.dqkv;
       for (double& v : plus_one) v += 1;
-      check_close("dqkv accumulated", accumulated.values(), plus_one, {5e-5, 5e-5});
-      for (const Guarded* g : {&qkv, &dout, &out, &max, &inverse_sum, &assigned, &accumulated, &scratch})
-        g->check();
+      check_close("dqkv accumulated", floats(accumulated.values()), plus_one, Tolerances<Real>::kGradient);
+      for (const auto* g : {&qkv, &dout, &out, &assigned, &accumulated}) g->check();
+      for (const auto* g : {&max, &inverse_sum, &scratch}) g->check();
     }
   });
 }
 
-TEST_CASE("attention: the op's output and gradient are the reference's, and wrong shapes are named") {
-  const Case c(3, 40, 4, 12);
-  const Result result = run(c, floats(c.qkv));
-  check_close("out", result.out, c.out, kFloatTolerance);
-  check_close("dqkv", result.dqkv, c.dqkv, {5e-5, 5e-5});
+TEMPLATE_TEST_CASE("attention: the op's output and gradient are the reference's", "", float, bf16) {
+  const Case c = case_of<TestType>(3, 40, 4, 12);
+  const Result result = run<TestType>(c, floats(c.qkv));
+  check_close("out", result.out, c.out, Tolerances<TestType>::kOut);
+  check_close("dqkv", result.dqkv, c.dqkv, Tolerances<TestType>::kGradient);
 
   Tape tape(Recording::off);
-  std::vector<float> x = floats(c.qkv);
+  std::vector<TestType> x = as<TestType>(c.qkv);
   const Tensor silent = attention(tape, Tensor(x.data(), {3, 40, 144}), 4);
-  CHECK(same_bits({silent.f32(), result.out.size()}, result.out));
+  const std::span<const TestType> out(silent.data<TestType>(), result.out.size());
+  CHECK(same_bits(floats(out), result.out));
+}
+
+TEST_CASE("attention: wrong shapes and types are named") {
+  Tape tape(Recording::off);
+  std::vector<float> x(3 * 40 * 144);
   CHECK_THROWS_WITH(attention(tape, Tensor(x.data(), {3, 40, 144}), 5),
                     contains("attention: heads is 5, expected a divisor of C=48"));
   CHECK_THROWS_WITH(attention(tape, Tensor(x.data(), {120, 144}), 4),
                     contains("attention: qkv is (120, 144), expected (B, T, 3C)"));
+  CHECK_THROWS_WITH(attention(tape, Tensor(x.data(), {3, 40, 144}, DType::i32), 4),
+                    contains("attention: qkv is i32, expected f32 or bf16"));
 }
 
-TEST_CASE("attention: what comes after a token, even NaN, changes no bit of its output") {
+TEMPLATE_TEST_CASE("attention: what comes after a token, even NaN, changes no bit of its output", "", float,
+                   bf16) {
   for_each_isa([] {
-    const Case c(1, 101, 2, 20);
+    const Case c = case_of<TestType>(1, 101, 2, 20);
     const std::vector<float> before = floats(c.qkv);
-    const Result whole = run(c, before);
+    const Result whole = run<TestType>(c, before);
     for (std::int64_t t : {0, 1, 14, 31, 32, 63, 64, 70, 99}) {
       INFO("t = " << t);
       const auto kept = static_cast<std::size_t>((t + 1) * c.C);
       for (const float garbage : {1e30f, std::numeric_limits<float>::quiet_NaN()}) {
         std::vector<float> after = before;
         std::fill(after.begin() + (t + 1) * 3 * c.C, after.end(), garbage);
-        const Result changed = run(c, after);
+        const Result changed = run<TestType>(c, after);
         CHECK(same_bits(std::span(changed.out).first(kept), std::span(whole.out).first(kept)));
         CHECK_FALSE(same_bits(changed.out, whole.out));
       }
@@ -144,22 +221,23 @@ TEST_CASE("attention: what comes after a token, even NaN, changes no bit of its 
   });
 }
 
-TEST_CASE("attention: a shorter sequence gives the same bits as the start of a longer one") {
+TEMPLATE_TEST_CASE("attention: a shorter sequence gives the same bits as the start of a longer one", "",
+                   float, bf16) {
   for_each_isa([] {
-    const Case c(1, 101, 2, 20);
-    const Result whole = run(c, floats(c.qkv));
+    const Case c = case_of<TestType>(1, 101, 2, 20);
+    const Result whole = run<TestType>(c, floats(c.qkv));
     for (std::int64_t T : {1, 31, 32, 45, 65}) {
       INFO("T = " << T);
-      const Case start(1, T, 2, 20);  // the same stream of random numbers
-      const Result part = run(start, floats(start.qkv));
+      const Case start = case_of<TestType>(1, T, 2, 20);  // the same stream of random numbers
+      const Result part = run<TestType>(start, floats(start.qkv));
       CHECK(same_bits(part.out, std::span(whole.out).first(part.out.size())));
     }
   });
 }
 
-TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backward") {
+TEMPLATE_TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backward", "", float, bf16) {
   for_each_isa([] {
-    Case c(1, 50, 1, 16);
+    Case c = case_of<TestType>(1, 50, 1, 16);
     for (std::int64_t t = 0; t < c.T; ++t) {
       for (std::int64_t i = 0; i < 2 * c.C; ++i) c.qkv[static_cast<std::size_t>(t * 3 * c.C + i)] *= 64;
     }
@@ -167,7 +245,7 @@ TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backward") {
     const auto [least, most] = std::minmax_element(c.max.begin(), c.max.end());
     CHECK(*least < -5e3);  // the first query sees one key, and that may look away from it
     CHECK(*most > 1e4);
-    const Result result = run(c, floats(c.qkv));
+    const Result result = run<TestType>(c, floats(c.qkv));
     check_close("out", result.out, c.out, kLargeScoreTolerance);
     for (std::int64_t t = 0; t < c.T; ++t) {
       INFO("t = " << t);
@@ -179,13 +257,13 @@ TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backward") {
   });
 }
 
-TEST_CASE("attention: four threads compute the bits of one") {
+TEMPLATE_TEST_CASE("attention: four threads compute the bits of one", "", float, bf16) {
   const int before = threads();
-  const Case c(2, 75, 3, 24);
+  const Case c = case_of<TestType>(2, 75, 3, 24);
   set_threads(1);
-  const Result one = run(c, floats(c.qkv));
+  const Result one = run<TestType>(c, floats(c.qkv));
   set_threads(4);
-  const Result four = run(c, floats(c.qkv));
+  const Result four = run<TestType>(c, floats(c.qkv));
   set_threads(before);
   CHECK(same_bits(one.out, four.out));
   CHECK(same_bits(one.dqkv, four.dqkv));
