@@ -7,6 +7,7 @@
 #include "bench/rows.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/gemm_bf16.h"
 
 namespace inkling::bench {
 
@@ -40,6 +41,27 @@ void add_case(const std::string& name, const Case& c) {
   });
 }
 
+// The same three in bf16. Weights are packed beforehand, as the optimiser leaves them; activations and gradients
+// are packed by every call, dW's both factors.
+void add_bf16_case(const std::string& name, const Case& c) {
+  const double flops = 2.0 * static_cast<double>(c.m) * static_cast<double>(c.n) * static_cast<double>(c.k);
+  add_row(name, {.flops = flops}, [c] {
+    const Bf16s A(c.m * c.k, 1), B(c.k * c.n, 2);
+    const Floats C(c.m * c.n, 3);
+    const Tensor a(A.data(), c.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k});
+    const Tensor b(B.data(), c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n});
+    const PackSource a_source = c.transpose_a ? rows(a).transposed() : rows(a);
+    const PackSource b_source = c.transpose_b ? rows(b).transposed() : rows(b);
+    if (c.transpose_a) {  // dW: f32
+      return Candidates{[=] { gemm_bf16({C.data(), DType::f32, c.n}, a_source, b_source, c.m, c.n, c.k); }, {}};
+    }
+    const Bf16s packed(packed_b_count(c.n, c.k), 4), out(c.m * c.n, 5);
+    pack_b(packed.data(), b_source, c.k, c.n);
+    return Candidates{
+        [=] { gemm_bf16({out.data(), DType::bf16, c.n}, a_source, packed.data(), c.m, c.n, c.k); }, {}};
+  });
+}
+
 }  // namespace
 
 void add_gemm_rows() {
@@ -52,6 +74,9 @@ void add_gemm_rows() {
       add_case("gemm/forward/" + shape, {M, N, K, false, true});  // Y(M,N) = X(M,K) W(N,K)^T
       add_case("gemm/dX/" + shape, {M, K, N, false, false});      // dX(M,K) = dY(M,N) W(N,K)
       add_case("gemm/dW/" + shape, {N, K, M, true, false});       // dW(N,K) = dY(M,N)^T X(M,K)
+      add_bf16_case("gemm_bf16/forward/" + shape, {M, N, K, false, true});
+      add_bf16_case("gemm_bf16/dX/" + shape, {M, K, N, false, false});
+      add_bf16_case("gemm_bf16/dW/" + shape, {N, K, M, true, false});
     }
   }
 }

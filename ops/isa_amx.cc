@@ -1,5 +1,11 @@
 // The kernels of avx512, and products of bf16 on AMX's tiles.
 #if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include "ops/gemm_bf16_amx_simd.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -10,6 +16,7 @@ const Kernels& amx_kernels() {
   static const Kernels table = [] {
     Kernels k = avx512_kernels();
     k.isa = Isa::amx;
+    k.bf16_gemm.multiply = simd::multiply_amx<simd::Amx>;
     return k;
   }();
   return table;

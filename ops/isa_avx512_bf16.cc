@@ -1,5 +1,11 @@
 // The kernels of avx512, and products of bf16 by its own instruction, vdpbf16ps.
 #if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include "ops/gemm_bf16_dot_simd.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -10,6 +16,7 @@ const Kernels& avx512_bf16_kernels() {
   static const Kernels table = [] {
     Kernels k = avx512_kernels();
     k.isa = Isa::avx512_bf16;
+    k.bf16_gemm.multiply = simd::multiply_dot<simd::Avx512Bf16>;
     return k;
   }();
   return table;

@@ -40,6 +40,24 @@ struct GemmKernels {
                           const float* bias, bool accumulate) noexcept;
 };
 
+// The same for bf16: ops/gemm_bf16.h. pack_*: ops/gemm_bf16_pack_simd.h; multiply: one panel of B;
+// finish_*: out (rows, columns) from sums (rows, 48).
+enum class TileOrder : std::uint8_t;
+struct Bf16GemmKernels {
+  void (*pack_f32)(bf16* tiles, std::int64_t step, const float* data, std::int64_t lane_stride,
+                   std::int64_t k_stride, std::int64_t lanes, std::int64_t K, TileOrder order,
+                   bool stream) noexcept;
+  void (*pack_bf16)(bf16* tiles, std::int64_t step, const bf16* data, std::int64_t lane_stride,
+                    std::int64_t k_stride, std::int64_t lanes, std::int64_t K, TileOrder order,
+                    bool stream) noexcept;
+  void (*multiply)(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
+                   std::int64_t steps, bool accumulate) noexcept;
+  void (*finish_f32)(float* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
+                     const float* bias, const float* addend) noexcept;
+  void (*finish_bf16)(bf16* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
+                      const float* bias, const bf16* addend) noexcept;
+};
+
 enum class Binary : std::uint8_t;
 enum class Unary : std::uint8_t;
 enum class Side : std::uint8_t;
@@ -51,6 +69,7 @@ struct Kernels {
 
   // ---- ops/gemm.h
   GemmKernels gemm;
+  Bf16GemmKernels bf16_gemm;
   // C(M,N) = X(M,K) W(N,K)^T (+ bias(N)) (+ C) for few rows of X: each row of W is read once, in order.
   void (*gemv)(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;

@@ -109,6 +109,10 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
 
 // bf16 in memory, floats in registers. Storing rounds to nearest, ties to even, and quiets NaNs, as to_bf16()
 // does.
+[[gnu::always_inline]] inline float widened(bf16 x) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
+}
+
 template <class V>
 V load(const bf16* p) {
 #if defined(__AVX512F__)
@@ -125,10 +129,22 @@ V load(const bf16* p) {
 #endif
   alignas(64) float lanes[V::kLanes];
   for (std::int64_t i = 0; i < V::kLanes; ++i) {
-    lanes[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i].bits) << 16);
+    lanes[i] = widened(p[i]);
   }
   return load<V>(lanes);
 }
+
+#if defined(__AVX512F__)
+// The 16 bits of each lane's bf16, on top of rubbish.
+template <class Arch>
+[[gnu::always_inline]] inline __m512i bf16_in_upper_half(Floats<Arch> v) {
+  const __m512i bits = _mm512_castps_si512(v.raw);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(v.raw, v.raw, _CMP_UNORD_Q);
+  return _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+}
+#endif
 
 // The generic way goes through memcpy, which may alias: cross-entropy's gradient takes the place of floats.
 template <class Arch>
@@ -136,12 +152,8 @@ void store(bf16* p, Floats<Arch> v) {
   using V = Floats<Arch>;
 #if defined(__AVX512F__)
   if constexpr (V::kLanes == 16) {
-    const __m512i bits = _mm512_castps_si512(v.raw);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    const __mmask16 nan = _mm512_cmp_ps_mask(v.raw, v.raw, _CMP_UNORD_Q);
-    const __m512i kept = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16)));
+    const __m512i upper = _mm512_srli_epi32(bf16_in_upper_half(v), 16);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(upper));
     return;
   }
 #endif
@@ -182,7 +194,7 @@ V load_n(const bf16* p, std::int64_t n, float rest = 0.0f) {
 #endif
   alignas(64) float lanes[V::kLanes];
   for (std::int64_t i = 0; i < V::kLanes; ++i) {
-    lanes[i] = i < n ? __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i].bits) << 16) : rest;
+    lanes[i] = i < n ? widened(p[i]) : rest;
   }
   return load<V>(lanes);
 }

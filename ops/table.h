@@ -9,6 +9,7 @@
 #include "ops/cross_entropy_simd.h"
 #include "ops/elementwise_simd.h"
 #include "ops/gelu_simd.h"
+#include "ops/gemm_bf16_simd.h"
 #include "ops/gemm_simd.h"
 #include "ops/gemv_simd.h"
 #include "ops/kernels.h"
@@ -28,6 +29,7 @@ constexpr Kernels make_table(Isa isa) {
   Kernels k{};
   k.isa = isa;
   k.gemm = gemm_kernels<V>();
+  k.bf16_gemm = bf16_gemm_kernels<V>();
   k.gemv = gemv<V>;
   k.binary_forward = binary_forward<V>;
   k.binary_backward = binary_backward<V>;

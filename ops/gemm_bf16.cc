@@ -1,0 +1,180 @@
+#include "ops/gemm_bf16.h"
+
+#include <algorithm>
+
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "ops/gemm_bf16_tiles.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+namespace {
+
+// Steps of K packed and multiplied before C is visited again. Only the head's gradient has more (K = Vp).
+constexpr std::int64_t kMostK = 4096;
+constexpr std::int64_t kBlockSteps = 12;                     // of a panel of B: 36 KiB of an L1 of 48
+constexpr std::int64_t kMostRows = 512;                      // of a chunk of A: its sums take 96 KiB of L2
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;  // of a chunk of A, to stay in L2
+constexpr std::int64_t kTasks = 8;                           // or more, for threads to even out
+constexpr std::int64_t kTaskMultiplies = std::int64_t{1} << 22;  // what a task is at least: 5 to 10 us
+constexpr std::int64_t kPackedTask = std::int64_t{1} << 15;      // numbers
+
+std::int64_t tiles(std::int64_t lanes) {
+  return ceil_div(lanes, kTileLanes);
+}
+std::int64_t panels(std::int64_t columns) {
+  return ceil_div(columns, kPanelColumns);
+}
+std::int64_t k_steps(std::int64_t K) {
+  return ceil_div(K, kTileK);
+}
+
+// Tiles of up to 16 lanes; the lanes are rows of `in`.
+void pack_lanes(bf16* out, std::int64_t step, const PackSource& in, std::int64_t first, std::int64_t lanes,
+                std::int64_t k, std::int64_t K, TileOrder order) {
+  const Bf16GemmKernels& kernel = kernels().bf16_gemm;
+  const std::int64_t offset = first * in.row_stride + k * in.col_stride;
+  if (in.dtype == DType::bf16) {
+    kernel.pack_bf16(out, step, static_cast<const bf16*>(in.data) + offset, in.row_stride, in.col_stride,
+                     lanes, K, order, false);
+  } else {
+    kernel.pack_f32(out, step, static_cast<const float*>(in.data) + offset, in.row_stride, in.col_stride,
+                    lanes, K, order, false);
+  }
+}
+
+// A(M, [k, k + K)) in tiles [M/16][K/32].
+void pack_a(bf16* packed, const PackSource& A, std::int64_t M, std::int64_t k, std::int64_t K) {
+  const std::int64_t row = k_steps(K) * kTile;  // elements of 16 lanes
+  parallel_for(tiles(M), std::max<std::int64_t>(1, kPackedTask / row),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const std::int64_t lane = i * kTileLanes, lanes = std::min(kTileLanes, M - lane);
+                   pack_lanes(packed + i * row, kTile, A, lane, lanes, k, K, TileOrder::lane_pair);
+                 }
+               });
+}
+
+// B([k, k + K), N), the lanes being its columns, in panels [N/48][K/32][3].
+void pack_panels(bf16* packed, const PackSource& B, std::int64_t N, std::int64_t k, std::int64_t K) {
+  const std::int64_t panel = k_steps(K) * kPanelStep;
+  const std::int64_t group = std::max<std::int64_t>(1, kPackedTask / panel);
+  parallel_for(panels(N), group, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin * kPanelTiles; i < end * kPanelTiles; ++i) {
+      const std::int64_t lane = i * kTileLanes, lanes = std::clamp<std::int64_t>(N - lane, 0, kTileLanes);
+      pack_lanes(packed + i / kPanelTiles * panel + i % kPanelTiles * kTile, kPanelStep, B.transposed(), lane,
+                 lanes, k, K, TileOrder::pair_lane);
+    }
+  });
+}
+
+void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* sums, std::int64_t rows,
+            std::int64_t columns) {
+  const float* bias = C.bias == nullptr ? nullptr : C.bias + column;
+  const std::int64_t at = row * C.ld + column;
+  const auto write = [&]<class T>(T* out, auto kernel) {
+    const T* addend = C.addend == nullptr ? nullptr : static_cast<const T*>(C.addend) + at;
+    kernel(out + at, C.ld, sums, rows, columns, bias, addend);
+  };
+  if (C.dtype == DType::bf16) {
+    write(static_cast<bf16*>(C.out), kernels().bf16_gemm.finish_bf16);
+  } else {
+    write(static_cast<float*>(C.out), kernels().bf16_gemm.finish_f32);
+  }
+}
+
+// The rows of A that one task takes: those that stay in L2, all chunks equally long.
+std::int64_t chunk_tiles(std::int64_t M, std::int64_t K) {
+  const std::int64_t bytes = k_steps(K) * kTile * 2;
+  const std::int64_t most = std::clamp<std::int64_t>(kChunkBytes / bytes, 1, kMostRows / kTileLanes);
+  return ceil_div(tiles(M), ceil_div(tiles(M), most));
+}
+
+// One pass over K <= kMostK: C = A B (...), `a` packed as [M/16][steps], the steps of `b` at panel_stride.
+void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_stride, std::int64_t M,
+              std::int64_t N, std::int64_t K) {
+  const std::int64_t steps = k_steps(K), a_stride = steps * kTile;
+  const std::int64_t chunk = chunk_tiles(M, K), chunks = ceil_div(tiles(M), chunk);
+  const std::int64_t panel_multiplies = chunk * kTileLanes * kPanelColumns * steps * kTileK;
+  const std::int64_t even_share = panels(N) * chunks / kTasks;
+  const std::int64_t group =
+      std::clamp<std::int64_t>(std::max(even_share, kTaskMultiplies / panel_multiplies), 1, panels(N));
+  const std::int64_t groups = ceil_div(panels(N), group);
+  parallel_chunks(chunks * groups, [&](std::int64_t task) {
+    const std::int64_t first = task / groups * chunk, count = std::min(chunk, tiles(M) - first);
+    const std::int64_t row = first * kTileLanes, rows = std::min(count * kTileLanes, M - row);
+    const std::int64_t begin = task % groups * group, end = std::min(panels(N), begin + group);
+    auto* sums = static_cast<float*>(
+        thread_scratch(static_cast<std::size_t>(count * kTileLanes * kPanelColumns) * sizeof(float)));
+    for (std::int64_t panel = begin; panel < end; ++panel) {
+      for (std::int64_t s = 0; s < steps; s += kBlockSteps) {
+        kernels().bf16_gemm.multiply(sums, a + first * a_stride + s * kTile, a_stride,
+                                     b + panel * panel_stride + s * kPanelStep, count,
+                                     std::min(kBlockSteps, steps - s), s > 0);
+      }
+      const std::int64_t column = panel * kPanelColumns;
+      finish(C, row, column, sums, rows, std::min(kPanelColumns, N - column));
+    }
+  });
+}
+
+// How much of K one pass takes, in whole steps.
+std::int64_t pass_length(DType out, std::int64_t K) {
+  const std::int64_t passes = out == DType::f32 ? ceil_div(K, kMostK) : 1;
+  return ceil_div(k_steps(K), passes) * kTileK;
+}
+
+struct PackedPanels {
+  const bf16* data;
+  std::int64_t panel_stride;  // elements
+};
+
+// One pass, or several over a long K into f32: each adds to what C holds.
+template <class PanelsOf>
+void multiply_in_passes(Sums C, const PackSource& A, const PanelsOf& panels_of, std::int64_t M,
+                        std::int64_t N, std::int64_t K) {
+  if (M <= 0 || N <= 0) return;
+  const std::int64_t K_most = pass_length(C.dtype, K);
+  const Workspace packed(static_cast<std::size_t>(tiles(M) * K_most * kTileLanes) * sizeof(bf16));
+  auto* a = reinterpret_cast<bf16*>(packed.bytes());
+  for (std::int64_t k = 0; k < K; k += K_most) {
+    const std::int64_t K_pass = std::min(K_most, K - k);
+    pack_a(a, A, M, k, K_pass);
+    const PackedPanels b = panels_of(k, K_pass);
+    multiply(C, a, b.data, b.panel_stride, M, N, K_pass);
+    C.addend = C.out, C.bias = nullptr;
+  }
+}
+
+}  // namespace
+
+std::int64_t packed_b_count(std::int64_t N, std::int64_t K) {
+  return panels(N) * k_steps(K) * kPanelStep;
+}
+
+void pack_b(bf16* packed, const PackSource& B, std::int64_t K, std::int64_t N) {
+  pack_panels(packed, B, N, 0, K);
+}
+
+void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
+               std::int64_t K) {
+  const std::int64_t stride = k_steps(K) * kPanelStep;
+  const auto panels_of = [&](std::int64_t k, std::int64_t /*count*/) {
+    return PackedPanels{packed_b + k_steps(k) * kPanelStep, stride};
+  };
+  multiply_in_passes(C, A, panels_of, M, N, K);
+}
+
+void gemm_bf16(const Sums& C, const PackSource& A, const PackSource& B, std::int64_t M, std::int64_t N,
+               std::int64_t K) {
+  const Workspace packed(static_cast<std::size_t>(packed_b_count(N, pass_length(C.dtype, K))) * sizeof(bf16));
+  auto* b = reinterpret_cast<bf16*>(packed.bytes());
+  const auto panels_of = [&](std::int64_t k, std::int64_t count) {
+    pack_panels(b, B, N, k, count);
+    return PackedPanels{b, k_steps(count) * kPanelStep};
+  };
+  multiply_in_passes(C, A, panels_of, M, N, K);
+}
+
+}  // namespace inkling

@@ -1,0 +1,61 @@
+// The micro-kernel of ops/gemm_bf16.h with AVX512-BF16: vdpbf16ps adds to each of 16 sums the two products of
+// a pair. As in f32 (ops/gemm_simd.h) 8 rows of 48 columns make 24 independent sums.
+#pragma once
+
+#include "ops/gemm_bf16_tiles.h"
+#include "ops/simd.h"
+
+namespace inkling::simd {
+
+// The registers of avx512 under a name of their own, so that isa_avx512_bf16.o shares no function with
+// isa_avx512.o.
+struct Avx512Bf16 {};
+template <>
+struct RawOf<Avx512Bf16> : RawOf<xsimd::avx512bw> {};
+
+template <class Arch>
+void dot_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool accumulate) {
+  constexpr int R = 8, N = static_cast<int>(kPanelTiles);
+  __m512 sums[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) {
+      sums[r][j] = accumulate ? _mm512_loadu_ps(C + r * kPanelColumns + j * kTileLanes) : _mm512_setzero_ps();
+    }
+  }
+  for (std::int64_t s = 0; s < steps; ++s, a += kTile, b += kPanelStep) {
+    for (std::int64_t pair = 0; pair < kTileLanes; ++pair) {
+      __m512bh b_pair[N];
+#pragma GCC unroll 3
+      for (int j = 0; j < N; ++j) {
+        b_pair[j] = (__m512bh)_mm512_loadu_si512(b + j * kTile + pair * 2 * kTileLanes);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        std::int32_t bits;
+        __builtin_memcpy(&bits, a + (r * kTileLanes + pair) * 2, sizeof(bits));
+        const auto a_pair = (__m512bh)_mm512_set1_epi32(bits);
+#pragma GCC unroll 3
+        for (int j = 0; j < N; ++j) sums[r][j] = _mm512_dpbf16_ps(sums[r][j], a_pair, b_pair[j]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) _mm512_storeu_ps(C + r * kPanelColumns + j * kTileLanes, sums[r][j]);
+  }
+}
+
+// As multiply_widened in ops/gemm_bf16_simd.h.
+template <class Arch>
+void multiply_dot(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
+                  std::int64_t steps, bool accumulate) noexcept {
+  for (std::int64_t i = 0; i < tiles_a; ++i, a += a_stride, C += kTileLanes * kPanelColumns) {
+    dot_block<Arch>(C, a, b, steps, accumulate);
+    dot_block<Arch>(C + 8 * kPanelColumns, a + 8 * 2 * kTileLanes, b, steps, accumulate);
+  }
+}
+
+}  // namespace inkling::simd

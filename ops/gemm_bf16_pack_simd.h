@@ -1,0 +1,156 @@
+// Packing for ops/gemm_bf16.h: 16 lanes and 32 steps of k at a time become a tile of 16 x 16 pairs.
+//
+// A register holds 16 pairs. If k is contiguous in memory it gets a lane's 32 numbers as they lie: that is
+// [lane][pair], what A wants. If lanes are contiguous, two rows are interleaved, k and k + 1: that is [pair]
+// [lane], what B wants. The other two cases are these with the 16 x 16 pairs transposed.
+#pragma once
+
+#include "ops/gemm_bf16_tiles.h"
+#include "ops/simd.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace inkling::simd {
+
+// What a tile is made of: element (lane, k) is data[lane * lane_stride + k * k_stride], for lane < lanes, k <
+// K.
+template <class T>
+struct TileSource {
+  const T* data;
+  std::int64_t lane_stride, k_stride;
+  std::int64_t lanes, K;
+};
+
+// Any instruction set, any strides, and tiles at the edge: the numbers beyond it are zero.
+template <class V, class T>
+void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
+  for (std::int64_t lane = 0; lane < kTileLanes; ++lane) {
+    for (std::int64_t k = 0; k < kTileK; ++k) {
+      const bool inside = lane < in.lanes && k < in.K;
+      const std::int64_t pair = k / 2, at = order == TileOrder::lane_pair ? lane * kTileLanes + pair
+                                                                          : pair * kTileLanes + lane;
+      bf16& out = tile[2 * at + k % 2];
+      if (!inside) {
+        out = {};
+      } else if constexpr (std::is_same_v<T, bf16>) {
+        out = in.data[lane * in.lane_stride + k * in.k_stride];
+      } else {
+        store(&out, Floats<Scalar>(in.data[lane * in.lane_stride + k * in.k_stride]));
+      }
+    }
+  }
+}
+
+#if defined(__AVX512F__)
+
+// 16 numbers as bf16, each in the upper half of its 32 bits; the lower half is rubbish.
+template <class V>
+[[gnu::always_inline]] inline __m512i upper_halves(const float* p) {
+  return bf16_in_upper_half(load<V>(p));
+}
+template <class V>
+[[gnu::always_inline]] inline __m512i upper_halves(const bf16* p) {
+  const __m256i numbers = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm512_slli_epi32(_mm512_cvtepu16_epi32(numbers), 16);
+}
+
+// 32 neighbours: 16 pairs.
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_along(const float* p) {
+  const __m256i low = _mm512_cvtepi32_epi16(_mm512_srli_epi32(upper_halves<V>(p), 16));
+  const __m256i high = _mm512_cvtepi32_epi16(_mm512_srli_epi32(upper_halves<V>(p + 16), 16));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_along(const bf16* p) {
+  return _mm512_loadu_si512(p);
+}
+
+// 16 neighbours of each of two rows, interleaved.
+template <class V, class T>
+[[gnu::always_inline]] inline __m512i pairs_across(const T* even, const T* odd) {
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000));
+  // upper ? odd : even >> 16, bit by bit
+  return _mm512_ternarylogic_epi32(upper, upper_halves<V>(odd), _mm512_srli_epi32(upper_halves<V>(even), 16),
+                                   0xca);
+}
+
+// 16 x 16 pairs transposed: two rounds inside the 128-bit lanes (ops/transpose_simd.h), two across them.
+template <class V>
+[[gnu::always_inline]] inline void transpose_pairs(__m512i (&r)[16]) {
+  __m512i t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 4) {
+    const __m512i ab_low = _mm512_unpacklo_epi32(r[i], r[i + 1]),
+                  ab_high = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    const __m512i cd_low = _mm512_unpacklo_epi32(r[i + 2], r[i + 3]),
+                  cd_high = _mm512_unpackhi_epi32(r[i + 2], r[i + 3]);
+    t[i] = _mm512_unpacklo_epi64(ab_low, cd_low);
+    t[i + 1] = _mm512_unpackhi_epi64(ab_low, cd_low);
+    t[i + 2] = _mm512_unpacklo_epi64(ab_high, cd_high);
+    t[i + 3] = _mm512_unpackhi_epi64(ab_high, cd_high);
+  }
+  // t[4g + c] holds, in its lane l, column 4l + c of rows 4g .. 4g + 3
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    const __m512i low02 = _mm512_shuffle_i32x4(t[c], t[c + 4], 0x88),
+                  low13 = _mm512_shuffle_i32x4(t[c], t[c + 4], 0xdd);
+    const __m512i high02 = _mm512_shuffle_i32x4(t[c + 8], t[c + 12], 0x88),
+                  high13 = _mm512_shuffle_i32x4(t[c + 8], t[c + 12], 0xdd);
+    r[c] = _mm512_shuffle_i32x4(low02, high02, 0x88);
+    r[c + 8] = _mm512_shuffle_i32x4(low02, high02, 0xdd);
+    r[c + 4] = _mm512_shuffle_i32x4(low13, high13, 0x88);
+    r[c + 12] = _mm512_shuffle_i32x4(low13, high13, 0xdd);
+  }
+}
+
+template <class V, class T>
+void pack_whole_tile(bf16* tile, const TileSource<T>& in, TileOrder order, bool stream) {
+  __m512i pairs[16];
+  const bool along = in.k_stride == 1;
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    pairs[i] = along ? pairs_along<V>(in.data + i * in.lane_stride)
+                     : pairs_across<V>(in.data + 2 * i * in.k_stride, in.data + (2 * i + 1) * in.k_stride);
+  }
+  if (along != (order == TileOrder::lane_pair)) transpose_pairs<V>(pairs);
+  auto* out = reinterpret_cast<__m512i*>(tile);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    if (stream) {
+      _mm512_stream_si512(out + i, pairs[i]);
+    } else {
+      _mm512_store_si512(out + i, pairs[i]);
+    }
+  }
+}
+
+#endif
+
+// The tiles of 16 lanes, one after another along k, `step` elements apart and 64-byte aligned. `stream`: what
+// is written is not wanted in a cache.
+template <class V, class T>
+void pack_tiles(bf16* tiles, std::int64_t step, const T* data, std::int64_t lane_stride,
+                std::int64_t k_stride, std::int64_t lanes, std::int64_t K, TileOrder order,
+                [[maybe_unused]] bool stream) noexcept {
+  for (std::int64_t k = 0; k < K; k += kTileK, tiles += step) {
+    const TileSource<T> in{data + k * k_stride, lane_stride, k_stride, lanes,
+                           K - k < kTileK ? K - k : kTileK};
+#if defined(__AVX512F__)
+    if constexpr (V::kLanes == 16) {
+      if (in.lanes == kTileLanes && in.K == kTileK && (k_stride == 1 || lane_stride == 1)) {
+        pack_whole_tile<V>(tiles, in, order, stream);
+        continue;
+      }
+    }
+#endif
+    pack_tile_by_number<V>(tiles, in, order);
+  }
+#if defined(__AVX512F__)
+  if (stream) _mm_sfence();
+#endif
+}
+
+}  // namespace inkling::simd

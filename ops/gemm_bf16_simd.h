@@ -1,0 +1,107 @@
+// The micro-kernel of ops/gemm_bf16.h for CPUs without instructions for bf16, and what is done with finished
+// sums on any.
+//
+// A pair is two floats: the number in its upper half is one already once the lower is cleared, that in the
+// lower half once it is shifted up. So a register of 16 pairs of B makes two of floats, and C gets two fused
+// multiply-adds.
+#pragma once
+
+#include "ops/gemm_bf16_pack_simd.h"
+#include "ops/kernels.h"
+#include "ops/simd.h"
+
+namespace inkling::simd {
+
+// The second and the first numbers of a register of pairs.
+template <class V>
+V odd_of_pairs(typename V::Int pairs) {
+  return from_bits<V>(pairs & typename V::Int(static_cast<std::int32_t>(0xffff0000u)));
+}
+template <class V>
+V even_of_pairs(typename V::Int pairs) {
+  return from_bits<V>(pairs << 16);
+}
+
+// R rows and NV registers of columns of C, both inside one tile of A and of B.
+template <class V, int R, int NV>
+void widened_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool accumulate) {
+  constexpr std::int64_t W = V::kLanes;
+  V sums[R][NV];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (int j = 0; j < NV; ++j) sums[r][j] = accumulate ? load<V>(C + r * kPanelColumns + j * W) : V(0.0f);
+  }
+  for (std::int64_t s = 0; s < steps; ++s, a += kTile, b += kPanelStep) {
+    for (std::int64_t pair = 0; pair < kTileLanes; ++pair) {
+      V even[NV], odd[NV];
+#pragma GCC unroll 16
+      for (int j = 0; j < NV; ++j) {
+        const auto pairs = to_bits(load<V>(reinterpret_cast<const float*>(b) + pair * kTileLanes + j * W));
+        even[j] = even_of_pairs<V>(pairs);
+        odd[j] = odd_of_pairs<V>(pairs);
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const bf16* a_r = a + (r * kTileLanes + pair) * 2;
+        const V a_even(widened(a_r[0])), a_odd(widened(a_r[1]));
+#pragma GCC unroll 16
+        for (int j = 0; j < NV; ++j) sums[r][j] = fma(a_odd, odd[j], fma(a_even, even[j], sums[r][j]));
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (int j = 0; j < NV; ++j) store(C + r * kPanelColumns + j * W, sums[r][j]);
+  }
+}
+
+// C (16 tiles_a, 48) = or += A (16 tiles_a, 32 steps) times a panel of B. Tiles of A that differ in their
+// lanes are a_stride elements apart.
+template <class V>
+void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
+                      std::int64_t steps, bool accumulate) noexcept {
+  constexpr int R = V::kLanes == 16 ? 8 : 4;
+  constexpr int NV = V::kLanes >= 8 ? static_cast<int>(kTileLanes / V::kLanes) : 2;
+  for (std::int64_t i = 0; i < tiles_a; ++i, a += a_stride, C += kTileLanes * kPanelColumns) {
+    for (std::int64_t j = 0; j < kPanelTiles; ++j) {
+      for (std::int64_t column = 0; column < kTileLanes; column += NV * V::kLanes) {
+        for (std::int64_t r = 0; r < kTileLanes; r += R) {
+          widened_block<V, R, NV>(C + r * kPanelColumns + j * kTileLanes + column, a + r * kTileLanes * 2,
+                                  b + j * kTile + column * 2, steps, accumulate);
+        }
+      }
+    }
+  }
+}
+
+// The last pass: out (rows, columns) = sums (rows, 48) (+ bias) (+ addend).
+template <class V, class T>
+void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
+                 const float* bias, const T* addend) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
+    for (std::int64_t j = 0; j < columns; j += W) {
+      V sum = load<V>(sums + j);
+      const std::int64_t n = columns - j;
+      if (n >= W) {
+        if (bias != nullptr) sum += load<V>(bias + j);
+        if (addend != nullptr) sum += load<V>(addend + r * ld + j);
+        store(out + j, sum);
+      } else {
+        if (bias != nullptr) sum += load_n<V>(bias + j, n);
+        if (addend != nullptr) sum += load_n<V>(addend + r * ld + j, n);
+        store_n(out + j, sum, n);
+      }
+    }
+  }
+}
+
+template <class V>
+constexpr Bf16GemmKernels bf16_gemm_kernels() {
+  return {pack_tiles<V, float>, pack_tiles<V, bf16>, multiply_widened<V>, finish_sums<V, float>,
+          finish_sums<V, bf16>};
+}
+
+}  // namespace inkling::simd

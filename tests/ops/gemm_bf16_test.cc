@@ -1,0 +1,160 @@
+// Matrix multiplication in bf16: the reference on rounded factors -> every micro-kernel -> the driver on
+// threads.
+#include "ops/gemm_bf16.h"
+
+#include "core/parallel.h"
+#include "ops/gemm.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Products of two bf16 are exact in f32; a sum of K of them is off by as many roundings at most, each of a
+// sum of about sqrt(K).
+Tolerance tolerance_for(std::int64_t K) {
+  return {4e-7 * (2 + static_cast<double>(K)), 1e-6};
+}
+constexpr double kBf16Rounding = 1.0 / 256;  // half of the last of 8 bits of mantissa
+
+std::vector<bf16> rounded(const std::vector<float>& x) {
+  std::vector<bf16> y;
+  for (float v : x) y.push_back(to_bf16(v));
+  return y;
+}
+std::vector<double> widened(const std::vector<bf16>& x) {
+  std::vector<double> y;
+  for (bf16 v : x) y.push_back(to_float(v));
+  return y;
+}
+
+struct Case {
+  std::int64_t M, N, K;
+  std::vector<float> A, B, bias, before;
+  std::vector<double> sums;  // A B, of the rounded factors
+
+  Case(std::int64_t M_, std::int64_t N_, std::int64_t K_)
+      : M(M_),
+        N(N_),
+        K(K_),
+        A(random_floats(M * K, 1)),
+        B(random_floats(K * N, 2)),
+        bias(random_floats(N, 3)),
+        before(random_floats(M * N, 4)),
+        sums(static_cast<std::size_t>(M * N)) {
+    reference::gemm<double>(sums.data(), widened(rounded(A)).data(), widened(rounded(B)).data(), M, N, K,
+                            nullptr, false);
+  }
+  double expected(std::int64_t m, std::int64_t n, bool with_bias, bool with_addend) const {
+    const auto at = static_cast<std::size_t>(m * N + n);
+    return sums[at] + (with_bias ? static_cast<double>(bias[static_cast<std::size_t>(n)]) : 0.0) +
+           (with_addend ? static_cast<double>(before[at]) : 0.0);
+  }
+};
+
+// The numbers of `values` (rows, columns) as f32 or bf16, by rows or by columns.
+struct Stored {
+  std::vector<float> floats;
+  std::vector<bf16> halves;
+  PackSource source;
+
+  Stored(const std::vector<float>& values, std::int64_t rows, std::int64_t columns, DType dtype,
+         bool by_rows) {
+    floats.resize(values.size());
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t j = 0; j < columns; ++j) {
+        floats[static_cast<std::size_t>(by_rows ? i * columns + j : j * rows + i)] =
+            values[static_cast<std::size_t>(i * columns + j)];
+      }
+    }
+    halves = rounded(floats);
+    source = {dtype == DType::f32 ? static_cast<const void*>(floats.data()) : halves.data(), dtype,
+              by_rows ? columns : 1, by_rows ? 1 : rows};
+  }
+};
+
+TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every layout and dtype") {
+  // Around tiles of 16 lanes and 32 steps, panels of 48, blocks of 12 steps.
+  const std::int64_t shapes[][3] = {{1, 1, 1},    {5, 7, 3},    {16, 48, 32},   {17, 49, 33},  {15, 47, 31},
+                                    {33, 97, 64}, {64, 16, 96}, {40, 100, 385}, {100, 33, 800}};
+  for_each_isa([&] {
+    for (const auto& [M, N, K] : shapes) {
+      INFO("M = " << M << ", N = " << N << ", K = " << K);
+      const Case c(M, N, K);
+      for (int mode = 0; mode < 16; ++mode) {
+        const DType dtype = mode % 2 == 0 ? DType::f32 : DType::bf16;
+        const Stored a(c.A, M, K, dtype, (mode & 2) == 0), b(c.B, K, N, dtype, (mode & 4) == 0);
+        const bool extras = (mode & 8) != 0;  // bias and addend
+        const std::int64_t ld = N + 3;
+        Guarded C(M * ld, 1, -7.0f);
+        for (std::int64_t i = 0; i < M * N; ++i) {
+          C.data()[i / N * ld + i % N] = c.before[static_cast<std::size_t>(i)];
+        }
+        gemm_bf16({C.data(), DType::f32, ld, extras ? c.bias.data() : nullptr, extras ? C.data() : nullptr},
+                  a.source, b.source, M, N, K);
+        C.check();
+        std::vector<float> got;
+        std::vector<double> want;
+        for (std::int64_t m = 0; m < M; ++m) {
+          for (std::int64_t n = 0; n < ld; ++n) {
+            got.push_back(C.data()[m * ld + n]);
+            want.push_back(n < N ? c.expected(m, n, extras, extras) : -7.0);
+          }
+        }
+        check_close("C", std::span<const float>(got), std::span<const double>(want), tolerance_for(K));
+      }
+    }
+  });
+}
+
+TEST_CASE("bf16 gemm: a bf16 result is the f32 result rounded once, with B packed before or on the way") {
+  const std::int64_t M = 37, N = 75, K = 100;
+  const Case c(M, N, K);
+  const std::vector<bf16> before = rounded(c.before);
+  for_each_isa([&] {
+    const Stored a(c.A, M, K, DType::bf16, true), b(c.B, K, N, DType::f32, false);
+    std::vector<bf16> packed(static_cast<std::size_t>(packed_b_count(N, K)) + 32);
+    auto* aligned = reinterpret_cast<bf16*>((reinterpret_cast<std::uintptr_t>(packed.data()) + 63) / 64 * 64);
+    pack_b(aligned, b.source, K, N);
+    std::vector<float> sums(static_cast<std::size_t>(M * N));
+    gemm_bf16({sums.data(), DType::f32, N, c.bias.data(), nullptr}, a.source, b.source, M, N, K);
+    std::vector<bf16> plain(sums.size()), added = before;
+    gemm_bf16({plain.data(), DType::bf16, N, c.bias.data(), nullptr}, a.source, aligned, M, N, K);
+    gemm_bf16({added.data(), DType::bf16, N, c.bias.data(), added.data()}, a.source, aligned, M, N, K);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      REQUIRE(plain[i].bits == to_bf16(sums[i]).bits);
+      REQUIRE(added[i].bits == to_bf16(sums[i] + to_float(before[i])).bits);
+    }
+  });
+}
+
+TEST_CASE("bf16 gemm: long sums are cut into passes, and any number of threads gives the same bits") {
+  const std::int64_t M = 70, N = 130, K = 9000;
+  const Case c(M, N, K);
+  const int before = threads();
+  for_each_isa([&] {
+    const Stored a(c.A, M, K, DType::f32, false), b(c.B, K, N, DType::f32, true);
+    std::vector<float> first;
+    for (int count : {1, 2, 3, 4}) {
+      set_threads(count);
+      std::vector<float> C(static_cast<std::size_t>(M * N));
+      gemm_bf16({C.data(), DType::f32, N, c.bias.data(), nullptr}, a.source, b.source, M, N, K);
+      if (first.empty()) first = C;
+      CHECK(C == first);
+    }
+    std::vector<double> want;
+    for (std::int64_t i = 0; i < M * N; ++i) want.push_back(c.expected(i / N, i % N, true, false));
+    check_close("C", std::span<const float>(first), std::span<const double>(want), tolerance_for(K));
+    std::vector<bf16> half(first.size());
+    gemm_bf16({half.data(), DType::bf16, N, c.bias.data(), nullptr}, a.source, b.source, M, N, K);
+    for (std::size_t i = 0; i < half.size(); ++i) {
+      REQUIRE(std::abs(static_cast<double>(to_float(half[i])) - want[i]) <=
+              kBf16Rounding * std::abs(want[i]) + tolerance_for(K).absolute);
+    }
+  });
+  set_threads(before);
+}
+
+}  // namespace
+}  // namespace inkling
