@@ -41,8 +41,8 @@ void add_case(const std::string& name, const Case& c) {
   });
 }
 
-// The same three in bf16. Weights are packed beforehand, as the optimiser leaves them; activations and gradients
-// are packed by every call, dW's both factors.
+// The same three in bf16. Weights are packed beforehand, as the optimiser leaves them; activations and
+// gradients are packed by every call, dW's both factors.
 void add_bf16_case(const std::string& name, const Case& c) {
   const double flops = 2.0 * static_cast<double>(c.m) * static_cast<double>(c.n) * static_cast<double>(c.k);
   add_row(name, {.flops = flops}, [c] {
@@ -52,13 +52,18 @@ void add_bf16_case(const std::string& name, const Case& c) {
     const Tensor b(B.data(), c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n});
     const PackSource a_source = c.transpose_a ? rows(a).transposed() : rows(a);
     const PackSource b_source = c.transpose_b ? rows(b).transposed() : rows(b);
-    if (c.transpose_a) {  // dW: f32
-      return Candidates{[=] { gemm_bf16({C.data(), DType::f32, c.n}, a_source, b_source, c.m, c.n, c.k); }, {}};
+    if (c.transpose_a) {  // dW is f32
+      return Candidates{[=, A = A, B = B] {
+                          gemm_bf16({C.data(), DType::f32, c.n}, a_source, b_source, c.m, c.n, c.k);
+                        },
+                        {}};
     }
     const Bf16s packed(packed_b_count(c.n, c.k), 4), out(c.m * c.n, 5);
     pack_b(packed.data(), b_source, c.k, c.n);
+    const bool head = c.k > 4096;  // its dX is a sum over the vocabulary, f32 too
+    const Sums sums = head ? Sums{C.data(), DType::f32, c.n} : Sums{out.data(), DType::bf16, c.n};
     return Candidates{
-        [=] { gemm_bf16({out.data(), DType::bf16, c.n}, a_source, packed.data(), c.m, c.n, c.k); }, {}};
+        [=, A = A, C = C, out = out] { gemm_bf16(sums, a_source, packed.data(), c.m, c.n, c.k); }, {}};
   });
 }
 
