@@ -128,7 +128,8 @@ void add_train(CLI::App& app, Action& action) {
   flag("--eps", "/eps", "AdamW: keeps the division finite", real, optimiser);
   flag("--momentum", "/momentum", "SGD: memory of the gradient", real, optimiser);
   flag("--grad-clip", "/grad_clip", "greatest global norm of the gradient; 0: off", real, optimiser);
-  flag("--precision", "/precision", "f32", text, optimiser);
+  flag("--precision", "/precision", "f32, or bf16: about three times as fast where the CPU has AMX", text,
+       optimiser);
 
   const char* running = "Run";
   train->add_option("--out", command->out, "directory of the run")->capture_default_str()->group(running);

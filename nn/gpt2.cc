@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "ops/attention.h"
-#include "ops/elementwise.h"
 #include "ops/embedding.h"
 #include "ops/gelu.h"
 #include "ops/layernorm.h"
@@ -37,21 +36,45 @@ void GPT2::initialise(std::uint64_t seed) {
   }
 }
 
-Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
-  const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
-  // what the tokens tell each other
-  const Tensor n1 = layernorm(tape, x, w(kLn1w), w(kLn1b));  // (B, T, C)
-  const Tensor qkv = linear(tape, n1, w(kQkvw), w(kQkvb));   // (B, T, 3C)
-  const Tensor heard =
-      cache == nullptr ? attention(tape, qkv, config_.heads) : cache->attend(tape, l, qkv);  // (B, T, C)
-  const Tensor x1 = add(tape, x, linear(tape, heard, w(kAttprojw), w(kAttprojb)));
-  // what each makes of it
-  const Tensor n2 = layernorm(tape, x1, w(kLn2w), w(kLn2b));        // (B, T, C)
-  const Tensor h = gelu(tape, linear(tape, n2, w(kFcw), w(kFcb)));  // (B, T, 4C)
-  return add(tape, x1, linear(tape, h, w(kFcprojw), w(kFcprojb)));  // (B, T, C)
+void GPT2::set_precision(Precision precision, Recording recording) {
+  packed_.reset();
+  if (precision == Precision::f32) return;
+  packed_.emplace(parameters_, std::vector<std::size_t>{kWte, kQkvw, kAttprojw, kFcw, kFcprojw},
+                  recording == Recording::on);
 }
 
-Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache) {
+void GPT2::weights_changed(std::int64_t offset, std::int64_t count) {
+  if (packed_) packed_->pack(offset, count);
+}
+
+Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradient mode) {
+  const Tensor values =
+      tensor == kWte ? parameters_.leaf(tape, kWte, mode) : parameters_.layer_leaf(tape, tensor, layer, mode);
+  if (!packed_) return values;
+  const PackedMatrix& m = packed_->matrix(tensor, layer);
+  return {values, m.packed, m.packed_transposed};
+}
+
+// The residual stream x is f32 in either precision. `inner` is the dtype of what lies between two matrices; a
+// cache keeps f32.
+Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
+  const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
+  const auto W = [&](GPT2Tensor t) { return matrix(tape, t, l, mode); };
+  const DType inner = cache == nullptr ? inner_dtype() : DType::f32;
+  // what the tokens tell each other
+  const Tensor n1 = layernorm(tape, x, w(kLn1w), w(kLn1b), inner);  // (B, T, C)
+  const Tensor qkv = linear(tape, n1, W(kQkvw), w(kQkvb));          // (B, T, 3C)
+  const Tensor heard =
+      cache == nullptr ? attention(tape, qkv, config_.heads) : cache->attend(tape, l, qkv);  // (B, T, C)
+  const Tensor x1 = linear_add(tape, x, heard, W(kAttprojw), w(kAttprojb));                  // (B, T, C)
+  // what each makes of it
+  const Tensor n2 = layernorm(tape, x1, w(kLn2w), w(kLn2b), inner);  // (B, T, C)
+  const Tensor h = gelu(tape, linear(tape, n2, W(kFcw), w(kFcb)));   // (B, T, 4C)
+  return linear_add(tape, x1, h, W(kFcprojw), w(kFcprojb));          // (B, T, C)
+}
+
+// What the last layernorm gives, of dtype `out`: (B, T, C).
+Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache, DType out) {
   if (ids.rank() != 2) fail("gpt2: ids are ", ids.shape(), ", expected (B, T)");
   const std::int64_t first_position = cache == nullptr ? 0 : cache->length();
   if (first_position + ids.dim(1) > config_.max_seq_len) {
@@ -63,39 +86,33 @@ Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cach
   for (std::int64_t l = 0; l < config_.layers; ++l) {
     x = tape.rewind(mark, block(tape, x, l, mode, cache));
   }
-  return layernorm(tape, x, parameters_.leaf(tape, kLnfw, mode), parameters_.leaf(tape, kLnfb, mode));
-}
-
-Tensor GPT2::hidden(Tape& tape, const Tensor& ids, LeafGradient mode) {
-  return run(tape, ids, mode, nullptr);
+  return layernorm(tape, x, parameters_.leaf(tape, kLnfw, mode), parameters_.leaf(tape, kLnfb, mode), out);
 }
 
 Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale, LeafGradient mode) {
-  const Tensor x = run(tape, ids, mode, nullptr);
-  return linear_cross_entropy(tape, x, parameters_.leaf(tape, kWte, mode), targets, config_.vocab_size,
-                              loss_scale);
+  const Tensor x = run(tape, ids, mode, nullptr, inner_dtype());
+  return linear_cross_entropy(tape, x, matrix(tape, kWte, 0, mode), targets, config_.vocab_size, loss_scale);
 }
 
 void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr);
-  linear_token_losses(losses, x.f32(), parameters_.values_of(kWte).data(), targets.i32(), x.shape().rows(),
-                      config_.channels, config_.vocab_size, config_.padded_vocab_size());
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr, inner_dtype());
+  linear_token_losses(losses, x, matrix(tape, kWte, 0, LeafGradient::overwrite), targets, config_.vocab_size);
 }
 
 Tensor GPT2::logits(Tape& tape, const Tensor& ids) {
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr);
-  return linear(tape, x, parameters_.leaf(tape, kWte, LeafGradient::overwrite), Tensor{});
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr, DType::f32);
+  return linear(tape, x, matrix(tape, kWte, 0, LeafGradient::overwrite), Tensor{});
 }
 
 Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, KvCache& cache) {
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, &cache);  // (B, T, C)
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, &cache, DType::f32);  // (B, T, C)
   cache.advance(ids.dim(1));
   const std::int64_t B = x.dim(0), T = x.dim(1), C = x.dim(2);
   const Tensor last = tape.output({B, C}, {});
   for (std::int64_t b = 0; b < B; ++b) {
     std::copy_n(x.f32() + (b * T + T - 1) * C, C, last.f32() + b * C);
   }
-  return linear(tape, last, parameters_.leaf(tape, kWte, LeafGradient::overwrite), Tensor{});  // (B, Vp)
+  return linear(tape, last, matrix(tape, kWte, 0, LeafGradient::overwrite), Tensor{});  // (B, Vp)
 }
 
 }  // namespace inkling

@@ -9,9 +9,14 @@
 // Next: ops/attention.h for the one step in which tokens see each other.
 #pragma once
 
+#include <optional>
+
 #include "nn/gpt2_config.h"
 #include "nn/kv_cache.h"
+#include "nn/packed_weights.h"
 #include "nn/parameters.h"
+#include "nn/precision.h"
+#include "ops/linear.h"
 
 namespace inkling {
 
@@ -29,9 +34,11 @@ class GPT2 {
   // 21% above the theoretical minimum so, 33% with 0.02.)
   void initialise(std::uint64_t seed);
 
-  // ids (B, T) i32 -> (B, T, C): what the last layernorm gives, ready for the head. `first_position` is that
-  // of ids[:, 0].
-  Tensor hidden(Tape& tape, const Tensor& ids, LeafGradient mode = LeafGradient::overwrite);
+  // What to compute in from now on: bf16 packs the matrices, with a second copy if there will be a backward.
+  void set_precision(Precision precision, Recording recording);
+  // Whoever changes weights says which, as the optimiser does chunk by chunk (optim/optimizer.h): their
+  // packed copies follow. Thread-safe for stretches apart.
+  void weights_changed(std::int64_t offset, std::int64_t count);
 
   // The mean cross-entropy of targets (B, T), -1 for those that do not count; never holds (B, T, V) logits.
   // `loss_scale` is the seed that backward() will be called with: 1 / micro-batches of a step.
@@ -49,11 +56,14 @@ class GPT2 {
   Tensor next_logits(Tape& tape, const Tensor& ids, KvCache& cache);
 
  private:
+  Weight matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradient mode);
   Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, KvCache* cache);
-  Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache);
+  Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache, DType out);
+  DType inner_dtype() const { return packed_ ? DType::bf16 : DType::f32; }
 
   GPT2Config config_;
   Parameters parameters_;
+  std::optional<PackedWeights> packed_;  // in bf16
 };
 
 }  // namespace inkling

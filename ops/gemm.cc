@@ -78,7 +78,7 @@ struct Problem {
   Factor a, b;
   std::int64_t K;
   const float* bias;
-  bool accumulate;
+  const float* addend;
 };
 
 // Packs steps [k, k_end) of the factor that all strips share: one KC after the other, in it panel by panel.
@@ -107,8 +107,8 @@ bool strips_are_columns(const Factor& a, const Factor& b) {
   return a.lanes <= b.lanes && (b.panels() >= 2 * kTasks || b.panels() >= a.panels());
 }
 
-const float* offset(const float* bias, std::int64_t n) {
-  return bias == nullptr ? nullptr : bias + n;
+const float* offset(const float* array, std::int64_t n) {
+  return array == nullptr ? nullptr : array + n;
 }
 
 // Steps [k, k_end) of columns [begin, end) of C: A is packed and shared; B is packed a panel at a time.
@@ -121,7 +121,7 @@ void multiply_columns(const Problem& p, const float* packed, std::int64_t begin,
     const MatrixView B = p.b.from(begin, kc).transposed();
     kernels().gemm.multiply_source(p.C + begin, p.ldc, packed, a_stride, B, panel, p.a.lanes, end - begin,
                                    p.b.lanes - begin, steps, kc == 0 ? offset(p.bias, begin) : nullptr,
-                                   p.accumulate || kc > 0);
+                                   kc > 0 ? p.C + begin : offset(p.addend, begin));
     packed += p.a.panels() * a_stride;
   }
 }
@@ -137,7 +137,8 @@ void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, st
                        b_stride = p.b.panel_stride(steps);
     p.a.pack(strip, a_stride, p.a.from(begin, kc), end - begin, steps);
     kernels().gemm.multiply(p.C + begin * p.ldc, p.ldc, strip, a_stride, packed, b_stride, end - begin,
-                            p.b.lanes, steps, kc == 0 ? p.bias : nullptr, p.accumulate || kc > 0);
+                            p.b.lanes, steps, kc == 0 ? p.bias : nullptr,
+                            kc > 0 ? p.C + begin * p.ldc : offset(p.addend, begin * p.ldc));
     packed += p.b.panels() * b_stride;
   }
 }
@@ -164,10 +165,10 @@ void multiply(const Problem& p) {
 
 // C is the bias alone: what is left of the sum when K = 0.
 void fill_with_bias(float* C, std::int64_t ldc, std::int64_t M, std::int64_t N, const float* bias,
-                    bool accumulate) {
+                    const float* addend) {
   for (std::int64_t m = 0; m < M; ++m) {
     for (std::int64_t n = 0; n < N; ++n) {
-      C[m * ldc + n] = (accumulate ? C[m * ldc + n] : 0.0f) + (bias == nullptr ? 0.0f : bias[n]);
+      C[m * ldc + n] = (addend == nullptr ? 0.0f : addend[m * ldc + n]) + (bias == nullptr ? 0.0f : bias[n]);
     }
   }
 }
@@ -175,20 +176,23 @@ void fill_with_bias(float* C, std::int64_t ldc, std::int64_t M, std::int64_t N, 
 }  // namespace
 
 void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
-          std::int64_t K, const float* bias, bool accumulate) {
+          std::int64_t K, const float* bias, const float* addend) {
   if (M <= 0 || N <= 0) return;
-  if (K <= 0) return fill_with_bias(C, ldc, M, N, bias, accumulate);
+  if (K <= 0) return fill_with_bias(C, ldc, M, N, bias, addend);
   if (M <= kGemvRows && A.col_stride == 1 && B.row_stride == 1) {
+    for (std::int64_t m = 0; m < M && addend != nullptr && addend != C; ++m) {
+      std::copy_n(addend + m * ldc, N, C + m * ldc);
+    }
     const std::int64_t rows_a_task = std::max<std::int64_t>(4, kTaskStreamed / K / 4 * 4);
     parallel_for(N, rows_a_task, [&](std::int64_t begin, std::int64_t end) {
       kernels().gemv(C + begin, ldc, A.data, A.row_stride, B.data + begin * B.col_stride, B.col_stride, M,
-                     end - begin, K, offset(bias, begin), accumulate);
+                     end - begin, K, offset(bias, begin), addend != nullptr);
     });
     return;
   }
   const GemmKernels& kernel = kernels().gemm;
   const Factor a{A, M, kernel.MR, kernel.pack_a}, b{B.transposed(), N, kernel.NR, kernel.pack_b};
-  multiply({C, ldc, a, b, K, bias, accumulate});
+  multiply({C, ldc, a, b, K, bias, addend});
 }
 
 }  // namespace inkling

@@ -1,6 +1,6 @@
 // General matrix multiplication, C = A B: nine tenths of what training a transformer computes.
 //
-//   C_mn = sum_k A_mk B_kn (+ bias_n) (+ C_mn)             A (M,K), B (K,N), C (M,N), bias (N)
+//   C_mn = sum_k A_mk B_kn (+ bias_n) (+ addend_mn)        A (M,K), B (K,N), C (M,N), bias (N)
 //
 // A fast one is a ladder, each rung there because of what the one below waits for (Goto & van de Geijn 2008,
 // "Anatomy of high-performance matrix multiplication"; Van Zee & van de Geijn 2015, "BLIS"):
@@ -46,11 +46,16 @@ inline MatrixView rows(const float* data, std::int64_t ld) {
   return {data, ld, 1};
 }
 
-// C(M,N) = A(M,K) B(K,N) (+ bias(N) on every row, if not nullptr) (+ C if accumulate). ldc is C's row stride.
-// C overlaps no input. Uses all threads; may be called from any. For example Y = X W^T + b:
+// C(M,N) = A(M,K) B(K,N) (+ bias(N) on every row) (+ addend(M,N)), nullptr for those not wanted. ldc is the
+// row stride of C and of addend, which may be C. C overlaps no other input. Uses all threads; may be called
+// from any. For example Y = X W^T + b:
 //   gemm(Y, OC, rows(X, IC), rows(W, IC).transposed(), M, OC, IC, b, false);
 void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
-          std::int64_t K, const float* bias, bool accumulate);
+          std::int64_t K, const float* bias, const float* addend);
+inline void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
+                 std::int64_t K, const float* bias, bool accumulate) {
+  gemm(C, ldc, A, B, M, N, K, bias, accumulate ? C : nullptr);
+}
 
 namespace reference {  // T is float or double
 

@@ -157,6 +157,29 @@ void pack_b(bf16* packed, const PackSource& B, std::int64_t K, std::int64_t N) {
   pack_panels(packed, B, N, 0, K);
 }
 
+void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std::int64_t OC, std::int64_t IC,
+                      std::int64_t begin, std::int64_t end) {
+  const auto pack = kernels().bf16_gemm.pack_f32;
+  const auto tile_at = [](bf16* panels, std::int64_t lane, std::int64_t k, std::int64_t K) {
+    const std::int64_t tile = lane / kTileLanes;
+    return panels + tile / kPanelTiles * k_steps(K) * kPanelStep + tile % kPanelTiles * kTile +
+           k / kTileK * kPanelStep;
+  };
+  constexpr bool kStream =
+      true;  // the optimiser passes over all weights: nothing of it would stay in a cache
+  for (std::int64_t o = begin; o < end; o += kTileLanes) {  // lanes are rows of W
+    pack(tile_at(packed, o, 0, IC), kPanelStep, W + o * IC, IC, 1, std::min(kTileLanes, end - o), IC,
+         TileOrder::pair_lane, kStream);
+  }
+  if (packed_transposed == nullptr) return;
+  for (std::int64_t k = begin; k < end; k += kTileK) {
+    for (std::int64_t i = 0; i < IC; i += kTileLanes) {  // lanes are columns of W
+      pack(tile_at(packed_transposed, i, k, OC), kPanelStep, W + k * IC + i, 1, IC,
+           std::min(kTileLanes, IC - i), std::min(kTileK, end - k), TileOrder::pair_lane, kStream);
+    }
+  }
+}
+
 void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
                std::int64_t K) {
   const std::int64_t stride = k_steps(K) * kPanelStep;

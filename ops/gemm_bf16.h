@@ -57,6 +57,13 @@ std::int64_t packed_b_count(std::int64_t N, std::int64_t K);
 // All of B (K,N), packed, on all threads.
 void pack_b(bf16* packed, const PackSource& B, std::int64_t K, std::int64_t N);
 
+// Rows [begin, end) of a weight W (OC, IC), packed twice: as W^T (IC, OC), for Y = X W^T, and, unless
+// nullptr, as W (OC, IC), for dX = dY W. `begin` is a multiple of kWeightRows, `end` one too or OC. One
+// thread. What pads the last panels is left as it is: zero.
+constexpr std::int64_t kWeightRows = 32;
+void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std::int64_t OC, std::int64_t IC,
+                      std::int64_t begin, std::int64_t end);
+
 // A B with B packed before, K >= 1. Uses all threads; may be called from any.
 void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
                std::int64_t K);

@@ -77,7 +77,7 @@ struct Destination {
   std::int64_t ldc;
   std::int64_t rows, columns;  // at most a tile
   const float* bias;
-  bool accumulate;
+  const float* addend;  // rows are ldc apart, as C's; it may be C itself
 };
 
 template <class V, int MR, int NRV>
@@ -89,13 +89,13 @@ void finish_edge(const Destination<V>& to, const float* tile) {
       const std::int64_t n = to.columns - j < W ? to.columns - j : W;
       V c = load<V>(tile + i * NRV * W + j);
       if (to.bias != nullptr) c += load_n<V>(to.bias + j, n);
-      if (to.accumulate) c += load_n<V>(C_i + j, n);
+      if (to.addend != nullptr) c += load_n<V>(to.addend + i * to.ldc + j, n);
       store_n(C_i + j, c, n);
     }
   }
 }
 
-// C(rows, columns) = a b (+ bias) (+ C): a is a panel [k][MR], b gives NRV registers for each k.
+// C(rows, columns) = a b (+ bias) (+ addend): a is a panel [k][MR], b gives NRV registers for each k.
 template <class V, int MR, int NRV, class Rows>
 void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K, Ahead<V>& ahead) {
   constexpr std::int64_t W = V::kLanes;
@@ -141,7 +141,7 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
       float* c = to.C + i * to.ldc + j * W;
-      const V before = to.accumulate ? load<V>(c) : V(0.0f);
+      const V before = to.addend == nullptr ? V(0.0f) : load<V>(to.addend + i * to.ldc + j * W);
       store(c, tile[i][j] + bias_j + before);
     }
   }
@@ -163,10 +163,12 @@ void multiply_panel(Destination<V> to, const float* a, std::int64_t a_stride, co
                     std::int64_t M, std::int64_t m, std::int64_t K, Ahead<V>& ahead) {
   const PackedRows<V, NRV * V::kLanes> b{panel};
   to.C += m * to.ldc;
+  if (to.addend != nullptr) to.addend += m * to.ldc;
   for (; m < M; m += MR) {
     to.rows = M - m < MR ? M - m : MR;
     micro_kernel_up_to<V, MR, NRV>(to, a + m / MR * a_stride, b, K, ahead);
     to.C += MR * to.ldc;
+    if (to.addend != nullptr) to.addend += MR * to.ldc;
   }
 }
 
@@ -180,14 +182,18 @@ std::int64_t groups(std::int64_t M, std::int64_t K) {
 template <class V, int MR, int NRV>
 void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
                    std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
-                   bool accumulate) noexcept {
+                   const float* addend) noexcept {
   constexpr std::int64_t NR = NRV * V::kLanes;
   for (std::int64_t n = 0; n < N; n += NR) {
     Ahead<V> ahead;
     if (n + NR < N) ahead = {b + b_stride, b_stride, K * NR, 1};
     ahead.spread_over(groups<V, MR>(M, K));
-    const Destination<V> to{C + n,     ldc, MR, N - n < NR ? N - n : NR, bias == nullptr ? nullptr : bias + n,
-                            accumulate};
+    const Destination<V> to{C + n,
+                            ldc,
+                            MR,
+                            N - n < NR ? N - n : NR,
+                            bias == nullptr ? nullptr : bias + n,
+                            addend == nullptr ? nullptr : addend + n};
     multiply_panel<V, MR, NRV>(to, a, a_stride, b, M, 0, K, ahead);
     b += b_stride;
   }
@@ -198,7 +204,7 @@ void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_st
 template <class V, int MR, int NRV>
 void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
                           float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
-                          const float* bias, bool accumulate) noexcept {
+                          const float* bias, const float* addend) noexcept {
   constexpr std::int64_t NR = NRV * V::kLanes;
   for (std::int64_t n = 0; n < N; n += NR) {
     const float* source = B.data + n * B.col_stride;
@@ -211,8 +217,12 @@ void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64
                                 : Ahead<V>{next_source, B.col_stride, K, next};
     }
     ahead.spread_over(groups<V, MR>(M, K));
-    const Destination<V> to{C + n,     ldc, M < MR ? M : MR, columns, bias == nullptr ? nullptr : bias + n,
-                            accumulate};
+    const Destination<V> to{C + n,
+                            ldc,
+                            M < MR ? M : MR,
+                            columns,
+                            bias == nullptr ? nullptr : bias + n,
+                            addend == nullptr ? nullptr : addend + n};
     if (B.col_stride == 1 && columns == NR) {
       micro_kernel<V, MR, NRV>(to, a, RowsToPack<V, NR>{source, B.row_stride, panel}, K, ahead);
       multiply_panel<V, MR, NRV>(to, a, a_stride, panel, M, MR, K, ahead);

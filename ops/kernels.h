@@ -29,15 +29,15 @@ struct GemmKernels {
                  std::int64_t K) noexcept;
   void (*pack_b)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
                  std::int64_t K) noexcept;
-  // C(M,N) = A B (+ bias(N)) (+ C), A and B packed.
+  // C(M,N) = A B (+ bias(N)) (+ addend(M,N), rows ldc apart), A and B packed.
   void (*multiply)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
                    std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
-                   bool accumulate) noexcept;
+                   const float* addend) noexcept;
   // The same with B where it lies, packed on the way, a panel at a time, into `panel`. Columns [N, N_ahead)
   // of B may be prefetched.
   void (*multiply_source)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
                           float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
-                          const float* bias, bool accumulate) noexcept;
+                          const float* bias, const float* addend) noexcept;
 };
 
 // The same for bf16: ops/gemm_bf16.h. pack_*: ops/gemm_bf16_pack_simd.h; multiply: one panel of B;

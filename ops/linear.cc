@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "ops/gemm.h"
+#include "ops/gemm_bf16.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -51,51 +52,128 @@ namespace {
 
 constexpr std::int64_t kColumns = 256;  // columns of dy a task sums: a row's piece is 1 KiB in one go
 
-void weight_gradient(Gradients& gradients, const Tensor& y, const Tensor& x, const Tensor& weight,
-                     const Tensor& bias) {
-  const std::int64_t M = x.shape().rows(), IC = weight.dim(1), OC = weight.dim(0);
-  const float* dy = gradients.of(y);
-  if (weight.has_gradient()) {
-    const GradientTarget dweight = gradients.target(weight);
-    gemm(dweight.data, IC, rows(dy, OC).transposed(), rows(x.f32(), IC), OC, IC, M, nullptr,
-         dweight.accumulate);
+struct Layer {
+  Tensor x;  // (..., IC)
+  Weight weight;
+  Tensor bias;
+  std::int64_t M, IC, OC;
+
+  bool in_bf16() const { return weight.packed != nullptr; }
+};
+
+void forward(const Layer& l, const Tensor& y, const float* residual) {
+  const float* bias = l.bias ? l.bias.f32() : nullptr;
+  if (l.in_bf16()) {
+    const auto out = const_cast<void*>(y.raw());
+    return gemm_bf16({out, y.dtype(), l.OC, bias, residual}, rows(l.x), l.weight.packed, l.M, l.OC, l.IC);
   }
-  if (bias.has_gradient()) {
-    const GradientTarget dbias = gradients.target(bias);
-    parallel_for(OC, kColumns, [&](std::int64_t begin, std::int64_t end) {
-      kernels().sum_columns(dbias.data + begin, dy + begin, M, end - begin, OC, 1.0f, dbias.accumulate);
-    });
+  gemm(y.f32(), l.OC, rows(l.x.f32(), l.IC), rows(l.weight.values.f32(), l.IC).transposed(), l.M, l.OC, l.IC,
+       bias, residual);
+}
+
+template <class T>  // of dy
+void weight_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
+  const T* dy = gradients.of<T>(y);
+  if (l.weight.values.has_gradient()) {
+    const GradientTarget dw = gradients.target(l.weight.values);
+    if (l.in_bf16()) {
+      const PackSource dy_transposed{dy, dtype_of<T>, 1, l.OC};
+      gemm_bf16({dw.data, DType::f32, l.IC, nullptr, dw.accumulate ? dw.data : nullptr}, dy_transposed,
+                rows(l.x), l.OC, l.IC, l.M);
+    } else if constexpr (std::is_same_v<T, float>) {
+      gemm(dw.data, l.IC, rows(dy, l.OC).transposed(), rows(l.x.f32(), l.IC), l.OC, l.IC, l.M, nullptr,
+           dw.accumulate);
+    }
+  }
+  if (!l.bias.has_gradient()) return;
+  const GradientTarget dbias = gradients.target(l.bias);
+  const auto sum_columns = [] {
+    if constexpr (std::is_same_v<T, bf16>) return kernels().sum_columns_bf16;
+    if constexpr (std::is_same_v<T, float>) return kernels().sum_columns;
+  }();
+  parallel_for(l.OC, kColumns, [&](std::int64_t begin, std::int64_t end) {
+    sum_columns(dbias.data + begin, dy + begin, l.M, end - begin, l.OC, 1.0f, dbias.accumulate);
+  });
+}
+
+template <class T>  // of dy
+void input_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
+  const T* dy = gradients.of<T>(y);
+  const auto into = [&](auto dx) {
+    if (l.in_bf16()) {
+      const Sums sums{dx.data, l.x.dtype(), l.IC, nullptr, dx.accumulate ? dx.data : nullptr};
+      gemm_bf16(sums, {dy, dtype_of<T>, l.OC, 1}, l.weight.packed_transposed, l.M, l.IC, l.OC);
+    } else if constexpr (std::is_same_v<T, float> && std::is_same_v<decltype(dx), GradientTarget<float>>) {
+      gemm(dx.data, l.IC, rows(dy, l.OC), rows(l.weight.values.f32(), l.IC), l.M, l.IC, l.OC, nullptr,
+           dx.accumulate);
+    }
+  };
+  if (l.x.dtype() == DType::bf16) {
+    into(gradients.target<bf16>(l.x));
+  } else {
+    into(gradients.target(l.x));
   }
 }
 
-void input_gradient(Gradients& gradients, const Tensor& y, const Tensor& x, const Tensor& weight) {
-  const std::int64_t M = x.shape().rows(), IC = weight.dim(1), OC = weight.dim(0);
-  const GradientTarget dx = gradients.target(x);
-  gemm(dx.data, IC, rows(gradients.of(y), OC), rows(weight.f32(), IC), M, IC, OC, nullptr, dx.accumulate);
+void residual_gradient(Gradients& gradients, const Tensor& y, const Tensor& residual) {
+  const float* dy = gradients.of(y);
+  const GradientTarget dresidual = gradients.target(residual);
+  constexpr std::int64_t kElements = 1 << 14;
+  parallel_for(y.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+    kernels().add_scaled(dresidual.data + begin, dy + begin, end - begin, 1, 1.0f, dresidual.accumulate);
+  });
+}
+
+void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
+  if (x.rank() == 0) fail("linear: x is a scalar, expected (..., IC)");
+  const std::int64_t IC = x.shape().back();
+  const Tensor& w = weight.values;
+  if (w.rank() != 2 || w.dim(1) != IC) fail("linear: weight is ", w.shape(), ", expected (OC, IC=", IC, ")");
+  const std::int64_t OC = w.dim(0);
+  if (bias && !(bias.shape() == Shape{OC}))
+    fail("linear: bias is ", bias.shape(), ", expected (OC=", OC, ")");
+  for (const Tensor& t : {x, w, bias}) {
+    if (!t.contiguous()) fail("linear: tensor ", t.shape(), " is not contiguous");
+  }
+  if (x.dtype() == DType::bf16 && weight.packed == nullptr) {
+    fail("linear: x is bf16 and weight ", w.shape(), " is not packed for it");
+  }
+}
+
+template <class T>  // of y
+void record(Tape& tape, const Tensor& y, const Layer& l) {
+  tape.record("linear.dweight", {y}, {l.weight.values, l.bias},
+              [=](Gradients& gradients) { weight_gradient<T>(gradients, y, l); });
+  tape.record("linear.dx", {y}, {l.x}, [=](Gradients& gradients) { input_gradient<T>(gradients, y, l); });
 }
 
 }  // namespace
 
-Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  if (x.rank() == 0) fail("linear: x is a scalar, expected (..., IC)");
-  const std::int64_t IC = x.shape().back();
-  if (weight.rank() != 2 || weight.dim(1) != IC) {
-    fail("linear: weight is ", weight.shape(), ", expected (OC, IC=", IC, ")");
-  }
-  const std::int64_t OC = weight.dim(0);
-  if (bias && !(bias.shape() == Shape{OC}))
-    fail("linear: bias is ", bias.shape(), ", expected (OC=", OC, ")");
-  for (const Tensor& t : {x, weight, bias}) {
-    if (!t.contiguous()) fail("linear: tensor ", t.shape(), " is not contiguous");
-  }
+Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias) {
+  check_shapes(x, weight, bias);
+  const Layer l{x, weight, bias, x.shape().rows(), x.shape().back(), weight.values.dim(0)};
   Shape shape = x.shape();
-  shape[shape.rank - 1] = OC;
-  const Tensor y = tape.output(shape, {x, weight, bias});
-  gemm(y.f32(), OC, rows(x.f32(), IC), rows(weight.f32(), IC).transposed(), x.shape().rows(), OC, IC,
-       bias ? bias.f32() : nullptr, false);
-  tape.record("linear.dweight", {y}, {weight, bias},
-              [=](Gradients& gradients) { weight_gradient(gradients, y, x, weight, bias); });
-  tape.record("linear.dx", {y}, {x}, [=](Gradients& gradients) { input_gradient(gradients, y, x, weight); });
+  shape[shape.rank - 1] = l.OC;
+  const Tensor y = tape.output(shape, {x, weight.values, bias}, x.dtype());
+  forward(l, y, nullptr);
+  x.dtype() == DType::bf16 ? record<bf16>(tape, y, l) : record<float>(tape, y, l);
+  return y;
+}
+
+Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Weight& weight,
+                  const Tensor& bias) {
+  check_shapes(x, weight, bias);
+  const Layer l{x, weight, bias, x.shape().rows(), x.shape().back(), weight.values.dim(0)};
+  Shape shape = x.shape();
+  shape[shape.rank - 1] = l.OC;
+  if (!(residual.shape() == shape) || !residual.contiguous()) {
+    fail("linear_add: residual is ", residual.shape(), ", expected a contiguous ", shape);
+  }
+  const Tensor y = tape.output(shape, {residual, x, weight.values, bias});
+  forward(l, y, residual.f32());
+  record<float>(tape, y, l);
+  tape.record("linear.dresidual", {y}, {residual},
+              [=](Gradients& gradients) { residual_gradient(gradients, y, residual); });
   return y;
 }
 

@@ -17,8 +17,24 @@
 
 namespace inkling {
 
-// x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC)
-Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias);
+// What a linear layer multiplies by: f32 (OC, IC). With the packed copies of ops/gemm_bf16.h the products are
+// computed in bf16; x may be bf16 then, and gradients have the dtype of what they are the gradient of.
+struct Weight {
+  Weight(const Tensor& f32_values) : values(f32_values) {}  // implicit: a plain matrix is a weight
+  Weight(const Tensor& f32_values, const bf16* forward, const bf16* backward)
+      : values(f32_values), packed(forward), packed_transposed(backward) {}
+
+  Tensor values;
+  const bf16* packed = nullptr;             // as W^T (IC, OC), for Y = X W^T
+  const bf16* packed_transposed = nullptr;  // as W (OC, IC), for dX = dY W; nullptr if there is no backward
+};
+
+// x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC), of x's dtype
+Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias);
+
+// residual + linear(x): residual (..., OC) f32 -> (..., OC) f32. One pass less over both than add() needs.
+Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Weight& weight,
+                  const Tensor& bias);
 
 namespace reference {  // T is float or double
 

@@ -6,6 +6,7 @@
 #include "core/parallel.h"
 #include "ops/cross_entropy.h"
 #include "ops/gemm.h"
+#include "ops/gemm_bf16.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -13,10 +14,17 @@ namespace inkling {
 namespace {
 
 struct Head {
-  const float* x;
-  const float* wte;
+  Tensor x;  // (..., C)
+  Weight wte;
   const std::int32_t* targets;
   std::int64_t N, C, vocab, Vp;  // N rows of x
+
+  bool in_bf16() const { return wte.packed != nullptr; }
+  // Rows of x from `begin` on.
+  PackSource x_from(std::int64_t begin) const {
+    const PackSource all = rows(x);
+    return {static_cast<const std::byte*>(all.data) + begin * C * size_bytes(all.dtype), all.dtype, C, 1};
+  }
 };
 
 // Rows a chunk: as many as make 64 MiB of logits. Fewer, and wte and dwte, which every chunk reads or writes
@@ -41,8 +49,12 @@ void for_each_chunk(const Head& h, F&& f) {
   const Workspace logits(static_cast<std::size_t>(step * h.Vp) * sizeof(float));
   for (std::int64_t begin = 0; begin < h.N; begin += step) {
     const std::int64_t count = std::min(step, h.N - begin);
-    gemm(logits.floats(), h.Vp, rows(h.x + begin * h.C, h.C), rows(h.wte, h.C).transposed(), count, h.Vp, h.C,
-         nullptr, false);
+    if (h.in_bf16()) {
+      gemm_bf16({logits.floats(), DType::f32, h.Vp}, h.x_from(begin), h.wte.packed, count, h.Vp, h.C);
+    } else {
+      gemm(logits.floats(), h.Vp, rows(h.x.f32() + begin * h.C, h.C),
+           rows(h.wte.values.f32(), h.C).transposed(), count, h.Vp, h.C, nullptr, false);
+    }
     f(begin, count, logits.floats());
   }
 }
@@ -58,21 +70,38 @@ void losses_only(float* losses, const Head& h) {
   });
 }
 
-// dx assigned (nullptr: not wanted), dwte as told (data nullptr: not wanted); both times scale.
+// dx (count,C) assigned (nullptr: not wanted) and dwte as told (data nullptr: not wanted) from a chunk's
+// dlogits.
+void gradients_in_f32(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
+                      std::int64_t begin, std::int64_t count) {
+  const MatrixView d = rows(dlogits, h.Vp);
+  if (dx != nullptr) gemm(dx, h.C, d, rows(h.wte.values.f32(), h.C), count, h.C, h.Vp, nullptr, false);
+  if (dwte.data == nullptr) return;
+  gemm(dwte.data, h.C, d.transposed(), rows(h.x.f32() + begin * h.C, h.C), h.Vp, h.C, count, nullptr,
+       dwte.accumulate);
+}
+
+void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
+                       std::int64_t begin, std::int64_t count) {
+  const PackSource d{dlogits, DType::bf16, 2 * h.Vp, 1};
+  if (dx != nullptr) gemm_bf16({dx, DType::f32, h.C}, d, h.wte.packed_transposed, count, h.C, h.Vp);
+  if (dwte.data == nullptr) return;
+  gemm_bf16({dwte.data, DType::f32, h.C, nullptr, dwte.accumulate ? dwte.data : nullptr}, d.transposed(),
+            h.x_from(begin), h.Vp, h.C, count);
+}
+
+// All of them times scale.
 void losses_and_gradients(float* losses, float* dx, GradientTarget<> dwte, const Head& h, float scale) {
+  const auto cross_entropy =
+      h.in_bf16() ? kernels().cross_entropy_in_place_bf16 : kernels().cross_entropy_in_place;
+  const auto gradients = h.in_bf16() ? gradients_in_bf16 : gradients_in_f32;
   for_each_chunk(h, [&](std::int64_t begin, std::int64_t count, float* logits) {
     parallel_for(count, task_rows(h), [&](std::int64_t r, std::int64_t end) {
-      kernels().cross_entropy_in_place(losses + begin + r, logits + r * h.Vp, h.targets + begin + r, scale,
-                                       end - r, h.vocab, h.Vp);
+      cross_entropy(losses + begin + r, logits + r * h.Vp, h.targets + begin + r, scale, end - r, h.vocab,
+                    h.Vp);
     });
-    const MatrixView dlogits = rows(logits, h.Vp);
-    if (dx != nullptr) {
-      gemm(dx + begin * h.C, h.C, dlogits, rows(h.wte, h.C), count, h.C, h.Vp, nullptr, false);
-    }
-    if (dwte.data != nullptr) {
-      gemm(dwte.data, h.C, dlogits.transposed(), rows(h.x + begin * h.C, h.C), h.Vp, h.C, count, nullptr,
-           dwte.accumulate || begin > 0);
-    }
+    gradients(dx == nullptr ? nullptr : dx + begin * h.C, dwte, h, logits, begin, count);
+    dwte.accumulate = true;
   });
 }
 
@@ -85,18 +114,23 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
   }
   if (kept_dx == nullptr) return;
   constexpr std::int64_t kElements = 1 << 14;
+  if (x.dtype() == DType::bf16) {
+    const GradientTarget dx = gradients.target<bf16>(x);
+    parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+      if (!dx.accumulate) return kernels().narrow(dx.data + begin, kept_dx + begin, end - begin);
+      for (std::int64_t i = begin; i < end; ++i) dx.data[i] = to_bf16(to_float(dx.data[i]) + kept_dx[i]);
+    });
+    return;
+  }
   const GradientTarget dx = gradients.target(x);
   parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
-    if (!dx.accumulate) {
-      std::copy(kept_dx + begin, kept_dx + end, dx.data + begin);
-    } else {
-      for (std::int64_t i = begin; i < end; ++i) dx.data[i] += kept_dx[i];
-    }
+    kernels().add_scaled(dx.data + begin, kept_dx + begin, end - begin, 1, 1.0f, dx.accumulate);
   });
 }
 
-void check_shapes(const Tensor& x, const Tensor& wte, const Tensor& targets, std::int64_t vocab) {
+Head check_shapes(const Tensor& x, const Weight& weight, const Tensor& targets, std::int64_t vocab) {
   const char* op = "linear_cross_entropy";
+  const Tensor& wte = weight.values;
   const Shape& s = x.shape();
   const std::int64_t C = s.back();
   if (s.rank == 0 || !x.contiguous()) fail(op, ": x is ", s, ", expected a contiguous (..., C)");
@@ -108,15 +142,18 @@ void check_shapes(const Tensor& x, const Tensor& wte, const Tensor& targets, std
     fail(op, ": targets is ", targets.shape(), ", expected ", leading, " as x is ", s);
   if (!targets.contiguous()) fail(op, ": targets ", targets.shape(), " is not contiguous");
   if (vocab < 1 || vocab > wte.dim(0)) fail(op, ": vocab is ", vocab, ", expected 1 to Vp=", wte.dim(0));
+  if (x.dtype() == DType::bf16 && weight.packed == nullptr)
+    fail(op, ": x is bf16 and wte is not packed for it");
+  return {x, weight, targets.i32(), targets.numel(), C, vocab, wte.dim(0)};
 }
 
 }  // namespace
 
-Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Tensor& wte, const Tensor& targets,
+Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& targets,
                             std::int64_t vocab, float loss_scale) {
-  check_shapes(x, wte, targets, vocab);
-  const std::int64_t N = targets.numel();
-  const Head head{x.f32(), wte.f32(), targets.i32(), N, x.shape().back(), vocab, wte.dim(0)};
+  const Head head = check_shapes(x, weight, targets, vocab);
+  const Tensor& wte = weight.values;
+  const std::int64_t N = head.N;
   const std::int64_t counted = count_targets("linear_cross_entropy", head.targets, N, vocab);
   if (counted == 0)
     fail("linear_cross_entropy: all ", N, " targets are -1, expected one at least that counts");
@@ -139,10 +176,11 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Tensor& wte, cons
   return loss;
 }
 
-void linear_token_losses(float* losses, const float* x, const float* wte, const std::int32_t* targets,
-                         std::int64_t N, std::int64_t C, std::int64_t vocab, std::int64_t Vp) {
-  count_targets("linear_token_losses", targets, N, vocab);
-  losses_only(losses, {x, wte, targets, N, C, vocab, Vp});
+void linear_token_losses(float* losses, const Tensor& x, const Weight& wte, const Tensor& targets,
+                         std::int64_t vocab) {
+  const Head head = check_shapes(x, wte, targets, vocab);
+  count_targets("linear_token_losses", head.targets, head.N, vocab);
+  losses_only(losses, head);
 }
 
 }  // namespace inkling

@@ -8,6 +8,8 @@
 //   losses, dlogits            (rows,Vp)   in place of the logits: ops/cross_entropy.h
 //   dx      = dlogits wte      (rows,C)    a gemm; kept on the tape until backward
 //   dwte   += dlogits^T x      (Vp,C)      a gemm; straight into the leaf's gradient
+// With packed weights (ops/linear.h) the gemms are those of bf16; logits, losses and dwte stay f32, and
+// dlogits are rounded to bf16 in the first half of each row of logits.
 //
 // This op alone differentiates in its forward pass. The others keep what their backward needs; this one would
 // have to keep all logits, or compute them again: one more gemm of 2*B*T*Vp*C operations, a tenth of a 124M
@@ -19,18 +21,19 @@
 #pragma once
 
 #include "core/tape.h"
+#include "ops/linear.h"
 
 namespace inkling {
 
 // -> the mean loss over targets that are not -1, a scalar, not scaled. wte must be a leaf (or a view of one);
 // without a gradient, it gets none. Targets may be forgotten at once. Errors as in cross_entropy; in backward
 // if its seed is not loss_scale.
-Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Tensor& wte, const Tensor& targets,
+Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& wte, const Tensor& targets,
                             std::int64_t vocab, float loss_scale);
 
-// The loss of each row, 0 for those with target -1 (which may be all): for evaluation. x (rows,C), wte
-// (Vp,C), losses and targets (rows). The sum of many is sum_losses(). Error for targets out of range.
-void linear_token_losses(float* losses, const float* x, const float* wte, const std::int32_t* targets,
-                         std::int64_t rows, std::int64_t C, std::int64_t vocab, std::int64_t Vp);
+// The loss of each row, 0 for those with target -1 (which may be all): for evaluation. Shapes as above,
+// losses as many as targets. The sum of many is sum_losses(). Errors as above.
+void linear_token_losses(float* losses, const Tensor& x, const Weight& wte, const Tensor& targets,
+                         std::int64_t vocab);
 
 }  // namespace inkling

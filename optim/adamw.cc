@@ -20,7 +20,8 @@ AdamW::AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings&
   if (!(s.weight_decay >= 0)) fail("adamw: weight decay is ", s.weight_decay, ", expected 0 or more");
 }
 
-void AdamW::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale) {
+void AdamW::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
+                 const Updated& updated) {
   if (step < 1) fail("adamw: step is ", step, ", expected 1 or more");
   const auto factors = [&](double weight_decay) {
     return adamw_factors(settings_.beta1, settings_.beta2, settings_.eps, weight_decay,
@@ -32,6 +33,7 @@ void AdamW::step(float* weights, const float* gradients, std::int64_t step, floa
     const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
     kernels().adamw_update(weights + c.offset, m + c.offset, v + c.offset, gradients + c.offset, c.count,
                            c.decay ? decaying : plain);
+    if (updated) updated(c.offset, c.count);
   });
 }
 

@@ -21,8 +21,8 @@ class AdamW final : public Optimizer {
   AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings& settings);
 
   const char* name() const override { return "adamw"; }
-  void step(float* weights, const float* gradients, std::int64_t step, float lr,
-            float gradient_scale) override;
+  void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
+            const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"m", m()}, {"v", v()}}; }
 
   const AdamWSettings& settings() const { return settings_; }

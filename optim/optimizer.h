@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -24,10 +25,14 @@ class Optimizer {
 
   virtual const char* name() const = 0;
 
+  // Hears of weights [offset, offset + count) as soon as they are updated, on the thread that still has them
+  // in its cache: a chunk of optim/segment.h. Called from many threads.
+  using Updated = std::function<void(std::int64_t offset, std::int64_t count)>;
+
   // Updates the weights. `step` counts from 1, `lr` is this step's learning rate, every gradient is
   // multiplied by `gradient_scale` (optim/clip.h). Error unless step >= 1.
-  virtual void step(float* weights, const float* gradients, std::int64_t step, float lr,
-                    float gradient_scale) = 0;
+  virtual void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
+                    const Updated& updated = nullptr) = 0;
 
   virtual std::vector<State> state() = 0;
 };

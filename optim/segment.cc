@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "ops/gemm_bf16.h"
 
 namespace inkling {
 
@@ -15,8 +16,10 @@ std::vector<SegmentChunk> cut_segments(const std::vector<ParameterSegment>& segm
            ", expected offset >= ", end, " and count >= 0");
     }
     end = s.offset + s.count;
-    for (std::int64_t at = s.offset; at < end; at += SegmentChunk::kFloats) {
-      chunks.push_back({at, std::min(SegmentChunk::kFloats, end - at), s.decay});
+    const std::int64_t strip = s.columns > 1 ? kWeightRows * s.columns : 1;
+    const std::int64_t step = std::max<std::int64_t>(1, SegmentChunk::kFloats / strip) * strip;
+    for (std::int64_t at = s.offset; at < end; at += step) {
+      chunks.push_back({at, std::min(step, end - at), s.decay});
     }
   }
   return chunks;

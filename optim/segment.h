@@ -16,18 +16,27 @@ struct ParameterSegment {
   std::int64_t count = 0;
   bool decay = false;  // weight decay applies: matrices and embeddings, not biases and norms
   std::string name;
+  std::int64_t columns = 1;  // of a matrix, whose rows are updated in whole strips
 };
 
 // The segments of a model, from its table: rows with an offset, a shape, decay and a name (nn/parameters.h
-// has one).
+// has one). Each matrix of a stack (L, OC, IC) is a segment of its own.
 template <class Table>
 std::vector<ParameterSegment> segments_of(const Table& table) {
   std::vector<ParameterSegment> segments;
-  for (const auto& row : table) segments.push_back({row.offset, row.shape.numel(), row.decay, row.name});
+  for (const auto& row : table) {
+    const bool stacked = row.shape.rank == 3;
+    const std::int64_t columns = row.shape.rank >= 2 ? row.shape.back() : 1;
+    const std::int64_t parts = stacked ? row.shape[0] : 1, count = row.shape.numel() / parts;
+    for (std::int64_t part = 0; part < parts; ++part) {
+      segments.push_back({row.offset + part * count, count, row.decay, row.name, columns});
+    }
+  }
   return segments;
 }
 
-// A piece of a segment, small enough that many threads find work.
+// A piece of a segment, small enough that many threads find work and that it stays in the second cache. Of a
+// matrix it is whole strips of kWeightRows rows (ops/gemm_bf16.h).
 struct SegmentChunk {
   static constexpr std::int64_t kFloats = 1 << 16;
 

@@ -18,7 +18,8 @@ Sgd::Sgd(const std::vector<ParameterSegment>& segments, const SgdSettings& setti
   if (!(s.weight_decay >= 0)) fail("sgd: weight decay is ", s.weight_decay, ", expected 0 or more");
 }
 
-void Sgd::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale) {
+void Sgd::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
+               const Updated& updated) {
   if (step < 1) fail("sgd: step is ", step, ", expected 1 or more");
   const SgdFactors plain{lr, static_cast<float>(settings_.momentum), 0.0f, gradient_scale};
   SgdFactors decaying = plain;
@@ -28,6 +29,7 @@ void Sgd::step(float* weights, const float* gradients, std::int64_t step, float 
     const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
     kernels().sgd_update(weights + c.offset, b + c.offset, gradients + c.offset, c.count,
                          c.decay ? decaying : plain);
+    if (updated) updated(c.offset, c.count);
   });
 }
 

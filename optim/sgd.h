@@ -18,8 +18,8 @@ class Sgd final : public Optimizer {
   Sgd(const std::vector<ParameterSegment>& segments, const SgdSettings& settings);
 
   const char* name() const override { return "sgd"; }
-  void step(float* weights, const float* gradients, std::int64_t step, float lr,
-            float gradient_scale) override;
+  void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
+            const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"velocity", velocity()}}; }
 
   const SgdSettings& settings() const { return settings_; }

@@ -181,7 +181,9 @@ void check(const TrainSettings& s) {
         std::pair{"save-every", s.save_every}}) {
     in_range(flag, value, std::int64_t{0}, kMost);
   }
-  if (s.precision != "f32") throw UsageError(str("--precision is ", s.precision, ", expected f32"));
+  if (s.precision != "f32" && s.precision != "bf16") {
+    throw UsageError(str("--precision is ", s.precision, ", expected f32 or bf16"));
+  }
   from_flags([&] { return parse_learning_rate_decay(s.schedule); });
   if (s.seq_len > s.model.max_seq_len) {
     throw UsageError(

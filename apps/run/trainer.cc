@@ -54,6 +54,7 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
   } else {
     model_.emplace(load_model(settings_.init));
   }
+  model_->set_precision(parse_precision(settings_.precision), Recording::on);
   optimizer_ = make_optimizer(settings_, model_->parameters());
   const auto tokens = static_cast<std::size_t>(settings_.batch_size * settings_.seq_len);
   inputs_.resize(tokens);
@@ -99,6 +100,7 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
     fail(checkpoint->directory, ": the model's dimensions are not those of config.json");
   }
   *model_ = std::move(saved);
+  model_->set_precision(parse_precision(settings_.precision), Recording::on);
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
   const json state = read_json(checkpoint->directory + "/state.json");
   batches_->set_state(state.at("data").get<BatchPosition>());
@@ -139,7 +141,9 @@ Trainer::StepResult Trainer::train_step() {
   }
   const float lr = learning_rate(schedule(settings_), step_);
   const float shorten = settings_.grad_clip > 0 ? clip_factor(norm, settings_.grad_clip) : 1.0f;
-  optimizer_->step(weights.data(), gradients.data(), step_ + 1, lr, shorten);
+  optimizer_->step(
+      weights.data(), gradients.data(), step_ + 1, lr, shorten,
+      [this](std::int64_t offset, std::int64_t count) { model_->weights_changed(offset, count); });
   ++step_;
   return {loss, norm, lr};
 }

@@ -104,7 +104,8 @@ TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, wit
     const Tensor W = tape.leaf(wte.data(), dwte.data(), {Vp, C}, LeafGradient::overwrite);
     const Tensor loss = linear_cross_entropy(tape, X, W, Tensor(targets.data(), {N}), 69999, 1.0f);
     tape.backward(loss);
-    linear_token_losses(row_losses.data(), x.data(), wte.data(), targets.data(), N, C, 69999, Vp);
+    linear_token_losses(row_losses.data(), Tensor(x.data(), {N, C}), Tensor(wte.data(), {Vp, C}),
+                        Tensor(targets.data(), {N}), 69999);
     CHECK(loss.item() == static_cast<float>(sum_losses(row_losses.data(), N) / 400));
     if (count == 1) {
       first_dwte = dwte;
@@ -172,10 +173,12 @@ TEST_CASE("linear_cross_entropy: a tape that does not record gives the same loss
 TEST_CASE("linear_cross_entropy: per-row losses are 0 for -1, and all may be -1") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> losses(18, NAN);
-  linear_token_losses(losses.data(), c.x.data(), c.wte.data(), c.targets.data(), 18, 24, 61, 64);
+  linear_token_losses(losses.data(), Tensor(c.x.data(), {18, 24}), Tensor(c.wte.data(), {64, 24}),
+                      Tensor(c.targets.data(), {18}), 61);
   check_close("losses", span(losses), c.losses, kFloatTolerance);
   c.targets.assign(18, -1);
-  linear_token_losses(losses.data(), c.x.data(), c.wte.data(), c.targets.data(), 18, 24, 61, 64);
+  linear_token_losses(losses.data(), Tensor(c.x.data(), {18, 24}), Tensor(c.wte.data(), {64, 24}),
+                      Tensor(c.targets.data(), {18}), 61);
   CHECK(losses == std::vector<float>(18, 0.0f));
 }
 

@@ -1,0 +1,20 @@
+// What a model computes in.
+//
+//   f32    everything
+//   bf16   f32 master weights, residual stream, norms, softmax, sums, loss, gradients of weights and
+//   optimiser;
+//          bf16 copies of the matrices, bf16 activations between them and bf16 gradients of those
+#pragma once
+
+#include <string>
+
+namespace inkling {
+
+enum class Precision { f32, bf16 };
+
+const char* name(Precision precision);
+
+// Error, with the choices, for a name that is none of theirs.
+Precision parse_precision(const std::string& name);
+
+}  // namespace inkling
