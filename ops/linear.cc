@@ -91,11 +91,14 @@ Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& b
   Shape shape = x.shape();
   shape[shape.rank - 1] = OC;
   const Tensor y = tape.output(shape, {x, weight, bias});
+  const Work work = multiplying(x.numel() * OC, {x, weight, y});  // forward, dX and dW alike
+  const auto scope = tape.scope("linear", y, work);
   gemm(y.f32(), OC, rows(x.f32(), IC), rows(weight.f32(), IC).transposed(), x.shape().rows(), OC, IC,
        bias ? bias.f32() : nullptr, false);
-  tape.record("linear.dweight", {y}, {weight, bias},
+  tape.record("linear.dweight", {y}, {weight, bias}, work,
               [=](Gradients& gradients) { weight_gradient(gradients, y, x, weight, bias); });
-  tape.record("linear.dx", {y}, {x}, [=](Gradients& gradients) { input_gradient(gradients, y, x, weight); });
+  tape.record("linear.dx", {y}, {x}, work,
+              [=](Gradients& gradients) { input_gradient(gradients, y, x, weight); });
   return y;
 }
 
