@@ -1,6 +1,7 @@
 // The kernels of avx512, and products of bf16 by its own instruction, vdpbf16ps.
 #if defined(__x86_64__)
 #include "ops/kernels.h"
+#include "ops/roof_bf16_simd.h"
 
 namespace inkling {
 
@@ -10,6 +11,7 @@ const Kernels& avx512_bf16_kernels() {
   static const Kernels table = [] {
     Kernels k = avx512_kernels();
     k.isa = Isa::avx512_bf16;
+    k.bf16_dot_loop = simd::bf16_dot_loop<Isa::avx512_bf16>;
     return k;
   }();
   return table;
