@@ -16,7 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 9;
 constexpr int kRoundsOfSlow = 3;  // of work that takes over a second a call
-constexpr int kRoofSamples = 3;
 constexpr double kWarmSeconds = 0.03;
 constexpr double kTimedSeconds = 0.03;
 constexpr auto kFallAsleep = std::chrono::milliseconds(60);  // OpenBLAS spins for 2^26 cycles
@@ -37,19 +36,6 @@ double time_of(const std::function<void()>& call) {
     ++calls;
   } while (seconds_since(start) < kTimedSeconds);
   return seconds_since(start) / calls;
-}
-
-// The best of a few samples: one alone may meet threads that are not awake yet, and a roof is what nothing
-// exceeds.
-Roof best_roof() {
-  Roof best;
-  for (int sample = 0; sample < kRoofSamples; ++sample) {
-    const Roof roof = measure_roof();
-    best.fma_gflops = std::max(best.fma_gflops, roof.fma_gflops);
-    best.triad_gbs = std::max(best.triad_gbs, roof.triad_gbs);
-    best.read_gbs = std::max(best.read_gbs, roof.read_gbs);
-  }
-  return best;
 }
 
 double median(std::vector<double> values) {

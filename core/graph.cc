@@ -137,10 +137,15 @@ void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& a
   if (ran_) fail("backward: called twice on one tape, expected clear() in between");
   if (slot.is_leaf) fail("backward: the loss is a leaf, expected the result of an op");
   ran_ = true;
-  mark_live(loss.slot());
-  slot.gradient = arena.allocate(static_cast<std::size_t>(slot.count * size_bytes(slot.dtype)));
-  *Gradients(*this).sum_into(loss) = seed;  // zero around it, if the loss is one element of a block
-  plan(arena);
+  {
+    ProfileScope scope(profile_, Phase::backward, "plan");
+    const std::size_t before = arena.used_bytes();
+    mark_live(loss.slot());
+    slot.gradient = arena.allocate(static_cast<std::size_t>(slot.count * size_bytes(slot.dtype)));
+    *Gradients(*this).sum_into(loss) = seed;  // zero around it, if the loss is one element of a block
+    plan(arena);
+    scope.allocated(static_cast<std::int64_t>(arena.used_bytes() - before));
+  }
   if (schedule == Schedule::serial) {
     run_serial();
   } else {
@@ -194,6 +199,8 @@ void Graph::run_tbb() {
 
 void Graph::run_node(std::int32_t n) {
   const GraphNode& node = nodes_[static_cast<std::size_t>(n)];
+  ProfileScope scope(profile_, Phase::backward, node.name, node.shape, node.work);
+  scope.of_node(n);
   Gradients gradients(*this);
   node.run(node.capture, gradients);
 }

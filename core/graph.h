@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "core/profile.h"
 #include "core/tensor.h"
 
 namespace inkling {
@@ -42,6 +43,8 @@ struct GraphNode {
   using Run = void (*)(const void* capture, Gradients& gradients);
 
   const char* name = "";
+  Shape shape;  // of what it reads first, for the profile
+  Work work;
   Run run = nullptr;
   const void* capture = nullptr;
   std::array<std::int32_t, kMaxEnds> reads{};    // slots of gradients
@@ -107,6 +110,7 @@ class Graph {
 
   std::vector<GraphNode> nodes_;
   std::vector<Slot> slots_;
+  Profile* profile_ = nullptr;
   bool ran_ = false;
 
   // The plan. All vectors keep their capacity from step to step.

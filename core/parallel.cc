@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/profile.h"
 
 namespace inkling {
 
@@ -52,6 +53,7 @@ void detail::run_in_arena(TaskFn fn, void* context) {
 
 void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
   if (chunks <= 0) return;
+  const LoopTimer timer(chunks);
   if (chunks == 1 || threads() == 1) {
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) fn(context, chunk);
     return;

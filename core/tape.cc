@@ -30,10 +30,12 @@ Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs, DType dty
 }
 
 GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> reads,
-                            std::initializer_list<Tensor> adds_to) {
+                            std::initializer_list<Tensor> adds_to, const Work& work) {
   if (!recording_) return nullptr;
   GraphNode node;
   node.name = name;
+  node.shape = reads.begin()->shape();
+  node.work = work;
   if (reads.size() > GraphNode::kMaxEnds || adds_to.size() > GraphNode::kMaxEnds) {
     fail(name, ": a node reads and adds to at most ", GraphNode::kMaxEnds, " gradients");
   }
@@ -61,9 +63,15 @@ GradientTarget<> Tape::leaf_gradient(const Tensor& leaf) {
   return Gradients(graph_).target(leaf);
 }
 
+std::int64_t Tape::newly_used_bytes() {
+  const auto used = static_cast<std::int64_t>(profile_ == nullptr ? 0 : memory_.used_bytes());
+  return used - std::exchange(profiled_bytes_, used);
+}
+
 void Tape::clear() {
   graph_.clear();
   memory_.reset();
+  profiled_bytes_ = 0;
 }
 
 Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {

@@ -62,18 +62,25 @@ class Tape {
 
   // Records a node. `backward` is a small lambda that captures Tensors, pointers and numbers by value; it
   // gets a Gradients&. `reads` are the op's outputs, `adds_to` its inputs; those without a gradient are left
-  // out. Recorded only if something is read and something added to. Nodes recorded later run earlier.
+  // out. Recorded only if something is read and something added to. Nodes recorded later run earlier. `work`
+  // tells the profile what the node has to do.
   template <class F>
   void record(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to,
-              F backward) {
+              const Work& work, F backward) {
     static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
                   "a node keeps plain values: Tensors, pointers, numbers");
-    GraphNode* node = begin_node(name, reads, adds_to);
+    GraphNode* node = begin_node(name, reads, adds_to, work);
     if (node == nullptr) return;
     node->capture = new (memory_.allocate(sizeof(F))) F(std::move(backward));
     node->run = [](const void* capture, Gradients& gradients) {
       (*static_cast<const F*>(capture))(gradients);
     };
+  }
+
+  template <class F>
+  void record(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to,
+              F backward) {
+    record(name, reads, adds_to, Work{}, backward);
   }
 
   // d loss / d everything, times `seed`. `loss` is a scalar computed on this tape. Once per tape between two
@@ -94,16 +101,28 @@ class Tape {
   Arena::Mark mark() const { return memory_.mark(); }
   Tensor rewind(Arena::Mark mark, const Tensor& kept);
 
+  // From now on every op tells `profile` (core/profile.h) of itself; nullptr: none does.
+  void profile_into(Profile* profile) { profile_ = graph_.profile_ = profile; }
+  // The event of an op's forward pass, opened when its result `y` and what it keeps are allocated and it
+  // begins to compute.
+  ProfileScope scope(const char* name, const Tensor& y, const Work& work) {
+    return ProfileScope(profile_, Phase::forward, name, y.shape(), work, newly_used_bytes());
+  }
+
   const Graph& graph() const { return graph_; }
   std::size_t peak_bytes() const { return memory_.peak_bytes(); }
 
  private:
   GraphNode* begin_node(const char* name, std::initializer_list<Tensor> reads,
-                        std::initializer_list<Tensor> adds_to);
+                        std::initializer_list<Tensor> adds_to, const Work& work);
   void run_backward(const Tensor& loss, float seed, Schedule schedule);
+
+  std::int64_t newly_used_bytes();
 
   bool recording_;
   Arena memory_;
+  Profile* profile_ = nullptr;
+  std::int64_t profiled_bytes_ = 0;  // of memory_, that some op's event has shown
   Graph graph_;
 };
 

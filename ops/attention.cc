@@ -183,8 +183,11 @@ Tensor attention_of(Tape& tape, const Tensor& qkv, std::int64_t heads) {
   const Tensor y = tape.output({B, T, C}, {qkv}, dtype_of<Real>);
   float* max = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
   float* inverse_sum = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
+  // Multiply-adds of one product, its causal half. Two are needed forward, five backward.
+  const std::int64_t product = B * T * (T + 1) / 2 * C;
+  const auto scope = tape.scope("attention", y, multiplying(2 * product, {qkv, y}));
   forward<Real>(y, max, inverse_sum, qkv, heads);
-  tape.record("attention", {y}, {qkv},
+  tape.record("attention", {y}, {qkv}, multiplying(5 * product, {qkv, y, y, qkv}),
               [=](Gradients& gradients) { backward<Real>(gradients, y, qkv, heads, max, inverse_sum); });
   return y;
 }

@@ -127,12 +127,13 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, st
   float* losses = tape.keep(rows);
   float* row_max = tape.keep(rows);
   float* row_sum = tape.keep(rows);
+  const auto scope = tape.scope("cross_entropy", loss, moving({logits}));
   parallel_for(rows, task_rows(Vp), [&](std::int64_t begin, std::int64_t end) {
     kernels().cross_entropy_forward(losses + begin, row_max + begin, row_sum + begin,
                                     logits.f32() + begin * Vp, targets.i32() + begin, end - begin, vocab, Vp);
   });
   *loss.f32() = static_cast<float>(sum_losses(losses, rows) / static_cast<double>(counted));
-  tape.record("cross_entropy", {loss}, {logits}, [=](Gradients& gradients) {
+  tape.record("cross_entropy", {loss}, {logits}, moving({logits, logits}), [=](Gradients& gradients) {
     backward(gradients, loss, logits, targets, vocab, counted, row_max, row_sum);
   });
   return loss;

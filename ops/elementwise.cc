@@ -226,11 +226,12 @@ Tensor binary(Tape& tape, const char* name, Binary op, const Tensor& a_view, con
   const Shape shape = broadcast(name, a_view.shape(), b_view.shape());
   const Tensor a = contiguous(tape, a_view), b = contiguous(tape, b_view);
   const Tensor y = tape.output(shape, {a, b});
+  const auto scope = tape.scope(name, y, moving({a, b, y}));
   const Walk w = walk_of(shape, a.shape(), b.shape());
   for_each_run(w, y.numel(), [&](std::int64_t i, std::int64_t i_a, std::int64_t i_b, std::int64_t n) {
     kernels().binary_forward(op, y.f32() + i, a.f32() + i_a, b.f32() + i_b, n, w.a_stride[0], w.b_stride[0]);
   });
-  tape.record(name, {y}, {a, b}, [=](Gradients& gradients) {
+  tape.record(name, {y}, {a, b}, moving({y, a, b}), [=](Gradients& gradients) {
     binary_backward(gradients, op, Side::a, y, a, b);
     binary_backward(gradients, op, Side::b, y, a, b);
   });
@@ -268,10 +269,12 @@ void unary_backward(Gradients& gradients, Unary op, const Tensor& y, const Tenso
 Tensor unary(Tape& tape, const char* name, Unary op, const Tensor& view, float s = 0.0f) {
   const Tensor x = contiguous(tape, view);
   const Tensor y = tape.output(x.shape(), {x});
+  const auto scope = tape.scope(name, y, moving({x, y}));
   parallel_for(y.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
     kernels().unary_forward(op, y.f32() + begin, x.f32() + begin, end - begin, s);
   });
-  tape.record(name, {y}, {x}, [=](Gradients& gradients) { unary_backward(gradients, op, y, x, s); });
+  tape.record(name, {y}, {x}, moving({y, x, x}),
+              [=](Gradients& gradients) { unary_backward(gradients, op, y, x, s); });
   return y;
 }
 

@@ -84,6 +84,7 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
   }
   check_ids("embedding", ids, vocab);
   const Tensor y = tape.output({B, T, C}, {wte, wpe});
+  const auto scope = tape.scope("embedding", y, moving({y, y, y}));  // a row of wte and of wpe, and their sum
   const float* positions = wpe.f32() + first_position * C;
   parallel_for(B * T, rows_a_task(C), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t bt = begin; bt < end; ++bt) {
@@ -92,6 +93,7 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
     }
   });
   tape.record("embedding", {y}, {wte, wpe},
+              moving({y, y, y, y, y}),  // dy; rows of dwte and dwpe, read and written
               [=](Gradients& gradients) { backward(gradients, y, wte, wpe, ids, first_position); });
   return y;
 }

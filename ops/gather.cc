@@ -96,12 +96,13 @@ Tensor gather(Tape& tape, const Tensor& table, const Tensor& ids) {
   Shape shape = ids.shape();
   shape[shape.rank++] = C;
   const Tensor y = tape.output(shape, {table});
+  const auto scope = tape.scope("gather", y, moving({y, y}));
   const std::int64_t rows = std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, C));
   parallel_for(N, rows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t n = begin; n < end; ++n)
       std::copy_n(table.f32() + ids.i32()[n] * C, C, y.f32() + n * C);
   });
-  tape.record("gather", {y}, {table}, [=](Gradients& gradients) {
+  tape.record("gather", {y}, {table}, moving({y, y, y}), [=](Gradients& gradients) {
     const float* dy = gradients.of(y);
     scatter_add(gradients.sum_into(table), dy, ids.i32(), N, C);
   });
@@ -117,10 +118,11 @@ Tensor pick(Tape& tape, const Tensor& view, const Tensor& ids) {
   check_ids("pick", ids, V);
   const Tensor x = contiguous(tape, view);
   const Tensor y = tape.output(shape, {x});
+  const auto scope = tape.scope("pick", y, moving({y, y}));
   parallel_for(N, kPicks, [&](std::int64_t begin, std::int64_t end) {
     reference::pick_forward(y.f32() + begin, x.f32() + begin * V, ids.i32() + begin, end - begin, V);
   });
-  tape.record("pick", {y}, {x}, [=](Gradients& gradients) {
+  tape.record("pick", {y}, {x}, moving({x, y}), [=](Gradients& gradients) {
     const float* dy = gradients.of(y);
     float* dx = gradients.sum_into(x);
     parallel_for(N, kPicks, [=](std::int64_t begin, std::int64_t end) {

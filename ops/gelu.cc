@@ -72,8 +72,9 @@ Tensor gelu(Tape& tape, const Tensor& x) {
   if (!x.contiguous()) fail("gelu: x ", x.shape(), " is not contiguous");
   const bool is_bf16 = x.dtype() == DType::bf16;
   const Tensor y = tape.output(x.shape(), {x}, x.dtype());
+  const auto scope = tape.scope("gelu", y, moving({x, y}));
   is_bf16 ? forward<bf16>(y, x) : forward<float>(y, x);
-  tape.record("gelu", {y}, {x}, [=](Gradients& gradients) {
+  tape.record("gelu", {y}, {x}, moving({y, x, x}), [=](Gradients& gradients) {  // dy, x, dx
     is_bf16 ? backward<bf16>(gradients, y, x) : backward<float>(gradients, y, x);
   });
   return y;

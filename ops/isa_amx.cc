@@ -7,6 +7,7 @@
 #endif
 #include "ops/gemm_bf16_amx_simd.h"
 #include "ops/kernels.h"
+#include "ops/roof_bf16_simd.h"
 
 namespace inkling {
 
@@ -17,6 +18,7 @@ const Kernels& amx_kernels() {
     Kernels k = avx512_kernels();
     k.isa = Isa::amx;
     k.bf16_gemm.multiply = simd::multiply_amx<simd::Amx>;
+    k.bf16_dot_loop = simd::amx_dot_loop<Isa::amx>;
     return k;
   }();
   return table;

@@ -112,6 +112,8 @@ struct Kernels {
 
   // ---- ops/roof.h
   std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
+  std::int64_t (*bf16_dot_loop)(float* sink,
+                                std::int64_t iterations) noexcept;  // nullptr: no such instruction
   void (*triad)(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept;
   float (*read_all)(const float* a, std::int64_t n) noexcept;
 

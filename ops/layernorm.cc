@@ -155,8 +155,9 @@ Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor
   float* mean = tape.keep(rows);
   float* rstd = tape.keep(rows);
   const bool is_bf16 = out == DType::bf16;
+  const auto scope = tape.scope("layernorm", y, moving({x, y}));
   is_bf16 ? forward<bf16>(y, mean, rstd, x, weight, bias) : forward<float>(y, mean, rstd, x, weight, bias);
-  tape.record("layernorm", {y}, {x, weight, bias}, [=](Gradients& gradients) {
+  tape.record("layernorm", {y}, {x, weight, bias}, moving({y, x, x}), [=](Gradients& gradients) {
     is_bf16 ? backward<bf16>(gradients, y, x, weight, bias, mean, rstd)
             : backward<float>(gradients, y, x, weight, bias, mean, rstd);
   });

@@ -140,11 +140,19 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   }
 }
 
+Work work_of(const Layer& l, const Tensor& y) {  // forward, dX and dW alike
+  Work work = multiplying(l.M * l.IC * l.OC, {l.x, l.weight.values, y});
+  if (l.in_bf16()) work.operands = DType::bf16;
+  return work;
+}
+
 template <class T>  // of y
 void record(Tape& tape, const Tensor& y, const Layer& l) {
-  tape.record("linear.dweight", {y}, {l.weight.values, l.bias},
+  const Work work = work_of(l, y);
+  tape.record("linear.dweight", {y}, {l.weight.values, l.bias}, work,
               [=](Gradients& gradients) { weight_gradient<T>(gradients, y, l); });
-  tape.record("linear.dx", {y}, {l.x}, [=](Gradients& gradients) { input_gradient<T>(gradients, y, l); });
+  tape.record("linear.dx", {y}, {l.x}, work,
+              [=](Gradients& gradients) { input_gradient<T>(gradients, y, l); });
 }
 
 }  // namespace
@@ -155,6 +163,7 @@ Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& b
   Shape shape = x.shape();
   shape[shape.rank - 1] = l.OC;
   const Tensor y = tape.output(shape, {x, weight.values, bias}, x.dtype());
+  const auto scope = tape.scope("linear", y, work_of(l, y));
   forward(l, y, nullptr);
   x.dtype() == DType::bf16 ? record<bf16>(tape, y, l) : record<float>(tape, y, l);
   return y;
@@ -170,9 +179,10 @@ Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Wei
     fail("linear_add: residual is ", residual.shape(), ", expected a contiguous ", shape);
   }
   const Tensor y = tape.output(shape, {residual, x, weight.values, bias});
+  const auto scope = tape.scope("linear", y, work_of(l, y));
   forward(l, y, residual.f32());
   record<float>(tape, y, l);
-  tape.record("linear.dresidual", {y}, {residual},
+  tape.record("linear.dresidual", {y}, {residual}, moving({y, residual}),
               [=](Gradients& gradients) { residual_gradient(gradients, y, residual); });
   return y;
 }

@@ -160,10 +160,12 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
 
   const Tensor loss = tape.output({}, {x, wte});
   float* losses = tape.keep(N);
-  float* dx = nullptr;
+  float* dx = x.has_gradient() ? tape.keep(x.numel()) : nullptr;
+  const std::int64_t products = 1 + (x.has_gradient() ? 1 : 0) + (wte.has_gradient() ? 1 : 0);
+  const auto scope =
+      tape.scope("linear_cross_entropy", loss, multiplying(products * x.numel() * head.Vp, {x, wte}));
   if (loss.has_gradient()) {
     const auto dwte = wte.has_gradient() ? tape.leaf_gradient(wte) : GradientTarget<>{nullptr, false};
-    if (x.has_gradient()) dx = tape.keep(x.numel());
     losses_and_gradients(losses, dx, dwte, head, loss_scale / static_cast<float>(counted));
   } else {
     losses_only(losses, head);
@@ -171,7 +173,7 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
   *loss.f32() = static_cast<float>(sum_losses(losses, N) / static_cast<double>(counted));
   // wte's gradient is complete already; naming it here puts the check of the seed on the tape even if x has
   // no gradient.
-  tape.record("linear_cross_entropy", {loss}, {x, wte},
+  tape.record("linear_cross_entropy", {loss}, {x, wte}, moving({x, x}),
               [=](Gradients& gradients) { backward(gradients, loss, x, dx, loss_scale); });
   return loss;
 }

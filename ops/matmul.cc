@@ -95,12 +95,14 @@ void check_shapes(const Tensor& a, const Tensor& b) {
 // c is made; a, b and c have matrices gemm can read.
 void multiply(Tape& tape, const Tensor& c, const Tensor& a, const Tensor& b) {
   const Matrices C(c), A(a), B(b);
+  const Work work = multiplying(c.numel() * A.columns, {a, b, c});  // forward, dA and dB alike
+  const auto scope = tape.scope("matmul", c, work);
   parallel_chunks(C.count(), [&](std::int64_t i) {
     const MatrixView b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);
     multiply_into(c.f32(), C, i, A.view(a.f32(), i), b_i, A.columns, false);
   });
-  tape.record("matmul.db", {c}, {b}, [=](Gradients& gradients) { gradient_of_b(gradients, c, a, b); });
-  tape.record("matmul.da", {c}, {a}, [=](Gradients& gradients) { gradient_of_a(gradients, c, a, b); });
+  tape.record("matmul.db", {c}, {b}, work, [=](Gradients& gradients) { gradient_of_b(gradients, c, a, b); });
+  tape.record("matmul.da", {c}, {a}, work, [=](Gradients& gradients) { gradient_of_a(gradients, c, a, b); });
 }
 
 }  // namespace

@@ -185,8 +185,10 @@ void sum_backward(Gradients& gradients, const Tensor& y, const Tensor& x, Cut cu
 Tensor scaled_sum(Tape& tape, const char* name, const Tensor& view, Cut cut, float scale) {
   const Tensor x = contiguous(tape, view);
   const Tensor y = tape.output(cut.left, {x});
+  const auto scope = tape.scope(name, y, moving({x, y}));
   sum_axis({y.f32(), false}, x.f32(), cut.outer, cut.n, cut.inner, scale);
-  tape.record(name, {y}, {x}, [=](Gradients& gradients) { sum_backward(gradients, y, x, cut, scale); });
+  tape.record(name, {y}, {x}, moving({y, x}),
+              [=](Gradients& gradients) { sum_backward(gradients, y, x, cut, scale); });
   return y;
 }
 
@@ -207,6 +209,7 @@ Tensor maximum(Tape& tape, const Tensor& view, Cut cut) {
   if (cut.n == 0) fail("max: of no elements: x is ", view.shape());
   const Tensor x = contiguous(tape, view);
   const Tensor y = tape.output(cut.left, {x});
+  const auto scope = tape.scope("max", y, moving({x, y}));
   const std::int64_t n = cut.n, inner = cut.inner;
   if (inner == 1) {
     for_each_row(cut.outer, n,
@@ -216,7 +219,8 @@ Tensor maximum(Tape& tape, const Tensor& view, Cut cut) {
       kernels().max_columns(y.f32() + o * inner + first, x.f32() + o * n * inner + first, n, columns, inner);
     });
   }
-  tape.record("max", {y}, {x}, [=](Gradients& gradients) { max_backward(gradients, y, x, cut); });
+  tape.record("max", {y}, {x}, moving({y, x, x}),
+              [=](Gradients& gradients) { max_backward(gradients, y, x, cut); });
   return y;
 }
 

@@ -71,10 +71,12 @@ Tensor softmax(Tape& tape, const Tensor& x) {
   const Tensor y = tape.output(x.shape(), {x});
   float* out = y.f32();
   const float* in = x.f32();
+  const auto scope = tape.scope("softmax", y, moving({x, y}));
   parallel_for(x.shape().rows(), task_rows(C), [&](std::int64_t begin, std::int64_t end) {
     kernels().softmax_forward(out + begin * C, in + begin * C, end - begin, C);
   });
-  tape.record("softmax", {y}, {x}, [=](Gradients& gradients) { backward(gradients, y, x); });
+  tape.record("softmax", {y}, {x}, moving({y, y, x}),  // dy, y, dx
+              [=](Gradients& gradients) { backward(gradients, y, x); });
   return y;
 }
 

@@ -49,8 +49,10 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
 Tensor contiguous(Tape& tape, const Tensor& x) {
   if (x.contiguous()) return x;
   const Tensor y = tape.output(x.shape(), {x});
+  const auto scope = tape.scope("contiguous", y, moving({x, y}));
   copy(y.f32(), x);
-  tape.record("contiguous", {y}, {x}, [=](Gradients& gradients) { backward(gradients, y, x); });
+  tape.record("contiguous", {y}, {x}, moving({y, x}),
+              [=](Gradients& gradients) { backward(gradients, y, x); });
   return y;
 }
 

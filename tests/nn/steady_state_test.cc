@@ -10,7 +10,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once they are warm") {
+TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once they are warm, watched or not") {
   const int before = threads();
   for (int count : {1, 2}) {
     INFO("threads " << count);
@@ -24,8 +24,10 @@ TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once the
     }
     AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
     Tape tape;
+    Profile profile;
     std::int64_t step = 0;
     const auto train_step = [&] {
+      profile.begin_step(step);
       tape.clear();
       const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 64}), Tensor(targets.data(), {4, 64}));
       tape.backward(loss);
@@ -33,8 +35,12 @@ TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once the
       const double norm = global_norm(gradients.data(), std::ssize(gradients));
       optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-3f,
                      clip_factor(norm, 1.0));
+      profile.end_step();
     };
     CHECK(reaches_steady_state(train_step));
+    tape.profile_into(&profile);
+    CHECK(reaches_steady_state(train_step));
+    CHECK(profile.kept().back()->page_allocations == 0);
   }
   set_threads(before);
 }

@@ -1,0 +1,43 @@
+// The loops that touch the roof do what they claim: their figures are only as good as their counts.
+#include "ops/roof.h"
+
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+TEST_CASE("roof: the loops count every operation, on every instruction set") {
+  for_each_isa([] {
+    float sink = 0.5f;
+    const std::int64_t once = kernels().fma_loop(&sink, 1);
+    CHECK(once >= 2 * kFmaChains);
+    sink = 0.5f;
+    CHECK(kernels().fma_loop(&sink, 1000) == 1000 * once);
+    CHECK(std::isfinite(sink));
+  });
+}
+
+TEST_CASE("roof: products of bf16 have a loop where the table has an instruction for them") {
+  for_each_isa([] {
+    const Isa isa = kernels().isa;
+    REQUIRE((kernels().bf16_dot_loop != nullptr) == (isa == Isa::avx512_bf16 || isa == Isa::amx));
+    if (kernels().bf16_dot_loop == nullptr) return;
+    float sink = 0.5f;
+    const std::int64_t once = kernels().bf16_dot_loop(&sink, 1);
+    CHECK(once == (isa == Isa::amx ? 3 * 2 * 16 * 16 * 32 : kFmaChains * 2 * 32));
+    sink = 0.5f;
+    CHECK(kernels().bf16_dot_loop(&sink, 1000) == 1000 * once);
+    CHECK(std::isfinite(sink));
+  });
+}
+
+TEST_CASE("roof: every figure that the machine has is measured") {
+  const Roof roof = best_roof(2);
+  for (const double figure : {roof.fma_gflops, roof.triad_gbs, roof.read_gbs}) CHECK(figure > 0);
+  CHECK((roof.bf16_gflops > 0) == (kernels().bf16_dot_loop != nullptr));
+}
+
+}  // namespace
+}  // namespace inkling
