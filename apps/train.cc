@@ -130,6 +130,11 @@ void add_train(CLI::App& app, Action& action) {
   flag("--grad-clip", "/grad_clip", "greatest global norm of the gradient; 0: off", real, optimiser);
   flag("--precision", "/precision", "f32, or bf16: about three times as fast where the CPU has AMX", text,
        optimiser);
+  train
+      ->add_flag_function(
+          "--recompute,!--no-recompute", [&given](std::int64_t n) { given["recompute"] = n > 0; },
+          "compute each block's inside once more in backward: less memory, a third more arithmetic")
+      ->group(optimiser);
 
   const char* running = "Run";
   train->add_option("--out", command->out, "directory of the run")->capture_default_str()->group(running);

@@ -136,13 +136,28 @@ void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& a
   Slot& slot = slots_[static_cast<std::size_t>(loss.slot())];
   if (ran_) fail("backward: called twice on one tape, expected clear() in between");
   if (slot.is_leaf) fail("backward: the loss is a leaf, expected the result of an op");
+  slot.gradient = arena.allocate(static_cast<std::size_t>(slot.count * size_bytes(slot.dtype)));
+  *Gradients(*this).sum_into(loss) = seed;  // zero around it, if the loss is one element of a block
+  run(loss.slot(), schedule, arena);
+}
+
+void Graph::backward_from(const Tensor& y, const float* dy, Arena& arena) {
+  Slot& slot = slots_[static_cast<std::size_t>(y.slot())];
+  if (ran_) fail("backward: called twice on one tape, expected clear() in between");
+  if (slot.is_leaf || slot.values != y.raw() || slot.count != y.numel()) {
+    fail("backward: starts at a leaf or a part of a tensor, expected the whole result of an op");
+  }
+  slot.gradient = const_cast<float*>(dy);  // only read: what is complete is not added to
+  slot.started = slot.is_leaf = true;      // a leaf's buffer is not the plan's to give away
+  run(y.slot(), Schedule::tbb, arena);
+}
+
+void Graph::run(std::int32_t start_slot, Schedule schedule, Arena& arena) {
   ran_ = true;
   {
     ProfileScope scope(profile_, Phase::backward, "plan");
     const std::size_t before = arena.used_bytes();
-    mark_live(loss.slot());
-    slot.gradient = arena.allocate(static_cast<std::size_t>(slot.count * size_bytes(slot.dtype)));
-    *Gradients(*this).sum_into(loss) = seed;  // zero around it, if the loss is one element of a block
+    mark_live(start_slot);
     plan(arena);
     scope.allocated(static_cast<std::int64_t>(arena.used_bytes() - before));
   }

@@ -69,6 +69,9 @@ class Graph {
   // itself. Memory for gradients comes from `arena`.
   void backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena);
 
+  // The same from a tensor y whose gradient the caller has.
+  void backward_from(const Tensor& y, const float* dy, Arena& arena);
+
   std::size_t node_count() const { return nodes_.size(); }
   const GraphNode& node(std::size_t i) const { return nodes_[i]; }
 
@@ -98,6 +101,7 @@ class Graph {
     std::int32_t next;
   };
 
+  void run(std::int32_t start_slot, Schedule schedule, Arena& arena);
   void mark_live(std::int32_t loss_slot);
   void plan(Arena& arena);
   void give_buffer(Slot& slot, std::int32_t for_node, Arena& arena);

@@ -55,6 +55,22 @@ void Tape::run_backward(const Tensor& loss, float seed, Schedule schedule) {
   graph_.backward(loss, seed, schedule, memory_);
 }
 
+void Tape::backward_from(const Tensor& y, const float* dy) {
+  if (!y.has_gradient()) fail("backward: ", y.shape(), " does not depend on anything that wants a gradient");
+  graph_.backward_from(y, dy, memory_);
+}
+
+Tape& Tape::inner() {
+  if (!inner_) inner_ = std::make_unique<Tape>();
+  inner_->profile_into(profile_);
+  return *inner_;
+}
+
+Tensor Tape::with_gradient(const Tensor& y) {
+  const std::int32_t slot = graph_.add_slot(y.raw(), y.numel(), y.dtype(), nullptr, false);
+  return Tensor(const_cast<void*>(y.raw()), y.shape(), y.dtype(), slot);
+}
+
 GradientTarget<> Tape::leaf_gradient(const Tensor& leaf) {
   if (!leaf.has_gradient()) fail("leaf_gradient: tensor ", leaf.shape(), " has no gradient");
   if (!graph_.slots_[static_cast<std::size_t>(leaf.slot())].is_leaf) {

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -88,6 +89,9 @@ class Tape {
   void backward(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::tbb); }
   void backward_serial(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::serial); }
 
+  // The same from a tensor whose gradient is known: `dy`, as many floats as y has.
+  void backward_from(const Tensor& y, const float* dy);
+
   // The gradient buffer of a leaf, for the one op that must write it in the forward pass
   // (ops/linear_cross_entropy.h). The first caller is told to overwrite (accumulate = false), as a node would
   // be.
@@ -101,6 +105,22 @@ class Tape {
   Arena::Mark mark() const { return memory_.mark(); }
   Tensor rewind(Arena::Mark mark, const Tensor& kept);
 
+  // For core/recompute.h: what `f` returns, a tensor of this tape, and nothing of how it came to be;
+  template <class F>
+  Tensor compute_unrecorded(F f) {
+    const Arena::Mark start = mark();
+    recording_ = false;
+    const struct Resume {
+      Tape& tape;
+      ~Resume() { tape.recording_ = true; }
+    } resume{*this};
+    return with_gradient(rewind(start, f()));
+  }
+  // a tape to compute it again on, made when first asked for;
+  Tape& inner();
+  // and something that all who use that tape add to, so that they do so one after another.
+  Tensor turn() { return leaf(&turn_, &turn_gradient_, {}, LeafGradient::overwrite); }
+
   // From now on every op tells `profile` (core/profile.h) of itself; nullptr: none does.
   void profile_into(Profile* profile) { profile_ = graph_.profile_ = profile; }
   // The event of an op's forward pass, opened when its result `y` and what it keeps are allocated and it
@@ -110,13 +130,13 @@ class Tape {
   }
 
   const Graph& graph() const { return graph_; }
-  std::size_t peak_bytes() const { return memory_.peak_bytes(); }
+  std::size_t peak_bytes() const { return memory_.peak_bytes() + (inner_ ? inner_->peak_bytes() : 0); }
 
  private:
   GraphNode* begin_node(const char* name, std::initializer_list<Tensor> reads,
                         std::initializer_list<Tensor> adds_to, const Work& work);
   void run_backward(const Tensor& loss, float seed, Schedule schedule);
-
+  Tensor with_gradient(const Tensor& y);
   std::int64_t newly_used_bytes();
 
   bool recording_;
@@ -124,6 +144,8 @@ class Tape {
   Profile* profile_ = nullptr;
   std::int64_t profiled_bytes_ = 0;  // of memory_, that some op's event has shown
   Graph graph_;
+  std::unique_ptr<Tape> inner_;
+  float turn_ = 0, turn_gradient_ = 0;
 };
 
 }  // namespace inkling

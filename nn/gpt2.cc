@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/recompute.h"
 #include "core/rng.h"
 #include "ops/attention.h"
 #include "ops/embedding.h"
@@ -57,20 +58,32 @@ Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradi
 
 // The residual stream x is f32 in either precision. `inner` is the dtype of what lies between two matrices; a
 // cache keeps f32.
-Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
+
+// x and what the tokens tell each other
+Tensor GPT2::listen(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
   const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
-  const auto W = [&](GPT2Tensor t) { return matrix(tape, t, l, mode); };
   const DType inner = cache == nullptr ? inner_dtype() : DType::f32;
-  // what the tokens tell each other
-  const Tensor n1 = layernorm(tape, x, w(kLn1w), w(kLn1b), inner);  // (B, T, C)
-  const Tensor qkv = linear(tape, n1, W(kQkvw), w(kQkvb));          // (B, T, 3C)
+  const Tensor n = layernorm(tape, x, w(kLn1w), w(kLn1b), inner);              // (B, T, C)
+  const Tensor qkv = linear(tape, n, matrix(tape, kQkvw, l, mode), w(kQkvb));  // (B, T, 3C)
   const Tensor heard =
       cache == nullptr ? attention(tape, qkv, config_.heads) : cache->attend(tape, l, qkv);  // (B, T, C)
-  const Tensor x1 = linear_add(tape, x, heard, W(kAttprojw), w(kAttprojb));                  // (B, T, C)
-  // what each makes of it
-  const Tensor n2 = layernorm(tape, x1, w(kLn2w), w(kLn2b), inner);  // (B, T, C)
-  const Tensor h = gelu(tape, linear(tape, n2, W(kFcw), w(kFcb)));   // (B, T, 4C)
-  return linear_add(tape, x1, h, W(kFcprojw), w(kFcprojb));          // (B, T, C)
+  return linear_add(tape, x, heard, matrix(tape, kAttprojw, l, mode), w(kAttprojb));         // (B, T, C)
+}
+
+// x and what each makes of it
+Tensor GPT2::think(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, DType inner) {
+  const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
+  const Tensor n = layernorm(tape, x, w(kLn2w), w(kLn2b), inner);                      // (B, T, C)
+  const Tensor h = gelu(tape, linear(tape, n, matrix(tape, kFcw, l, mode), w(kFcb)));  // (B, T, 4C)
+  return linear_add(tape, x, h, matrix(tape, kFcprojw, l, mode), w(kFcprojb));         // (B, T, C)
+}
+
+Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
+  const DType inner = cache == nullptr ? inner_dtype() : DType::f32;
+  const auto listening = [=, this](Tape& t, const Tensor& in) { return listen(t, in, l, mode, cache); };
+  const auto thinking = [=, this](Tape& t, const Tensor& in) { return think(t, in, l, mode, inner); };
+  if (!recompute_) return thinking(tape, listening(tape, x));
+  return recompute(tape, recompute(tape, x, listening), thinking);
 }
 
 // What the last layernorm gives, of dtype `out`: (B, T, C).

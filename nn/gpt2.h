@@ -36,6 +36,8 @@ class GPT2 {
 
   // What to compute in from now on: bf16 packs the matrices, with a second copy if there will be a backward.
   void set_precision(Precision precision, Recording recording);
+  // Whether backward computes each block's inside once more instead of keeping it (core/recompute.h).
+  void set_recompute(bool recompute) { recompute_ = recompute; }
   // Whoever changes weights says which, as the optimiser does chunk by chunk (optim/optimizer.h): their
   // packed copies follow. Thread-safe for stretches apart.
   void weights_changed(std::int64_t offset, std::int64_t count);
@@ -57,6 +59,8 @@ class GPT2 {
 
  private:
   Weight matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradient mode);
+  Tensor listen(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, KvCache* cache);
+  Tensor think(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner);
   Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, KvCache* cache);
   Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache, DType out);
   DType inner_dtype() const { return packed_ ? DType::bf16 : DType::f32; }
@@ -64,6 +68,7 @@ class GPT2 {
   GPT2Config config_;
   Parameters parameters_;
   std::optional<PackedWeights> packed_;  // in bf16
+  bool recompute_ = false;
 };
 
 }  // namespace inkling

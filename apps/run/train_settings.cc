@@ -232,8 +232,8 @@ TrainSettings resolve(const TrainFlags& flags) {
 }
 
 TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const std::string& path) {
-  static const std::set<std::string> kMayChange = {"/steps", "/val_every", "/val_batches", "/sample_every",
-                                                   "/save_every"};
+  static const std::set<std::string> kMayChange = {"/steps",       "/recompute",    "/val_every",
+                                                   "/val_batches", "/sample_every", "/save_every"};
   if (!flags.model_name.empty()) {
     throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
                          "; leave it out to resume"));

@@ -35,6 +35,7 @@ struct TrainSettings {
   bool shuffle = true;
   std::uint64_t seed = 42;
   std::string precision = "f32";
+  bool recompute = false;  // activations once more in backward instead of kept
   std::int64_t val_every = 0;
   std::int64_t val_batches = 0;
   std::int64_t sample_every = 0;
@@ -50,10 +51,11 @@ std::vector<std::string> training_shards(const TrainSettings& settings);
 std::vector<std::string> validation_shards(const TrainSettings& settings);  // empty: none
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainSettings, data, val_data, tokenizer, init, model, batch_size, seq_len,
-                                   grad_accum, steps, lr, min_lr, warmup, schedule, optimizer, momentum,
-                                   weight_decay, beta1, beta2, eps, grad_clip, shuffle, seed, precision,
-                                   val_every, val_batches, sample_every, save_every)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
+                                                batch_size, seq_len, grad_accum, steps, lr, min_lr, warmup,
+                                                schedule, optimizer, momentum, weight_decay, beta1, beta2,
+                                                eps, grad_clip, shuffle, seed, precision, recompute,
+                                                val_every, val_batches, sample_every, save_every)
 
 // What the command line says, only what the user gave, laid out as in config.json: {"batch_size": 8, "model":
 // {"layers": 2}}.

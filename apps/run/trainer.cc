@@ -55,6 +55,7 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
     model_.emplace(load_model(settings_.init));
   }
   model_->set_precision(parse_precision(settings_.precision), Recording::on);
+  model_->set_recompute(settings_.recompute);
   optimizer_ = make_optimizer(settings_, model_->parameters());
   const auto tokens = static_cast<std::size_t>(settings_.batch_size * settings_.seq_len);
   inputs_.resize(tokens);
@@ -101,6 +102,7 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   }
   *model_ = std::move(saved);
   model_->set_precision(parse_precision(settings_.precision), Recording::on);
+  model_->set_recompute(settings_.recompute);
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
   const json state = read_json(checkpoint->directory + "/state.json");
   batches_->set_state(state.at("data").get<BatchPosition>());

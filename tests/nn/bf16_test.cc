@@ -1,0 +1,125 @@
+// GPT-2 in bf16, on every instruction set: near f32, the same on any number of threads, with and without
+// recomputation.
+#include <algorithm>
+
+#include "core/parallel.h"
+#include "optim/adamw.h"
+#include "tests/nn/golden.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Each bf16 rounding is off by at most 2^-9 of the number; over the few roundings of two layers the loss of a
+// fresh model, about log V, moves by far less.
+constexpr double kLossTolerance = 2e-3;
+// Gradients pass more roundings; what is compared is the distance of the whole, of which single roundings are
+// a random part.
+constexpr double kGradientTolerance = 0.02;
+
+constexpr std::int64_t kB = 2, kT = 21;
+// Nothing is a multiple of a tile: C = 72, 3C = 216, 4C = 288.
+const GPT2Config kConfig{.max_seq_len = 24, .vocab_size = 150, .layers = 2, .heads = 3, .channels = 72};
+
+struct Run {
+  float loss = 0;
+  std::vector<float> gradients, weights;  // weights after the last step
+};
+
+Run train(Precision precision, bool recompute, int steps) {
+  GPT2 model(kConfig);
+  model.initialise(3);
+  model.set_precision(precision, Recording::on);
+  model.set_recompute(recompute);
+  AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
+  Tape tape;
+  std::vector<std::int32_t> ids(kB * kT), targets(kB * kT);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ids[i] = static_cast<std::int32_t>(i * 7 % 150);
+    targets[i] = i % 5 == 0 ? -1 : static_cast<std::int32_t>(i * 11 % 150);
+  }
+  Run run;
+  for (int step = 1; step <= steps; ++step) {
+    for (int micro = 0; micro < 2; ++micro) {
+      tape.clear();
+      const Tensor loss = model.loss(tape, Tensor(ids.data(), {kB, kT}), Tensor(targets.data(), {kB, kT}),
+                                     0.5f, micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate);
+      tape.backward(loss, 0.5f);
+      run.loss = loss.item();
+    }
+    const auto gradients = model.parameters().gradients();
+    run.gradients.assign(gradients.begin(), gradients.end());
+    optimizer.step(model.parameters().values().data(), gradients.data(), step, 1e-3f, 1.0f,
+                   [&](std::int64_t offset, std::int64_t count) { model.weights_changed(offset, count); });
+  }
+  const auto weights = model.parameters().values();
+  run.weights.assign(weights.begin(), weights.end());
+  return run;
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double square = 0, size = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+    square += d * d;
+    size += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+  }
+  return std::sqrt(square / size);
+}
+
+TEST_CASE("gpt2 in bf16: loss and gradients are those of f32 but for rounding, on every instruction set") {
+  const Run f32 = train(Precision::f32, false, 1);
+  for_each_isa([&] {
+    const Run bf16 = train(Precision::bf16, false, 1);
+    CHECK(std::abs(bf16.loss - f32.loss) < kLossTolerance);
+    CHECK(bf16.loss != f32.loss);
+    CHECK(distance(bf16.gradients, f32.gradients) < kGradientTolerance);
+  });
+}
+
+TEST_CASE("gpt2: recomputation changes no bit, in either precision, and any number of threads none either") {
+  const int before = threads();
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    INFO("precision " << name(precision));
+    for_each_isa([&] {
+      set_threads(1);
+      const Run kept = train(precision, false, 3);
+      for (int count : {1, 2, 4}) {
+        set_threads(count);
+        for (const bool recompute : {false, true}) {
+          const Run again = train(precision, recompute, 3);
+          CHECK(again.loss == kept.loss);
+          CHECK(again.gradients == kept.gradients);
+          CHECK(again.weights == kept.weights);
+        }
+      }
+    });
+  }
+  set_threads(before);
+}
+
+TEST_CASE("gpt2 in bf16: packed weights follow the optimiser") {
+  // A model trained for three steps computes what one loaded with its weights does.
+  GPT2 fresh(kConfig);
+  const Run trained = train(Precision::bf16, false, 3);
+  std::copy(trained.weights.begin(), trained.weights.end(), fresh.parameters().values().begin());
+  fresh.set_precision(Precision::bf16, Recording::off);
+
+  GPT2 model(kConfig);
+  model.initialise(3);
+  model.set_precision(Precision::bf16, Recording::on);
+  const auto values = model.parameters().values();
+  for (const SegmentChunk& chunk : cut_segments(segments_of(model.parameters().table()))) {
+    std::copy_n(trained.weights.begin() + chunk.offset, chunk.count, values.begin() + chunk.offset);
+    model.weights_changed(chunk.offset, chunk.count);
+  }
+  std::vector<std::int32_t> ids(kB * kT, 5);
+  Tape a(Recording::off), b(Recording::off);
+  const Tensor x = fresh.logits(a, Tensor(ids.data(), {kB, kT})),
+               y = model.logits(b, Tensor(ids.data(), {kB, kT}));
+  CHECK(std::equal(x.f32(), x.f32() + x.numel(), y.f32()));
+}
+
+}  // namespace
+}  // namespace inkling
