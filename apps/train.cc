@@ -1,12 +1,15 @@
 // inkling train: from token shards, or stories of its own, to a model.
 #include <csignal>
 #include <iostream>
+#include <optional>
 
 #include "apps/commands.h"
 #include "apps/run/summary.h"
+#include "apps/run/trace.h"
 #include "apps/run/trainer.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/kernels.h"
 
 namespace inkling {
 
@@ -27,8 +30,20 @@ struct TrainCommand {
   TrainFlags flags;
   std::string out = "runs/stories";
   int threads = hardware_threads();
-  bool resume = false;
+  bool resume = false, profile = false;
+  std::string trace;
 };
+
+// What was asked for of the time that the steps took.
+void report_time(const TrainCommand& command, const TrainSettings& settings, ProfileReport& report) {
+  if (command.profile) {
+    report.print(std::cout, str(threads(), " threads, ", name(kernels().isa), ", ", settings.precision));
+  }
+  if (command.trace.empty()) return;
+  write_trace(command.trace, report.profile().kept());
+  std::cerr << "the last " << report.profile().kept().size() << " steps are in " << command.trace
+            << " (open it in https://ui.perfetto.dev or chrome://tracing)" << std::endl;
+}
 
 int run(const TrainCommand& command) {
   set_threads(command.threads);
@@ -51,16 +66,22 @@ int run(const TrainCommand& command) {
     trainer.resume([](const std::string& line) { std::cerr << "inkling: " << line << std::endl; });
   print_plan(std::cerr, settings, trainer.step());
 
+  std::optional<ProfileReport> report;
+  if (command.profile || !command.trace.empty()) trainer.watch(report.emplace());
+  if (!command.trace.empty())
+    write_trace(command.trace, {});  // a wrong path is found before the work, not after
+
   stop_on_signals();
   const bool complete = trainer.run([] { return signal_received != 0; });
-  if (!complete) {
+  if (complete) {
+    print_summary(std::cout, settings, trainer, command.out);
+  } else {
     std::cerr << "stopped after step " << trainer.step() << " of " << settings.steps
               << ", all saved. Continue with:\n  inkling train --out " << command.out << " --resume"
               << std::endl;
-    return 128 + signal_received;
   }
-  print_summary(std::cout, settings, trainer, command.out);
-  return 0;
+  if (report) report_time(command, settings, *report);
+  return complete ? 0 : 128 + signal_received;
 }
 
 }  // namespace
@@ -148,6 +169,15 @@ void add_train(CLI::App& app, Action& action) {
   flag("--val-batches", "/val_batches", "batches a validation", number, running);
   flag("--sample-every", "/sample_every", "steps between samples of text; 0: never", number, running);
   flag("--save-every", "/save_every", "steps between checkpoints; 0: never", number, running);
+
+  train
+      ->add_flag("--profile", command->profile,
+                 "at the end, a table of what the steps' time went into, op by op")
+      ->group(running);
+  train
+      ->add_option("--trace", command->trace,
+                   "write the last three steps' ops on a time line to this file, for ui.perfetto.dev")
+      ->group(running);
 
   train->callback([&action, command] { action = [command] { return run(*command); }; });
 }

@@ -35,6 +35,9 @@ class Optimizer {
                     const Updated& updated = nullptr) = 0;
 
   virtual std::vector<State> state() = 0;
+
+  // Bytes that a step reads and writes: what bounds its speed.
+  virtual double step_bytes() const = 0;
 };
 
 }  // namespace inkling

@@ -116,13 +116,21 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   }
 }
 
+void Trainer::watch(ProfileReport& report) {
+  report_ = &report;
+  tape_.profile_into(&report.profile());
+}
+
 // One update: the gradient of the mean loss over grad_accum micro-batches, and a step against it.
 Trainer::StepResult Trainer::train_step() {
   const Shape shape{settings_.batch_size, settings_.seq_len};
   const float share = 1.0f / static_cast<float>(settings_.grad_accum);
   double loss = 0;
   for (std::int64_t micro = 0; micro < settings_.grad_accum; ++micro) {
-    batches_->next(inputs_.data(), targets_.data());
+    {
+      const ProfileScope scope(profile(), Phase::data, "batch", shape);
+      batches_->next(inputs_.data(), targets_.data());
+    }
     tape_.clear();
     const Tensor mean_loss =
         model_->loss(tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape), share,
@@ -136,13 +144,20 @@ Trainer::StepResult Trainer::train_step() {
   }
   const std::span<float> weights = model_->parameters().values(),
                          gradients = model_->parameters().gradients();
-  const double norm = global_norm(gradients.data(), std::ssize(gradients));
+  double norm = 0;
+  {
+    const Work work{.bytes = static_cast<double>(gradients.size_bytes())};
+    const ProfileScope scope(profile(), Phase::update, "gradient norm", {}, work);
+    norm = global_norm(gradients.data(), std::ssize(gradients));
+  }
   if (!std::isfinite(norm)) {
     throw Diverged(
         str("the gradient's norm is ", norm, " at step ", step_ + 1, " (", batches_->where(), ")"));
   }
   const float lr = learning_rate(schedule(settings_), step_);
   const float shorten = settings_.grad_clip > 0 ? clip_factor(norm, settings_.grad_clip) : 1.0f;
+  const ProfileScope scope(profile(), Phase::update, optimizer_->name(), {},
+                           {.bytes = optimizer_->step_bytes()});
   optimizer_->step(
       weights.data(), gradients.data(), step_ + 1, lr, shorten,
       [this](std::int64_t offset, std::int64_t count) { model_->weights_changed(offset, count); });
@@ -225,9 +240,11 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
   }
   while (step_ < settings_.steps) {
     const auto start = std::chrono::steady_clock::now();
+    if (report_ != nullptr) report_->begin_step(step_ + 1);
     const StepResult result = train_step();
     const double ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    if (report_ != nullptr) report_->end_step();
     losses_.emplace_back(step_, result.loss);
     directory_.append_metrics(
         {{"step", step_},

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/run/profile_report.h"
 #include "apps/run/progress.h"
 #include "apps/run/run_directory.h"
 #include "apps/run/train_settings.h"
@@ -44,6 +45,9 @@ class Trainer {
   // ones.
   void resume(const std::function<void(const std::string&)>& report);
 
+  // From now on every step is counted into `report`.
+  void watch(ProfileReport& report);
+
   // Trains to the last step, or until stop_requested() turns true (then the step is finished and saved). True
   // when complete.
   bool run(const std::function<bool()>& stop_requested);
@@ -64,6 +68,7 @@ class Trainer {
     double lr;
   };
   void open_data();
+  Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
   StepResult train_step();
   void validate();
   void save();
@@ -76,6 +81,7 @@ class Trainer {
   std::optional<Batches> validation_batches_;
   std::vector<float> theoretical_min_;  // nats of every token of the validation shard; empty: not known
   std::unique_ptr<Optimizer> optimizer_;
+  ProfileReport* report_ = nullptr;
   Tape tape_;
   Tape inference_tape_{Recording::off};
   std::vector<std::int32_t> inputs_, targets_;

@@ -1,0 +1,177 @@
+// inkling train --profile and --trace: what they show is what happened, and watching changes nothing.
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "apps/run/profile_report.h"
+#include "apps/run/trace.h"
+#include "core/error.h"
+#include "tests/apps/process.h"
+#include "tests/nn/golden.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+ProfileEvent event(const char* name, Phase phase, int thread, std::int64_t begin_ns, std::int64_t end_ns) {
+  ProfileEvent e;
+  e.name = name, e.phase = phase, e.thread = thread, e.begin_ns = begin_ns, e.end_ns = end_ns;
+  return e;
+}
+
+std::map<std::string, ProfileReport::Row> by_name(const ProfileReport& report) {
+  std::map<std::string, ProfileReport::Row> rows;
+  for (const ProfileReport::Row& row : report.rows()) rows.emplace(row.name, row);
+  return rows;
+}
+
+TEST_CASE("profile report: ops that run at the same time share it, so that rows add up to the time covered") {
+  ProfileStep step;
+  step.begin_ns = 1000, step.end_ns = 2000;
+  step.events = {event("gelu", Phase::forward, 0, 1000, 1100), event("dx", Phase::backward, 0, 1200, 1500),
+                 event("dw", Phase::backward, 1, 1300, 1700), event("dw", Phase::backward, 0, 1500, 1600)};
+  ProfileReport report;
+  report.add(step);
+  const auto rows = by_name(report);
+  CHECK(rows.at("gelu").ns == 100);
+  CHECK(rows.at("dx").ns == 100 + 200 / 2);                      // alone, then beside dw
+  CHECK(rows.at("dw").ns == 200 / 2 + 100 / 2 + 100 / 2 + 100);  // beside dx, then two of them, then alone
+  CHECK(rows.at("dw").calls == 2);
+  CHECK(report.step_ns() == 1000);
+}
+
+TEST_CASE("profile report: the first two steps are forgotten when a third comes") {
+  ProfileReport report;
+  ProfileStep step;
+  for (const std::int64_t ns : {900, 500, 100, 102}) {
+    step.end_ns = ns;
+    step.events = {event("gelu", Phase::forward, 0, 0, ns)};
+    report.add(step);
+  }
+  CHECK(report.steps() == 2);
+  CHECK(report.step_ns() == 202);
+  CHECK(by_name(report).at("gelu").ns == 202);
+}
+
+TEST_CASE("profile report: the rows of a real step add up to nearly all of it, and to its FLOPs") {
+  const GPT2Config config{.max_seq_len = 64, .vocab_size = 300, .layers = 2, .heads = 4, .channels = 128};
+  GPT2 model(config);
+  model.initialise(1);
+  std::vector<std::int32_t> ids(8 * 64, 17);
+  ProfileReport report;
+  Tape tape;
+  tape.profile_into(&report.profile());
+  for (int number = 1; number <= 12; ++number) {
+    report.begin_step(number);
+    tape.clear();
+    tape.backward(model.loss(tape, Tensor(ids.data(), {8, 64}), Tensor(ids.data(), {8, 64})));
+    report.end_step();
+  }
+  double covered = 0, flops = 0;
+  for (const ProfileReport::Row& row : report.rows()) covered += row.ns, flops += row.flops;
+  CHECK(covered <= report.step_ns());
+  CHECK(covered >= 0.8 * report.step_ns());
+  // The formula counts every weight as if it were multiplied: biases, norms and positions, too, and the whole
+  // square of attention's halves.
+  const double expected = config.training_flops_per_token(64) * 8 * 64;
+  CHECK(flops / static_cast<double>(report.steps()) == approx(expected).epsilon(0.03));
+}
+
+TEST_CASE("trace: every event is there, lasting, on its thread, with its arguments") {
+  ProfileStep step;
+  step.number = 9, step.begin_ns = 1000, step.end_ns = 9500;
+  step.events = {event("linear", Phase::forward, 0, 2000, 3500),
+                 event("linear.dx", Phase::backward, 2, 4000, 9000)};
+  step.events[0].shape = {2, 3};
+  step.events[0].work = {.flops = 12, .bytes = 34, .operands = DType::bf16};
+  const json trace = json::parse(trace_of({&step}).dump());
+  const json& events = trace.at("traceEvents");
+  REQUIRE(events.size() == 6);  // the process's name, the step, two ops, two threads' names
+  CHECK(events[1].at("name") == "step 9");
+  const json want = {{"ph", "X"},
+                     {"pid", 0},
+                     {"tid", 0},
+                     {"ts", 2.0},
+                     {"dur", 1.5},
+                     {"name", "linear"},
+                     {"cat", "forward"},
+                     {"args", {{"shape", "(2, 3)"}, {"flops", 12.0}, {"bytes", 34.0}, {"operands", "bf16"}}}};
+  CHECK(events[2] == want);
+  CHECK(events[3].at("tid") == 2);
+  CHECK(events[3].at("cat") == "backward");
+  CHECK(events[5].at("args").at("name") == "worker 2");
+}
+
+TEST_CASE("train: --profile and --trace show the steps, and change no byte of the result") {
+  const TemporaryDirectory temporary;
+  const auto train = [&](const std::string& name, const std::vector<std::string>& flags) {
+    const std::vector<std::string> common = {"train",
+                                             "--out",
+                                             temporary / name,
+                                             "--data",
+                                             "tests/goldens/curve_tokens.bin",
+                                             "--vocab-size",
+                                             "131",
+                                             "--layers",
+                                             "2",
+                                             "--heads",
+                                             "2",
+                                             "--channels",
+                                             "32",
+                                             "--seq-len",
+                                             "16",
+                                             "--batch-size",
+                                             "4",
+                                             "--steps",
+                                             "20",
+                                             "--sample-every",
+                                             "0",
+                                             "--save-every",
+                                             "0",
+                                             "--grad-accum",
+                                             "2",
+                                             "--threads",
+                                             "2"};
+    const Outcome outcome = run(common + flags);
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    return outcome;
+  };
+  train("plain", {});
+  const Outcome watched = train("watched", {"--profile", "--trace", temporary / "trace.json"});
+  CHECK(read_text(temporary / "plain/model.bin") == read_text(temporary / "watched/model.bin"));
+  CHECK_THAT(watched.out, contains("Profile of 18 steps, without the first two; 2 threads"));
+  for (const char* row : {"  batch  ", "  attention  ", "  linear.dx  ", "  linear.dweight  ",
+                          "  gradient norm  ", "  adamw  ", "Pages asked of the system: "}) {
+    CHECK_THAT(watched.out, contains(row));
+  }
+  const json trace = json::parse(read_text(temporary / "trace.json"));
+  std::map<std::string, int> counts;
+  for (const json& e : trace.at("traceEvents")) {
+    ++counts[e.at("ph") == "M" ? "metadata"
+                               : e.at("cat").get<std::string>() + " " + e.at("name").get<std::string>()];
+    if (e.at("ph") == "X" && e.at("cat") != "backward") CHECK(e.at("tid") == 0);
+  }
+  CHECK(counts.contains("step step 18"));
+  CHECK(counts.contains("step step 20"));
+  // three steps of two micro-batches; two layers with four linears each
+  CHECK(counts["data batch"] == 3 * 2);
+  CHECK(counts["forward linear"] == 3 * 2 * 8);
+  CHECK(counts["backward linear.dx"] == 3 * 2 * 8);
+  CHECK(counts["backward linear.dweight"] == 3 * 2 * 8);
+  CHECK(counts["update adamw"] == 3);
+}
+
+TEST_CASE("train: a trace that cannot be written is refused before the first step") {
+  const TemporaryDirectory temporary;
+  const Outcome outcome =
+      run({"train", "--out", temporary / "run", "--steps", "2", "--trace", temporary / "no/such/t.json"});
+  CHECK(outcome.status == 1);
+  CHECK_THAT(outcome.err, contains("no/such/t.json: cannot write"));
+  CHECK_FALSE(std::filesystem::exists(temporary / "run/metrics.jsonl"));
+}
+
+}  // namespace
+}  // namespace inkling
