@@ -30,43 +30,56 @@ std::int64_t k_steps(std::int64_t K) {
   return ceil_div(K, kTileK);
 }
 
-// Tiles of up to 16 lanes; the lanes are rows of `in`.
-void pack_lanes(bf16* out, std::int64_t step, const PackSource& in, std::int64_t first, std::int64_t lanes,
-                std::int64_t k, std::int64_t K, TileOrder order) {
-  const Bf16GemmKernels& kernel = kernels().bf16_gemm;
-  const std::int64_t offset = first * in.row_stride + k * in.col_stride;
-  if (in.dtype == DType::bf16) {
-    kernel.pack_bf16(out, step, static_cast<const bf16*>(in.data) + offset, in.row_stride, in.col_stride,
-                     lanes, K, order, false);
+// Packs the lanes of `in`, its rows, and steps [k, k + K) of its columns; the tile of lanes 16 i .. 16 i + 15
+// and step s goes to place(i, s). Tasks read along memory: some lanes over all steps, or some steps of all
+// lanes.
+template <class Place>
+void pack(const PackSource& in, std::int64_t lanes, std::int64_t lane_tiles, std::int64_t k, std::int64_t K,
+          TileOrder order, const Place& place) {
+  const auto pack_tiles = [&](std::int64_t i, std::int64_t s, std::int64_t steps) {
+    const std::int64_t lane = i * kTileLanes, count = std::clamp<std::int64_t>(lanes - lane, 0, kTileLanes);
+    const std::int64_t k_here = k + s * kTileK, K_here = std::min(steps * kTileK, K - s * kTileK);
+    const std::int64_t offset = lane * in.row_stride + k_here * in.col_stride;
+    const std::int64_t step = steps > 1 ? place(i, s + 1) - place(i, s) : 0;
+    const Bf16GemmKernels& kernel = kernels().bf16_gemm;
+    if (in.dtype == DType::bf16) {
+      kernel.pack_bf16(place(i, s), step, static_cast<const bf16*>(in.data) + offset, in.row_stride,
+                       in.col_stride, count, K_here, order, false);
+    } else {
+      kernel.pack_f32(place(i, s), step, static_cast<const float*>(in.data) + offset, in.row_stride,
+                      in.col_stride, count, K_here, order, false);
+    }
+  };
+  const std::int64_t steps = k_steps(K);
+  if (in.col_stride == 1) {
+    const std::int64_t group = std::max<std::int64_t>(1, kPackedTask / (steps * kTile));
+    parallel_for(lane_tiles, group, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) pack_tiles(i, 0, steps);
+    });
   } else {
-    kernel.pack_f32(out, step, static_cast<const float*>(in.data) + offset, in.row_stride, in.col_stride,
-                    lanes, K, order, false);
+    const std::int64_t group = std::max<std::int64_t>(1, kPackedTask / (lane_tiles * kTile));
+    parallel_for(steps, group, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t s = begin; s < end; ++s) {
+        for (std::int64_t i = 0; i < lane_tiles; ++i) pack_tiles(i, s, 1);
+      }
+    });
   }
 }
 
 // A(M, [k, k + K)) in tiles [M/16][K/32].
 void pack_a(bf16* packed, const PackSource& A, std::int64_t M, std::int64_t k, std::int64_t K) {
   const std::int64_t row = k_steps(K) * kTile;  // elements of 16 lanes
-  parallel_for(tiles(M), std::max<std::int64_t>(1, kPackedTask / row),
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   const std::int64_t lane = i * kTileLanes, lanes = std::min(kTileLanes, M - lane);
-                   pack_lanes(packed + i * row, kTile, A, lane, lanes, k, K, TileOrder::lane_pair);
-                 }
-               });
+  pack(A, M, tiles(M), k, K, TileOrder::lane_pair,
+       [=](std::int64_t i, std::int64_t s) { return packed + i * row + s * kTile; });
 }
 
 // B([k, k + K), N), the lanes being its columns, in panels [N/48][K/32][3].
 void pack_panels(bf16* packed, const PackSource& B, std::int64_t N, std::int64_t k, std::int64_t K) {
   const std::int64_t panel = k_steps(K) * kPanelStep;
-  const std::int64_t group = std::max<std::int64_t>(1, kPackedTask / panel);
-  parallel_for(panels(N), group, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin * kPanelTiles; i < end * kPanelTiles; ++i) {
-      const std::int64_t lane = i * kTileLanes, lanes = std::clamp<std::int64_t>(N - lane, 0, kTileLanes);
-      pack_lanes(packed + i / kPanelTiles * panel + i % kPanelTiles * kTile, kPanelStep, B.transposed(), lane,
-                 lanes, k, K, TileOrder::pair_lane);
-    }
-  });
+  pack(B.transposed(), N, panels(N) * kPanelTiles, k, K, TileOrder::pair_lane,
+       [=](std::int64_t i, std::int64_t s) {
+         return packed + i / kPanelTiles * panel + i % kPanelTiles * kTile + s * kPanelStep;
+       });
 }
 
 void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* sums, std::int64_t rows,
@@ -75,7 +88,7 @@ void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* s
   const std::int64_t at = row * C.ld + column;
   const auto write = [&]<class T>(T* out, auto kernel) {
     const T* addend = C.addend == nullptr ? nullptr : static_cast<const T*>(C.addend) + at;
-    kernel(out + at, C.ld, sums, rows, columns, bias, addend);
+    kernel(out + at, C.ld, sums, rows, columns, bias, addend, C.stream);
   };
   if (C.dtype == DType::bf16) {
     write(static_cast<bf16*>(C.out), kernels().bf16_gemm.finish_bf16);

@@ -49,6 +49,7 @@ struct Sums {
   std::int64_t ld;
   const float* bias = nullptr;
   const void* addend = nullptr;  // of the same dtype
+  bool stream = false;           // nobody wants `out` soon: it need not stay in a cache
 };
 
 // Elements of B (K,N), packed.

@@ -76,11 +76,24 @@ void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16
   }
 }
 
-// The last pass: out (rows, columns) = sums (rows, 48) (+ bias) (+ addend).
+// The last pass: out (rows, columns) = sums (rows, 48) (+ bias) (+ addend). `stream`: out is not wanted in a
+// cache.
 template <class V, class T>
 void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
-                 const float* bias, const T* addend) noexcept {
+                 const float* bias, const T* addend, [[maybe_unused]] bool stream) noexcept {
   constexpr std::int64_t W = V::kLanes;
+#if defined(__AVX512F__)
+  if constexpr (W == 16 && std::is_same_v<T, float>) {
+    const bool whole_lines =
+        reinterpret_cast<std::uintptr_t>(out) % 64 == 0 && ld % W == 0 && columns % W == 0;
+    if (stream && whole_lines && bias == nullptr && addend == nullptr) {
+      for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
+        for (std::int64_t j = 0; j < columns; j += W) _mm512_stream_ps(out + j, load<V>(sums + j).raw);
+      }
+      return _mm_sfence();
+    }
+  }
+#endif
   for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
     for (std::int64_t j = 0; j < columns; j += W) {
       V sum = load<V>(sums + j);

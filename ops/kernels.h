@@ -53,9 +53,9 @@ struct Bf16GemmKernels {
   void (*multiply)(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
                    std::int64_t steps, bool accumulate) noexcept;
   void (*finish_f32)(float* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
-                     const float* bias, const float* addend) noexcept;
+                     const float* bias, const float* addend, bool stream) noexcept;
   void (*finish_bf16)(bf16* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
-                      const float* bias, const bf16* addend) noexcept;
+                      const float* bias, const bf16* addend, bool stream) noexcept;
 };
 
 enum class Binary : std::uint8_t;

@@ -50,6 +50,8 @@ template void reference::linear_backward(double*, double*, double*, const double
 
 namespace {
 
+constexpr bool kStream =
+    true;  // all gradients of weights are more than a cache holds until the optimiser comes
 constexpr std::int64_t kColumns = 256;  // columns of dy a task sums: a row's piece is 1 KiB in one go
 
 struct Layer {
@@ -78,8 +80,8 @@ void weight_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
     const GradientTarget dw = gradients.target(l.weight.values);
     if (l.in_bf16()) {
       const PackSource dy_transposed{dy, dtype_of<T>, 1, l.OC};
-      gemm_bf16({dw.data, DType::f32, l.IC, nullptr, dw.accumulate ? dw.data : nullptr}, dy_transposed,
-                rows(l.x), l.OC, l.IC, l.M);
+      const Sums sums{dw.data, DType::f32, l.IC, nullptr, dw.accumulate ? dw.data : nullptr, kStream};
+      gemm_bf16(sums, dy_transposed, rows(l.x), l.OC, l.IC, l.M);
     } else if constexpr (std::is_same_v<T, float>) {
       gemm(dw.data, l.IC, rows(dy, l.OC).transposed(), rows(l.x.f32(), l.IC), l.OC, l.IC, l.M, nullptr,
            dw.accumulate);

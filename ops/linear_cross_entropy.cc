@@ -86,8 +86,9 @@ void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const fl
   const PackSource d{dlogits, DType::bf16, 2 * h.Vp, 1};
   if (dx != nullptr) gemm_bf16({dx, DType::f32, h.C}, d, h.wte.packed_transposed, count, h.C, h.Vp);
   if (dwte.data == nullptr) return;
-  gemm_bf16({dwte.data, DType::f32, h.C, nullptr, dwte.accumulate ? dwte.data : nullptr}, d.transposed(),
-            h.x_from(begin), h.Vp, h.C, count);
+  constexpr bool kStream = true;  // larger than any cache
+  const Sums sums{dwte.data, DType::f32, h.C, nullptr, dwte.accumulate ? dwte.data : nullptr, kStream};
+  gemm_bf16(sums, d.transposed(), h.x_from(begin), h.Vp, h.C, count);
 }
 
 // All of them times scale.
