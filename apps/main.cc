@@ -20,11 +20,13 @@ int main(int argc, char** argv) {
     add_train(app, action);
     add_generate(app, action);
     add_tokenize(app, action);
+    add_eval(app, action);
+    add_info(app, action);
     add_inspect(app, action);
     const auto is_named = [&](const CLI::App* subcommand) { return subcommand->get_name() == argv[1]; };
     if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_named).empty()) {
-      throw UsageError(
-          str("no such subcommand: ", argv[1], ", expected train, generate, tokenize or inspect"));
+      throw UsageError(str("no such subcommand: ", argv[1],
+                           ", expected train, generate, eval, tokenize, info or inspect"));
     }
     try {
       app.parse(argc, argv);

@@ -79,7 +79,8 @@ namespace {
 
 struct WorkspacePool {
   std::mutex mutex;
-  std::vector<Pages> free;
+  std::vector<Workspace::Block> free;
+  std::size_t used_bytes = 0;  // of all blocks, free or not
 };
 
 WorkspacePool& workspace_pool() {
@@ -87,27 +88,57 @@ WorkspacePool& workspace_pool() {
   return pool;
 }
 
+// The free block to take for a workspace: the one with the fewest used pages among those that have enough, so
+// that large ones stay free for who needs them; otherwise the one that has to grow least. Blocks.end(): there
+// is none.
+std::vector<Workspace::Block>::iterator best_block(std::vector<Workspace::Block>& blocks,
+                                                   std::size_t size_bytes) {
+  auto best = blocks.end();
+  for (auto block = blocks.begin(); block != blocks.end(); ++block) {
+    if (block->pages.size_bytes() < size_bytes) continue;
+    const auto enough = [&](const auto& b) { return b->used_bytes >= size_bytes; };
+    if (best == blocks.end() || (enough(block) && (!enough(best) || block->used_bytes < best->used_bytes)) ||
+        (!enough(block) && !enough(best) && block->used_bytes > best->used_bytes)) {
+      best = block;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 Workspace::Workspace(std::size_t size_bytes) {
   WorkspacePool& pool = workspace_pool();
-  {
-    const std::lock_guard<std::mutex> lock(pool.mutex);
-    for (Pages& candidate : pool.free) {
-      if (candidate.size_bytes() < size_bytes) continue;
-      pages_ = std::move(candidate);
-      candidate = std::move(pool.free.back());
-      pool.free.pop_back();
-      return;
-    }
+  const std::lock_guard<std::mutex> lock(pool.mutex);
+  const auto block = best_block(pool.free, size_bytes);
+  if (block == pool.free.end()) {
+    block_.pages = Pages(std::max(size_bytes, kWorkspace));
+  } else {
+    block_ = std::move(*block);
+    std::swap(*block, pool.free.back());
+    pool.free.pop_back();
   }
-  pages_ = Pages(std::max(size_bytes, kWorkspace));
+  if (block_.used_bytes < size_bytes)
+    pool.used_bytes += size_bytes - std::exchange(block_.used_bytes, size_bytes);
 }
 
 Workspace::~Workspace() {
   WorkspacePool& pool = workspace_pool();
   const std::lock_guard<std::mutex> lock(pool.mutex);
-  pool.free.push_back(std::move(pages_));
+  pool.free.push_back(std::move(block_));
+}
+
+std::int64_t workspace_bytes() {
+  WorkspacePool& pool = workspace_pool();
+  const std::lock_guard<std::mutex> lock(pool.mutex);
+  return static_cast<std::int64_t>(pool.used_bytes);
+}
+
+void release_workspaces() {
+  WorkspacePool& pool = workspace_pool();
+  const std::lock_guard<std::mutex> lock(pool.mutex);
+  for (const Workspace::Block& block : pool.free) pool.used_bytes -= block.used_bytes;
+  pool.free.clear();
 }
 
 void* thread_scratch(std::size_t size_bytes) {

@@ -62,17 +62,28 @@ class Arena {
 // scope's end. Thread-safe.
 class Workspace {
  public:
+  // Pages, and how many of their bytes were ever used: what they cost, as untouched pages cost nothing.
+  struct Block {
+    Pages pages;
+    std::size_t used_bytes = 0;
+  };
+
   explicit Workspace(std::size_t size_bytes);
   ~Workspace();
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  float* floats() const { return reinterpret_cast<float*>(pages_.data()); }
-  std::byte* bytes() const { return pages_.data(); }
+  float* floats() const { return reinterpret_cast<float*>(block_.pages.data()); }
+  std::byte* bytes() const { return block_.pages.data(); }
 
  private:
-  Pages pages_;
+  Block block_;
 };
+
+// What all workspaces together have ever used of their pages, and so hold.
+std::int64_t workspace_bytes();
+// Gives the pages of those not in use back to the system.
+void release_workspaces();
 
 // Scratch memory of the calling thread, at least `size_bytes` long, 64-byte aligned, contents undefined.
 // Valid until the thread's next call: only for a leaf task, which neither waits for other tasks nor calls

@@ -6,6 +6,7 @@
 #include <tbb/partitioner.h>
 #include <tbb/task_arena.h>
 
+#include <atomic>
 #include <memory>
 
 #include "core/error.h"
@@ -30,7 +31,17 @@ std::unique_ptr<Workers>& workers_slot() {
   return workers;
 }
 
+std::atomic<bool> rehearsing{false};
+
 }  // namespace
+
+Rehearsal::Rehearsal() {
+  rehearsing = true;
+}
+
+Rehearsal::~Rehearsal() {
+  rehearsing = false;
+}
 
 int hardware_threads() {
   return tbb::info::default_concurrency();
@@ -52,7 +63,7 @@ void detail::run_in_arena(TaskFn fn, void* context) {
 }
 
 void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
-  if (chunks <= 0) return;
+  if (chunks <= 0 || rehearsing.load(std::memory_order_relaxed)) return;
   const LoopTimer timer(chunks);
   if (chunks == 1 || threads() == 1) {
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) fn(context, chunk);

@@ -27,6 +27,18 @@ inline std::int64_t ceil_div(std::int64_t n, std::int64_t d) {
   return (n + d - 1) / d;
 }
 
+// While one lives, loops over chunks do nothing. A rehearsal of a step so goes the way of a real one and asks
+// for the same memory, without touching it: it shows in milliseconds what the step would need
+// (apps/run/preflight.h). What ops compute outside of loops they compute, on zeros. Made by the main thread,
+// between steps.
+class Rehearsal {
+ public:
+  Rehearsal();
+  ~Rehearsal();
+  Rehearsal(const Rehearsal&) = delete;
+  Rehearsal& operator=(const Rehearsal&) = delete;
+};
+
 // Calls f(chunk) for chunk = 0 .. chunks-1, each once, in any order and in parallel.
 template <class F>
 void parallel_chunks(std::int64_t chunks, F&& f) {

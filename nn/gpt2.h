@@ -42,6 +42,8 @@ class GPT2 {
   // packed copies follow. Thread-safe for stretches apart.
   void weights_changed(std::int64_t offset, std::int64_t count);
 
+  std::int64_t packed_bytes() const { return packed_ ? static_cast<std::int64_t>(packed_->size_bytes()) : 0; }
+
   // The mean cross-entropy of targets (B, T), -1 for those that do not count; never holds (B, T, V) logits.
   // `loss_scale` is the seed that backward() will be called with: 1 / micro-batches of a step.
   Tensor loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale = 1.0f,

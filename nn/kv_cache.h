@@ -16,6 +16,7 @@ class KvCache {
 
   std::int64_t length() const { return length_; }  // positions filled
   void clear() { length_ = 0; }
+  std::int64_t size_bytes() const { return static_cast<std::int64_t>(memory_.size_bytes()); }
 
   // Appends the keys and values in qkv (B, Tq, 3C) to layer `layer` and attends their queries to all so far:
   // (B, Tq, C).

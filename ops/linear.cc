@@ -142,18 +142,24 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   }
 }
 
-Work work_of(const Layer& l, const Tensor& y) {  // forward, dX and dW alike
-  Work work = multiplying(l.M * l.IC * l.OC, {l.x, l.weight.values, y});
-  if (l.in_bf16()) work.operands = DType::bf16;
+// Forward and dX alike, which read the weight in what they compute in.
+Work work_of(const Layer& l, const Tensor& y) {
+  Work work = multiplying(l.M * l.IC * l.OC, {l.x, y});
+  work.operands = l.in_bf16() ? DType::bf16 : DType::f32;
+  work.bytes += static_cast<double>(l.IC * l.OC * size_bytes(work.operands));
+  return work;
+}
+Work work_of_dweight(const Layer& l, const Tensor& y) {
+  Work work = multiplying(l.M * l.IC * l.OC, {l.x, y, l.weight.values});
+  work.operands = l.in_bf16() ? DType::bf16 : DType::f32;
   return work;
 }
 
 template <class T>  // of y
 void record(Tape& tape, const Tensor& y, const Layer& l) {
-  const Work work = work_of(l, y);
-  tape.record("linear.dweight", {y}, {l.weight.values, l.bias}, work,
+  tape.record("linear.dweight", {y}, {l.weight.values, l.bias}, work_of_dweight(l, y),
               [=](Gradients& gradients) { weight_gradient<T>(gradients, y, l); });
-  tape.record("linear.dx", {y}, {l.x}, work,
+  tape.record("linear.dx", {y}, {l.x}, work_of(l, y),
               [=](Gradients& gradients) { input_gradient<T>(gradients, y, l); });
 }
 

@@ -36,16 +36,21 @@ double gflops_of(std::int64_t (*loop)(float*, std::int64_t) noexcept, std::int64
   return total / seconds * 1e-9;
 }
 
-}  // namespace
+// The arrays of the triad, filled, so that no page is touched for the first time by what is measured.
+class Arrays {
+ public:
+  Arrays() : memory_(static_cast<std::size_t>(3 * kFloats) * sizeof(float)) {
+    parallel_fill(a(), 3 * kFloats, 1.0f);
+  }
+  float* a() const { return memory_.floats(); }
+  float* b() const { return a() + kFloats; }
+  float* c() const { return b() + kFloats; }
 
-Roof measure_roof() {
-  static const Pages memory(static_cast<std::size_t>(3 * kFloats) * sizeof(float));
-  float* a = reinterpret_cast<float*>(memory.data());
-  float* b = a + kFloats;
-  float* c = b + kFloats;
-  static const bool touched = (parallel_fill(a, 3 * kFloats, 1.0f), true);
-  (void)touched;
+ private:
+  Workspace memory_;
+};
 
+Roof measure(const Arrays& arrays) {
   Roof roof;
   roof.fma_gflops = gflops_of(kernels().fma_loop, kFmaIterations);
   if (kernels().bf16_dot_loop != nullptr) {
@@ -54,22 +59,29 @@ Roof measure_roof() {
   }
   auto start = std::chrono::steady_clock::now();
   parallel_for(kFloats, kChunk, [&](std::int64_t begin, std::int64_t end) {
-    kernels().triad(a + begin, b + begin, c + begin, 3.0f, end - begin);
+    kernels().triad(arrays.a() + begin, arrays.b() + begin, arrays.c() + begin, 3.0f, end - begin);
   });
   roof.triad_gbs = 12.0 * static_cast<double>(kFloats) / seconds_since(start) * 1e-9;
   std::vector<float> sums(static_cast<std::size_t>(ceil_div(3 * kFloats, kChunk)));
   start = std::chrono::steady_clock::now();
   parallel_for(3 * kFloats, kChunk, [&](std::int64_t begin, std::int64_t end) {
-    sums[static_cast<std::size_t>(begin / kChunk)] = kernels().read_all(a + begin, end - begin);
+    sums[static_cast<std::size_t>(begin / kChunk)] = kernels().read_all(arrays.a() + begin, end - begin);
   });
   roof.read_gbs = 12.0 * static_cast<double>(kFloats) / seconds_since(start) * 1e-9;
   return roof;
 }
 
+}  // namespace
+
+Roof measure_roof() {
+  return measure(Arrays());
+}
+
 Roof best_roof(int samples) {
+  const Arrays arrays;
   Roof best;
   for (int sample = 0; sample < samples; ++sample) {
-    const Roof roof = measure_roof();
+    const Roof roof = measure(arrays);
     for (double Roof::*figure : {&Roof::fma_gflops, &Roof::bf16_gflops, &Roof::triad_gbs, &Roof::read_gbs})
       best.*figure = std::max(best.*figure, roof.*figure);
   }

@@ -20,8 +20,8 @@ struct Roof {
   double read_gbs = 0;     // GB/s
 };
 
-// One short sample of each (about 30 ms). The machine's speed drifts: call it between what it is to be
-// compared with, and take medians.
+// One short sample of each (about 40 ms), in 192 MiB of workspace (core/memory.h: release_workspaces). The
+// machine's speed drifts: call it between what it is to be compared with, and take medians.
 Roof measure_roof();
 // The best of a few samples: one alone may meet threads that are not awake yet, and a roof is what nothing
 // exceeds.

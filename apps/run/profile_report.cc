@@ -6,6 +6,7 @@
 
 #include "apps/run/progress.h"
 #include "core/error.h"
+#include "core/memory.h"
 
 namespace inkling {
 
@@ -54,7 +55,9 @@ Speed speed(const ProfileReport::Row& row, const Roof& roof) {
 
 }  // namespace
 
-ProfileReport::ProfileReport() : roof_(best_roof()) {}
+ProfileReport::ProfileReport() : roof_(best_roof()) {
+  release_workspaces();
+}
 
 ProfileReport::Row& ProfileReport::row_of(const ProfileEvent& event) {
   for (Row& row : rows_) {

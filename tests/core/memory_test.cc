@@ -85,6 +85,28 @@ TEST_CASE("memory: a workspace is pooled, two at a time are apart") {
   CHECK(page_allocations() == pages);
 }
 
+TEST_CASE(
+    "memory: workspaces hold what they ever used, and a small one leaves the large block to who needs it") {
+  release_workspaces();
+  CHECK(workspace_bytes() == 0);
+  { const Workspace large(9000), small(1000); }
+  CHECK(workspace_bytes() == 10000);
+  for (int step = 0; step < 5; ++step) {
+    const Workspace small(800);
+    const Workspace large(9000);
+    CHECK(workspace_bytes() == 10000);
+  }
+  { const Workspace grows(1500), large(9000); }  // the block of 9000 serves 1500, and the small one grows
+  CHECK(workspace_bytes() == 9000 + 9000);
+  {
+    const Workspace in_use(500);
+    release_workspaces();
+    CHECK(workspace_bytes() == 9000);
+  }
+  release_workspaces();
+  CHECK(workspace_bytes() == 0);
+}
+
 TEST_CASE("memory: scratch stays with its thread and grows on demand") {
   void* mine = thread_scratch(1000);
   CHECK(address(mine) % 64 == 0);

@@ -161,5 +161,17 @@ TEST_CASE("cpu: features imply one another") {
   CHECK(&cpu() == &f);
 }
 
+TEST_CASE("parallel: in a rehearsal loops do nothing, after it they do") {
+  std::int64_t calls = 0;
+  const auto loop = [&] { parallel_chunks(1, [&](std::int64_t) { ++calls; }); };
+  {
+    const Rehearsal rehearsal;
+    loop();
+  }
+  CHECK(calls == 0);
+  loop();
+  CHECK(calls == 1);
+}
+
 }  // namespace
 }  // namespace inkling

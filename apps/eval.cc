@@ -1,0 +1,140 @@
+// inkling eval: how well a model predicts a text it is shown.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "apps/commands.h"
+#include "apps/run/progress.h"
+#include "apps/text/tokenizer.h"
+#include "apps/text/windows.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "nn/checkpoint.h"
+
+namespace inkling {
+
+namespace {
+
+struct EvalCommand {
+  std::string model, data, tokenizer, precision = "f32";
+  std::int64_t batch_size = 4;
+  std::int64_t seq_len = 0;  // 0: the model's maximum
+  std::int64_t batches = 0;  // 0: all
+  int threads = hardware_threads();
+  bool as_json = false;
+};
+
+struct Evaluation {
+  double nats = 0;  // the sum of -log p of all targets
+  std::int64_t tokens = 0;
+  std::int64_t bytes = 0;  // that the targets stand for, where a tokenizer tells
+  double seconds = 0;
+
+  double loss() const { return nats / static_cast<double>(tokens); }
+};
+
+Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int64_t batches,
+                    const std::optional<Tokenizer>& tokenizer) {
+  const auto places = static_cast<std::size_t>(shape.numel());
+  std::vector<std::int32_t> inputs(places), targets(places);
+  std::vector<float> losses(places);
+  Tape tape(Recording::off);
+  Progress progress(batches, shape.numel());
+  Evaluation result;
+  for (std::int64_t batch = 1; batch <= batches && windows.next(inputs.data(), targets.data()); ++batch) {
+    const auto start = std::chrono::steady_clock::now();
+    tape.clear();
+    model.token_losses(tape, Tensor(inputs.data(), shape), Tensor(targets.data(), shape), losses.data());
+    for (std::size_t i = 0; i < places; ++i) {
+      if (targets[i] < 0) continue;
+      ++result.tokens;
+      result.nats += losses[i];
+      if (tokenizer) result.bytes += std::ssize(tokenizer->token(targets[i]));
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    result.seconds += seconds;
+    progress.update(batch, result.loss(), seconds * 1000);
+  }
+  return result;
+}
+
+int run(const EvalCommand& command) {
+  set_threads(command.threads);
+  Precision precision = Precision::f32;
+  try {
+    precision = parse_precision(command.precision);
+  } catch (const Error& error) {
+    throw UsageError(str("--", error.what()));
+  }
+  GPT2 model = load_model(command.model);
+  const GPT2Config& config = model.config();
+  const std::int64_t T = command.seq_len == 0 ? config.max_seq_len : command.seq_len;
+  if (T > config.max_seq_len) {
+    throw UsageError(
+        str("--seq-len is ", T, ", expected at most the model's maximum of ", config.max_seq_len));
+  }
+  std::optional<Tokenizer> tokenizer;
+  if (!command.tokenizer.empty()) tokenizer = Tokenizer::read(command.tokenizer);
+  if (tokenizer && tokenizer->vocab_size() != config.vocab_size) {
+    fail(tokenizer->name(), ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ",
+         command.model, " expects ", config.vocab_size);
+  }
+  model.set_precision(precision, Recording::off);
+  Windows windows(find_shards(command.data), command.batch_size, T, config.vocab_size);
+  const std::int64_t batches =
+      command.batches == 0 ? windows.batches() : std::min(command.batches, windows.batches());
+  const Evaluation e = evaluate(model, windows, {command.batch_size, T}, batches, tokenizer);
+
+  const double tokens_per_s = static_cast<double>(e.tokens) / e.seconds;
+  const double bits_per_byte = e.nats / std::log(2.0) / static_cast<double>(e.bytes);
+  if (command.as_json) {
+    nlohmann::ordered_json out = {{"model", command.model},           {"data", command.data},
+                                  {"precision", command.precision},   {"loss", e.loss()},
+                                  {"perplexity", std::exp(e.loss())}, {"tokens", e.tokens},
+                                  {"tokens_per_s", tokens_per_s}};
+    if (tokenizer) out["bits_per_byte"] = bits_per_byte;
+    std::cout << out.dump(2) << "\n";
+    return 0;
+  }
+  const auto line = [](const char* what, const std::string& value) {
+    std::cout << std::left << std::setw(16) << what << value << "\n";
+  };
+  line("loss", format_fixed(e.loss(), 4) + " nats a token");
+  line("perplexity", format_fixed(std::exp(e.loss()), 2));
+  if (tokenizer) line("bits per byte", format_fixed(bits_per_byte, 4));
+  line("tokens", format_count(e.tokens) +
+                     (e.tokens < windows.targets() ? " of " + format_count(windows.targets()) : ""));
+  line("tokens/s", format_count(static_cast<std::int64_t>(tokens_per_s)));
+  return 0;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Action& action) {
+  CLI::App* eval = app.add_subcommand("eval", "Measure how well a model predicts the tokens of some shards");
+  auto command = std::make_shared<EvalCommand>();
+  const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
+  eval->add_option("--model", command->model, "model checkpoint (.bin)")->required();
+  eval->add_option("--data", command->data, "shards (a glob of llm.c .bin files)")->required();
+  eval->add_option("--tokenizer", command->tokenizer,
+                   "tokenizer file, to give the loss in bits per byte, too");
+  eval->add_option("--batch-size", command->batch_size, "sequences in a batch (B)")
+      ->check(positive)
+      ->capture_default_str();
+  eval->add_option("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum")
+      ->check(positive);
+  eval->add_option("--batches", command->batches, "batches at the most; default: all there are")
+      ->check(positive);
+  eval->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str();
+  eval->add_option("--threads", command->threads, "threads; the result does not depend on it")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  eval->add_flag("--json", command->as_json, "the result as JSON");
+  eval->callback([&action, command] { action = [command] { return run(*command); }; });
+}
+
+}  // namespace inkling

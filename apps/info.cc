@@ -1,0 +1,248 @@
+// inkling info: what this machine can do, and what a training run on it would need.
+#include <filesystem>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "apps/commands.h"
+#include "apps/run/machine.h"
+#include "apps/run/preflight.h"
+#include "apps/run/progress.h"
+#include "core/cpu.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "nn/checkpoint.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+
+struct InfoCommand {
+  std::string model, precision = "f32";
+  GPT2Config dims{.max_seq_len = 0, .vocab_size = 0, .layers = 0, .heads = 0, .channels = 0};  // 0: not given
+  PreflightRequest request;
+  int threads = hardware_threads();
+  bool as_json = false;
+
+  bool wants_preflight() const { return !model.empty() || !(dims == InfoCommand().dims); }
+};
+
+// A name, or the header of a checkpoint, and then what flags say otherwise.
+GPT2Config model_of(const InfoCommand& command) {
+  GPT2Config config;
+  if (std::filesystem::is_regular_file(command.model)) {
+    const FileView file(command.model);
+    ByteReader in(file);
+    config = read_model_header(in).config;
+  } else if (!command.model.empty()) {
+    try {
+      config = GPT2Config::named(command.model);
+    } catch (const Error& error) {
+      throw UsageError(str(error.what(), ", or a checkpoint's file"));
+    }
+  }
+  for (std::int64_t GPT2Config::*dim : {&GPT2Config::max_seq_len, &GPT2Config::vocab_size,
+                                        &GPT2Config::layers, &GPT2Config::heads, &GPT2Config::channels}) {
+    if (command.dims.*dim != 0) config.*dim = command.dims.*dim;
+  }
+  return config;
+}
+
+PreflightRequest request_of(const InfoCommand& command) {
+  PreflightRequest request = command.request;
+  request.model = model_of(command);
+  try {
+    request.model.check("model");
+    request.precision = parse_precision(command.precision);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  if (request.seq_len > request.model.max_seq_len) {
+    throw UsageError(str("--seq-len is ", request.seq_len, ", expected at most the model's maximum of ",
+                         request.model.max_seq_len));
+  }
+  return request;
+}
+
+json machine_info(const Roof& roof, const SystemMemory& memory) {
+  json isas = json::array();
+  for (const Isa isa : available_isas()) isas.push_back(name(isa));
+  return {{"cpu", cpu().model},
+          {"instruction_sets", isas},
+          {"kernels", name(kernels().isa)},
+          {"threads", threads()},
+          {"memory_bytes", memory.total_bytes},
+          {"available_bytes", memory.available_bytes},
+          {"roof",
+           {{"fma_gflops", roof.fma_gflops},
+            {"bf16_gflops", roof.bf16_gflops},
+            {"triad_gbs", roof.triad_gbs},
+            {"read_gbs", roof.read_gbs}}}};
+}
+
+// The tensors in four groups, as one thinks of a transformer.
+json parameter_groups(const GPT2Config& config) {
+  json groups = {{"embeddings", 0}, {"attention", 0}, {"mlp", 0}, {"norms", 0}};
+  for (const ParameterSpec& spec : gpt2_parameters(config)) {
+    const char* group = spec.name.starts_with("w")    ? "embeddings"
+                        : spec.name.starts_with("ln") ? "norms"
+                        : spec.name.starts_with("fc") ? "mlp"
+                                                      : "attention";
+    groups[group] = groups[group].get<std::int64_t>() + spec.shape.numel();
+  }
+  return groups;
+}
+
+json preflight_info(const PreflightRequest& request, const Roof& roof, const SystemMemory& memory) {
+  const Preflight preflight = rehearse(request);
+  json parts = json::array();
+  for (const Preflight::Part& part : preflight.memory)
+    parts.push_back({{"what", part.name}, {"bytes", part.bytes}});
+  const double seconds = predicted_seconds(preflight, roof);
+  const GPT2Config& c = request.model;
+  const auto tokens = static_cast<double>(request.batch_size * request.seq_len * request.grad_accum);
+  json efficiencies = json::object();
+  for (const Efficiency& e : kEfficiencies) efficiencies[e.what] = e.share;
+  return {{"model",
+           {{"max_seq_len", c.max_seq_len},
+            {"vocab_size", c.vocab_size},
+            {"layers", c.layers},
+            {"heads", c.heads},
+            {"channels", c.channels}}},
+          {"batch_size", request.batch_size},
+          {"seq_len", request.seq_len},
+          {"grad_accum", request.grad_accum},
+          {"precision", name(request.precision)},
+          {"parameters", c.parameter_count()},
+          {"parameter_groups", parameter_groups(c)},
+          {"memory", parts},
+          {"total_bytes", preflight.total_bytes()},
+          {"fits", preflight.total_bytes() <= memory.available_bytes},
+          {"largest_batch_size", largest_batch(request, memory.available_bytes)},
+          {"step_seconds", seconds},
+          {"tokens_per_s", tokens / seconds},
+          {"flops_per_step", c.training_flops_per_token(request.seq_len) * tokens},
+          {"generated_tokens_per_s", 1.0 / predicted_token_seconds(request, roof)},
+          {"assumed_efficiencies", efficiencies},
+          {"time_within_factor", kTimeFactor}};
+}
+
+void line(const std::string& label, const std::string& value) {
+  std::cout << std::left << std::setw(16) << label << value << "\n";
+}
+
+void print_machine(const json& machine) {
+  std::string isas;
+  for (const json& isa : machine["instruction_sets"])
+    isas += str(isas.empty() ? "" : ", ", isa.get<std::string>());
+  const json& roof = machine["roof"];
+  line("CPU", machine["cpu"]);
+  line("can run", isas);
+  line("runs", str(machine["kernels"].get<std::string>(), " (INKLING_ISA chooses), ",
+                   machine["threads"].get<int>(), " threads"));
+  line("memory", str(format_fixed(machine["memory_bytes"].get<double>() / kGiB, 1), " GiB, ",
+                     format_fixed(machine["available_bytes"].get<double>() / kGiB, 1), " available"));
+  line("arithmetic", str(format_fixed(roof["fma_gflops"], 0), " GFLOP/s of fused multiply-adds in f32"));
+  const double bf16 = roof["bf16_gflops"];
+  line("", bf16 > 0 ? str(format_fixed(bf16 / 1000, 2), " TFLOP/s of products in bf16")
+                    : std::string("no instruction for products in bf16: they run as f32"));
+  line("bandwidth", str(format_fixed(roof["triad_gbs"], 1), " GB/s triad, ",
+                        format_fixed(roof["read_gbs"], 1), " GB/s reading"));
+}
+
+void print_preflight(const json& p, const json& machine) {
+  const json& m = p["model"];
+  std::cout << "\n";
+  line("model", str("L ", m["layers"], "  NH ", m["heads"], "  C ", m["channels"], "  V ", m["vocab_size"],
+                    "  maxT ", m["max_seq_len"]));
+  line("parameters", format_count(p["parameters"]));
+  for (const auto& [group, count] : p["parameter_groups"].items()) line("  " + group, format_count(count));
+
+  std::cout << "\nTraining with B=" << p["batch_size"] << " T=" << p["seq_len"];
+  if (p["grad_accum"] > 1) std::cout << ", " << p["grad_accum"] << " micro-batches a step";
+  std::cout << ", " << p["precision"].get<std::string>() << ": memory, MiB\n";
+  const auto mib = [](const json& bytes) { return format_fixed(bytes.get<double>() / kMiB, 1); };
+  const auto row = [](const std::string& what, const std::string& value) {
+    std::cout << "  " << std::left << std::setw(40) << what << std::right << std::setw(12) << value << "\n";
+  };
+  for (const json& part : p["memory"]) row(part["what"], mib(part["bytes"]));
+  row("in all", mib(p["total_bytes"]));
+  row("available", mib(machine["available_bytes"]));
+  std::cout << (p["fits"] ? "It fits; " : "It does not fit; ")
+            << "the largest batch that does is --batch-size " << p["largest_batch_size"] << ".\n";
+
+  std::cout << "\nTime, predicted within a factor of " << format_fixed(p["time_within_factor"], 1)
+            << " on a machine that does nothing else\n";
+  row("a step", str(format_fixed(p["step_seconds"].get<double>() * 1000, 1), " ms"));
+  row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
+  row("generating, one at a time", str(format_fixed(p["generated_tokens_per_s"], 1), " tokens/s"));
+  std::cout << "from the roof above and these shares of it:\n";
+  for (const auto& [what, share] : p["assumed_efficiencies"].items()) row(what, format_fixed(share, 2));
+}
+
+int run(const InfoCommand& command) {
+  set_threads(command.threads);
+  const std::optional<PreflightRequest> request =
+      command.wants_preflight() ? std::optional(request_of(command)) : std::nullopt;
+  const Roof roof = best_roof();
+  const SystemMemory memory = system_memory();
+  json info = machine_info(roof, memory);
+  if (request) info["preflight"] = preflight_info(*request, roof, memory);
+  if (command.as_json) {
+    std::cout << info.dump(2) << "\n";
+    return 0;
+  }
+  print_machine(info);
+  if (info.contains("preflight")) print_preflight(info["preflight"], info);
+  return 0;
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Action& action) {
+  CLI::App* info =
+      app.add_subcommand("info", "Say what this machine can do, and what a run on it would need");
+  auto command = std::make_shared<InfoCommand>();
+  const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
+  const char* preflight = "Preflight of a training run (one of these asks for it)";
+  info->add_option("--model", command->model, "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint")
+      ->group(preflight);
+  info->add_option("--layers", command->dims.layers, "transformer blocks (L)")
+      ->check(positive)
+      ->group(preflight);
+  info->add_option("--heads", command->dims.heads, "attention heads (NH)")->check(positive)->group(preflight);
+  info->add_option("--channels", command->dims.channels, "width (C)")->check(positive)->group(preflight);
+  info->add_option("--max-seq-len", command->dims.max_seq_len, "positions (maxT)")
+      ->check(positive)
+      ->group(preflight);
+  info->add_option("--vocab-size", command->dims.vocab_size, "tokens in the vocabulary (V)")
+      ->check(positive)
+      ->group(preflight);
+  const char* step = "Its step";
+  info->add_option("--batch-size", command->request.batch_size, "sequences in a batch (B)")
+      ->check(positive)
+      ->capture_default_str()
+      ->group(step);
+  info->add_option("--seq-len", command->request.seq_len, "tokens in a sequence (T)")
+      ->check(positive)
+      ->capture_default_str()
+      ->group(step);
+  info->add_option("--grad-accum", command->request.grad_accum, "micro-batches an update")
+      ->check(positive)
+      ->capture_default_str()
+      ->group(step);
+  info->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str()->group(step);
+  info->add_option("--threads", command->threads, "threads")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  info->add_flag("--json", command->as_json, "the same as JSON");
+  info->callback([&action, command] { action = [command] { return run(*command); }; });
+}
+
+}  // namespace inkling

@@ -1,0 +1,129 @@
+#include "apps/run/preflight.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/run/machine.h"
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "nn/gpt2.h"
+#include "ops/attention.h"
+#include "optim/adamw.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::int64_t kLeastScratch = 1 << 20;  // of a thread, for the strips of a product
+
+void count(std::vector<Preflight::Op>& ops, Phase phase, const std::string& name, std::int64_t calls,
+           const Work& work) {
+  const auto same = [&](const Preflight::Op& op) {
+    return op.phase == phase && op.name == name && op.work.operands == work.operands;
+  };
+  auto op = std::find_if(ops.begin(), ops.end(), same);
+  if (op == ops.end()) op = ops.insert(op, {phase, name, 0, {.operands = work.operands}});
+  op->calls += calls;
+  op->work.flops += static_cast<double>(calls) * work.flops;
+  op->work.bytes += static_cast<double>(calls) * work.bytes;
+}
+
+}  // namespace
+
+std::int64_t Preflight::total_bytes() const {
+  std::int64_t total = 0;
+  for (const Part& part : memory) total += part.bytes;
+  return total;
+}
+
+Preflight rehearse(const PreflightRequest& request) {
+  release_workspaces();
+  const std::int64_t program = resident_bytes();
+  const Rehearsal rehearsal;
+  GPT2 model(request.model);
+  model.set_precision(request.precision, Recording::on);
+  AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
+
+  const Shape shape{request.batch_size, request.seq_len};
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(shape.numel()));
+  const Tensor ids(tokens.data(), shape);
+  Profile profile;
+  Tape tape;
+  tape.profile_into(&profile);
+  profile.begin_step(1);
+  const Tensor loss = model.loss(tape, ids, ids);
+  const auto activations = static_cast<std::int64_t>(tape.peak_bytes());
+  tape.backward_serial(loss);
+  const auto with_gradients = static_cast<std::int64_t>(tape.peak_bytes());
+  const ProfileStep& step = profile.end_step();
+  const std::int64_t workspaces = workspace_bytes();
+
+  Tape validation(Recording::off);
+  std::vector<float> losses(tokens.size());
+  model.token_losses(validation, ids, ids, losses.data());
+  const KvCache cache(request.model, 1);
+
+  Preflight result;
+  const std::int64_t weights = model.parameters().count() * 4;
+  const std::int64_t scratch =
+      std::max(kLeastScratch, attention_scratch_floats(request.seq_len, request.model.head_size()) *
+                                  std::int64_t{sizeof(float)});
+  result.memory = {{"weights", weights},
+                   {"gradients of weights", weights},
+                   {"optimiser state (AdamW)", 2 * weights},
+                   {"weights packed in bf16", model.packed_bytes()},
+                   {"activations", activations},
+                   {"gradients of activations", with_gradients - activations},
+                   {"work space: logits, packed operands", workspaces},
+                   {"scratch of threads", threads() * scratch},
+                   {"validation", static_cast<std::int64_t>(validation.peak_bytes())},
+                   {"samples: keys and values", cache.size_bytes()},
+                   {"the program itself", program}};
+  std::erase_if(result.memory, [](const Preflight::Part& part) { return part.bytes == 0; });
+
+  for (const ProfileEvent& event : step.events)
+    count(result.ops, event.phase, event.name, request.grad_accum, event.work);
+  const double gradient_bytes = static_cast<double>(weights);
+  count(result.ops, Phase::update, "gradient norm", 1, {.bytes = gradient_bytes});
+  count(result.ops, Phase::update, optimizer.name(), 1,
+        {.bytes = optimizer.step_bytes() + static_cast<double>(model.packed_bytes())});
+  return result;
+}
+
+std::int64_t largest_batch(PreflightRequest request, std::int64_t available_bytes) {
+  constexpr std::int64_t kMost = 1 << 20;
+  const auto fits = [&](std::int64_t B) {
+    request.batch_size = B;
+    return rehearse(request).total_bytes() <= available_bytes;
+  };
+  std::int64_t fit = 0, most = 1;
+  while (most <= kMost && fits(most)) fit = std::exchange(most, 2 * most);
+  while (fit + 1 < most) {
+    const std::int64_t middle = fit + (most - fit) / 2;
+    (fits(middle) ? fit : most) = middle;
+  }
+  return fit;
+}
+
+double predicted_seconds(const Preflight& preflight, const Roof& roof) {
+  double seconds = 0;
+  for (const Preflight::Op& op : preflight.ops) {
+    const bool attention = op.name == "attention";
+    // Without an instruction for products of bf16 they are made of floats.
+    const bool as_bf16 = op.work.operands == DType::bf16 && roof.bf16_gflops > 0;
+    const double gflops = as_bf16 ? roof.bf16_gflops * (attention ? kBf16Attention : kBf16Products).share
+                                  : roof.fma_gflops * (attention ? kAttention : kProducts).share;
+    const double gbs = roof.triad_gbs * (op.phase == Phase::update ? kUpdate : kPasses).share;
+    seconds += 1e-9 * std::max(op.work.flops / gflops, op.work.bytes / gbs);
+  }
+  return seconds;
+}
+
+double predicted_token_seconds(const PreflightRequest& request, const Roof& roof) {
+  const GPT2Config& c = request.model;
+  const auto read = static_cast<double>(c.parameter_count() - c.max_seq_len * c.channels);  // of wpe one row
+  const double bytes = read * (request.precision == Precision::bf16 ? 2 : 4);
+  return 1e-9 * bytes / (roof.read_gbs * kReading.share);
+}
+
+}  // namespace inkling

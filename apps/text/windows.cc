@@ -1,0 +1,44 @@
+#include "apps/text/windows.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace inkling {
+
+Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T,
+                 std::int64_t vocab_size)
+    : B_(B), T_(T) {
+  if (B < 1 || T < 1) fail("windows: B=", B, " and T=", T, ", expected 1 or more each");
+  if (paths.empty()) fail("windows: no shards, expected at least one");
+  std::int64_t windows = 0;
+  for (const std::string& path : paths) {
+    const Shard& shard = shards_.emplace_back(path);
+    if (shard.size() < 2)
+      fail(path, ": has ", shard.size(), " tokens, expected at least 2: one to predict from another");
+    shard.check_tokens(vocab_size);
+    targets_ += shard.size() - 1;
+    windows += ceil_div(shard.size() - 1, T);
+  }
+  batches_ = ceil_div(windows, B);
+}
+
+bool Windows::next(std::int32_t* inputs, std::int32_t* targets) {
+  if (shard_ == shards_.size()) return false;
+  std::fill(inputs, inputs + B_ * T_, 0);
+  std::fill(targets, targets + B_ * T_, -1);
+  for (std::int64_t b = 0; b < B_ && shard_ < shards_.size(); ++b) {
+    const Shard& shard = shards_[shard_];
+    const std::int64_t count = std::min(T_, shard.size() - 1 - first_);
+    shard.copy(first_, count, inputs + b * T_);
+    shard.copy(first_ + 1, count, targets + b * T_);
+    first_ += count;
+    if (first_ < shard.size() - 1) continue;
+    ++shard_;
+    first_ = 0;
+  }
+  return true;
+}
+
+}  // namespace inkling

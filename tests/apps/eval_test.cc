@@ -1,0 +1,140 @@
+// inkling eval, and the windows it cuts shards into.
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "apps/text/tokenizer.h"
+#include "apps/text/windows.h"
+#include "core/error.h"
+#include "nn/checkpoint.h"
+#include "tests/apps/process.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+// A shard of the numbers begin, begin + 1, ...
+void write_count(const std::string& path, std::int32_t begin, std::int64_t tokens) {
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens));
+  std::iota(ids.begin(), ids.end(), begin);
+  ShardWriter writer(path, 1000);
+  writer.append(ids);
+  writer.commit();
+}
+
+TEST_CASE("windows: every token but a shard's first is a target exactly once, after the token before it") {
+  const TemporaryDirectory temporary;
+  for (const auto& [first_size, second_size] : {std::pair{2, 17}, {10, 2}, {13, 30}, {25, 25}}) {
+    for (const std::int64_t B : {1, 2, 3}) {
+      for (const std::int64_t T : {1, 4, 6, 40}) {
+        write_count(temporary / "a.bin", 100, first_size);
+        write_count(temporary / "b.bin", 500, second_size);
+        Windows windows({temporary / "a.bin", temporary / "b.bin"}, B, T, 1000);
+        std::vector<std::int32_t> seen, want, inputs(static_cast<std::size_t>(B * T)), targets(inputs.size());
+        std::int64_t batches = 0;
+        for (; windows.next(inputs.data(), targets.data()); ++batches) {
+          for (std::size_t i = 0; i < inputs.size(); ++i) {
+            if (targets[i] < 0) continue;
+            seen.push_back(targets[i]);
+            if (inputs[i] != targets[i] - 1) FAIL_CHECK("target " << targets[i] << " follows " << inputs[i]);
+            const bool first_of_row = i % static_cast<std::size_t>(T) == 0;
+            if (!first_of_row && inputs[i] != targets[i - 1])
+              FAIL_CHECK("a row is not one stretch of tokens");
+          }
+        }
+        for (std::int32_t i = 101; i < 100 + first_size; ++i) want.push_back(i);
+        for (std::int32_t i = 501; i < 500 + second_size; ++i) want.push_back(i);
+        CHECK(seen == want);
+        CHECK(windows.targets() == std::ssize(want));
+        CHECK(windows.batches() == batches);
+      }
+    }
+  }
+}
+
+TEST_CASE("windows: a shard without anything to predict, or outside the vocabulary, is refused") {
+  const TemporaryDirectory temporary;
+  write_count(temporary / "one.bin", 5, 1);
+  CHECK_THROWS_WITH(Windows({temporary / "one.bin"}, 1, 4, 1000),
+                    contains("has 1 tokens, expected at least 2"));
+  write_count(temporary / "wide.bin", 90, 20);
+  CHECK_THROWS_WITH(Windows({temporary / "wide.bin"}, 1, 4, 100), contains("wide.bin"));
+}
+
+json evaluate(const std::vector<std::string>& flags) {
+  const Outcome outcome = run(std::vector<std::string>{"eval", "--model", "tests/goldens/small.bin", "--data",
+                                                       "tests/goldens/curve_tokens.bin", "--json"} +
+                              flags);
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  return json::parse(outcome.out);
+}
+
+TEST_CASE("eval: the loss is the mean over the whole shard, whatever the batch, and perplexity is its exp") {
+  const Shard shard("tests/goldens/curve_tokens.bin");
+  GPT2 model = load_model("tests/goldens/small.bin");
+  double nats = 0;
+  for (std::int64_t first = 0; first < shard.size() - 1; first += 16) {  // one window at a time
+    const std::int64_t T = std::min<std::int64_t>(16, shard.size() - 1 - first);
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(T)), targets(ids.size());
+    shard.copy(first, T, ids.data());
+    shard.copy(first + 1, T, targets.data());
+    Tape tape(Recording::off);
+    std::vector<float> losses(ids.size());
+    model.token_losses(tape, Tensor(ids.data(), {1, T}), Tensor(targets.data(), {1, T}), losses.data());
+    nats += std::accumulate(losses.begin(), losses.end(), 0.0);
+  }
+  const double want = nats / static_cast<double>(shard.size() - 1);
+  for (const char* batch_size : {"1", "3", "8"}) {
+    const json result = evaluate({"--seq-len", "16", "--batch-size", batch_size});
+    CHECK(result.at("tokens") == shard.size() - 1);
+    CHECK(result.at("loss").get<double>() == approx(want).epsilon(1e-6));
+    CHECK(result.at("perplexity").get<double>() == approx(std::exp(want)).epsilon(1e-5));
+    CHECK(result.at("tokens_per_s") > 0);
+  }
+  CHECK(evaluate({"--seq-len", "16", "--batch-size", "2", "--batches", "3"}).at("tokens") == 3 * 2 * 16);
+}
+
+TEST_CASE("eval: bf16 is close to f32") {
+  const double f32 = evaluate({}).at("loss"), bf16 = evaluate({"--precision", "bf16"}).at("loss");
+  CHECK(bf16 ==
+        approx(f32).epsilon(2e-3));  // bf16 has 8 bits of mantissa; errors of single tokens average out
+  CHECK(bf16 != f32);
+}
+
+TEST_CASE("eval: with a tokenizer the loss is also given in bits per byte") {
+  const TemporaryDirectory temporary;
+  std::vector<std::string> tokens;
+  for (int id = 0; id < 131; ++id) tokens.emplace_back(id % 2 == 0 ? "ab" : "abcd");
+  const GPT2Config config = load_model("tests/goldens/small.bin").config();
+  tokens.resize(static_cast<std::size_t>(config.vocab_size), "x");
+  Tokenizer(tokens, 0).write(temporary / "tokenizer.bin");
+  const Shard shard("tests/goldens/curve_tokens.bin");
+  std::int64_t bytes = 0;
+  for (std::int64_t i = 1; i < shard.size(); ++i)
+    bytes += std::ssize(tokens[static_cast<std::size_t>(shard[i])]);
+  const json result = evaluate({"--tokenizer", temporary / "tokenizer.bin"});
+  const double bits = result.at("loss").get<double>() * static_cast<double>(shard.size() - 1) / std::log(2.0);
+  CHECK(result.at("bits_per_byte").get<double>() == approx(bits / static_cast<double>(bytes)));
+}
+
+TEST_CASE("eval: what cannot be is refused in one line") {
+  const auto outcome = [](const std::vector<std::string>& flags) {
+    return run(std::vector<std::string>{"eval", "--model", "tests/goldens/small.bin"} + flags);
+  };
+  const Outcome long_rows = outcome({"--data", "tests/goldens/curve_tokens.bin", "--seq-len", "4096"});
+  CHECK(long_rows.status == 2);
+  CHECK_THAT(long_rows.err, contains("--seq-len is 4096, expected at most the model's maximum"));
+  const Outcome no_data = outcome({"--data", "tests/goldens/nothing*.bin"});
+  CHECK(no_data.status == 1);
+  CHECK_THAT(no_data.err, contains("nothing*.bin"));
+  const Outcome precision = outcome({"--data", "tests/goldens/curve_tokens.bin", "--precision", "f16"});
+  CHECK(precision.status == 2);
+  CHECK_THAT(precision.err, contains("--precision is f16"));
+}
+
+}  // namespace
+}  // namespace inkling

@@ -1,0 +1,143 @@
+// inkling info: a rehearsed step asks for what a real one does, and costs nothing.
+#include "apps/run/preflight.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "apps/run/machine.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "nn/gpt2.h"
+#include "tests/apps/process.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+PreflightRequest small(Precision precision) {
+  return {.model = {.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64},
+          .batch_size = 4,
+          .seq_len = 48,
+          .precision = precision};
+}
+
+std::map<std::string, std::int64_t> by_name(const Preflight& preflight) {
+  std::map<std::string, std::int64_t> parts;
+  for (const Preflight::Part& part : preflight.memory) parts[part.name] = part.bytes;
+  return parts;
+}
+
+TEST_CASE("preflight: memory and work are those of a step really taken, in f32 and bf16") {
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    INFO(name(precision));
+    const PreflightRequest request = small(precision);
+    const Preflight predicted = rehearse(request);
+    const auto parts = by_name(predicted);
+
+    release_workspaces();
+    GPT2 model(request.model);
+    model.initialise(1);
+    model.set_precision(precision, Recording::on);
+    std::vector<std::int32_t> tokens(4 * 48, 7);
+    Profile profile;
+    Tape tape;
+    tape.profile_into(&profile);
+    profile.begin_step(1);
+    const Tensor loss = model.loss(tape, Tensor(tokens.data(), {4, 48}), Tensor(tokens.data(), {4, 48}));
+    const auto activations = static_cast<std::int64_t>(tape.peak_bytes());
+    tape.backward_serial(loss);
+    const auto gradients = static_cast<std::int64_t>(tape.peak_bytes()) - activations;
+
+    CHECK(parts.at("weights") == 4 * request.model.parameter_count());
+    CHECK(parts.at("optimiser state (AdamW)") == 8 * request.model.parameter_count());
+    CHECK(parts.at("activations") == activations);
+    CHECK(parts.at("gradients of activations") == gradients);
+    CHECK(parts.at("work space: logits, packed operands") == workspace_bytes());
+    CHECK(parts.contains("weights packed in bf16") == (precision == Precision::bf16));
+
+    double flops = 0, bytes = 0, predicted_flops = 0, predicted_bytes = 0;
+    for (const ProfileEvent& event : profile.end_step().events)
+      flops += event.work.flops, bytes += event.work.bytes;
+    for (const Preflight::Op& op : predicted.ops) {
+      if (op.phase == Phase::update) continue;
+      predicted_flops += op.work.flops, predicted_bytes += op.work.bytes;
+    }
+    CHECK(flops > 0);
+    CHECK(predicted_flops == approx(flops));
+    CHECK(predicted_bytes == approx(bytes));
+  }
+}
+
+TEST_CASE("preflight: a model of a thousand million weights is rehearsed without touching its memory") {
+  PreflightRequest request{.model = GPT2Config::named("gpt2:d48"), .batch_size = 8, .seq_len = 1024};
+  const std::int64_t before = resident_bytes();
+  const Preflight preflight = rehearse(request);
+  CHECK(resident_bytes() - before < std::int64_t{64} << 20);
+  CHECK(preflight.total_bytes() > std::int64_t{40} << 30);
+}
+
+TEST_CASE("preflight: the largest batch fits, one more does not") {
+  PreflightRequest request = small(Precision::f32);
+  const std::int64_t available = rehearse(request).total_bytes() + (std::int64_t{4} << 20);
+  const std::int64_t most = largest_batch(request, available);
+  CHECK(most >= 4);
+  request.batch_size = most + 1;
+  CHECK(rehearse(request).total_bytes() > available);
+  CHECK(largest_batch(request, 1000) == 0);
+}
+
+TEST_CASE("preflight: time follows the roof: twice as fast a machine takes half of it") {
+  const Preflight preflight = rehearse(small(Precision::bf16));
+  const Roof roof{.fma_gflops = 100, .bf16_gflops = 1000, .triad_gbs = 20, .read_gbs = 25};
+  const Roof twice{.fma_gflops = 200, .bf16_gflops = 2000, .triad_gbs = 40, .read_gbs = 50};
+  const double seconds = predicted_seconds(preflight, roof);
+  CHECK(seconds > 0);
+  CHECK(predicted_seconds(preflight, twice) == approx(seconds / 2));
+  const Roof without_bf16{.fma_gflops = 100, .bf16_gflops = 0, .triad_gbs = 20, .read_gbs = 25};
+  CHECK(predicted_seconds(preflight, without_bf16) > seconds);
+}
+
+TEST_CASE("info: the machine, and with a model what a run needs, as text and as JSON") {
+  const Outcome machine = run({"info"});
+  REQUIRE(machine.status == 0);
+  for (const char* word : {"CPU", "INKLING_ISA", "threads", "GiB", "GFLOP/s", "GB/s triad"})
+    CHECK_THAT(machine.out, contains(word));
+  CHECK(machine.out.find("Training with") == std::string::npos);
+
+  const Outcome outcome =
+      run({"info", "--model", "tests/goldens/small.bin", "--batch-size", "2", "--seq-len", "16", "--json"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const json info = json::parse(outcome.out);
+  CHECK(info.at("roof").at("fma_gflops") > 0);
+  const json& preflight = info.at("preflight");
+  std::int64_t total = 0, parameters = 0;
+  for (const json& part : preflight.at("memory")) total += part.at("bytes").get<std::int64_t>();
+  for (const json& count : preflight.at("parameter_groups")) parameters += count.get<std::int64_t>();
+  CHECK(preflight.at("total_bytes") == total);
+  CHECK(preflight.at("parameters") == parameters);
+  CHECK(preflight.at("fits") == true);
+  CHECK(preflight.at("largest_batch_size") >= 2);
+  CHECK(preflight.at("step_seconds") > 0);
+  CHECK_THAT(run({"info", "--layers", "2", "--heads", "2", "--channels", "64"}).out,
+             contains("Training with B=4 T=64, f32"));
+}
+
+TEST_CASE("info: what cannot be is refused in one line") {
+  const auto refused = [](const std::vector<std::string>& flags, const char* why) {
+    const Outcome outcome = run(std::vector<std::string>{"info"} + flags);
+    CHECK(outcome.status == 2);
+    CHECK_THAT(outcome.err, contains(why));
+  };
+  refused({"--model", "gpt2:d13"}, "gpt2:d48, or a checkpoint's file");
+  refused({"--model", "gpt2:d12", "--seq-len", "2000"},
+          "--seq-len is 2000, expected at most the model's maximum of 1024");
+  refused({"--model", "gpt2:d12", "--precision", "f16"}, "f16");
+  refused({"--layers", "2", "--heads", "5"}, "multiple of the number of heads");
+}
+
+}  // namespace
+}  // namespace inkling
