@@ -113,10 +113,16 @@ template void reference::attention_backward(double*, const double*, const double
 // ---- The differentiable op ----
 
 std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
+  constexpr std::int64_t kGaps = 4096;  // between the arrays
   // Backward: K, V, dK, dV; five tiles of queries; P and dP. Forward: K, V; three tiles; a strip of scores.
-  // And gaps between.
   const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock) + kKeyBlock;
-  return 4 * Tp * HSp + 5 * kQueryTile * HSp + (Tp + 2 * kKeyBlock) * kQueryTile + 4096;
+  const std::int64_t floats = 4 * Tp * HSp + 5 * kQueryTile * HSp + (Tp + 2 * kKeyBlock) * kQueryTile;
+  // Backward on AMX: bf16 K, K^T, V and float dK, dV; five bf16 tiles and dQ, two groups of it more; P and
+  // dS, scores and vectors. Forward there wants less of each.
+  const std::int64_t HSa = pad_to(HS, kAmxHeadPad), Ta = pad_to(T, kQueryTile);
+  const std::int64_t amx = (7 * Ta * HSa + 7 * kAmxQueries * HSa) / 2 + 2 * kQueryTile * HSa +
+                           (kAmxKeys + kQueryTile) * kAmxQueries + 4096;
+  return std::max(floats, amx) + kGaps;
 }
 
 namespace {

@@ -49,12 +49,16 @@ Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads);
 constexpr std::int64_t kQueryTile = 32;  // queries a tile
 constexpr std::int64_t kKeyBlock = 64;   // keys a block
 constexpr std::int64_t kHeadPad = 16;    // packed rows are padded to a multiple of it: the widest register
+// On AMX, where a product is 32 deep:
+constexpr std::int64_t kAmxQueries = 128;  // queries a tile, backward
+constexpr std::int64_t kAmxKeys = 128;     // keys a block
+constexpr std::int64_t kAmxHeadPad = 32;
 
 constexpr std::int64_t pad_to(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// Floats of scratch that the kernels of one head want for T keys.
+// Floats of scratch that a kernel of one head wants at most for T keys.
 std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS);
 
 namespace reference {  // Real is float or double

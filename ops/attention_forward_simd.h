@@ -39,13 +39,14 @@ std::int64_t first_column(std::int64_t k, std::int64_t t0) noexcept {
   return k <= t0 ? 0 : (k - t0) / V::kLanes * V::kLanes;
 }
 
-// Row k of the scores: -inf for the queries before k.
+// Row k of the scores: -inf, or another value, for the queries before k.
 template <class V>
-void mask_row(float* s_k, std::int64_t k, std::int64_t t0) noexcept {
+void mask_row(float* s_k, std::int64_t k, std::int64_t t0,
+              float value = -std::numeric_limits<float>::infinity()) noexcept {
   constexpr std::int64_t W = V::kLanes;
   alignas(64) float lane[W];
   for (std::int64_t i = 0; i < W; ++i) lane[i] = static_cast<float>(i);
-  const V never(-std::numeric_limits<float>::infinity());
+  const V never(value);
   for (std::int64_t j = 0; j < k - t0 && j < kQueryTile; j += W) {
     store(s_k + j, if_less(load<V>(lane), V(static_cast<float>(k - t0 - j)), never, load<V>(s_k + j)));
   }

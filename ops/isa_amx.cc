@@ -5,6 +5,8 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
+#include "ops/attention_backward_amx_simd.h"
+#include "ops/attention_forward_amx_simd.h"
 #include "ops/gemm_bf16_amx_simd.h"
 #include "ops/kernels.h"
 #include "ops/roof_bf16_simd.h"
@@ -19,6 +21,8 @@ const Kernels& amx_kernels() {
     k.isa = Isa::amx;
     k.bf16_gemm.multiply = simd::multiply_amx<simd::Amx>;
     k.bf16_dot_loop = simd::amx_dot_loop<Isa::amx>;
+    k.attention_forward_bf16 = simd::attention_forward_amx<simd::Floats<simd::Amx>>;
+    k.attention_backward_bf16 = simd::attention_backward_amx<simd::Floats<simd::Amx>>;
     return k;
   }();
   return table;

@@ -221,6 +221,37 @@ TEMPLATE_TEST_CASE("attention: what comes after a token, even NaN, changes no bi
   });
 }
 
+TEMPLATE_TEST_CASE("attention: a NaN among finite tokens is seen from its own position on, and not before",
+                   "", float, bf16) {
+  for_each_isa([] {
+    const Case c = case_of<TestType>(1, 101, 2, 20);
+    const std::vector<float> clean = floats(c.qkv);
+    const auto with_nan_at = [&](std::initializer_list<std::int64_t> tokens) {
+      std::vector<float> qkv = clean;
+      for (std::int64_t t : tokens) {
+        const auto token = qkv.begin() + t * 3 * c.C;
+        std::fill(token + c.C, token + 3 * c.C, std::numeric_limits<float>::quiet_NaN());
+      }
+      return run<TestType>(c, qkv);
+    };
+    // Row t of the output, and of dQ: both are of query t and the keys up to it alone.
+    const auto same_up_to = [&](const Result& a, const Result& b, std::int64_t end) {
+      bool same = same_bits(std::span(a.out).first(static_cast<std::size_t>(end * c.C)),
+                            std::span(b.out).first(static_cast<std::size_t>(end * c.C)));
+      for (std::int64_t t = 0; t < end; ++t) {
+        const auto at = static_cast<std::size_t>(t * 3 * c.C), n = static_cast<std::size_t>(c.C);
+        same = same && same_bits(std::span(a.dqkv).subspan(at, n), std::span(b.dqkv).subspan(at, n));
+      }
+      return same;
+    };
+    const Result none = with_nan_at({}), one = with_nan_at({68}), three = with_nan_at({68, 70, 95});
+    CHECK(same_up_to(none, one, 68));
+    CHECK(same_up_to(one, three, 70));
+    for (std::size_t i = 68 * static_cast<std::size_t>(c.C); i < one.out.size(); ++i)
+      REQUIRE(std::isnan(one.out[i]));
+  });
+}
+
 TEMPLATE_TEST_CASE("attention: a shorter sequence gives the same bits as the start of a longer one", "",
                    float, bf16) {
   for_each_isa([] {

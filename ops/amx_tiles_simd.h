@@ -1,0 +1,115 @@
+// Products of small matrices of bf16 on AMX, in cache: what attention is made of there.
+//
+// A matrix is cut into tiles of 1 KiB (ops/amx_simd.h) that lie one after the other, padded with zeros:
+//   as a left factor,  A (rows, depth):    tile (i, k) of [rows / 16][depth / 32] has 16 rows of 32 numbers;
+//   as a right factor, B (depth, columns): tile (k, j) of [depth / 32][columns / 16] has 16 pairs of rows.
+// Seen as 16 x 16 pairs of numbers, the transpose of a left factor's tile is a tile of the transposed matrix
+// as a right factor, and the other way round. So there are two ways to pack rows, as they are or in pairs,
+// and a transpose turns either into a factor of the other side.
+#pragma once
+
+#include <immintrin.h>
+
+#include "ops/amx_simd.h"
+#include "ops/transpose_simd.h"
+
+namespace inkling::simd {
+
+constexpr std::int64_t kTile = kTileRows * kTileDepth;  // numbers a tile
+
+// Numbers [c, c + 32) of a row of n numbers, 0 beyond.
+template <class V>
+__m512i load_numbers(const bf16* row, std::int64_t c, std::int64_t n) noexcept {
+  if (n - c >= kTileDepth) return _mm512_loadu_si512(row + c);
+  return n <= c ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi16((1u << (n - c)) - 1u, row + c);
+}
+
+// a_0 b_0 a_1 b_1 .. a_15 b_15 into a tile's row, and a_16 b_16 .. into the same row of the next tile.
+template <class V>
+void store_pairs(bf16* tile_row, __m512i a, __m512i b) noexcept {
+  alignas(64) static constexpr std::uint16_t kFirst[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                           37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                           11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i first = _mm512_load_si512(kFirst);
+  const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
+  _mm512_storeu_si512(tile_row, _mm512_permutex2var_epi16(a, first, b));
+  _mm512_storeu_si512(tile_row + kTile, _mm512_permutex2var_epi16(a, second, b));
+}
+
+// (rows, n), rows `stride` apart, as a left factor of padded_rows rows.
+template <class V>
+void pack_left(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
+               std::int64_t n) noexcept {
+  const std::int64_t depth = (n + kTileDepth - 1) / kTileDepth;
+  for (std::int64_t r = 0; r < padded_rows; ++r) {
+    bf16* row = tiles + r / kTileRows * depth * kTile + r % kTileRows * kTileDepth;
+    for (std::int64_t k = 0; k < depth; ++k) {
+      _mm512_storeu_si512(row + k * kTile,
+                          load_numbers<V>(in + r * stride, k * kTileDepth, r < rows ? n : 0));
+    }
+  }
+}
+
+// (rows, n), rows `stride` apart, as a right factor of padded_rows rows; its columns are padded to 32.
+template <class V>
+void pack_right(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
+                std::int64_t n) noexcept {
+  const std::int64_t column_pairs = (n + 2 * kTileRows - 1) / (2 * kTileRows);
+  for (std::int64_t r = 0; r < padded_rows; r += 2) {
+    bf16* row = tiles + r / kTileDepth * column_pairs * 2 * kTile + r % kTileDepth / 2 * kTileDepth;
+    for (std::int64_t j = 0; j < column_pairs; ++j) {
+      const bf16* in_r = in + r * stride;
+      store_pairs<V>(row + j * 2 * kTile, load_numbers<V>(in_r, j * 32, r < rows ? n : 0),
+                     load_numbers<V>(in_r + stride, j * 32, r + 1 < rows ? n : 0));
+    }
+  }
+}
+
+// A factor of rows x columns tiles becomes its transpose, a factor for the other side, of columns x rows
+// tiles.
+template <class V>
+void transpose_tiles(bf16* out, const bf16* in, std::int64_t rows, std::int64_t columns) noexcept {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) {
+      // A pair is moved as if it were a float.
+      float* to = reinterpret_cast<float*>(out + (j * rows + i) * kTile);
+      const float* from = reinterpret_cast<const float*>(in + (i * columns + j) * kTile);
+      for (std::int64_t c = 0; c < 16; c += 4) transpose_x4<V, 16>(to + c * 16, 16, from + c, 16);
+    }
+  }
+}
+
+// One row of a factor's tiles: the next along the depth is `step` numbers further.
+struct TileRow {
+  const bf16* tile;
+  std::int64_t step;
+};
+
+// C (16, 32) = from + A B, `steps` tiles deep; A has one tile, B two next to each other at each step. `from`
+// may be C itself, or nullptr for 0. Rows of C and of `from` are `ldc` apart. The sum along the depth is one
+// chain: cut into several calls it has the same bits.
+//
+// Why no larger block of C is held: the more tiles are in use, the slower the unit gets once it is shared or
+// otherwise busy; four in use were as fast as six or eight at best, and up to twice as fast at worst.
+template <class V>
+void multiply_tiles(float* c, const float* from, std::int64_t ldc, TileRow a, TileRow b,
+                    std::int64_t steps) noexcept {
+  if (from == nullptr) {
+    tile_zero<0>();
+    tile_zero<1>();
+  } else {
+    tile_load<0>(from, ldc);
+    tile_load<1>(from + kTileRows, ldc);
+  }
+  for (std::int64_t k = 0; k < steps; ++k) {
+    tile_load<2>(a.tile + k * a.step, kTileDepth);
+    tile_load<3>(b.tile + k * b.step, kTileDepth);
+    tile_multiply<0, 2, 3>();
+    tile_load<3>(b.tile + k * b.step + kTile, kTileDepth);
+    tile_multiply<1, 2, 3>();
+  }
+  tile_store<0>(c, ldc);
+  tile_store<1>(c + kTileRows, ldc);
+}
+
+}  // namespace inkling::simd
