@@ -4,6 +4,7 @@
 
 #include "core/parallel.h"
 #include "ops/cross_entropy.h"
+#include "ops/gemm_bf16.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -21,11 +22,12 @@ struct Case {
   std::vector<double> losses, dx, dwte;  // the gradients are those of the mean loss
   double mean = 0;
 
-  Case(std::int64_t B_, std::int64_t T_, std::int64_t C_, std::int64_t vocab_, std::int64_t Vp_)
+  Case(std::int64_t B_, std::int64_t T_, std::int64_t C_, std::int64_t vocab_, std::int64_t Vp_,
+       DType dtype = DType::f32)
       : B(B_), T(T_), C(C_), vocab(vocab_), Vp(Vp_) {
     const std::int64_t N = B * T;
-    x = random_floats(N * C, 1);
-    wte = random_floats(Vp * C, 2);
+    x = dtype == DType::f32 ? random_floats(N * C, 1) : random_bf16s(N * C, 1);
+    wte = dtype == DType::f32 ? random_floats(Vp * C, 2) : random_bf16s(Vp * C, 2);
     for (std::int64_t i = 0; i < N; ++i)
       targets.push_back(i % 3 == 1 ? -1 : static_cast<std::int32_t>(i * 5 % vocab));
     const auto counted =
@@ -84,6 +86,33 @@ TEST_CASE(
       check_close("dx", span(dx), times(c.dx, 0.25), kFloatTolerance);
       check_close("dwte", span(dwte), times(c.dwte, 0.25), kFloatTolerance);
     }
+  });
+}
+
+// dlogits are rounded to bf16 before they are multiplied, and dx is once more.
+constexpr Tolerance kBf16Tolerance{1e-3, 2 * kBf16Rounding};
+
+TEST_CASE("linear_cross_entropy: in bf16 the loss is exact and the gradients are those of rounded dlogits") {
+  for_each_isa([] {
+    Case c(2, 9, 24, 61, 64, DType::bf16);
+    const Pages forward(static_cast<std::size_t>(packed_b_count(64, 24)) * sizeof(bf16));
+    const Pages backward(static_cast<std::size_t>(packed_b_count(24, 64)) * sizeof(bf16));
+    auto *packed = reinterpret_cast<bf16*>(forward.data()),
+         *transposed = reinterpret_cast<bf16*>(backward.data());
+    pack_weight_rows(packed, transposed, c.wte.data(), 64, 24, 0, 64);
+    std::vector<float> dx(c.x.size(), NAN), dwte(c.wte.size(), NAN);
+    Tape tape;
+    const Tensor x = narrowed(tape, tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite));
+    const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite);
+    const Tensor loss =
+        linear_cross_entropy(tape, x, {wte, packed, transposed}, c.targets_tensor(), 61, 1.0f);
+    CHECK(std::abs(static_cast<double>(loss.item()) - c.mean) < 1e-5 * c.mean);
+    tape.backward(loss);
+    check_close("dx", span(dx), c.dx, kBf16Tolerance);
+    check_close("dwte", span(dwte), c.dwte, kBf16Tolerance);
+    std::vector<float> losses(18);
+    linear_token_losses(losses.data(), x, {wte, packed, nullptr}, c.targets_tensor(), 61);
+    check_close("losses", span(losses), c.losses, kFloatTolerance);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/parallel.h"
+#include "ops/gemm_bf16.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -116,6 +117,85 @@ TEST_CASE("linear: the same bits on 1 and on 4 threads") {
   set_threads(before);
 }
 
+// A weight with its packed copies, for bf16.
+struct PackedWeight {
+  Pages forward, backward;
+
+  PackedWeight(const std::vector<float>& w, std::int64_t OC, std::int64_t IC)
+      : forward(static_cast<std::size_t>(packed_b_count(OC, IC)) * sizeof(bf16)),
+        backward(static_cast<std::size_t>(packed_b_count(IC, OC)) * sizeof(bf16)) {
+    for (std::int64_t o = 0; o < OC; o += kWeightRows) {  // strip by strip, as the optimiser does
+      pack_weight_rows(data(forward), data(backward), w.data(), OC, IC, o, std::min(OC, o + kWeightRows));
+    }
+  }
+  Weight of(const Tensor& values) const { return {values, data(forward), data(backward)}; }
+  static bf16* data(const Pages& pages) { return reinterpret_cast<bf16*>(pages.data()); }
+};
+
+// Inputs are such as bf16 can hold: what differs is the rounding of the results, and of sums of products that
+// cancel.
+constexpr Tolerance kBf16Tolerance{1e-3, kBf16Rounding};
+
+TEST_CASE("linear: in bf16, result and gradients are the reference's, rounded") {
+  for_each_isa([] {
+    for (const auto& [M, IC, OC] : {std::array<std::int64_t, 3>{4, 5, 3}, {70, 33, 300}, {16, 64, 48}}) {
+      Case c(M, IC, OC);
+      c.x = as_doubles(random_bf16s(M * IC, 1)), c.weight = as_doubles(random_bf16s(OC * IC, 2));
+      c.dy = as_doubles(random_bf16s(M * OC, 4));
+      c.forward();
+      for (auto* sums : {&c.dx, &c.dweight, &c.dbias}) std::fill(sums->begin(), sums->end(), 0.0);
+      reference::linear_backward(c.dx.data(), c.dweight.data(), c.dbias.data(), c.dy.data(), c.x.data(),
+                                 c.weight.data(), M, IC, OC);
+      std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
+      const PackedWeight packed(weight, OC, IC);
+      for (const bool residual : {false, true}) {
+        INFO("M = " << M << (residual ? ", with a residual" : ""));
+        std::vector<float> dx(x.size(), NAN), dweight(weight.size(), NAN), dbias(bias.size(), NAN);
+        std::vector<float> before = random_floats(M * OC, 6), dbefore(before.size(), NAN);
+        Tape tape;
+        const Tensor X = narrowed(tape, tape.leaf(x.data(), dx.data(), {M, IC}, LeafGradient::overwrite));
+        const Tensor W = tape.leaf(weight.data(), dweight.data(), {OC, IC}, LeafGradient::overwrite);
+        const Tensor B = tape.leaf(bias.data(), dbias.data(), {OC}, LeafGradient::overwrite);
+        const Tensor R = tape.leaf(before.data(), dbefore.data(), {M, OC}, LeafGradient::overwrite);
+        const Tensor y =
+            residual ? linear_add(tape, R, X, packed.of(W), B) : linear(tape, X, packed.of(W), B);
+        CHECK(y.dtype() == (residual ? DType::f32 : DType::bf16));
+        std::vector<double> want = c.y;
+        for (std::size_t i = 0; i < want.size() && residual; ++i) want[i] += static_cast<double>(before[i]);
+        if (residual) {
+          check_close("y", std::span<const float>(y.f32(), want.size()), want, kFloatTolerance);
+        } else {
+          check_close("y", std::span<const bf16>(y.data<bf16>(), want.size()), want, kBf16Tolerance);
+        }
+        tape.backward(dot(tape, y, dy.data()));
+        check_close("dx", dx, c.dx, kBf16Tolerance);
+        check_close("dweight", dweight, c.dweight, kFloatTolerance);
+        check_close("dbias", dbias, c.dbias, kFloatTolerance);
+        if (residual) CHECK(dbefore == dy);
+      }
+    }
+  });
+}
+
+TEST_CASE("linear_add: the residual is added, in f32 too, and gets the gradient as it is") {
+  const std::int64_t M = 5, IC = 6, OC = 7;
+  const Case c(M, IC, OC);
+  std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
+  std::vector<float> dx(x.size()), before = random_floats(M * OC, 6), dbefore(before.size(), NAN);
+  Tape tape;
+  const Tensor X = tape.leaf(x.data(), dx.data(), {M, IC}, LeafGradient::overwrite);
+  const Tensor R = tape.leaf(before.data(), dbefore.data(), {M, OC}, LeafGradient::overwrite);
+  const Tensor y = linear_add(tape, R, X, Tensor(weight.data(), {OC, IC}), Tensor(bias.data(), {OC}));
+  std::vector<double> want = c.y;
+  for (std::size_t i = 0; i < want.size(); ++i) want[i] += static_cast<double>(before[i]);
+  check_close("y", std::span<const float>(y.f32(), want.size()), want, kFloatTolerance);
+  tape.backward(dot(tape, y, dy.data()));
+  check_close("dx", dx, c.dx, kFloatTolerance);
+  CHECK(dbefore == dy);
+  CHECK_THROWS_WITH(linear_add(tape, X, X, Tensor(weight.data(), {OC, IC}), Tensor{}),
+                    contains("linear_add: residual is (5, 6), expected a contiguous (5, 7)"));
+}
+
 TEST_CASE("linear: wrong shapes are named") {
   std::vector<float> memory(100);
   Tape tape;
@@ -125,6 +205,8 @@ TEST_CASE("linear: wrong shapes are named") {
                     contains("weight is (4, 5), expected (OC, IC=4)"));
   CHECK_THROWS_WITH(linear(tape, x, weight, weight), contains("linear: bias is (5, 4), expected (OC=5)"));
   CHECK_THROWS_WITH(linear(tape, x.transpose(0, 1), weight, bias), contains("(3, 2, 4) is not contiguous"));
+  const Tensor half = tape.output({2, 4}, {}, DType::bf16);
+  CHECK_THROWS_WITH(linear(tape, half, weight, bias), contains("x is bf16 and weight (5, 4) is not packed"));
 }
 
 }  // namespace
