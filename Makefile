@@ -8,9 +8,13 @@ DATA    ?=
 FLAGS   ?=
 NAME    := $(if $(DATA),$(basename $(notdir $(DATA))),stories)
 OUT     ?= runs/$(NAME)
+# of make bench: which rows, where to write JSON, an interpreter that may have PyTorch
+FILTER  ?=
+JSON    ?=
+PYTHON  ?= python3
 
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
-PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2 libbenchmark-dev
+PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2
 CHECK_PACKAGES := clang clang-tidy clang-format
 BENCH_PACKAGES := libdnnl-dev libopenblas-dev
 
@@ -39,6 +43,8 @@ LIBRARY := $(call objects,core/*.cc ops/*.cc nn/*.cc optim/*.cc apps/text/*.cc a
 APP     := $(call objects,apps/*.cc)
 TESTS   := $(call objects,tests/*.cc tests/*/*.cc)
 BENCH   := $(call objects,bench/*.cc)
+# oneDNN's face is a library of its own, built where its headers are.
+PEERS   := $(if $(wildcard /usr/include/dnnl.hpp),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
 .PHONY: help all deps deps-check deps-bench train test bench asan tidy format check-layers check-isa clean
@@ -47,7 +53,7 @@ SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-all: $(BUILD)/inkling $(BUILD)/inkling_tests $(BUILD)/inkling_bench  ## build everything
+all: $(BUILD)/inkling $(BUILD)/inkling_tests $(BUILD)/inkling_bench $(PEERS)  ## build everything
 
 deps:  ## install the Debian packages inkling needs
 	@sh .ci/install $(PACKAGES)
@@ -66,8 +72,8 @@ endif
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-isa  ## prove everything
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(TEST)
 
-bench: $(BUILD)/inkling_bench  ## measure kernels and training steps against the machine's peak and other libraries
-	$(BUILD)/inkling_bench
+bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
+	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)'
 
 # g++ 12 takes parts of the standard library for uninitialised when it instruments them.
 asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -99,11 +105,15 @@ $(BUILD)/libinkling.a: $(LIBRARY)
 $(BUILD)/inkling: $(APP) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(BUILD)/inkling_tests: $(TESTS) $(BUILD)/libinkling.a
+$(BUILD)/inkling_tests: $(TESTS) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(CATCH) $(LDLIBS) -o $@
 
 $(BUILD)/inkling_bench: $(BENCH) $(BUILD)/libinkling.a
-	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ -lbenchmark $(LDLIBS) -ldl -o $@
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -ldl -o $@
+
+$(BUILD)/bench/peers/onednn.so: bench/peers/onednn.cc bench/peers/onednn.h
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -fPIC -shared $< -ldnnl -o $@
 
 # Parallel by default (JOBS=1: not). What is compiled waits for packages that the same command installs.
 ifeq ($(MAKELEVEL),0)

@@ -1,12 +1,13 @@
 // gemm at GPT-2 124M's shapes: forward, dX and dW of every linear layer, packing included.
 #include "ops/gemm.h"
 
+#include <tuple>
+
 #include "bench/data.h"
 #include "bench/harness.h"
 #include "bench/peers.h"
 #include "bench/rows.h"
 #include "core/error.h"
-#include "core/parallel.h"
 #include "ops/gemm_bf16.h"
 
 namespace inkling::bench {
@@ -30,40 +31,51 @@ void add_case(const std::string& name, const Case& c) {
       gemm(C.data(), c.n, c.transpose_a ? a.transposed() : a, c.transpose_b ? b.transposed() : b, c.m, c.n,
            c.k, nullptr, false);
     };
-    for (const auto& peer : {onednn(), openblas(threads())}) {
-      if (!peer) continue;
-      candidates.peers.push_back({peer->name, [=, sgemm = peer->sgemm] {
-                                    sgemm(c.transpose_a, c.transpose_b, c.m, c.n, c.k, A.data(), lda,
-                                          B.data(), ldb, C.data(), c.n);
-                                  }});
-    }
+    candidates.peers = matmul_peers({.M = c.m,
+                                     .N = c.n,
+                                     .K = c.k,
+                                     .transpose_a = c.transpose_a,
+                                     .transpose_b = c.transpose_b,
+                                     .a = A.data(),
+                                     .b = B.data(),
+                                     .c = C.data()});
     return candidates;
   });
 }
 
-// The same three in bf16. Weights are packed beforehand, as the optimiser leaves them; activations and
-// gradients are packed by every call, dW's both factors.
+// The same three in bf16. Weights are packed beforehand, as the optimiser leaves them, for the peer too;
+// activations and gradients are packed by every call, dW's both factors.
 void add_bf16_case(const std::string& name, const Case& c) {
   const double flops = 2.0 * static_cast<double>(c.m) * static_cast<double>(c.n) * static_cast<double>(c.k);
-  add_row(name, {.flops = flops}, [c] {
-    const Bf16s A(c.m * c.k, 1), B(c.k * c.n, 2);
-    const Floats C(c.m * c.n, 3);
+  add_row(name, {.flops = flops, .bf16 = true}, [c] {
+    const Bf16s A(c.m * c.k, 1), B(c.k * c.n, 2), packed(packed_b_count(c.n, c.k), 4), narrow(c.m * c.n, 5);
+    const Floats wide(c.m * c.n, 3);
     const Tensor a(A.data(), c.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k});
     const Tensor b(B.data(), c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n});
     const PackSource a_source = c.transpose_a ? rows(a).transposed() : rows(a);
     const PackSource b_source = c.transpose_b ? rows(b).transposed() : rows(b);
-    if (c.transpose_a) {  // dW is f32
-      return Candidates{[=, A = A, B = B] {
-                          gemm_bf16({C.data(), DType::f32, c.n}, a_source, b_source, c.m, c.n, c.k);
-                        },
-                        {}};
-    }
-    const Bf16s packed(packed_b_count(c.n, c.k), 4), out(c.m * c.n, 5);
-    pack_b(packed.data(), b_source, c.k, c.n);
-    const bool head = c.k > 4096;  // its dX is a sum over the vocabulary, f32 too
-    const Sums sums = head ? Sums{C.data(), DType::f32, c.n} : Sums{out.data(), DType::bf16, c.n};
-    return Candidates{
-        [=, A = A, C = C, out = out] { gemm_bf16(sums, a_source, packed.data(), c.m, c.n, c.k); }, {}};
+    const bool is_dw = c.transpose_a;
+    // dW is f32; so is dX of the head, a sum over the vocabulary in several passes
+    const bool is_f32 = is_dw || c.k > 4096;
+    const Sums sums = is_f32 ? Sums{wide.data(), DType::f32, c.n} : Sums{narrow.data(), DType::bf16, c.n};
+    if (!is_dw) pack_b(packed.data(), b_source, c.k, c.n);
+    Candidates candidates;
+    candidates.ours = [=, kept = std::tuple(A, B, packed, narrow, wide)] {
+      if (is_dw) return gemm_bf16(sums, a_source, b_source, c.m, c.n, c.k);
+      gemm_bf16(sums, a_source, std::get<2>(kept).data(), c.m, c.n, c.k);
+    };
+    candidates.peers = matmul_peers({.M = c.m,
+                                     .N = c.n,
+                                     .K = c.k,
+                                     .transpose_a = c.transpose_a,
+                                     .transpose_b = c.transpose_b,
+                                     .a = A.data(),
+                                     .b = B.data(),
+                                     .c = sums.out,
+                                     .bf16 = true,
+                                     .c_bf16 = !is_f32,
+                                     .b_is_weight = !is_dw});
+    return candidates;
   });
 }
 

@@ -1,34 +1,84 @@
 // inkling_bench: kernels, ops and whole training steps as shares of what this machine can do, beside other
 // libraries.
-// --benchmark_filter=REGEX picks rows, --benchmark_out=FILE --benchmark_out_format=json writes them down.
-#include <benchmark/benchmark.h>
-
+//
+//   inkling_bench [--filter=REGEX] [--json=FILE] [--python=PROGRAM]
+//
+// --filter picks rows by name, --json writes the figures down, --python names an interpreter that has
+// PyTorch.
+#include <fstream>
 #include <iostream>
-#include <vector>
 
+#include "bench/harness.h"
+#include "bench/peers.h"
 #include "bench/rows.h"
 #include "core/cpu.h"
+#include "core/error.h"
 #include "core/parallel.h"
 #include "ops/kernels.h"
 #include "ops/roof.h"
 
-int main(int argc, char** argv) {
-  using namespace inkling;
-  std::vector<char*> arguments(argv, argv + argc);
-  char tabular[] = "--benchmark_counters_tabular=true";
-  arguments.insert(arguments.begin() + 1, tabular);
-  int count = static_cast<int>(arguments.size());
+namespace {
+
+using namespace inkling;
+
+struct Flags {
+  std::string filter, json, python = "python3";
+};
+
+Flags parse(int argc, char** argv) {
+  Flags flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const auto take = [&](const std::string& flag, std::string& value) {
+      if (!argument.starts_with(flag + "=")) return false;
+      value = argument.substr(flag.size() + 1);
+      return true;
+    };
+    if (take("--filter", flags.filter) || take("--json", flags.json) || take("--python", flags.python))
+      continue;
+    throw UsageError(
+        str("unknown argument ", argument, ", expected --filter=REGEX, --json=FILE or --python=PROGRAM"));
+  }
+  return flags;
+}
+
+void run(const Flags& flags) {
+  bench::use_python(flags.python);
   bench::add_gemm_rows();
   bench::add_op_rows();
   bench::add_model_rows();
-  benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-  const Roof roof = measure_roof();
+  bench::add_graph_sections();
+  const Roof roof = best_roof();
   std::cout << cpu().model << ", " << threads() << " threads, " << name(kernels().isa)
-            << "; now: " << roof.fma_gflops << " GFLOP/s of fused multiply-adds, triad " << roof.triad_gbs
-            << " GB/s, reading " << roof.read_gbs << " GB/s\n"
-            << "A figure is the median of 9 rounds; %roof is measured in the same round; x peer = its time / "
-               "ours.\n";
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+            << "; now: " << roof.fma_gflops << " GFLOP/s of fused multiply-adds, ";
+  if (roof.bf16_gflops > 0) std::cout << roof.bf16_gflops << " of products in bf16, ";
+  std::cout << "triad " << roof.triad_gbs << " GB/s, reading " << roof.read_gbs << " GB/s\n"
+            << "A figure is the median over rounds; the roof is measured in the same round; x peer = its "
+               "time / ours.\n\n";
+  nlohmann::ordered_json result = {{"cpu", cpu().model},
+                                   {"threads", threads()},
+                                   {"kernels", name(kernels().isa)},
+                                   {"roof",
+                                    {{"fma_gflops", roof.fma_gflops},
+                                     {"bf16_gflops", roof.bf16_gflops},
+                                     {"triad_gbs", roof.triad_gbs},
+                                     {"read_gbs", roof.read_gbs}}},
+                                   {"peers", bench::peer_names()}};
+  result.update(bench::run_all(flags.filter, bench::peer_names()));
+  if (flags.json.empty()) return;
+  std::ofstream file(flags.json);
+  file << result.dump(2) << "\n";
+  if (!file.flush()) fail(flags.json, ": cannot write");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(parse(argc, argv));
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "inkling_bench: " << error.what() << std::endl;
+    return dynamic_cast<const UsageError*>(&error) != nullptr ? 2 : 1;
+  }
 }

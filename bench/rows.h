@@ -6,5 +6,6 @@ namespace inkling::bench {
 void add_gemm_rows();
 void add_op_rows();
 void add_model_rows();
+void add_graph_sections();
 
 }  // namespace inkling::bench

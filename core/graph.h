@@ -75,6 +75,15 @@ class Graph {
   std::size_t node_count() const { return nodes_.size(); }
   const GraphNode& node(std::size_t i) const { return nodes_[i]; }
 
+  // After backward(): calls f(successor) for every node that had to wait for `node`.
+  template <class F>
+  void for_each_successor(std::int32_t node, F f) const {
+    for (std::int32_t l = first_successor_[static_cast<std::size_t>(node)]; l >= 0;
+         l = successors_[static_cast<std::size_t>(l)].next) {
+      f(successors_[static_cast<std::size_t>(l)].node);
+    }
+  }
+
  private:
   friend class Gradients;
   friend class Tape;

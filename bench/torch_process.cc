@@ -1,0 +1,98 @@
+#include "bench/torch_process.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+#include "core/error.h"
+
+namespace inkling::bench {
+
+namespace {
+
+constexpr const char* kScript = "bench/peers/torch_step.py";
+
+struct Child {
+  pid_t pid;
+  int to, from;  // its stdin and stdout
+};
+
+// Starts `program`, found along PATH, with its stderr thrown away.
+Child start(const std::string& program, const std::vector<std::string>& arguments) {
+  std::array<int, 2> in{}, out{};
+  std::signal(SIGPIPE, SIG_IGN);  // a child that died is an error where it is asked, not the end of us
+  if (pipe2(in.data(), O_CLOEXEC) != 0 || pipe2(out.data(), O_CLOEXEC) != 0) fail("cannot make a pipe");
+  std::vector<std::string> copies = arguments;
+  copies.insert(copies.begin(), program);
+  std::vector<char*> argv;
+  for (std::string& a : copies) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  const pid_t pid = fork();
+  if (pid < 0) fail(program, ": cannot start a process");
+  if (pid == 0) {
+    dup2(in[0], STDIN_FILENO);
+    dup2(out[1], STDOUT_FILENO);
+    dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+    execvp(argv[0], argv.data());
+    _exit(127);
+  }
+  close(in[0]);
+  close(out[1]);
+  return {pid, in[1], out[0]};
+}
+
+}  // namespace
+
+std::string& python_program() {
+  static std::string program = "python3";
+  return program;
+}
+
+const std::string& torch_name() {
+  static const std::string name = [] {
+    if (access(kScript, R_OK) != 0) return std::string();
+    const char* ask = "from importlib.metadata import version; print(version('torch').split('+')[0])";
+    const Child child = start(python_program(), {"-c", ask});
+    close(child.to);
+    std::array<char, 64> answer{};
+    const ssize_t length = read(child.from, answer.data(), answer.size() - 1);
+    close(child.from);
+    waitpid(child.pid, nullptr, 0);
+    const std::string version(answer.data(), length > 0 ? static_cast<std::size_t>(length - 1) : 0);
+    return version.empty() ? version : "PyTorch " + version;
+  }();
+  return name;
+}
+
+TorchProcess::TorchProcess(const std::vector<std::string>& arguments) {
+  std::vector<std::string> all = {kScript};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  const Child child = start(python_program(), all);
+  pid_ = child.pid;
+  to_ = fdopen(child.to, "w");
+  from_ = fdopen(child.from, "r");
+  ready_ = read_line().starts_with("ready");
+}
+
+TorchProcess::~TorchProcess() {
+  std::fclose(to_);  // it ends with its input
+  std::fclose(from_);
+  waitpid(pid_, nullptr, 0);
+}
+
+std::string TorchProcess::read_line() {
+  std::array<char, 128> line{};
+  return std::fgets(line.data(), static_cast<int>(line.size()), from_) == nullptr ? "" : line.data();
+}
+
+double TorchProcess::seconds() {
+  if (std::fputs("run\n", to_) < 0 || std::fflush(to_) != 0) fail(kScript, ": the process has ended");
+  const std::string answer = read_line();
+  if (answer.empty()) fail(kScript, ": the process has ended");
+  return std::stod(answer);
+}
+
+}  // namespace inkling::bench
