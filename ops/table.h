@@ -11,6 +11,7 @@
 #include "ops/gelu_simd.h"
 #include "ops/gemm_bf16_simd.h"
 #include "ops/gemm_simd.h"
+#include "ops/gemv_int8_simd.h"
 #include "ops/gemv_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
@@ -31,6 +32,7 @@ constexpr Kernels make_table(Isa isa) {
   k.gemm = gemm_kernels<V>();
   k.bf16_gemm = bf16_gemm_kernels<V>();
   k.gemv = gemv<V>;
+  k.gemv_int8 = gemv_int8<V>;
   k.binary_forward = binary_forward<V>;
   k.binary_backward = binary_backward<V>;
   k.unary_forward = unary_forward<V>;

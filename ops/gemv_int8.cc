@@ -1,0 +1,95 @@
+#include "ops/gemv_int8.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+// ---- The reference ----
+
+template <class T>
+void reference::gemv_int8(T* Y, const T* X, const std::int8_t* q, const T* scales, std::int64_t M,
+                          std::int64_t N, std::int64_t K, const T* bias, const T* addend) {
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      const std::int8_t* q_n = q + n / kInt8Panel * kInt8Panel * K + n % kInt8Panel;
+      T sum = 0;
+      for (std::int64_t k = 0; k < K; ++k) sum += X[m * K + k] * static_cast<T>(q_n[k * kInt8Panel]);
+      Y[m * N + n] =
+          scales[n] * sum + (bias == nullptr ? 0 : bias[n]) + (addend == nullptr ? 0 : addend[m * N + n]);
+    }
+  }
+}
+
+template void reference::gemv_int8(double*, const double*, const std::int8_t*, const double*, std::int64_t,
+                                   std::int64_t, std::int64_t, const double*, const double*);
+
+// ---- The op ----
+
+namespace {
+
+// What a task reads of W at least: 5 us at the speed of memory, where handing it out costs 1.
+constexpr std::int64_t kTaskBytes = std::int64_t{1} << 17;
+constexpr std::int64_t kMostRows = 192;  // of X a task takes: some 600 KiB, to stay in L2
+
+// One row of W; q's numbers are kInt8Panel apart. The scale of a row that is not finite is not, either.
+void quantise_row(std::int8_t* q, float* scale, const float* w, std::int64_t K) {
+  constexpr float kMost = 127.0f;
+  float largest = 0.0f;
+  bool finite = true;
+  for (std::int64_t k = 0; k < K; ++k) {
+    largest = std::max(largest, std::abs(w[k]));
+    finite = finite && std::isfinite(w[k]);
+  }
+  *scale = finite ? largest / kMost : std::numeric_limits<float>::infinity();
+  // So small that the quotient would be no float: as good as zero.
+  const bool is_zero = !finite || largest < kMost * std::numeric_limits<float>::min();
+  const float inverse = is_zero ? 0.0f : kMost / largest;
+  for (std::int64_t k = 0; k < K; ++k) {
+    const float v = is_zero ? 0.0f : w[k] * inverse;
+    q[k * kInt8Panel] = static_cast<std::int8_t>(v + (v < 0.0f ? -0.5f : 0.5f));
+  }
+}
+
+}  // namespace
+
+std::int64_t int8_bytes(std::int64_t N, std::int64_t K) {
+  return ceil_div(N, kInt8Panel) * kInt8Panel * K;
+}
+
+void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t N, std::int64_t K,
+                   const char* what) {
+  std::fill(q + N / kInt8Panel * kInt8Panel * K, q + int8_bytes(N, K), std::int8_t{0});
+  parallel_for(N, kInt8Panel, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n)
+      quantise_row(q + begin * K + n - begin, scales + n, W + n * K, K);
+  });
+  for (std::int64_t n = 0; n < N; ++n) {
+    if (!std::isfinite(scales[n]))
+      fail(what, ": row ", n, " has weights that are not finite, expected numbers");
+  }
+}
+
+void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, const float* bias,
+               const float* addend) {
+  const std::int64_t panels = ceil_div(W.N, kInt8Panel), panel_bytes = kInt8Panel * W.K;
+  const std::int64_t group = std::max<std::int64_t>(1, kTaskBytes / std::max<std::int64_t>(1, panel_bytes));
+  const std::int64_t groups = ceil_div(panels, group);
+  parallel_chunks(groups * ceil_div(M, kMostRows), [&](std::int64_t task) {
+    const std::int64_t row = task / groups * kMostRows, rows = std::min(kMostRows, M - row);
+    const std::int64_t begin = task % groups * group, end = std::min(panels, begin + group);
+    for (std::int64_t panel = begin; panel < end; ++panel) {
+      const std::int64_t n = panel * kInt8Panel, at = row * W.N + n;
+      kernels().gemv_int8(Y + at, addend == nullptr ? nullptr : addend + at, W.N, X + row * W.K,
+                          W.q + panel * panel_bytes, W.scales + n, bias == nullptr ? nullptr : bias + n, rows,
+                          std::min(kInt8Panel, W.N - n), W.K);
+    }
+  });
+}
+
+}  // namespace inkling

@@ -1,0 +1,50 @@
+// Y = X W^T with weights of 8 bits, for generating: a token reads every weight once and computes little with
+// it, so a quarter of the bytes is a quarter of the time.
+//
+// Every row n of W (N,K), the weights of one output, has a scale of its own:
+//   s_n  = max_k |w_nk| / 127
+//   q_nk = round(w_nk / s_n), a whole number from -127 to 127
+//   y_n  = s_n sum_k x_k q_nk + b_n       x and the sum in f32
+// so each weight is off by at most s_n / 2. A scale for a row, not for the matrix: rows differ in size by
+// much more than the numbers within one, and a row's scale leaves the sum.
+//
+// Layout: panels of 64 rows of W, [N/64][K][64], the last padded with zeros. For each k one cache line holds
+// the 64 weights that x_k is multiplied by, so W is read from front to back, once, as 64 sums run along. With
+// many rows of X (a prompt) a panel stays in the cache while they pass by, a few at a time.
+//
+// A row of Y has the same bits however many others there are.
+#pragma once
+
+#include <cstdint>
+
+namespace inkling {
+
+constexpr std::int64_t kInt8Panel = 64;
+
+// Bytes that W (N,K) takes.
+std::int64_t int8_bytes(std::int64_t N, std::int64_t K);
+
+// q as laid out above, scales (N). Uses all threads. Error, in the name of `what`, if a weight is not finite.
+void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t N, std::int64_t K,
+                   const char* what);
+
+// W, as quantise_int8() left it.
+struct Int8Matrix {
+  const std::int8_t* q;
+  const float* scales;
+  std::int64_t N, K;
+};
+
+// Y (M,N) = X (M,K) W^T (+ bias (N)) (+ addend (M,N)). addend may be Y. Uses all threads.
+void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, const float* bias,
+               const float* addend);
+
+namespace reference {
+
+template <class T>  // double, with W as quantise_int8() left it
+void gemv_int8(T* Y, const T* X, const std::int8_t* q, const T* scales, std::int64_t M, std::int64_t N,
+               std::int64_t K, const T* bias, const T* addend);
+
+}  // namespace reference
+
+}  // namespace inkling

@@ -1,0 +1,109 @@
+// Weights of 8 bits: quantised to the nearest, multiplied as the formula says.
+#include "ops/gemv_int8.h"
+
+#include <limits>
+
+#include "core/parallel.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Sums of up to 768 products of size 50 and less in f32 against double: like a row's sum in any other op.
+constexpr Tolerance kFloatTolerance{2e-5, 2e-5};
+
+struct Case {
+  std::int64_t M, N, K;
+  std::vector<float> x, w, bias, addend, scales;
+  std::vector<std::int8_t> q;
+  std::vector<double> y, y_plain;  // with and without bias and addend
+
+  Case(std::int64_t M_, std::int64_t N_, std::int64_t K_)
+      : M(M_), N(N_), K(K_), x(random_floats(M * K, 1)), w(random_floats(N * K, 2, 0.02)) {
+    bias = random_floats(N, 3), addend = random_floats(M * N, 4);
+    scales.resize(static_cast<std::size_t>(N));
+    q.resize(static_cast<std::size_t>(int8_bytes(N, K)), 99);
+    quantise_int8(q.data(), scales.data(), w.data(), N, K, "w");
+    y.resize(addend.size()), y_plain.resize(addend.size());
+    reference::gemv_int8<double>(y.data(), as_doubles(x).data(), q.data(), as_doubles(scales).data(), M, N, K,
+                                 as_doubles(bias).data(), as_doubles(addend).data());
+    reference::gemv_int8<double>(y_plain.data(), as_doubles(x).data(), q.data(), as_doubles(scales).data(), M,
+                                 N, K, nullptr, nullptr);
+  }
+  Int8Matrix matrix() const { return {q.data(), scales.data(), N, K}; }
+};
+
+TEST_CASE("gemv_int8: a weight is off by half a scale at most, and the largest of a row is exact") {
+  const Case c(1, 130, 37);
+  for (std::int64_t n = 0; n < c.N; ++n) {
+    const double s = static_cast<double>(c.scales[static_cast<std::size_t>(n)]);
+    int largest = 0;
+    for (std::int64_t k = 0; k < c.K; ++k) {
+      const int q = c.q[static_cast<std::size_t>(n / 64 * 64 * c.K + k * 64 + n % 64)];
+      largest = std::max(largest, std::abs(q));
+      const double w = static_cast<double>(c.w[static_cast<std::size_t>(n * c.K + k)]);
+      CHECK(std::abs(w - s * q) <= 0.5 * s * (1 + 1e-5));
+    }
+    CHECK(largest == 127);
+  }
+  for (std::int64_t k = 0; k < c.K; ++k) {  // the last panel has two rows, the others are zero
+    for (std::int64_t n = 2; n < 64; ++n) CHECK(c.q[static_cast<std::size_t>((2 * c.K + k) * 64 + n)] == 0);
+  }
+}
+
+TEST_CASE("gemv_int8: rows of zeros and of denormals are zeros, and what is not finite is refused") {
+  std::vector<float> w(6, 0.0f), scales(3);
+  std::vector<std::int8_t> q(static_cast<std::size_t>(int8_bytes(3, 2)), 99);
+  w[2] = w[3] = std::numeric_limits<float>::denorm_min();
+  w[4] = std::numeric_limits<float>::max(), w[5] = -w[4];
+  quantise_int8(q.data(), scales.data(), w.data(), 3, 2, "w");
+  for (std::size_t n : {0u, 1u}) CHECK((q[n] == 0 && q[64 + n] == 0));
+  CHECK((q[2] == 127 && q[64 + 2] == -127));
+  for (float bad : {NAN, INFINITY, -INFINITY}) {
+    w[3] = bad;
+    CHECK_THROWS_WITH(quantise_int8(q.data(), scales.data(), w.data(), 3, 2, "fcw"),
+                      contains("fcw: row 1 has weights that are not finite"));
+  }
+}
+
+TEST_CASE("gemv_int8: every instruction set agrees with the reference at odd shapes") {
+  for_each_isa([] {
+    for (std::int64_t M : {1, 2, 3, 4, 5, 7, 13}) {
+      for (std::int64_t N : {1, 3, 15, 17, 63, 64, 65, 130}) {
+        for (std::int64_t K : {1, 2, 31, 100, 768}) {
+          INFO("M = " << M << ", N = " << N << ", K = " << K);
+          const Case c(M, N, K);
+          Guarded x(c.x, K % 5), bias(c.bias, N % 3), y(M * N, N % 7), in_place(c.addend, K % 3);
+          gemv_int8(y.data(), x.data(), c.matrix(), M, nullptr, nullptr);
+          gemv_int8(in_place.data(), x.data(), c.matrix(), M, bias.data(), in_place.data());
+          check_close("y", y.values(), c.y_plain, kFloatTolerance);
+          check_close("y with bias and addend", in_place.values(), c.y, kFloatTolerance);
+          y.check();
+          in_place.check();
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("gemv_int8: a row has the same bits whatever rows are beside it, and on any number of threads") {
+  const int before = threads();
+  for_each_isa([] {
+    const Case c(400, 200, 96);  // more rows than one task takes
+    std::vector<float> all(c.addend.size());
+    set_threads(3);
+    gemv_int8(all.data(), c.x.data(), c.matrix(), c.M, c.bias.data(), nullptr);
+    set_threads(1);
+    for (std::int64_t m : {0, 1, 5, 6, 191, 192, 399}) {
+      std::vector<float> row(static_cast<std::size_t>(c.N));
+      gemv_int8(row.data(), c.x.data() + m * c.K, c.matrix(), 1, c.bias.data(), nullptr);
+      CHECK(std::equal(row.begin(), row.end(), all.begin() + m * c.N));
+    }
+  });
+  set_threads(before);
+}
+
+}  // namespace
+}  // namespace inkling
