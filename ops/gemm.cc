@@ -46,7 +46,6 @@ constexpr std::int64_t kLeastStrip = 32, kMostStrip = 96;
 constexpr std::int64_t kTaskFmas = std::int64_t{1} << 19;
 constexpr std::int64_t kTaskPacked = std::int64_t{1} << 15;
 constexpr std::int64_t kTaskStreamed = std::int64_t{1} << 16;
-constexpr std::int64_t kGemvRows = 4;  // up to here reading W costs more than computing
 
 // One of the two factors: source(lane, k), a lane being a row of A or a column of B, R of them to a panel.
 struct Factor {

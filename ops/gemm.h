@@ -28,11 +28,15 @@
 //
 // Strips and blocks depend on the shape alone, so each C_mn is summed in one order on any number of threads.
 // With a few rows of X (decoding), Y = X W^T is bound by reading W once: `gemv` streams it and packs nothing.
+// Up to kGemvRows a row of Y has the same bits however many there are: text does not depend on what is
+// generated beside it.
 #pragma once
 
 #include <cstdint>
 
 namespace inkling {
+
+constexpr std::int64_t kGemvRows = 16;  // with more, packing pays
 
 // A matrix that is read: element (i, j) is data[i * row_stride + j * col_stride]; one of the strides is 1.
 struct MatrixView {

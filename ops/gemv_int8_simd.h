@@ -73,7 +73,8 @@ void gemv_int8(float* y, const float* addend, std::int64_t ldy, const float* x, 
                std::int64_t K) noexcept {
   const Int8Panel<V> panel{q, scales, bias, columns};
   std::int64_t m = 0;
-  if constexpr (V::kLanes == 16) {  // 32 registers: 24 sums and a cache line's worth of weights
+  if constexpr (V::kLanes == 16) {  // 32 registers: up to 24 sums
+    m = int8_rows<V, 12, 2>(y, addend, ldy, x, m, M, K, panel);
     m = int8_rows<V, 6, 4>(y, addend, ldy, x, m, M, K, panel);
     m = int8_rows<V, 4, 4>(y, addend, ldy, x, m, M, K, panel);
     m = int8_rows<V, 2, 4>(y, addend, ldy, x, m, M, K, panel);

@@ -15,7 +15,10 @@ void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, con
   for (int m = 0; m < ROWS; ++m) {
     for (int n = 0; n < COLUMNS; ++n) sums[m][n] = V(0.0f);
   }
+  // The next rows of w, front to back, a piece for every step here: they lie behind these if w has no gaps.
+  const float* next = w + COLUMNS * ldw;
   for (std::int64_t k = 0; k < body; k += W) {
+    for (int n = 0; n < COLUMNS; ++n) prefetch_second<V>(next + COLUMNS * k + n * W);
     V w_k[COLUMNS];
     for (int n = 0; n < COLUMNS; ++n) w_k[n] = load<V>(w + n * ldw + k);
     for (int m = 0; m < ROWS; ++m) {

@@ -245,6 +245,12 @@ void prefetch_stream(const void* p) {
   __builtin_prefetch(static_cast<const char*>(p) + kFar, 0, 2);
 }
 
+// The cache line at p into the second cache, if a register is a good part of it.
+template <class V>
+void prefetch_second(const float* p) {
+  if constexpr (V::kLanes >= 4) __builtin_prefetch(p, 0, 2);
+}
+
 // a * b + c, fused wherever the instruction set can.
 template <class Arch>
 Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
@@ -338,9 +344,37 @@ Floats<Arch> scale_by_power_of_two(Floats<Arch> x, Floats<Arch> n) {
   return (x + x) * from_bits<V>(to_bits(n + V(12583038.0f)) << 23);
 }
 
+#if defined(__SSE2__)
+// The last two steps of the folds below.
+template <class Arch>
+float sum_of_four(__m128 v) {
+  v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+  return _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+template <class Arch>
+float greatest_of_four(__m128 v) {
+  v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+  return _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps(v, v, 1)));
+}
+#endif
+
 // The sum of all lanes, by halves; the order depends on V alone.
 template <class Arch>
 float sum(Floats<Arch> v) {
+#if defined(__AVX512F__)
+  if constexpr (Floats<Arch>::kLanes == 16) {
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v.raw), _mm512_extractf32x8_ps(v.raw, 1));
+    return sum_of_four<Arch>(_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)));
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (Floats<Arch>::kLanes == 8) {
+    return sum_of_four<Arch>(_mm_add_ps(_mm256_castps256_ps128(v.raw), _mm256_extractf128_ps(v.raw, 1)));
+  }
+#endif
+#if defined(__SSE2__)
+  if constexpr (Floats<Arch>::kLanes == 4) return sum_of_four<Arch>(v.raw);
+#endif
   alignas(64) float lanes[Floats<Arch>::kLanes];
   store(lanes, v);
   for (std::int64_t half = Floats<Arch>::kLanes / 2; half > 0; half /= 2) {
@@ -349,9 +383,23 @@ float sum(Floats<Arch> v) {
   return lanes[0];
 }
 
-// The greatest lane.
+// The greatest lane; NaNs may count or not.
 template <class Arch>
 float greatest(Floats<Arch> v) {
+#if defined(__AVX512F__)
+  if constexpr (Floats<Arch>::kLanes == 16) {
+    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v.raw), _mm512_extractf32x8_ps(v.raw, 1));
+    return greatest_of_four<Arch>(_mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)));
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (Floats<Arch>::kLanes == 8) {
+    return greatest_of_four<Arch>(_mm_max_ps(_mm256_castps256_ps128(v.raw), _mm256_extractf128_ps(v.raw, 1)));
+  }
+#endif
+#if defined(__SSE2__)
+  if constexpr (Floats<Arch>::kLanes == 4) return greatest_of_four<Arch>(v.raw);
+#endif
   alignas(64) float lanes[Floats<Arch>::kLanes];
   store(lanes, v);
   float most = lanes[0];

@@ -170,7 +170,7 @@ TEST_CASE("gemm: NaN and infinity reach the elements they belong to, and no othe
 TEST_CASE("gemm: a few rows times a transposed matrix take another path to the same result") {
   for_each_isa([] {
     for (std::int64_t K : odd_sizes()) {
-      for (std::int64_t M : {1, 2, 3, 4}) {
+      for (std::int64_t M : {1, 2, 3, 4, 7, 16}) {
         const std::int64_t N = K % 11 + 1;
         INFO("M = " << M << ", N = " << N << ", K = " << K);
         const Case c(M, N, K);
@@ -179,6 +179,22 @@ TEST_CASE("gemm: a few rows times a transposed matrix take another path to the s
         check_close("C", streamed, c.expected(true, true), tolerance_for(K));
         check_close("C, packed", streamed, packed, tolerance_for(K));
       }
+    }
+  });
+}
+
+TEST_CASE("gemm: each of a few rows has the same bits as alone") {
+  for_each_isa([] {
+    const std::int64_t N = 77, K = 100;
+    const Floats w = random_floats(N * K, 1), x = random_floats(kGemvRows * K, 2);
+    const MatrixView W = rows(w.data(), K).transposed();
+    for (std::int64_t M = 1; M <= kGemvRows; ++M) {
+      Floats together(static_cast<std::size_t>(M * N)), alone(together.size());
+      gemm(together.data(), N, rows(x.data(), K), W, M, N, K, nullptr, false);
+      for (std::int64_t m = 0; m < M; ++m) {
+        gemm(alone.data() + m * N, N, rows(x.data() + m * K, K), W, 1, N, K, nullptr, false);
+      }
+      CHECK(std::memcmp(together.data(), alone.data(), alone.size() * sizeof(float)) == 0);
     }
   });
 }
