@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "ops/gemm.h"
 #include "ops/gemm_bf16_tiles.h"
 #include "ops/kernels.h"
 
@@ -19,6 +20,8 @@ constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;  // of a chunk of A,
 constexpr std::int64_t kTasks = 8;                           // or more, for threads to even out
 constexpr std::int64_t kTaskMultiplies = std::int64_t{1} << 22;  // what a task is at least: 5 to 10 us
 constexpr std::int64_t kPackedTask = std::int64_t{1} << 15;      // numbers
+constexpr std::int64_t kStreamed = std::int64_t{1} << 16;        // numbers of B, for a few rows of A: 5 us
+static_assert(kGemvRows <= kTileLanes);
 
 std::int64_t tiles(std::int64_t lanes) {
   return ceil_div(lanes, kTileLanes);
@@ -132,6 +135,24 @@ void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_st
   });
 }
 
+// The same for a few rows and any K, at the speed at which B comes from memory.
+void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_t M, std::int64_t N,
+                  std::int64_t K) {
+  const std::int64_t steps = k_steps(K), panel = steps * kPanelStep;
+  const Workspace workspace(static_cast<std::size_t>(steps * kTile) * sizeof(bf16));
+  auto* a = reinterpret_cast<bf16*>(workspace.bytes());
+  pack_a(a, A, M, 0, K);
+  parallel_for(panels(N), std::max<std::int64_t>(1, kStreamed / panel),
+               [&](std::int64_t begin, std::int64_t end) {
+                 alignas(64) float sums[kTileLanes * kPanelColumns];
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   kernels().bf16_gemm.multiply_few(sums, a, b + i * panel, M, steps);
+                   const std::int64_t column = i * kPanelColumns;
+                   finish(C, 0, column, sums, M, std::min(kPanelColumns, N - column));
+                 }
+               });
+}
+
 // How much of K one pass takes, in whole steps.
 std::int64_t pass_length(DType out, std::int64_t K) {
   const std::int64_t passes = out == DType::f32 ? ceil_div(K, kMostK) : 1;
@@ -195,6 +216,7 @@ void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std
 
 void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
                std::int64_t K) {
+  if (M > 0 && M <= kGemvRows) return multiply_few(C, A, packed_b, M, N, K);
   const std::int64_t stride = k_steps(K) * kPanelStep;
   const auto panels_of = [&](std::int64_t k, std::int64_t /*count*/) {
     return PackedPanels{packed_b + k_steps(k) * kPanelStep, stride};

@@ -17,6 +17,10 @@
 // a chunk of A pass by; their sums, (rows, 48) f32, are scratch in the second. A chunk of A has as many rows
 // as stay there too. What becomes of the finished sums is the last pass's business: bias, addend, rounding.
 //
+// For a few rows (decoding) all there is to do is to read the weights: they are streamed from memory, once,
+// and the sums of all of K stay in registers. Up to kGemvRows (ops/gemm.h) a row of C has the same bits
+// however many there are.
+//
 // Weights are packed twice, for Y = X W^T and for dX = dY W, when the optimiser has changed them
 // (nn/packed_weights.h). Activations are packed at every call.
 #pragma once

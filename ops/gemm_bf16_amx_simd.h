@@ -7,7 +7,7 @@
 #pragma once
 
 #include "ops/amx_simd.h"
-#include "ops/gemm_bf16_tiles.h"
+#include "ops/gemm_bf16_few_simd.h"
 
 namespace inkling::simd {
 
@@ -64,6 +64,37 @@ void multiply_amx(float* C, const bf16* a, std::int64_t a_stride, const bf16* b,
   for (std::int64_t j = 0; i < tiles_a && j < kPanelTiles; ++j) {
     multiply_tiles<Arch, 1>(C + j * kTileLanes, a, a_stride, b + j * kTile, steps, accumulate, next);
   }
+}
+
+// Prefetches what lies ahead of a tile, a cache line for each of its own; the next tile.
+template <class Arch>
+const bf16* prefetch_tile(const bf16* tile) {
+  const bf16* end = tile + kTile;
+  for (; tile < end; tile += kTileK) prefetch_stream<Floats<Arch>>(tile);
+  return end;
+}
+
+// As multiply_few_widened in ops/gemm_bf16_few_simd.h: all 16 rows are as fast as one, the speed is that of
+// memory.
+template <class Arch>
+void multiply_few_amx(float* C, const bf16* a, const bf16* b, std::int64_t /*rows*/,
+                      std::int64_t steps) noexcept {
+  const Tiles tiles;
+  for (std::int64_t s = 0; s < steps; ++s, a += kTile) {
+    tile_load<3>(a, kTileK);
+    tile_load<4>(b, kTileK);
+    tile_multiply<0, 3, 4>();
+    b = prefetch_tile<Arch>(b);
+    tile_load<4>(b, kTileK);
+    tile_multiply<1, 3, 4>();
+    b = prefetch_tile<Arch>(b);
+    tile_load<4>(b, kTileK);
+    tile_multiply<2, 3, 4>();
+    b = prefetch_tile<Arch>(b);
+  }
+  tile_store<0>(C, kPanelColumns);
+  tile_store<1>(C + kTileLanes, kPanelColumns);
+  tile_store<2>(C + 2 * kTileLanes, kPanelColumns);
 }
 
 }  // namespace inkling::simd

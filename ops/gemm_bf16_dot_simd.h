@@ -2,8 +2,9 @@
 // a pair. As in f32 (ops/gemm_simd.h) 8 rows of 48 columns make 24 independent sums.
 #pragma once
 
-#include "ops/gemm_bf16_tiles.h"
-#include "ops/simd.h"
+#include <type_traits>
+
+#include "ops/gemm_bf16_few_simd.h"
 
 namespace inkling::simd {
 
@@ -13,9 +14,10 @@ struct Avx512Bf16 {};
 template <>
 struct RawOf<Avx512Bf16> : RawOf<xsimd::avx512bw> {};
 
-template <class Arch>
+// R rows of C; kStream: B comes from memory.
+template <class Arch, int R, bool kStream>
 void dot_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool accumulate) {
-  constexpr int R = 8, N = static_cast<int>(kPanelTiles);
+  constexpr int N = static_cast<int>(kPanelTiles);
   __m512 sums[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -26,6 +28,7 @@ void dot_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool 
   }
   for (std::int64_t s = 0; s < steps; ++s, a += kTile, b += kPanelStep) {
     for (std::int64_t pair = 0; pair < kTileLanes; ++pair) {
+      if constexpr (kStream) prefetch_panel<Floats<Arch>>(b, pair);
       __m512bh b_pair[N];
 #pragma GCC unroll 3
       for (int j = 0; j < N; ++j) {
@@ -53,9 +56,25 @@ template <class Arch>
 void multiply_dot(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
                   std::int64_t steps, bool accumulate) noexcept {
   for (std::int64_t i = 0; i < tiles_a; ++i, a += a_stride, C += kTileLanes * kPanelColumns) {
-    dot_block<Arch>(C, a, b, steps, accumulate);
-    dot_block<Arch>(C + 8 * kPanelColumns, a + 8 * 2 * kTileLanes, b, steps, accumulate);
+    dot_block<Arch, 8, false>(C, a, b, steps, accumulate);
+    dot_block<Arch, 8, false>(C + 8 * kPanelColumns, a + 8 * 2 * kTileLanes, b, steps, accumulate);
   }
+}
+
+// As multiply_few_widened in ops/gemm_bf16_few_simd.h.
+template <class Arch>
+void multiply_few_dot(float* C, const bf16* a, const bf16* b, std::int64_t rows,
+                      std::int64_t steps) noexcept {
+  std::int64_t r = 0;
+  const auto blocks_of = [&]<int R>(std::integral_constant<int, R>) {
+    for (; r + R <= rows; r += R) {
+      dot_block<Arch, R, true>(C + r * kPanelColumns, a + r * 2 * kTileLanes, b, steps, false);
+    }
+  };
+  blocks_of(std::integral_constant<int, 8>{});
+  blocks_of(std::integral_constant<int, 4>{});
+  blocks_of(std::integral_constant<int, 2>{});
+  blocks_of(std::integral_constant<int, 1>{});
 }
 
 }  // namespace inkling::simd

@@ -5,6 +5,7 @@
 // [lane], what B wants. The other two cases are these with the 16 x 16 pairs transposed.
 #pragma once
 
+#include "ops/bf16_simd.h"
 #include "ops/gemm_bf16_tiles.h"
 #include "ops/simd.h"
 
@@ -40,6 +41,16 @@ void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
         store(&out, Floats<Scalar>(in.data[lane * in.lane_stride + k * in.k_stride]));
       }
     }
+  }
+}
+
+// For a few lanes, or steps, of A: they lie in its tile as they do in memory.
+template <class V, class T>
+void pack_lanes_along(bf16* tile, const TileSource<T>& in) {
+  for (std::int64_t lane = 0; lane < kTileLanes; ++lane, tile += kTileK) {
+    const std::int64_t n = lane < in.lanes ? in.K : 0;
+    if (n > 0) convert<V>(tile, in.data + lane * in.lane_stride, n);
+    __builtin_memset(static_cast<void*>(tile + n), 0, static_cast<std::size_t>(kTileK - n) * sizeof(bf16));
   }
 }
 
@@ -146,7 +157,11 @@ void pack_tiles(bf16* tiles, std::int64_t step, const T* data, std::int64_t lane
       }
     }
 #endif
-    pack_tile_by_number<V>(tiles, in, order);
+    if (order == TileOrder::lane_pair && k_stride == 1) {
+      pack_lanes_along<V>(tiles, in);
+    } else {
+      pack_tile_by_number<V>(tiles, in, order);
+    }
   }
 #if defined(__AVX512F__)
   if (stream) _mm_sfence();

@@ -111,10 +111,4 @@ void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, 
   }
 }
 
-template <class V>
-constexpr Bf16GemmKernels bf16_gemm_kernels() {
-  return {pack_tiles<V, float>, pack_tiles<V, bf16>, multiply_widened<V>, finish_sums<V, float>,
-          finish_sums<V, bf16>};
-}
-
 }  // namespace inkling::simd

@@ -20,6 +20,7 @@ const Kernels& amx_kernels() {
     Kernels k = avx512_kernels();
     k.isa = Isa::amx;
     k.bf16_gemm.multiply = simd::multiply_amx<simd::Amx>;
+    k.bf16_gemm.multiply_few = simd::multiply_few_amx<simd::Amx>;
     k.bf16_dot_loop = simd::amx_dot_loop<Isa::amx>;
     k.attention_forward_bf16 = simd::attention_forward_amx<simd::Floats<simd::Amx>>;
     k.attention_backward_bf16 = simd::attention_backward_amx<simd::Floats<simd::Amx>>;

@@ -18,6 +18,7 @@ const Kernels& avx512_bf16_kernels() {
     Kernels k = avx512_kernels();
     k.isa = Isa::avx512_bf16;
     k.bf16_gemm.multiply = simd::multiply_dot<simd::Avx512Bf16>;
+    k.bf16_gemm.multiply_few = simd::multiply_few_dot<simd::Avx512Bf16>;
     k.bf16_dot_loop = simd::bf16_dot_loop<Isa::avx512_bf16>;
     return k;
   }();

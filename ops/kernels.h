@@ -41,7 +41,8 @@ struct GemmKernels {
 };
 
 // The same for bf16: ops/gemm_bf16.h. pack_*: ops/gemm_bf16_pack_simd.h; multiply: one panel of B;
-// finish_*: out (rows, columns) from sums (rows, 48).
+// multiply_few: the same for at most 16 rows and all steps, B coming from memory; finish_*: out (rows,
+// columns) from sums (rows, 48).
 enum class TileOrder : std::uint8_t;
 struct Bf16GemmKernels {
   void (*pack_f32)(bf16* tiles, std::int64_t step, const float* data, std::int64_t lane_stride,
@@ -52,6 +53,8 @@ struct Bf16GemmKernels {
                     bool stream) noexcept;
   void (*multiply)(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
                    std::int64_t steps, bool accumulate) noexcept;
+  void (*multiply_few)(float* C, const bf16* a, const bf16* b, std::int64_t rows,
+                       std::int64_t steps) noexcept;
   void (*finish_f32)(float* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
                      const float* bias, const float* addend, bool stream) noexcept;
   void (*finish_bf16)(bf16* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,

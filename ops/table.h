@@ -9,7 +9,7 @@
 #include "ops/cross_entropy_simd.h"
 #include "ops/elementwise_simd.h"
 #include "ops/gelu_simd.h"
-#include "ops/gemm_bf16_simd.h"
+#include "ops/gemm_bf16_few_simd.h"
 #include "ops/gemm_simd.h"
 #include "ops/gemv_int8_simd.h"
 #include "ops/gemv_simd.h"

@@ -2,6 +2,9 @@
 // threads.
 #include "ops/gemm_bf16.h"
 
+#include <algorithm>
+
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "ops/gemm.h"
 #include "tests/support.h"
@@ -108,23 +111,62 @@ TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every 
   });
 }
 
+// B packed before, where whole tiles may be stored at once.
+class Packed {
+ public:
+  Packed(const PackSource& B, std::int64_t K, std::int64_t N)
+      : memory_(static_cast<std::size_t>(packed_b_count(N, K)) * sizeof(bf16)) {
+    pack_b(data(), B, K, N);
+  }
+  bf16* data() const { return reinterpret_cast<bf16*>(memory_.data()); }
+
+ private:
+  Pages memory_;
+};
+
 TEST_CASE("bf16 gemm: a bf16 result is the f32 result rounded once, with B packed before or on the way") {
   const std::int64_t M = 37, N = 75, K = 100;
   const Case c(M, N, K);
   const std::vector<bf16> before = rounded(c.before);
   for_each_isa([&] {
     const Stored a(c.A, M, K, DType::bf16, true), b(c.B, K, N, DType::f32, false);
-    std::vector<bf16> packed(static_cast<std::size_t>(packed_b_count(N, K)) + 32);
-    auto* aligned = reinterpret_cast<bf16*>((reinterpret_cast<std::uintptr_t>(packed.data()) + 63) / 64 * 64);
-    pack_b(aligned, b.source, K, N);
+    const Packed packed(b.source, K, N);
     std::vector<float> sums(static_cast<std::size_t>(M * N));
     gemm_bf16({sums.data(), DType::f32, N, c.bias.data(), nullptr}, a.source, b.source, M, N, K);
     std::vector<bf16> plain(sums.size()), added = before;
-    gemm_bf16({plain.data(), DType::bf16, N, c.bias.data(), nullptr}, a.source, aligned, M, N, K);
-    gemm_bf16({added.data(), DType::bf16, N, c.bias.data(), added.data()}, a.source, aligned, M, N, K);
+    gemm_bf16({plain.data(), DType::bf16, N, c.bias.data(), nullptr}, a.source, packed.data(), M, N, K);
+    gemm_bf16({added.data(), DType::bf16, N, c.bias.data(), added.data()}, a.source, packed.data(), M, N, K);
     for (std::size_t i = 0; i < sums.size(); ++i) {
       REQUIRE(plain[i].bits == to_bf16(sums[i]).bits);
       REQUIRE(added[i].bits == to_bf16(sums[i] + to_float(before[i])).bits);
+    }
+  });
+}
+
+TEST_CASE("bf16 gemm: a few rows times packed weights agree with the reference, each as if it were alone") {
+  const std::int64_t shapes[][2] = {{1, 1}, {7, 3}, {48, 32}, {50, 31}, {97, 33}, {100, 385}};
+  for_each_isa([&] {
+    for (const auto& [N, K] : shapes) {
+      for (std::int64_t M : {1, 2, 3, 5, 8, 15, 16}) {
+        INFO("M = " << M << ", N = " << N << ", K = " << K);
+        const Case c(M, N, K);
+        const DType dtype = M % 2 == 0 ? DType::f32 : DType::bf16;
+        const Stored a(c.A, M, K, dtype, true), b(c.B, K, N, DType::f32, false);
+        const Packed packed(b.source, K, N);
+        Guarded C(c.before, 1), alone(c.before, 3);
+        gemm_bf16({C.data(), DType::f32, N, c.bias.data(), C.data()}, a.source, packed.data(), M, N, K);
+        C.check();
+        std::vector<double> want;
+        for (std::int64_t i = 0; i < M * N; ++i) want.push_back(c.expected(i / N, i % N, true, true));
+        check_close("C", C.values(), want, tolerance_for(K));
+        for (std::int64_t m = 0; m < M; ++m) {
+          PackSource row = a.source;
+          row.data = static_cast<const std::byte*>(row.data) + m * K * size_bytes(dtype);
+          float* c_m = alone.data() + m * N;
+          gemm_bf16({c_m, DType::f32, N, c.bias.data(), c_m}, row, packed.data(), 1, N, K);
+        }
+        CHECK(std::equal(C.values().begin(), C.values().end(), alone.values().begin()));
+      }
     }
   });
 }
