@@ -119,6 +119,7 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
           {"seq_len", request.seq_len},
           {"grad_accum", request.grad_accum},
           {"precision", name(request.precision)},
+          {"recompute", request.recompute},
           {"parameters", c.parameter_count()},
           {"parameter_groups", parameter_groups(c)},
           {"memory", parts},
@@ -166,7 +167,8 @@ void print_preflight(const json& p, const json& machine) {
 
   std::cout << "\nTraining with B=" << p["batch_size"] << " T=" << p["seq_len"];
   if (p["grad_accum"] > 1) std::cout << ", " << p["grad_accum"] << " micro-batches a step";
-  std::cout << ", " << p["precision"].get<std::string>() << ": memory, MiB\n";
+  std::cout << ", " << p["precision"].get<std::string>() << (p["recompute"] ? ", recomputing" : "")
+            << ": memory, MiB\n";
   const auto mib = [](const json& bytes) { return format_fixed(bytes.get<double>() / kMiB, 1); };
   const auto row = [](const std::string& what, const std::string& value) {
     std::cout << "  " << std::left << std::setw(40) << what << std::right << std::setw(12) << value << "\n";
@@ -236,6 +238,9 @@ void add_info(CLI::App& app, Action& action) {
   info->add_option("--grad-accum", command->request.grad_accum, "micro-batches an update")
       ->check(positive)
       ->capture_default_str()
+      ->group(step);
+  info->add_flag("--recompute", command->request.recompute,
+                 "activations once more in backward instead of kept")
       ->group(step);
   info->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str()->group(step);
   info->add_option("--threads", command->threads, "threads")

@@ -82,7 +82,7 @@ ProfileScope::ProfileScope(Profile* profile, Phase phase, const char* name, cons
                            const Work& work, std::int64_t allocated_bytes)
     : profile_(profile) {
   if (profile_ == nullptr) return;
-  if (open_scope != nullptr || !profile_->in_step_) {
+  if (open_scope != nullptr || !profile_->in_step_ || work.in_parts) {
     profile_ = nullptr;
     return;
   }

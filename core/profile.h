@@ -28,12 +28,13 @@ struct Work {
   double flops = 0;
   double bytes = 0;             // of memory that must be read and written at least
   DType operands = DType::f32;  // of the products among the flops
+  bool in_parts = false;        // it consists of ops that record themselves: no event of its own
 };
 Work moving(std::initializer_list<Tensor> tensors);  // reads or writes each once
 Work multiplying(std::int64_t multiply_adds,
                  std::initializer_list<Tensor> tensors);  // the first is an operand
 
-enum class Phase : std::uint8_t { data, forward, backward, update };
+enum class Phase : std::uint8_t { data, forward, recomputed, backward, update };
 
 // A loop over chunks that an op ran (core/parallel.h).
 struct ProfileLoop {

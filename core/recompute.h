@@ -16,7 +16,7 @@ template <class F>
 Tensor recompute(Tape& tape, const Tensor& x, F f) {
   if (!tape.recording()) return f(tape, x);
   const Tensor y = tape.compute_unrecorded([&] { return f(tape, x.detach()); });
-  tape.record("recompute", {y}, {x, tape.turn()}, [=, &tape](Gradients& gradients) {
+  tape.record("recompute", {y}, {x, tape.turn()}, Work{.in_parts = true}, [=, &tape](Gradients& gradients) {
     Tape& inner = tape.inner();
     inner.clear();
     Tensor x_again = x.detach();

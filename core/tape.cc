@@ -63,6 +63,7 @@ void Tape::backward_from(const Tensor& y, const float* dy) {
 Tape& Tape::inner() {
   if (!inner_) inner_ = std::make_unique<Tape>();
   inner_->profile_into(profile_);
+  inner_->phase_ = Phase::recomputed;
   return *inner_;
 }
 

@@ -126,7 +126,7 @@ class Tape {
   // The event of an op's forward pass, opened when its result `y` and what it keeps are allocated and it
   // begins to compute.
   ProfileScope scope(const char* name, const Tensor& y, const Work& work) {
-    return ProfileScope(profile_, Phase::forward, name, y.shape(), work, newly_used_bytes());
+    return ProfileScope(profile_, phase_, name, y.shape(), work, newly_used_bytes());
   }
 
   const Graph& graph() const { return graph_; }
@@ -142,6 +142,7 @@ class Tape {
   bool recording_;
   Arena memory_;
   Profile* profile_ = nullptr;
+  Phase phase_ = Phase::forward;
   std::int64_t profiled_bytes_ = 0;  // of memory_, that some op's event has shown
   Graph graph_;
   std::unique_ptr<Tape> inner_;

@@ -42,6 +42,7 @@ Preflight rehearse(const PreflightRequest& request) {
   const Rehearsal rehearsal;
   GPT2 model(request.model);
   model.set_precision(request.precision, Recording::on);
+  model.set_recompute(request.recompute);
   AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
 
   const Shape shape{request.batch_size, request.seq_len};

@@ -24,6 +24,7 @@ struct PreflightRequest {
   std::int64_t seq_len = 64;
   std::int64_t grad_accum = 1;
   Precision precision = Precision::f32;
+  bool recompute = false;
 };
 
 struct Preflight {

@@ -13,7 +13,7 @@ namespace inkling {
 namespace {
 
 constexpr std::int64_t kColdSteps = 2;
-constexpr Phase kPhases[] = {Phase::data, Phase::forward, Phase::backward, Phase::update};
+constexpr Phase kPhases[] = {Phase::data, Phase::forward, Phase::recomputed, Phase::backward, Phase::update};
 constexpr double kNsPerMs = 1e6, kMiB = 1 << 20;
 
 const char* name(Phase phase) {
@@ -22,6 +22,8 @@ const char* name(Phase phase) {
       return "data";
     case Phase::forward:
       return "forward";
+    case Phase::recomputed:
+      return "recomputed";
     case Phase::backward:
       return "backward";
     case Phase::update:
@@ -133,6 +135,7 @@ void ProfileReport::print(std::ostream& out, const std::string& what) {
       sum.ns += row.ns, sum.flops += row.flops, sum.bf16_flops += row.bf16_flops, sum.bytes += row.bytes;
       sum.allocated_bytes += row.allocated_bytes;
     }
+    if (phase == Phase::recomputed && sum.ns == 0) continue;
     line(sum.name, sum);
     for (const Row& row : rows_) {
       if (row.phase == phase) line(str("  ", row.name), row);

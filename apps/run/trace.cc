@@ -10,7 +10,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* kCategories[] = {"data", "forward", "backward", "update"};  // by Phase
+constexpr const char* kCategories[] = {"data", "forward", "recomputed", "backward", "update"};  // by Phase
 
 json lasting(const std::string& name, const char* category, int thread, std::int64_t begin_ns,
              std::int64_t end_ns) {

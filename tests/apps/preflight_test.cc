@@ -17,11 +17,12 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-PreflightRequest small(Precision precision) {
+PreflightRequest small(Precision precision, bool recompute = false) {
   return {.model = {.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64},
           .batch_size = 4,
           .seq_len = 48,
-          .precision = precision};
+          .precision = precision,
+          .recompute = recompute};
 }
 
 std::map<std::string, std::int64_t> by_name(const Preflight& preflight) {
@@ -30,10 +31,13 @@ std::map<std::string, std::int64_t> by_name(const Preflight& preflight) {
   return parts;
 }
 
-TEST_CASE("preflight: memory and work are those of a step really taken, in f32 and bf16") {
-  for (const Precision precision : {Precision::f32, Precision::bf16}) {
-    INFO(name(precision));
-    const PreflightRequest request = small(precision);
+TEST_CASE(
+    "preflight: memory and work are those of a step really taken, in f32 and bf16, recomputing or not") {
+  for (const auto& [precision, recompute] :
+       {std::pair{Precision::f32, false}, std::pair{Precision::bf16, false}, std::pair{Precision::f32, true},
+        std::pair{Precision::bf16, true}}) {
+    INFO(name(precision) << (recompute ? ", recomputing" : ""));
+    const PreflightRequest request = small(precision, recompute);
     const Preflight predicted = rehearse(request);
     const auto parts = by_name(predicted);
 
@@ -41,6 +45,7 @@ TEST_CASE("preflight: memory and work are those of a step really taken, in f32 a
     GPT2 model(request.model);
     model.initialise(1);
     model.set_precision(precision, Recording::on);
+    model.set_recompute(recompute);
     std::vector<std::int32_t> tokens(4 * 48, 7);
     Profile profile;
     Tape tape;

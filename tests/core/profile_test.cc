@@ -2,6 +2,7 @@
 #include "core/profile.h"
 
 #include "core/parallel.h"
+#include "core/recompute.h"
 #include "core/tape.h"
 #include "ops/gelu.h"
 #include "ops/linear.h"
@@ -76,6 +77,21 @@ TEST_CASE("profile: an event carries the shape of the result, the work and the m
     if (!product)
       CHECK(event.allocated_bytes >= 64);  // and linear's nodes, which were recorded after its event
   }
+}
+
+TEST_CASE("profile: what is recomputed is heard of op by op, forward and backward, and its node is not") {
+  Profile profile;
+  Tape tape;
+  tape.profile_into(&profile);
+  std::vector<float> x = random_floats(6, 1), dx(6), dy(6, 1.0f);
+  profile.begin_step(1);
+  const Tensor input = tape.leaf(x.data(), dx.data(), {2, 3}, LeafGradient::overwrite);
+  const Tensor y = recompute(tape, input, [](Tape& inner, const Tensor& z) { return gelu(inner, z); });
+  tape.backward(dot(tape, y, dy.data()));
+  const ProfileStep& step = profile.end_step();
+  CHECK(names(step, Phase::forward) == std::vector<std::string>{"gelu"});
+  CHECK(names(step, Phase::recomputed) == std::vector<std::string>{"gelu"});
+  CHECK(names(step, Phase::backward) == std::vector<std::string>{"plan", "dot", "plan", "gelu"});
 }
 
 TEST_CASE("profile: a scope inside another one of the same thread is part of it") {
