@@ -98,7 +98,7 @@ void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, 
     for (std::int64_t j = 0; j < columns; j += W) {
       V sum = load<V>(sums + j);
       const std::int64_t n = columns - j;
-      if (n >= W) {
+      if (V::kScalar || n >= W) {  // one number is never cut
         if (bias != nullptr) sum += load<V>(bias + j);
         if (addend != nullptr) sum += load<V>(addend + r * ld + j);
         store(out + j, sum);
