@@ -129,7 +129,7 @@ void add_eval(CLI::App& app, Action& action) {
       ->check(positive);
   eval->add_option("--batches", command->batches, "batches at the most; default: all there are")
       ->check(positive);
-  eval->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str();
+  eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
   eval->add_option("--threads", command->threads, "threads; the result does not depend on it")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

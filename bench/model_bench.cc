@@ -22,10 +22,14 @@ void add_training(const std::string& name, const GPT2Config& config, std::int64_
 }
 
 void add_decode(const std::string& name, const GPT2Config& config) {
-  // A token reads every weight once: all but wpe, of which it is one row, and wte once, for the head.
+  // A token reads every weight once: all but wpe, of which it is one row, and wte once, for the head. What is
+  // no matrix is f32 in any precision.
   const auto weights = static_cast<double>(config.parameter_count() - config.max_seq_len * config.channels);
-  for (const Precision precision : {Precision::f32, Precision::bf16}) {
-    const Work work{.bytes = (precision == Precision::bf16 ? 2 : 4) * weights, .reads_only = true};
+  const std::int64_t C = config.channels;
+  const auto matrices = static_cast<double>((config.padded_vocab_size() + 12 * config.layers * C) * C);
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+    const double size = precision == Precision::f32 ? 4 : precision == Precision::bf16 ? 2 : 1;
+    const Work work{.bytes = size * matrices + 4 * (weights - matrices), .reads_only = true};
     add_row(str("decode/", name, "/B1/", inkling::name(precision)), work, [=] {
       const auto model = std::make_shared<GPT2>(config);
       model->initialise(1);
@@ -38,6 +42,7 @@ void add_decode(const std::string& name, const GPT2Config& config) {
         tape->clear();
         model->next_logits(*tape, Tensor(&id, {1, 1}), *cache);
       };
+      if (precision == Precision::int8) return Candidates{token, {}};
       return Candidates{token, torch_peers("generate", config, 1, 1, precision)};
     });
   }

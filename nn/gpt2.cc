@@ -38,10 +38,15 @@ void GPT2::initialise(std::uint64_t seed) {
 }
 
 void GPT2::set_precision(Precision precision, Recording recording) {
+  if (precision == Precision::int8 && recording == Recording::on) {
+    fail("gpt2: precision int8 is for generating and evaluating, training takes f32 or bf16");
+  }
+  precision_ = precision;
   packed_.reset();
   if (precision == Precision::f32) return;
+  const Packing bf16 = recording == Recording::on ? Packing::bf16_twice : Packing::bf16;
   packed_.emplace(parameters_, std::vector<std::size_t>{kWte, kQkvw, kAttprojw, kFcw, kFcprojw},
-                  recording == Recording::on);
+                  precision == Precision::int8 ? Packing::int8 : bf16);
 }
 
 void GPT2::weights_changed(std::int64_t offset, std::int64_t count) {
@@ -52,8 +57,7 @@ Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradi
   const Tensor values =
       tensor == kWte ? parameters_.leaf(tape, kWte, mode) : parameters_.layer_leaf(tape, tensor, layer, mode);
   if (!packed_) return values;
-  const PackedMatrix& m = packed_->matrix(tensor, layer);
-  return {values, m.packed, m.packed_transposed};
+  return packed_->matrix(tensor, layer).weight(values);
 }
 
 // The residual stream x is f32 in either precision. `inner` is the dtype of what lies between two matrices; a

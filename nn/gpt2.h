@@ -34,7 +34,8 @@ class GPT2 {
   // 21% above the theoretical minimum so, 33% with 0.02.)
   void initialise(std::uint64_t seed);
 
-  // What to compute in from now on: bf16 packs the matrices, with a second copy if there will be a backward.
+  // What to compute in from now on: bf16 packs the matrices, with a second copy if there will be a backward;
+  // int8 packs them, too, and is an Error if there will be one.
   void set_precision(Precision precision, Recording recording);
   // Whether backward computes each block's inside once more instead of keeping it (core/recompute.h).
   void set_recompute(bool recompute) { recompute_ = recompute; }
@@ -65,11 +66,12 @@ class GPT2 {
   Tensor think(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner);
   Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, KvCache* cache);
   Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache, DType out);
-  DType inner_dtype() const { return packed_ ? DType::bf16 : DType::f32; }
+  DType inner_dtype() const { return precision_ == Precision::bf16 ? DType::bf16 : DType::f32; }
 
   GPT2Config config_;
   Parameters parameters_;
-  std::optional<PackedWeights> packed_;  // in bf16
+  Precision precision_ = Precision::f32;
+  std::optional<PackedWeights> packed_;  // in bf16 or int8
   bool recompute_ = false;
 };
 

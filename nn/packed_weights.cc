@@ -1,39 +1,74 @@
 #include "nn/packed_weights.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "core/error.h"
 #include "core/parallel.h"
 #include "ops/gemm_bf16.h"
 
 namespace inkling {
 
+namespace {
+
+std::int64_t packed_bytes(const PackedMatrix& m, Packing packing) {
+  constexpr auto kBf16 = static_cast<std::int64_t>(sizeof(bf16));
+  switch (packing) {
+    case Packing::bf16:
+      return packed_b_count(m.OC, m.IC) * kBf16;
+    case Packing::bf16_twice:
+      return (packed_b_count(m.OC, m.IC) + packed_b_count(m.IC, m.OC)) * kBf16;
+    case Packing::int8:
+      return int8_bytes(m.OC, m.IC) + ceil_div(m.OC, 16) * 64;  // and whole cache lines of scales
+  }
+  return 0;
+}
+
+}  // namespace
+
+Weight PackedMatrix::weight(const Tensor& values) const {
+  if (q != nullptr) return {values, Int8Matrix{q, scales, OC, IC}};
+  return {values, packed, packed_transposed};
+}
+
 PackedWeights::PackedWeights(const Parameters& parameters, const std::vector<std::size_t>& tensors,
-                             bool backward)
+                             Packing packing)
     : weights_(parameters.values().data()), first_of_tensor_(parameters.table().size(), -1) {
-  std::int64_t total = 0;
   for (std::size_t t : tensors) {
     const Parameter& p = parameters.table().at(t);
     const std::int64_t layers = p.shape.rank == 3 ? p.shape[0] : 1;
     const std::int64_t OC = p.shape[p.shape.rank - 2], IC = p.shape[p.shape.rank - 1];
     first_of_tensor_[t] = static_cast<std::int32_t>(matrices_.size());
-    for (std::int64_t l = 0; l < layers; ++l)
-      matrices_.push_back({p.offset + l * OC * IC, OC, IC, nullptr, nullptr});
-    total += layers * (packed_b_count(OC, IC) + (backward ? packed_b_count(IC, OC) : 0));
+    for (std::int64_t l = 0; l < layers; ++l) matrices_.push_back({p.offset + l * OC * IC, OC, IC});
   }
-  memory_ = Pages(static_cast<std::size_t>(total) * sizeof(bf16));
-  auto* next = reinterpret_cast<bf16*>(memory_.data());
+  std::int64_t total = 0;
+  for (const PackedMatrix& m : matrices_) total += packed_bytes(m, packing);
+  memory_ = Pages(static_cast<std::size_t>(total));
+  std::byte* next = memory_.data();
   for (PackedMatrix& m : matrices_) {
-    m.packed = next;
-    next += packed_b_count(m.OC, m.IC);
-    if (!backward) continue;
-    m.packed_transposed = next;
-    next += packed_b_count(m.IC, m.OC);
+    if (packing == Packing::int8) {
+      m.q = reinterpret_cast<std::int8_t*>(next);
+      m.scales = reinterpret_cast<float*>(next + int8_bytes(m.OC, m.IC));
+    } else {
+      m.packed = reinterpret_cast<bf16*>(next);
+      if (packing == Packing::bf16_twice) m.packed_transposed = m.packed + packed_b_count(m.OC, m.IC);
+    }
+    next += packed_bytes(m, packing);
+    parallel_for(m.OC, kWeightRows, [&](std::int64_t begin, std::int64_t end) { pack_rows(m, begin, end); });
   }
   for (const PackedMatrix& m : matrices_) {
-    parallel_for(m.OC, kWeightRows, [&](std::int64_t begin, std::int64_t end) {
-      pack_weight_rows(m.packed, m.packed_transposed, weights_ + m.offset, m.OC, m.IC, begin, end);
-    });
+    if (m.q == nullptr || std::all_of(m.scales, m.scales + m.OC, [](float s) { return std::isfinite(s); }))
+      continue;
+    for (const Parameter& p : parameters.table()) {
+      if (p.offset <= m.offset && m.offset < p.offset + p.shape.numel())
+        fail("int8: ", p.name, " has weights that are not finite, expected numbers");
+    }
   }
+}
+
+void PackedWeights::pack_rows(const PackedMatrix& m, std::int64_t begin, std::int64_t end) const {
+  if (m.q != nullptr) return quantise_int8(m.q, m.scales, weights_ + m.offset, m.IC, begin, end);
+  pack_weight_rows(m.packed, m.packed_transposed, weights_ + m.offset, m.OC, m.IC, begin, end);
 }
 
 const PackedMatrix& PackedWeights::matrix(std::size_t tensor, std::int64_t layer) const {
@@ -45,8 +80,7 @@ void PackedWeights::pack(std::int64_t offset, std::int64_t count) {
     const std::int64_t begin = std::max(offset, m.offset),
                        end = std::min(offset + count, m.offset + m.OC * m.IC);
     if (begin >= end) continue;
-    pack_weight_rows(m.packed, m.packed_transposed, weights_ + m.offset, m.OC, m.IC,
-                     (begin - m.offset) / m.IC, (end - m.offset) / m.IC);
+    pack_rows(m, (begin - m.offset) / m.IC, (end - m.offset) / m.IC);
   }
 }
 

@@ -5,14 +5,22 @@
 namespace inkling {
 
 const char* name(Precision precision) {
-  return precision == Precision::bf16 ? "bf16" : "f32";
+  switch (precision) {
+    case Precision::f32:
+      return "f32";
+    case Precision::bf16:
+      return "bf16";
+    case Precision::int8:
+      return "int8";
+  }
+  return "?";
 }
 
 Precision parse_precision(const std::string& wanted) {
-  for (Precision precision : {Precision::f32, Precision::bf16}) {
+  for (Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
     if (wanted == name(precision)) return precision;
   }
-  fail("precision is ", wanted, ", expected f32 or bf16");
+  fail("precision is ", wanted, ", expected f32, bf16 or int8");
 }
 
 }  // namespace inkling

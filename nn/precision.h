@@ -4,13 +4,14 @@
 //   bf16   f32 master weights, residual stream, norms, softmax, sums, loss, gradients of weights and
 //   optimiser;
 //          bf16 copies of the matrices, bf16 activations between them and bf16 gradients of those
+//   int8   f32, but for the matrices, which are of 8 bits: for generating and evaluating only
 #pragma once
 
 #include <string>
 
 namespace inkling {
 
-enum class Precision { f32, bf16 };
+enum class Precision { f32, bf16, int8 };
 
 const char* name(Precision precision);
 

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "core/error.h"
 #include "core/parallel.h"
 #include "ops/kernels.h"
 
@@ -62,16 +61,10 @@ std::int64_t int8_bytes(std::int64_t N, std::int64_t K) {
   return ceil_div(N, kInt8Panel) * kInt8Panel * K;
 }
 
-void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t N, std::int64_t K,
-                   const char* what) {
-  std::fill(q + N / kInt8Panel * kInt8Panel * K, q + int8_bytes(N, K), std::int8_t{0});
-  parallel_for(N, kInt8Panel, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n)
-      quantise_row(q + begin * K + n - begin, scales + n, W + n * K, K);
-  });
-  for (std::int64_t n = 0; n < N; ++n) {
-    if (!std::isfinite(scales[n]))
-      fail(what, ": row ", n, " has weights that are not finite, expected numbers");
+void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t K, std::int64_t begin,
+                   std::int64_t end) {
+  for (std::int64_t n = begin; n < end; ++n) {
+    quantise_row(q + n / kInt8Panel * kInt8Panel * K + n % kInt8Panel, scales + n, W + n * K, K);
   }
 }
 

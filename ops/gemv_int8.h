@@ -24,15 +24,16 @@ constexpr std::int64_t kInt8Panel = 64;
 // Bytes that W (N,K) takes.
 std::int64_t int8_bytes(std::int64_t N, std::int64_t K);
 
-// q as laid out above, scales (N). Uses all threads. Error, in the name of `what`, if a weight is not finite.
-void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t N, std::int64_t K,
-                   const char* what);
+// Rows [begin, end) of W (N,K) into q as laid out above and scales (N). One thread. What pads the last panel
+// is left as it is: zero. The scale of a row with a weight that is no finite number is infinite.
+void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t K, std::int64_t begin,
+                   std::int64_t end);
 
 // W, as quantise_int8() left it.
 struct Int8Matrix {
-  const std::int8_t* q;
-  const float* scales;
-  std::int64_t N, K;
+  const std::int8_t* q = nullptr;
+  const float* scales = nullptr;
+  std::int64_t N = 0, K = 0;
 };
 
 // Y (M,N) = X (M,K) W^T (+ bias (N)) (+ addend (M,N)). addend may be Y. Uses all threads.

@@ -48,6 +48,15 @@ template void reference::linear_backward(double*, double*, double*, const double
 
 // ---- The differentiable op ----
 
+void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t M) {
+  const std::int64_t OC = W.values.dim(0), IC = W.values.dim(1);
+  if (W.packed != nullptr) return gemm_bf16(y, x, W.packed, M, OC, IC);
+  auto* out = static_cast<float*>(y.out);
+  const auto *in = static_cast<const float*>(x.data), *addend = static_cast<const float*>(y.addend);
+  if (W.int8.q != nullptr) return gemv_int8(out, in, W.int8, M, y.bias, addend);
+  gemm(out, OC, rows(in, IC), rows(W.values.f32(), IC).transposed(), M, OC, IC, y.bias, addend);
+}
+
 namespace {
 
 constexpr bool kStream =
@@ -65,12 +74,7 @@ struct Layer {
 
 void forward(const Layer& l, const Tensor& y, const float* residual) {
   const float* bias = l.bias ? l.bias.f32() : nullptr;
-  if (l.in_bf16()) {
-    const auto out = const_cast<void*>(y.raw());
-    return gemm_bf16({out, y.dtype(), l.OC, bias, residual}, rows(l.x), l.weight.packed, l.M, l.OC, l.IC);
-  }
-  gemm(y.f32(), l.OC, rows(l.x.f32(), l.IC), rows(l.weight.values.f32(), l.IC).transposed(), l.M, l.OC, l.IC,
-       bias, residual);
+  multiply({const_cast<void*>(y.raw()), y.dtype(), l.OC, bias, residual}, rows(l.x), l.weight, l.M);
 }
 
 template <class T>  // of dy
@@ -136,6 +140,9 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
     fail("linear: bias is ", bias.shape(), ", expected (OC=", OC, ")");
   for (const Tensor& t : {x, w, bias}) {
     if (!t.contiguous()) fail("linear: tensor ", t.shape(), " is not contiguous");
+  }
+  if (weight.int8.q != nullptr && (x.has_gradient() || w.has_gradient())) {
+    fail("linear: weight ", w.shape(), " is of 8 bits, which have no backward");
   }
   if (x.dtype() == DType::bf16 && weight.packed == nullptr) {
     fail("linear: x is bf16 and weight ", w.shape(), " is not packed for it");

@@ -14,20 +14,28 @@
 #pragma once
 
 #include "core/tape.h"
+#include "ops/gemm_bf16.h"
+#include "ops/gemv_int8.h"
 
 namespace inkling {
 
 // What a linear layer multiplies by: f32 (OC, IC). With the packed copies of ops/gemm_bf16.h the products are
-// computed in bf16; x may be bf16 then, and gradients have the dtype of what they are the gradient of.
+// computed in bf16; x may be bf16 then, and gradients have the dtype of what they are the gradient of. With
+// that of ops/gemv_int8.h the weights are of 8 bits; x is f32, and there is no backward.
 struct Weight {
   Weight(const Tensor& f32_values) : values(f32_values) {}  // implicit: a plain matrix is a weight
   Weight(const Tensor& f32_values, const bf16* forward, const bf16* backward)
       : values(f32_values), packed(forward), packed_transposed(backward) {}
+  Weight(const Tensor& f32_values, const Int8Matrix& quantised) : values(f32_values), int8(quantised) {}
 
   Tensor values;
   const bf16* packed = nullptr;             // as W^T (IC, OC), for Y = X W^T
   const bf16* packed_transposed = nullptr;  // as W (OC, IC), for dX = dY W; nullptr if there is no backward
+  Int8Matrix int8;                          // its q is nullptr if this is not the form to use
 };
+
+// y (M,OC), contiguous, = x (M,IC) W^T, and what `y` says is added, in the form that W is in.
+void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t M);
 
 // x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC), of x's dtype
 Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias);

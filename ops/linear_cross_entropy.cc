@@ -49,12 +49,7 @@ void for_each_chunk(const Head& h, F&& f) {
   const Workspace logits(static_cast<std::size_t>(step * h.Vp) * sizeof(float));
   for (std::int64_t begin = 0; begin < h.N; begin += step) {
     const std::int64_t count = std::min(step, h.N - begin);
-    if (h.in_bf16()) {
-      gemm_bf16({logits.floats(), DType::f32, h.Vp}, h.x_from(begin), h.wte.packed, count, h.Vp, h.C);
-    } else {
-      gemm(logits.floats(), h.Vp, rows(h.x.f32() + begin * h.C, h.C),
-           rows(h.wte.values.f32(), h.C).transposed(), count, h.Vp, h.C, nullptr, false);
-    }
+    multiply({logits.floats(), DType::f32, h.Vp}, h.x_from(begin), h.wte, count);
     f(begin, count, logits.floats());
   }
 }

@@ -1,0 +1,117 @@
+// Matrices of 8 bits: a model that has learnt something predicts as well with them.
+#include <algorithm>
+#include <cmath>
+
+#include "apps/text/stories.h"
+#include "optim/adamw.h"
+#include "tests/nn/golden.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// The bar. A weight is off by 1/254 of its row's largest at most; seen here: 0.03%.
+constexpr double kPerplexityTolerance = 0.01;
+
+constexpr std::int64_t kB = 8, kT = 64;
+
+// Rows of story tokens, each from the beginning of a story: inputs and targets (B,T).
+struct Batch {
+  std::vector<std::int32_t> inputs, targets;
+
+  explicit Batch(Rng& rng) {
+    for (std::int64_t b = 0; b < kB; ++b) {
+      std::vector<std::int32_t> row;
+      while (std::ssize(row) <= kT) {
+        const Story story = write_story(rng);
+        row.insert(row.end(), story.tokens.begin(), story.tokens.end());
+      }
+      inputs.insert(inputs.end(), row.begin(), row.begin() + kT);
+      targets.insert(targets.end(), row.begin() + 1, row.begin() + kT + 1);
+    }
+  }
+  Tensor x() { return Tensor(inputs.data(), {kB, kT}); }
+  Tensor y() { return Tensor(targets.data(), {kB, kT}); }
+};
+
+void train(GPT2& model, int steps) {
+  AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
+  Tape tape;
+  Rng rng(1);
+  for (int step = 1; step <= steps; ++step) {
+    Batch batch(rng);
+    tape.clear();
+    tape.backward(model.loss(tape, batch.x(), batch.y()));
+    const auto gradients = model.parameters().gradients();
+    optimizer.step(model.parameters().values().data(), gradients.data(), step, 3e-3f, 1.0f);
+  }
+}
+
+double perplexity(GPT2& model) {
+  Tape tape(Recording::off);
+  Rng rng(2);  // stories it never saw
+  double nats = 0;
+  constexpr int kBatches = 8;
+  for (int i = 0; i < kBatches; ++i) {
+    Batch batch(rng);
+    tape.clear();
+    nats += static_cast<double>(model.loss(tape, batch.x(), batch.y()).item()) / kBatches;
+  }
+  return std::exp(nats);
+}
+
+TEST_CASE("int8: the perplexity of a trained model is that of its f32 weights, to 1%") {
+  GPT2 model({.max_seq_len = kT,
+              .vocab_size = story_tokenizer().vocab_size(),
+              .layers = 2,
+              .heads = 2,
+              .channels = 64});
+  model.initialise(1);
+  train(model, 150);
+  const double f32 = perplexity(model);
+  CHECK(f32 < 5);  // of 400 tokens: it has learnt most of the grammar
+  for (const Precision precision : {Precision::int8, Precision::bf16}) {
+    model.set_precision(precision, Recording::off);
+    const double rounded = perplexity(model);
+    INFO(name(precision) << ": perplexity " << rounded << ", f32 " << f32);
+    CHECK(std::abs(rounded / f32 - 1) < kPerplexityTolerance);
+  }
+}
+
+TEST_CASE("int8: with weights that 8 bits can hold, logits are those of f32 on every instruction set") {
+  constexpr Tolerance kSameSums{2e-5, 1e-5};  // in another order
+  GPT2 model = load_model("tests/goldens/small.bin");
+  for (const GPT2Tensor t : {kWte, kQkvw, kAttprojw, kFcw, kFcprojw}) {
+    const std::int64_t K = model.parameters().table()[t].shape.back();
+    const std::span<float> weights = model.parameters().values_of(t);
+    for (auto w = weights.begin(); w != weights.end(); w += K) {
+      const auto larger = [](float a, float b) { return std::abs(a) < std::abs(b); };
+      const float scale = std::abs(*std::max_element(w, w + K, larger)) / 127;
+      for (std::int64_t k = 0; k < K && scale > 0; ++k) w[k] = scale * std::round(w[k] / scale);
+    }
+  }
+  std::vector<std::int32_t> ids;
+  for (std::int32_t i = 0; i < 20; ++i) ids.push_back(i * 29 % 130);
+  for_each_isa([&] {
+    Tape tape(Recording::off);
+    model.set_precision(Precision::f32, Recording::off);
+    const Tensor want = model.logits(tape, Tensor(ids.data(), {1, 20}));
+    model.set_precision(Precision::int8, Recording::off);
+    const Tensor got = model.logits(tape, Tensor(ids.data(), {1, 20}));
+    const auto count = static_cast<std::size_t>(want.numel());
+    check_close("logits", std::span<const float>(got.f32(), count), std::span<const float>(want.f32(), count),
+                kSameSums);
+  });
+}
+
+TEST_CASE("int8: there is no training in it, and weights that are not finite are refused") {
+  GPT2 model = load_model("tests/goldens/small.bin");
+  CHECK_THROWS_WITH(model.set_precision(Precision::int8, Recording::on),
+                    contains("training takes f32 or bf16"));
+  model.parameters().values_of(kFcw)[7] = NAN;
+  CHECK_THROWS_WITH(model.set_precision(Precision::int8, Recording::off), contains("int8: fcw has weights"));
+}
+
+}  // namespace
+}  // namespace inkling
