@@ -25,6 +25,8 @@
 
 namespace inkling {
 
+constexpr std::int32_t kTokenizerMagic = 20240328;
+
 class Tokenizer {
  public:
   enum class Kind { bytes, words, bpe };
