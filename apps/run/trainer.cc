@@ -48,15 +48,6 @@ LearningRateSchedule schedule(const TrainSettings& s) {
 Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
     : settings_(settings), directory_(directory) {
   open_data();
-  if (settings_.init.empty()) {
-    model_.emplace(settings_.model);
-    model_->initialise(settings_.seed);
-  } else {
-    model_.emplace(load_model(settings_.init));
-  }
-  model_->set_precision(parse_precision(settings_.precision), Recording::on);
-  model_->set_recompute(settings_.recompute);
-  optimizer_ = make_optimizer(settings_, model_->parameters());
   const auto tokens = static_cast<std::size_t>(settings_.batch_size * settings_.seq_len);
   inputs_.resize(tokens);
   targets_.resize(tokens);
@@ -89,20 +80,32 @@ void Trainer::open_data() {
   if (validation.empty() || settings_.val_every == 0) return;
   batch.shuffle = false;
   validation_batches_.emplace(validation, batch);
-  if (settings_.stories()) theoretical_min_ = story_floor(Shard(validation[0]));
+  if (settings_.stories()) theoretical_min_ = story_floor(validation_batches_->shards().front());
+}
+
+void Trainer::adopt(GPT2 model) {
+  model_.emplace(std::move(model));
+  model_->set_precision(parse_precision(settings_.precision), Recording::on);
+  model_->set_recompute(settings_.recompute);
+  optimizer_ = make_optimizer(settings_, model_->parameters());
+}
+
+void Trainer::start() {
+  if (!settings_.init.empty()) return adopt(load_model(settings_.init));
+  GPT2 model(settings_.model);
+  model.initialise(settings_.seed);
+  adopt(std::move(model));
 }
 
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
   const auto checkpoint = directory_.newest_checkpoint(report);
   directory_.drop_metrics_after(checkpoint ? checkpoint->step : -1);
-  if (!checkpoint) return;
+  if (!checkpoint) return start();
   GPT2 saved = load_model(checkpoint->directory + "/model.bin");
-  if (!(saved.config() == model_->config())) {
+  if (!(saved.config() == settings_.model)) {
     fail(checkpoint->directory, ": the model's dimensions are not those of config.json");
   }
-  *model_ = std::move(saved);
-  model_->set_precision(parse_precision(settings_.precision), Recording::on);
-  model_->set_recompute(settings_.recompute);
+  adopt(std::move(saved));
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
   const json state = read_json(checkpoint->directory + "/state.json");
   batches_->set_state(state.at("data").get<BatchPosition>());
