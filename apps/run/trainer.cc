@@ -233,7 +233,7 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
                            format_fixed(std::exp(v.loss), 2));
     if (v.theoretical_min) {
       line += str("; theoretical minimum ", format_fixed(*v.theoretical_min, 4), ", ",
-                  format_fixed(100.0 * (v.loss / *v.theoretical_min - 1.0), 1), "% above it");
+                  format_fixed(v.percent_above_min(), 1), "% above it");
     }
     progress.note(line);
   };

@@ -34,6 +34,7 @@ struct Validation {
   double loss = 0;  // mean over the tokens evaluated
   std::optional<double>
       theoretical_min;  // the same mean of the tokens' exact -log p, where the corpus knows it
+  double percent_above_min() const { return 100.0 * (loss / *theoretical_min - 1.0); }
 };
 
 class Trainer {
