@@ -203,8 +203,7 @@ std::string Trainer::sample(std::int64_t tokens) {
   generation.max_tokens = tokens;
   generation.sampler.temperature = 0.8f;
   generation.stop_token = tokenizer_ ? tokenizer_->end_of_text() : -1;
-  const std::int32_t start =
-      tokenizer_ ? tokenizer_->end_of_text() : static_cast<std::int32_t>(settings_.model.vocab_size - 1);
+  const std::int32_t start = end_of_text(tokenizer_, settings_.model.vocab_size);
   Rng rng(settings_.seed, kSampleStream + static_cast<std::uint64_t>(step_));
   std::string text;
   generate(*model_, std::span(&start, 1), generation, rng, [&](std::int32_t id) {

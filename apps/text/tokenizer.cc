@@ -164,4 +164,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
   return ids;
 }
 
+std::int32_t end_of_text(const std::optional<Tokenizer>& tokenizer, std::int64_t vocab_size) {
+  return tokenizer ? tokenizer->end_of_text() : static_cast<std::int32_t>(vocab_size - 1);
+}
+
 }  // namespace inkling
