@@ -34,12 +34,12 @@ std::optional<Tokenizer> find_tokenizer(const GenerateCommand& command) {
   return std::nullopt;
 }
 
-// A document begins with end-of-text; without a tokenizer that is taken to be the last token, as in GPT-2.
+// A document begins with end-of-text.
 std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
                                       const std::optional<Tokenizer>& tokenizer, const GPT2Config& model) {
   std::vector<std::int32_t> ids = command.prompt_tokens;
   if (!ids.empty()) return ids;
-  ids.push_back(tokenizer ? tokenizer->end_of_text() : static_cast<std::int32_t>(model.vocab_size - 1));
+  ids.push_back(end_of_text(tokenizer, model.vocab_size));
   if (command.prompt.empty()) return ids;
   if (!tokenizer)
     throw UsageError("--prompt needs a tokenizer: give --tokenizer FILE, or the prompt as --prompt-tokens");
@@ -57,10 +57,7 @@ int run(GenerateCommand command) {
     fail(tokenizer->name(), ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ",
          command.model, " expects ", model.config().vocab_size);
   }
-  if (!command.ignore_end) {
-    command.generation.stop_token =
-        tokenizer ? tokenizer->end_of_text() : static_cast<std::int32_t>(model.config().vocab_size - 1);
-  }
+  if (!command.ignore_end) command.generation.stop_token = end_of_text(tokenizer, model.config().vocab_size);
   const std::vector<std::int32_t> prompt = find_prompt(command, tokenizer, model.config());
   for (std::int64_t sample = 0; sample < command.samples; ++sample) {
     if (sample > 0) std::cout << "---\n";

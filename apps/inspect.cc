@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/run/optimizer_file.h"
 #include "apps/run/progress.h"
 #include "apps/text/shard.h"
 #include "apps/text/tokenizer.h"
@@ -15,11 +16,11 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int32_t kShard = 20240520, kWideShard = 20240801, kDebugState = 20240327,
-                       kTokenizer = 20240328, kEval = 20240522, kOptimizer = 20261122;
+// llm.c's, of which only the header is shown.
+constexpr std::int32_t kDebugStateMagic = 20240327, kEvalMagic = 20240522;
 
 void print_model(const FileView& file) {
-  ByteReader in(file);
+  ByteReader in(file), again(file);
   const ModelHeader header = read_model_header(in);
   const GPT2Config& c = header.config;
   std::cout << file.path() << ": GPT-2 checkpoint, " << name(header.dtype) << "\n"
@@ -28,7 +29,7 @@ void print_model(const FileView& file) {
             << c.head_size() << "\n"
             << "  " << format_count(c.parameter_count()) << " parameters, "
             << format_count(std::ssize(file.bytes())) << " bytes\n";
-  GPT2 model = load_model(file.path());
+  GPT2 model = load_model(again);
   std::cout << "  tensor     shape                    mean      std dev   min       max       not finite\n";
   for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
     const Parameter& p = model.parameters().table()[t];
@@ -112,22 +113,22 @@ void inspect(const std::string& path) {
   switch (magic) {
     case kModelMagic:
       return print_model(file);
-    case kShard:
-    case kWideShard:
+    case kShardMagic:
+    case kWideShardMagic:
       return print_shard(file);
-    case kTokenizer:
+    case kTokenizerMagic:
       return print_tokenizer(file);
-    case kDebugState:
+    case kDebugStateMagic:
       return print_header(file, "debug state (magic, version, B, T)");
-    case kEval:
+    case kEvalMagic:
       return print_header(file, "multiple-choice eval (magic, version, examples, longest example in bytes)");
-    case kOptimizer:
+    case kOptimizerMagic:
       return print_header(file, "optimiser state (magic, version, arrays, floats in each: low, high)");
     default:
-      fail(path, ": not a file of ours: it begins with ", magic,
-           ", expected the magic number of a model (20240326), debug state (20240327), tokenizer (20240328), "
-           "shard (20240520, 20240801), "
-           "eval (20240522) or optimiser state (20261122)");
+      fail(path, ": not a file of ours: it begins with ", magic, ", expected the magic number of a model (",
+           kModelMagic, "), debug state (", kDebugStateMagic, "), tokenizer (", kTokenizerMagic, "), shard (",
+           kShardMagic, ", ", kWideShardMagic, "), eval (", kEvalMagic, ") or optimiser state (",
+           kOptimizerMagic, ")");
   }
 }
 

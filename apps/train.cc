@@ -61,9 +61,12 @@ int run(const TrainCommand& command) {
     settings = resolve(command.flags);
   }
   Trainer trainer(settings, directory);
-  directory.write_config(settings);
-  if (command.resume)
+  if (command.resume) {
     trainer.resume([](const std::string& line) { std::cerr << "inkling: " << line << std::endl; });
+  } else {
+    trainer.start();
+  }
+  directory.write_config(settings);
   print_plan(std::cerr, settings, trainer.step());
 
   std::optional<ProfileReport> report;

@@ -61,7 +61,8 @@ const std::string& torch_name() {
     const ssize_t length = read(child.from, answer.data(), answer.size() - 1);
     close(child.from);
     waitpid(child.pid, nullptr, 0);
-    const std::string version(answer.data(), length > 0 ? static_cast<std::size_t>(length - 1) : 0);
+    std::string version(answer.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+    version.erase(version.find_last_not_of('\n') + 1);
     return version.empty() ? version : "PyTorch " + version;
   }();
   return name;

@@ -110,32 +110,36 @@ AtomicFile::~AtomicFile() {
   unlink(temporary_.c_str());
 }
 
-void AtomicFile::write(const void* data, std::int64_t count_bytes) {
+namespace {
+
+// Calls write(next, count), which says how much it wrote, until all is written. `where` is for the message.
+template <class Write>
+void write_all(const std::string& path, const void* data, std::int64_t count_bytes, const std::string& where,
+               Write write) {
   const char* next = static_cast<const char*>(data);
   while (count_bytes > 0) {
     constexpr std::int64_t kMostAtOnce = std::int64_t{1} << 30;  // write(2) takes 2 GiB at the most
-    const ssize_t written = ::write(fd_, next, static_cast<std::size_t>(std::min(count_bytes, kMostAtOnce)));
+    const ssize_t written = write(next, static_cast<std::size_t>(std::min(count_bytes, kMostAtOnce)));
     if (written < 0) {
       if (errno == EINTR) continue;
-      fail(path_, ": cannot write ", count_bytes, " bytes: ", system_error());
+      fail(path, ": cannot write ", count_bytes, " bytes", where, ": ", system_error());
     }
     next += written;
     count_bytes -= written;
   }
 }
 
+}  // namespace
+
+void AtomicFile::write(const void* data, std::int64_t count_bytes) {
+  write_all(path_, data, count_bytes, "",
+            [this](const char* next, std::size_t count) { return ::write(fd_, next, count); });
+}
+
 void AtomicFile::write_at(std::int64_t offset, const void* data, std::int64_t count_bytes) {
-  const char* next = static_cast<const char*>(data);
-  while (count_bytes > 0) {
-    const ssize_t written = pwrite(fd_, next, static_cast<std::size_t>(count_bytes), offset);
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      fail(path_, ": cannot write ", count_bytes, " bytes at byte ", offset, ": ", system_error());
-    }
-    next += written;
-    offset += written;
-    count_bytes -= written;
-  }
+  write_all(path_, data, count_bytes, str(" at byte ", offset), [&](const char* next, std::size_t count) {
+    return pwrite(fd_, next, count, offset + (next - static_cast<const char*>(data)));
+  });
 }
 
 void AtomicFile::commit() {

@@ -7,7 +7,6 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int32_t kMagic = 20261122;
 constexpr std::int32_t kVersion = 1;
 
 }  // namespace
@@ -16,7 +15,7 @@ void save_optimizer(const std::string& path, Optimizer& optimizer) {
   const auto arrays = optimizer.state();
   const std::uint64_t length = arrays.empty() ? 0 : arrays.front().values.size();
   Header h;
-  h[0] = kMagic;
+  h[0] = kOptimizerMagic;
   h[1] = kVersion;
   h[2] = static_cast<std::int32_t>(arrays.size());
   h[3] = static_cast<std::int32_t>(static_cast<std::uint32_t>(length));
@@ -31,7 +30,7 @@ void save_optimizer(const std::string& path, Optimizer& optimizer) {
 void load_optimizer(const std::string& path, Optimizer& optimizer) {
   const FileView file(path);
   ByteReader in(file);
-  const Header h = read_header(in, kMagic, "optimiser state");
+  const Header h = read_header(in, kOptimizerMagic, "optimiser state");
   if (h[1] != kVersion) fail(path, ": version is ", h[1], ", expected ", kVersion, " (at byte 4)");
   const auto arrays = optimizer.state();
   const std::uint64_t length =

@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::int64_t kStoryTokens = 200;
 
-std::string percent_above(double loss, double minimum) {
-  return format_fixed(100.0 * (loss / minimum - 1.0), 1) + "%";
-}
-
 }  // namespace
 
 void print_plan(std::ostream& out, const TrainSettings& s, std::int64_t first_step) {
@@ -51,7 +47,8 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
         << ".\n";
     if (minimum) {
       out << "  No model can get below " << format_fixed(*minimum, 4)
-          << " here, the entropy of the stories themselves. It is " << percent_above(last.loss, *minimum)
+          << " here, the entropy of the stories themselves. It is "
+          << format_fixed(last.percent_above_min(), 1) << "%"
           << " above that.\n";
     }
   } else if (!losses.empty()) {

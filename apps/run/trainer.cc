@@ -48,15 +48,6 @@ LearningRateSchedule schedule(const TrainSettings& s) {
 Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
     : settings_(settings), directory_(directory) {
   open_data();
-  if (settings_.init.empty()) {
-    model_.emplace(settings_.model);
-    model_->initialise(settings_.seed);
-  } else {
-    model_.emplace(load_model(settings_.init));
-  }
-  model_->set_precision(parse_precision(settings_.precision), Recording::on);
-  model_->set_recompute(settings_.recompute);
-  optimizer_ = make_optimizer(settings_, model_->parameters());
   const auto tokens = static_cast<std::size_t>(settings_.batch_size * settings_.seq_len);
   inputs_.resize(tokens);
   targets_.resize(tokens);
@@ -89,20 +80,32 @@ void Trainer::open_data() {
   if (validation.empty() || settings_.val_every == 0) return;
   batch.shuffle = false;
   validation_batches_.emplace(validation, batch);
-  if (settings_.stories()) theoretical_min_ = story_floor(Shard(validation[0]));
+  if (settings_.stories()) theoretical_min_ = story_floor(validation_batches_->shards().front());
+}
+
+void Trainer::adopt(GPT2 model) {
+  model_.emplace(std::move(model));
+  model_->set_precision(parse_precision(settings_.precision), Recording::on);
+  model_->set_recompute(settings_.recompute);
+  optimizer_ = make_optimizer(settings_, model_->parameters());
+}
+
+void Trainer::start() {
+  if (!settings_.init.empty()) return adopt(load_model(settings_.init));
+  GPT2 model(settings_.model);
+  model.initialise(settings_.seed);
+  adopt(std::move(model));
 }
 
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
   const auto checkpoint = directory_.newest_checkpoint(report);
   directory_.drop_metrics_after(checkpoint ? checkpoint->step : -1);
-  if (!checkpoint) return;
+  if (!checkpoint) return start();
   GPT2 saved = load_model(checkpoint->directory + "/model.bin");
-  if (!(saved.config() == model_->config())) {
+  if (!(saved.config() == settings_.model)) {
     fail(checkpoint->directory, ": the model's dimensions are not those of config.json");
   }
-  *model_ = std::move(saved);
-  model_->set_precision(parse_precision(settings_.precision), Recording::on);
-  model_->set_recompute(settings_.recompute);
+  adopt(std::move(saved));
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
   const json state = read_json(checkpoint->directory + "/state.json");
   batches_->set_state(state.at("data").get<BatchPosition>());
@@ -200,8 +203,7 @@ std::string Trainer::sample(std::int64_t tokens) {
   generation.max_tokens = tokens;
   generation.sampler.temperature = 0.8f;
   generation.stop_token = tokenizer_ ? tokenizer_->end_of_text() : -1;
-  const std::int32_t start =
-      tokenizer_ ? tokenizer_->end_of_text() : static_cast<std::int32_t>(settings_.model.vocab_size - 1);
+  const std::int32_t start = end_of_text(tokenizer_, settings_.model.vocab_size);
   Rng rng(settings_.seed, kSampleStream + static_cast<std::uint64_t>(step_));
   std::string text;
   generate(*model_, std::span(&start, 1), generation, rng, [&](std::int32_t id) {
@@ -230,7 +232,7 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
                            format_fixed(std::exp(v.loss), 2));
     if (v.theoretical_min) {
       line += str("; theoretical minimum ", format_fixed(*v.theoretical_min, 4), ", ",
-                  format_fixed(100.0 * (v.loss / *v.theoretical_min - 1.0), 1), "% above it");
+                  format_fixed(v.percent_above_min(), 1), "% above it");
     }
     progress.note(line);
   };

@@ -34,15 +34,17 @@ struct Validation {
   double loss = 0;  // mean over the tokens evaluated
   std::optional<double>
       theoretical_min;  // the same mean of the tokens' exact -log p, where the corpus knows it
+  double percent_above_min() const { return 100.0 * (loss / *theoretical_min - 1.0); }
 };
 
 class Trainer {
  public:
-  // Opens data and model; writes into `directory`. `settings` come from resolve() or resolve_resumed().
+  // Opens the data; writes into `directory`. `settings` come from resolve() or resolve_resumed(). Then one of
+  // start() and resume() makes the model.
   Trainer(const TrainSettings& settings, RunDirectory& directory);
 
-  // Goes back to the newest good checkpoint, or to the start where there is none. `report` hears of damaged
-  // ones.
+  void start();  // with the weights of settings.init, or random ones
+  // Goes on from the newest good checkpoint, or starts where there is none. `report` hears of damaged ones.
   void resume(const std::function<void(const std::string&)>& report);
 
   // From now on every step is counted into `report`.
@@ -68,6 +70,7 @@ class Trainer {
     double lr;
   };
   void open_data();
+  void adopt(GPT2 model);
   Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
   StepResult train_step();
   void validate();

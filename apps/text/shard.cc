@@ -14,8 +14,7 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int32_t kMagic = 20240520, kVersion = 1;          // uint16
-constexpr std::int32_t kWideMagic = 20240801, kWideVersion = 7;  // uint32
+constexpr std::int32_t kVersion = 1, kWideVersion = 7;
 constexpr std::int64_t kLargestNarrowVocab = 65535;
 
 // Mapped tokens are read through memcpy: it says nothing about alignment and compiles to a plain load.
@@ -51,9 +50,9 @@ ShardLayout parse_shard(ByteReader& in) {
   ShardLayout layout;
   if (in.remaining_bytes() >= 4) {
     ByteReader peek = in;
-    layout.wide = peek.read<std::int32_t>("magic") == kWideMagic;
+    layout.wide = peek.read<std::int32_t>("magic") == kWideShardMagic;
   }
-  const Header header = read_header(in, layout.wide ? kWideMagic : kMagic, "token shard");
+  const Header header = read_header(in, layout.wide ? kWideShardMagic : kShardMagic, "token shard");
   const std::int32_t version = layout.wide ? kWideVersion : kVersion;
   if (header[1] != version) in.fail_here(str("token shard version is ", header[1], ", expected ", version));
   if (header[2] <= 0) in.fail_here(str("token shard has ", header[2], " tokens, expected at least 1"));
@@ -129,7 +128,7 @@ void ShardWriter::commit() {
   }
   flush();
   Header header;
-  header[0] = wide_ ? kWideMagic : kMagic;
+  header[0] = wide_ ? kWideShardMagic : kShardMagic;
   header[1] = wide_ ? kWideVersion : kVersion;
   header[2] = static_cast<std::int32_t>(count_);
   file_.write_at(0, header.ints, Header::kBytes);

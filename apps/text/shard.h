@@ -16,6 +16,9 @@
 
 namespace inkling {
 
+constexpr std::int32_t kShardMagic = 20240520;      // tokens are uint16
+constexpr std::int32_t kWideShardMagic = 20240801;  // tokens are uint32
+
 // Where a shard's tokens lie within its bytes.
 struct ShardLayout {
   bool wide = false;       // uint32 tokens, else uint16

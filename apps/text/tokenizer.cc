@@ -11,7 +11,6 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int32_t kMagic = 20240328;
 constexpr std::size_t kLongestToken = 255;  // its length is one byte in the file
 constexpr std::int32_t kGpt2EndOfText = 50256;
 constexpr std::string_view kEndOfTextBytes = "<|endoftext|>";
@@ -85,7 +84,7 @@ Tokenizer Tokenizer::read(const std::string& path) {
 }
 
 Tokenizer Tokenizer::parse(ByteReader in) {
-  const Header header = read_header(in, kMagic, "tokenizer file");
+  const Header header = read_header(in, kTokenizerMagic, "tokenizer file");
   const std::int32_t version = header[1];
   const std::int32_t V = header[2];
   if (version != 1 && version != 2) in.fail_here(str("tokenizer version is ", version, ", expected 1 or 2"));
@@ -109,7 +108,7 @@ Tokenizer Tokenizer::parse(ByteReader in) {
 void Tokenizer::write(const std::string& path) const {
   AtomicFile file(path);
   Header header;
-  header[0] = kMagic, header[1] = 2, header[2] = vocab_size(), header[3] = end_of_text_;
+  header[0] = kTokenizerMagic, header[1] = 2, header[2] = vocab_size(), header[3] = end_of_text_;
   file.write(header.ints, Header::kBytes);
   std::string body;
   for (const std::string& token : tokens_) {
@@ -163,6 +162,10 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
     at += tokens_[index(id)].size();
   }
   return ids;
+}
+
+std::int32_t end_of_text(const std::optional<Tokenizer>& tokenizer, std::int64_t vocab_size) {
+  return tokenizer ? tokenizer->end_of_text() : static_cast<std::int32_t>(vocab_size - 1);
 }
 
 }  // namespace inkling

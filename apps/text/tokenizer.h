@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@
 #include "core/binary_file.h"
 
 namespace inkling {
+
+constexpr std::int32_t kTokenizerMagic = 20240328;
 
 class Tokenizer {
  public:
@@ -64,5 +67,8 @@ class Tokenizer {
   std::vector<std::int32_t> sorted_;
   Kind kind_;
 };
+
+// The token that stands between documents; without a tokenizer it is taken to be the last one, as in GPT-2.
+std::int32_t end_of_text(const std::optional<Tokenizer>& tokenizer, std::int64_t vocab_size);
 
 }  // namespace inkling
