@@ -17,7 +17,7 @@ namespace inkling {
 namespace {
 
 struct GenerateCommand {
-  std::string model, tokenizer, prompt;
+  std::string model, tokenizer, prompt, precision = "f32";
   std::vector<std::int32_t> prompt_tokens;
   GenerateSettings generation;
   bool greedy = false, ignore_end = false;
@@ -47,6 +47,37 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
   return ids;
 }
 
+// What one token adds to a text.
+std::string text_of(std::int32_t id, const std::optional<Tokenizer>& tokenizer) {
+  return tokenizer ? tokenizer->decode(std::span(&id, 1)) : str(id, ' ');
+}
+
+// One text appears as it is written. Several are written together, and appear in order when all have ended.
+std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
+                         const std::optional<Tokenizer>& tokenizer) {
+  std::vector<Rng> rngs;
+  for (std::int64_t i = 0; i < command.samples; ++i)
+    rngs.emplace_back(command.seed, static_cast<std::uint64_t>(i));
+  if (rngs.size() == 1) {
+    std::cout << command.prompt << std::flush;
+    const std::int64_t made = generate(model, prompt, command.generation, rngs[0], [&](std::int32_t id) {
+      std::cout << text_of(id, tokenizer) << std::flush;
+      return true;
+    });
+    std::cout << std::endl;
+    return made;
+  }
+  std::vector<std::string> texts(rngs.size(), command.prompt);
+  const std::int64_t made =
+      generate(model, prompt, command.generation, rngs, [&](std::int64_t text, std::int32_t id) {
+        texts[static_cast<std::size_t>(text)] += text_of(id, tokenizer);
+        return true;
+      });
+  for (std::size_t i = 0; i < texts.size(); ++i) std::cout << (i > 0 ? "---\n" : "") << texts[i] << "\n";
+  std::cout << std::flush;
+  return made;
+}
+
 int run(GenerateCommand command) {
   set_threads(command.threads);
   if (command.greedy) command.generation.sampler.temperature = 0.0f;
@@ -59,24 +90,12 @@ int run(GenerateCommand command) {
   }
   if (!command.ignore_end) command.generation.stop_token = end_of_text(tokenizer, model.config().vocab_size);
   const std::vector<std::int32_t> prompt = find_prompt(command, tokenizer, model.config());
-  for (std::int64_t sample = 0; sample < command.samples; ++sample) {
-    if (sample > 0) std::cout << "---\n";
-    Rng rng(command.seed, static_cast<std::uint64_t>(sample));
-    std::cout << command.prompt << std::flush;
-    const auto start = std::chrono::steady_clock::now();
-    const std::int64_t made = generate(model, prompt, command.generation, rng, [&](std::int32_t id) {
-      if (tokenizer) {
-        std::cout << tokenizer->decode(std::span(&id, 1)) << std::flush;
-      } else {
-        std::cout << id << ' ' << std::flush;
-      }
-      return true;
-    });
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::cout << std::endl;
-    std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s"
-              << std::endl;
-  }
+  model.set_precision(parse_precision(command.precision), Recording::off);
+  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t made = write_texts(model, prompt, command, tokenizer);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s"
+            << std::endl;
   return 0;
 }
 
@@ -108,8 +127,11 @@ void add_generate(CLI::App& app, Action& action) {
       ->capture_default_str();
   generate->add_flag("--ignore-end", command->ignore_end, "go on after end-of-text");
   generate->add_option("--seed", command->seed, "of the draws")->capture_default_str();
-  generate->add_option("--samples", command->samples, "how many texts")
+  generate->add_option("--samples", command->samples, "how many texts; up to 16 are written together")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->capture_default_str();
+  generate->add_option("--precision", command->precision, "f32, or faster with smaller weights: bf16 or int8")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
   generate->add_option("--threads", command->threads, "threads; the text does not depend on it")
       ->check(CLI::Range(1, 1024))

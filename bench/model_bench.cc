@@ -34,13 +34,13 @@ void add_decode(const std::string& name, const GPT2Config& config) {
       const auto model = std::make_shared<GPT2>(config);
       model->initialise(1);
       model->set_precision(precision, Recording::off);
-      const auto cache = std::make_shared<KvCache>(config, 1);
+      const auto cache = std::make_shared<KvCache>(config);
       const auto tape = std::make_shared<Tape>(Recording::off);
       const auto token = [=] {
         std::int32_t id = 17;
         if (cache->length() + 1 > 256) cache->clear();
         tape->clear();
-        model->next_logits(*tape, Tensor(&id, {1, 1}), *cache);
+        model->next_logits(*tape, Tensor(&id, {1, 1}), std::span(cache.get(), 1));
       };
       if (precision == Precision::int8) return Candidates{token, {}};
       return Candidates{token, torch_peers("generate", config, 1, 1, precision)};

@@ -4,40 +4,112 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace inkling {
 
-std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
-                      Rng& rng, const std::function<bool(std::int32_t)>& on_token) {
-  if (prompt.empty()) fail("generate: the prompt is empty, expected at least one token");
-  const GPT2Config& config = model.config();
-  Sampler sampler(settings.sampler);
-  KvCache cache(config, 1);
-  Tape tape(Recording::off);
+namespace {
 
-  std::vector<std::int32_t> context(prompt.begin(), prompt.end());
-  std::int64_t unread = std::ssize(context);  // ids at the end of the context that the model has not seen
+// A text that is being written.
+struct Writer {
+  std::int64_t text;
+  Rng* rng;
+  Sampler sampler;
+  std::vector<std::int32_t> context;  // what its cache has seen, and behind that what the model is to read
+  const float* logits = nullptr;      // of the token to come
+  std::int32_t next = -1;             // that token
+};
+
+// Reads a text from its beginning or, when that is too long, the newer half of what the model can see.
+void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
+  const std::int64_t maxT = model.config().max_seq_len;
+  auto& context = writer.context;
+  if (std::ssize(context) > maxT)
+    context.erase(context.begin(), context.end() - std::max<std::int64_t>(1, maxT / 2));
+  cache.clear();
+  writer.logits =
+      model.next_logits(tape, Tensor(context.data(), {1, std::ssize(context)}), std::span(&cache, 1)).f32();
+}
+
+// Reads the newest token of every text, in one pass.
+void read_newest(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<KvCache>& caches) {
+  std::vector<std::int32_t> ids;
+  for (const Writer& writer : writers) ids.push_back(writer.context.back());
+  const Tensor logits = model.next_logits(tape, Tensor(ids.data(), {std::ssize(ids), 1}), caches);
+  for (std::size_t i = 0; i < writers.size(); ++i) {
+    writers[i].logits = logits.f32() + static_cast<std::int64_t>(i) * logits.dim(1);
+  }
+}
+
+void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size) {
+  parallel_chunks(std::ssize(writers), [&](std::int64_t i) {
+    Writer& writer = writers[static_cast<std::size_t>(i)];
+    writer.next = writer.sampler.sample({writer.logits, static_cast<std::size_t>(vocab_size)}, *writer.rng);
+  });
+}
+
+// Texts first_text and on, as many as there are Rngs: kTogether at the most.
+std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt,
+                               const GenerateSettings& settings, std::int64_t first_text, std::span<Rng> rngs,
+                               const std::function<bool(std::int64_t, std::int32_t)>& on_token) {
+  Tape tape(Recording::off);
+  std::vector<Writer> writers;
+  std::vector<KvCache> caches;
+  for (Rng& rng : rngs) {
+    writers.push_back(
+        {first_text + std::ssize(writers), &rng, Sampler(settings.sampler), {prompt.begin(), prompt.end()}});
+    caches.emplace_back(model.config());
+  }
+  // The first reads the prompt, the others go on from what it knows.
+  read_again(model, tape, writers[0], caches[0]);
+  for (std::size_t i = 1; i < writers.size(); ++i) {
+    caches[i].copy(caches[0]);
+    writers[i].context = writers[0].context;
+    writers[i].logits = writers[0].logits;
+  }
   std::int64_t made = 0;
-  while (made < settings.max_tokens) {
-    if (cache.length() + unread > config.max_seq_len) {  // full: keep the newer half
-      const std::int64_t kept =
-          std::min(std::ssize(context), std::max<std::int64_t>(1, config.max_seq_len / 2));
-      context.erase(context.begin(), context.end() - kept);
-      cache.clear();
-      unread = kept;
+  for (std::int64_t length = 1;; ++length) {
+    draw_next(writers, model.config().vocab_size);
+    for (std::size_t i = 0; i < writers.size();) {
+      Writer& writer = writers[i];
+      const bool stops = writer.next == settings.stop_token;
+      made += stops ? 0 : 1;
+      if (stops || !on_token(writer.text, writer.next)) {
+        writers.erase(writers.begin() + static_cast<std::ptrdiff_t>(i));
+        caches.erase(caches.begin() + static_cast<std::ptrdiff_t>(i));
+      } else {
+        writer.context.push_back(writer.next);
+        ++i;
+      }
     }
+    if (writers.empty() || length == settings.max_tokens) return made;
     tape.clear();
-    const Tensor ids(context.data() + std::ssize(context) - unread, {1, unread});
-    const Tensor logits = model.next_logits(tape, ids, cache);
-    const auto vocab = static_cast<std::size_t>(config.vocab_size);
-    const std::int32_t next = sampler.sample({logits.f32(), vocab}, rng);
-    if (next == settings.stop_token) break;
-    ++made;
-    if (!on_token(next)) break;
-    context.push_back(next);
-    unread = 1;
+    if (caches.front().length() < model.config().max_seq_len) {
+      read_newest(model, tape, writers, caches);
+    } else {
+      for (std::size_t i = 0; i < writers.size(); ++i) read_again(model, tape, writers[i], caches[i]);
+    }
+  }
+}
+
+}  // namespace
+
+std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
+                      std::span<Rng> rngs, const std::function<bool(std::int64_t, std::int32_t)>& on_token) {
+  if (prompt.empty()) fail("generate: the prompt is empty, expected at least one token");
+  std::int64_t made = 0;
+  for (std::int64_t text = 0; text < std::ssize(rngs); text += kTogether) {
+    const auto count = static_cast<std::size_t>(std::min(kTogether, std::ssize(rngs) - text));
+    made += generate_together(model, prompt, settings, text,
+                              rngs.subspan(static_cast<std::size_t>(text), count), on_token);
   }
   return made;
+}
+
+std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
+                      Rng& rng, const std::function<bool(std::int32_t)>& on_token) {
+  return generate(model, prompt, settings, std::span(&rng, 1),
+                  [&](std::int64_t, std::int32_t id) { return on_token(id); });
 }
 
 }  // namespace inkling

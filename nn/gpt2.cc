@@ -64,14 +64,14 @@ Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradi
 // cache keeps f32.
 
 // x and what the tokens tell each other
-Tensor GPT2::listen(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
+Tensor GPT2::listen(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, Caches caches) {
   const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
-  const DType inner = cache == nullptr ? inner_dtype() : DType::f32;
+  const DType inner = caches.empty() ? inner_dtype() : DType::f32;
   const Tensor n = layernorm(tape, x, w(kLn1w), w(kLn1b), inner);              // (B, T, C)
   const Tensor qkv = linear(tape, n, matrix(tape, kQkvw, l, mode), w(kQkvb));  // (B, T, 3C)
   const Tensor heard =
-      cache == nullptr ? attention(tape, qkv, config_.heads) : cache->attend(tape, l, qkv);  // (B, T, C)
-  return linear_add(tape, x, heard, matrix(tape, kAttprojw, l, mode), w(kAttprojb));         // (B, T, C)
+      caches.empty() ? attention(tape, qkv, config_.heads) : attend(tape, l, qkv, caches);  // (B, T, C)
+  return linear_add(tape, x, heard, matrix(tape, kAttprojw, l, mode), w(kAttprojb));        // (B, T, C)
 }
 
 // x and what each makes of it
@@ -82,18 +82,18 @@ Tensor GPT2::think(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mod
   return linear_add(tape, x, h, matrix(tape, kFcprojw, l, mode), w(kFcprojb));         // (B, T, C)
 }
 
-Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, KvCache* cache) {
-  const DType inner = cache == nullptr ? inner_dtype() : DType::f32;
-  const auto listening = [=, this](Tape& t, const Tensor& in) { return listen(t, in, l, mode, cache); };
+Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, Caches caches) {
+  const DType inner = caches.empty() ? inner_dtype() : DType::f32;
+  const auto listening = [=, this](Tape& t, const Tensor& in) { return listen(t, in, l, mode, caches); };
   const auto thinking = [=, this](Tape& t, const Tensor& in) { return think(t, in, l, mode, inner); };
   if (!recompute_) return thinking(tape, listening(tape, x));
   return recompute(tape, recompute(tape, x, listening), thinking);
 }
 
 // What the last layernorm gives, of dtype `out`: (B, T, C).
-Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache, DType out) {
+Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, Caches caches, DType out) {
   if (ids.rank() != 2) fail("gpt2: ids are ", ids.shape(), ", expected (B, T)");
-  const std::int64_t first_position = cache == nullptr ? 0 : cache->length();
+  const std::int64_t first_position = caches.empty() ? 0 : caches.front().length();
   if (first_position + ids.dim(1) > config_.max_seq_len) {
     fail("gpt2: T=", first_position + ids.dim(1), " positions, expected at most maxT=", config_.max_seq_len);
   }
@@ -101,29 +101,37 @@ Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cach
   const Arena::Mark mark = tape.mark();
   Tensor x = embedding(tape, wte, wpe, ids, config_.vocab_size, first_position);  // (B, T, C)
   for (std::int64_t l = 0; l < config_.layers; ++l) {
-    x = tape.rewind(mark, block(tape, x, l, mode, cache));
+    x = tape.rewind(mark, block(tape, x, l, mode, caches));
   }
   return layernorm(tape, x, parameters_.leaf(tape, kLnfw, mode), parameters_.leaf(tape, kLnfb, mode), out);
 }
 
 Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale, LeafGradient mode) {
-  const Tensor x = run(tape, ids, mode, nullptr, inner_dtype());
+  const Tensor x = run(tape, ids, mode, {}, inner_dtype());
   return linear_cross_entropy(tape, x, matrix(tape, kWte, 0, mode), targets, config_.vocab_size, loss_scale);
 }
 
 void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr, inner_dtype());
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, {}, inner_dtype());
   linear_token_losses(losses, x, matrix(tape, kWte, 0, LeafGradient::overwrite), targets, config_.vocab_size);
 }
 
 Tensor GPT2::logits(Tape& tape, const Tensor& ids) {
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, nullptr, DType::f32);
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, {}, DType::f32);
   return linear(tape, x, matrix(tape, kWte, 0, LeafGradient::overwrite), Tensor{});
 }
 
-Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, KvCache& cache) {
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, &cache, DType::f32);  // (B, T, C)
-  cache.advance(ids.dim(1));
+Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches) {
+  if (caches.empty() || std::ssize(caches) != ids.dim(0)) {
+    fail("gpt2: ids are ", ids.shape(), ", expected one row for each of ", caches.size(), " caches");
+  }
+  for (const KvCache& cache : caches) {
+    if (cache.length() == caches.front().length()) continue;
+    fail("gpt2: caches of ", cache.length(), " and ", caches.front().length(),
+         " positions, expected as many");
+  }
+  const Tensor x = run(tape, ids, LeafGradient::overwrite, caches, DType::f32);  // (B, T, C)
+  for (KvCache& cache : caches) cache.advance(ids.dim(1));
   const std::int64_t B = x.dim(0), T = x.dim(1), C = x.dim(2);
   const Tensor last = tape.output({B, C}, {});
   for (std::int64_t b = 0; b < B; ++b) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "nn/gpt2_config.h"
 #include "nn/kv_cache.h"
@@ -56,16 +57,18 @@ class GPT2 {
   // All logits (B, T, Vp); columns past V mean nothing. For tests and small models.
   Tensor logits(Tape& tape, const Tensor& ids);
 
-  // Generation: ids (B, T) continue what `cache` has seen, and are added to it. Returns the last position's
-  // logits (B, Vp).
-  Tensor next_logits(Tape& tape, const Tensor& ids, KvCache& cache);
+  // Generation: each row of ids (B, T) continues what its cache has seen, and is added to it; all have seen
+  // as many. Returns the last position's logits (B, Vp).
+  Tensor next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches);
 
  private:
+  using Caches = std::span<const KvCache>;  // none: a whole text at once
+
   Weight matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradient mode);
-  Tensor listen(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, KvCache* cache);
+  Tensor listen(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, Caches caches);
   Tensor think(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner);
-  Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, KvCache* cache);
-  Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, KvCache* cache, DType out);
+  Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, Caches caches);
+  Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, Caches caches, DType out);
   DType inner_dtype() const { return precision_ == Precision::bf16 ? DType::bf16 : DType::f32; }
 
   GPT2Config config_;

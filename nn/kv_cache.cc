@@ -1,27 +1,40 @@
 #include "nn/kv_cache.h"
 
-#include "ops/attention_decode.h"
+#include <vector>
+
+#include "core/error.h"
 
 namespace inkling {
 
-KvCache::KvCache(const GPT2Config& config, std::int64_t batch_size)
-    : config_(config),
-      batch_size_(batch_size),
-      memory_(
-          static_cast<std::size_t>(config.layers * kv_cache_floats(batch_size, config.heads,
-                                                                   config.head_size(), config.max_seq_len)) *
-          sizeof(float)) {}
+namespace {
 
-Tensor KvCache::attend(Tape& tape, std::int64_t layer, const Tensor& qkv) {
-  const std::int64_t B = qkv.dim(0), Tq = qkv.dim(1);
-  const Tensor out = tape.output({B, Tq, config_.channels}, {});
-  const std::int64_t floats =
-      kv_cache_floats(batch_size_, config_.heads, config_.head_size(), config_.max_seq_len);
-  float* memory = reinterpret_cast<float*>(memory_.data()) + layer * floats;
-  attention_decode(
-      out.f32(), qkv.f32(),
-      kv_cache_layer(memory, batch_size_, config_.heads, config_.head_size(), config_.max_seq_len), length_,
-      Tq);
+std::int64_t layer_floats(const GPT2Config& config) {
+  return kv_cache_floats(config.heads, config.head_size(), config.max_seq_len);
+}
+
+}  // namespace
+
+KvCache::KvCache(const GPT2Config& config)
+    : config_(config),
+      memory_(static_cast<std::size_t>(config.layers * layer_floats(config)) * sizeof(float)) {}
+
+KvCacheLayer KvCache::layer(std::int64_t layer) const {
+  float* memory = reinterpret_cast<float*>(memory_.data()) + layer * layer_floats(config_);
+  return kv_cache_layer(memory, config_.heads, config_.head_size(), config_.max_seq_len);
+}
+
+void KvCache::copy(const KvCache& other) {
+  if (!(config_ == other.config_)) fail("kv cache: a copy of another model's");
+  for (std::int64_t l = 0; l < config_.layers; ++l) copy_positions(layer(l), other.layer(l), other.length_);
+  length_ = other.length_;
+}
+
+Tensor attend(Tape& tape, std::int64_t layer, const Tensor& qkv, std::span<const KvCache> caches) {
+  const std::int64_t B = qkv.dim(0), Tq = qkv.dim(1), C = qkv.dim(2) / 3;
+  const Tensor out = tape.output({B, Tq, C}, {});
+  std::vector<KvCacheLayer> layers;
+  for (const KvCache& cache : caches) layers.push_back(cache.layer(layer));
+  attention_decode(out.f32(), qkv.f32(), layers, caches.front().length(), Tq);
   return out;
 }
 

@@ -17,40 +17,54 @@ std::int64_t positions(std::int64_t capacity) {
   return pad_to(capacity + kQueryTile, kKeyBlock);
 }
 
+// The part of one head.
+KvCacheLayer head_of(const KvCacheLayer& cache, std::int64_t h) {
+  const std::int64_t first = h * positions(cache.capacity);
+  return {cache.keys + first * cache.HS, cache.values + first * pad_to(cache.HS, kHeadPad), 1, cache.HS,
+          cache.capacity};
+}
+
 }  // namespace
 
-std::int64_t kv_cache_floats(std::int64_t B, std::int64_t NH, std::int64_t HS, std::int64_t capacity) {
-  return B * NH * positions(capacity) * (HS + pad_to(HS, kHeadPad));
+std::int64_t kv_cache_floats(std::int64_t NH, std::int64_t HS, std::int64_t capacity) {
+  return NH * positions(capacity) * (HS + pad_to(HS, kHeadPad));
 }
 
-KvCacheLayer kv_cache_layer(float* memory, std::int64_t B, std::int64_t NH, std::int64_t HS,
-                            std::int64_t capacity) {
-  return {memory, memory + B * NH * positions(capacity) * HS, B, NH, HS, capacity};
+KvCacheLayer kv_cache_layer(float* memory, std::int64_t NH, std::int64_t HS, std::int64_t capacity) {
+  return {memory, memory + NH * positions(capacity) * HS, NH, HS, capacity};
 }
 
-void attention_decode(float* out, const float* qkv, const KvCacheLayer& cache, std::int64_t pos,
+void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer> caches, std::int64_t pos,
                       std::int64_t Tq) {
-  const std::int64_t HS = cache.HS, HSp = pad_to(HS, kHeadPad), C = cache.NH * HS, end = pos + Tq;
-  if (pos < 0 || Tq < 1 || end > cache.capacity) {
-    fail("attention_decode: positions ", pos, " to ", end - 1, ", expected 0 to ", cache.capacity - 1);
+  const auto [keys, values, NH, HS, capacity] = caches.front();
+  const std::int64_t C = NH * HS, end = pos + Tq;
+  if (pos < 0 || Tq < 1 || end > capacity) {
+    fail("attention_decode: positions ", pos, " to ", end - 1, ", expected 0 to ", capacity - 1);
   }
   // One token of a short text is done sooner than a thread wakes up: a task is as many heads as make this
   // many multiply-adds.
   constexpr std::int64_t kTaskSize = 1 << 16;
-  const std::int64_t heads = cache.B * cache.NH;
+  const std::int64_t heads = std::ssize(caches) * NH;
   const std::int64_t heads_per_task = std::clamp<std::int64_t>(kTaskSize / (2 * end * HS * Tq), 1, heads);
   parallel_for(heads, heads_per_task, [&](std::int64_t begin, std::int64_t finish) {
     auto* scratch = static_cast<float*>(
         thread_scratch(static_cast<std::size_t>(attention_scratch_floats(end, HS)) * sizeof(float)));
     for (std::int64_t bh = begin; bh < finish; ++bh) {
-      const std::int64_t b = bh / cache.NH, h = bh % cache.NH;
+      const std::int64_t b = bh / NH, h = bh % NH;
+      const KvCacheLayer cache = head_of(caches[static_cast<std::size_t>(b)], h);
       const float* q = qkv + b * Tq * 3 * C + h * HS;
-      kernels().attention_decode(out + b * Tq * C + h * HS, C,
-                                 cache.keys + bh * positions(cache.capacity) * HS,
-                                 cache.values + bh * positions(cache.capacity) * HSp, q, q + C, q + 2 * C,
+      kernels().attention_decode(out + b * Tq * C + h * HS, C, cache.keys, cache.values, q, q + C, q + 2 * C,
                                  3 * C, pos, Tq, HS, scratch);
     }
   });
+}
+
+void copy_positions(const KvCacheLayer& to, const KvCacheLayer& from, std::int64_t count) {
+  for (std::int64_t h = 0; h < from.NH; ++h) {
+    const KvCacheLayer source = head_of(from, h), target = head_of(to, h);
+    std::copy_n(source.keys, pad_to(count, kKeyBlock) * from.HS, target.keys);
+    std::copy_n(source.values, count * pad_to(from.HS, kHeadPad), target.values);
+  }
 }
 
 }  // namespace inkling

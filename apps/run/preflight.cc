@@ -62,7 +62,7 @@ Preflight rehearse(const PreflightRequest& request) {
   Tape validation(Recording::off);
   std::vector<float> losses(tokens.size());
   model.token_losses(validation, ids, ids, losses.data());
-  const KvCache cache(request.model, 1);
+  const KvCache cache(request.model);
 
   Preflight result;
   const std::int64_t weights = model.parameters().count() * 4;

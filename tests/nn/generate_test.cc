@@ -27,19 +27,20 @@ TEST_CASE(
     const Tensor want = model.logits(full, Tensor(ids.data(), {B, T}));
     for (const std::vector<std::int64_t>& pieces :
          {std::vector<std::int64_t>{20}, {1, 1, 18}, {7, 1, 1, 1, 10}, {19, 1}}) {
-      KvCache cache(model.config(), B);
+      std::vector<KvCache> caches;
+      for (std::int64_t b = 0; b < B; ++b) caches.emplace_back(model.config());
       for (std::int64_t piece : pieces) {
         std::vector<std::int32_t> part;
         for (std::int64_t b = 0; b < B; ++b) {
           for (std::int64_t t = 0; t < piece; ++t)
-            part.push_back(ids[static_cast<std::size_t>(b * T + cache.length() + t)]);
+            part.push_back(ids[static_cast<std::size_t>(b * T + caches[0].length() + t)]);
         }
         Tape tape(Recording::off);
-        const Tensor got = model.next_logits(tape, Tensor(part.data(), {B, piece}), cache);
+        const Tensor got = model.next_logits(tape, Tensor(part.data(), {B, piece}), caches);
         for (std::int64_t b = 0; b < B; ++b) {
           const auto V = static_cast<std::size_t>(model.config().vocab_size);
           check_close("logits", std::span<const float>(got.f32() + b * Vp, V),
-                      std::span<const float>(want.f32() + (b * T + cache.length() - 1) * Vp, V),
+                      std::span<const float>(want.f32() + (b * T + caches[0].length() - 1) * Vp, V),
                       precision == Precision::bf16 ? kCachedBf16 : kCached);
         }
       }
@@ -72,6 +73,40 @@ TEST_CASE("generate: a seed gives the same text, the stop token ends it, and a f
   const auto stopped = text(1, 50, one[4]);
   CHECK(stopped.size() <= 4);
   CHECK(std::equal(stopped.begin(), stopped.end(), one.begin()));
+}
+
+TEST_CASE("generate: texts written together are what each is alone, and end on their own") {
+  constexpr std::int64_t kTexts = kTogether + 3;  // two groups
+  const std::vector<std::int32_t> prompt = {5, 6, 7};
+  for_each_isa([&] {
+    GPT2 model = load_model("tests/goldens/small.bin");
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      INFO("precision " << name(precision));
+      model.set_precision(precision, Recording::off);
+      GenerateSettings settings;
+      settings.max_tokens = model.config().max_seq_len + 9;  // past a full context
+      settings.stop_token = 17;                              // drawn soon by some, late or never by others
+      std::vector<std::vector<std::int32_t>> together(kTexts), alone(kTexts);
+      std::vector<Rng> rngs;
+      for (std::uint64_t i = 0; i < kTexts; ++i) rngs.emplace_back(1, i);
+      const std::int64_t made =
+          generate(model, prompt, settings, rngs, [&](std::int64_t text, std::int32_t id) {
+            together[static_cast<std::size_t>(text)].push_back(id);
+            return text != 2 || together[2].size() < 5;  // this one is stopped from outside
+          });
+      std::int64_t sum = 0;
+      for (std::size_t i = 0; i < kTexts; ++i) {
+        Rng rng(1, i);
+        sum += generate(model, prompt, settings, rng, [&](std::int32_t id) {
+          alone[i].push_back(id);
+          return i != 2 || alone[i].size() < 5;
+        });
+        CHECK(together[i] == alone[i]);
+      }
+      CHECK(made == sum);
+      CHECK(together[2].size() == 5);
+    }
+  });
 }
 
 TEST_CASE("generate: an empty prompt and ids past the vocabulary are errors") {

@@ -28,8 +28,11 @@ struct Text {
 
   // In pieces of `pieces` tokens, through a cache whose memory starts as NaN.
   std::vector<float> in_pieces(const std::vector<std::int64_t>& pieces) {
-    Guarded memory(kv_cache_floats(B, NH, HS, T), 0, NAN);
-    const KvCacheLayer cache = kv_cache_layer(memory.data(), B, NH, HS, T);
+    const std::int64_t floats = kv_cache_floats(NH, HS, T);
+    Guarded memory(B * floats, 0, NAN);
+    std::vector<KvCacheLayer> caches;
+    for (std::int64_t b = 0; b < B; ++b)
+      caches.push_back(kv_cache_layer(memory.data() + b * floats, NH, HS, T));
     std::vector<float> out(static_cast<std::size_t>(B * T * C));
     std::int64_t pos = 0;
     for (const std::int64_t n : pieces) {
@@ -39,7 +42,7 @@ struct Text {
         piece.insert(piece.end(), begin, begin + n * 3 * C);
       }
       Guarded piece_out(B * n * C, 3, NAN);
-      attention_decode(piece_out.data(), piece.data(), cache, pos, n);
+      attention_decode(piece_out.data(), piece.data(), caches, pos, n);
       for (std::int64_t b = 0; b < B; ++b) {
         std::memcpy(out.data() + (b * T + pos) * C, piece_out.data() + b * n * C,
                     static_cast<std::size_t>(n * C) * sizeof(float));
@@ -97,12 +100,12 @@ TEST_CASE("attention_decode: four threads compute the bits of one, and a token t
 }
 
 TEST_CASE("attention_decode: a text longer than the cache is refused") {
-  std::vector<float> memory(static_cast<std::size_t>(kv_cache_floats(1, 1, 4, 8))), qkv(9 * 12), out(9 * 4);
-  const KvCacheLayer cache = kv_cache_layer(memory.data(), 1, 1, 4, 8);
-  CHECK_NOTHROW(attention_decode(out.data(), qkv.data(), cache, 0, 8));
-  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), cache, 8, 1),
+  std::vector<float> memory(static_cast<std::size_t>(kv_cache_floats(1, 4, 8))), qkv(9 * 12), out(9 * 4);
+  const std::vector<KvCacheLayer> caches = {kv_cache_layer(memory.data(), 1, 4, 8)};
+  CHECK_NOTHROW(attention_decode(out.data(), qkv.data(), caches, 0, 8));
+  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), caches, 8, 1),
                     contains("attention_decode: positions 8 to 8, expected 0 to 7"));
-  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), cache, 0, 9),
+  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), caches, 0, 9),
                     contains("attention_decode: positions 0 to 8, expected 0 to 7"));
 }
 
