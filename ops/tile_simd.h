@@ -16,11 +16,7 @@
 // two multiply-add units, of latency 4, always find 8 independent chains.
 #pragma once
 
-#include "ops/simd.h"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "ops/transpose_simd.h"
 
 namespace inkling::simd {
 
@@ -145,58 +141,13 @@ void unpack_rows(Real* out, std::int64_t stride, const float* in, std::int64_t p
 }
 
 // out (columns, rows) = in (rows, columns) transposed; both dims multiples of 16, both matrices without gaps.
-// The intrinsics work on blocks of 4 columns. With a block's rows a, b, c, d = 0..3 in registers of four
-// floats, pairs of rows are interleaved, a0 b0 a1 b1 and so on, then pairs of pairs. AVX-512 does so for four
-// such blocks at once: its lane L of 128 bits holds rows 4L .. 4L + 3.
 template <class V>
 void transpose(float* out, const float* in, std::int64_t rows, std::int64_t columns) noexcept {
-#if defined(__AVX512F__)
-  if constexpr (V::kLanes == 16) {
-    for (std::int64_t r = 0; r < rows; r += 16) {
-      for (std::int64_t c = 0; c < columns; c += 4) {
-        __m512 row[4];
-        unrolled<4>([&](int i) __attribute__((always_inline)) {
-          const float* a = in + (r + i) * columns + c;
-          const __m512 first = _mm512_castps128_ps512(_mm_loadu_ps(a));
-          const __m512 second = _mm512_mask_broadcast_f32x4(first, 0x00f0, _mm_loadu_ps(a + 4 * columns));
-          const __m512 third = _mm512_mask_broadcast_f32x4(second, 0x0f00, _mm_loadu_ps(a + 8 * columns));
-          row[i] = _mm512_mask_broadcast_f32x4(third, 0xf000, _mm_loadu_ps(a + 12 * columns));
-        });
-        const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(row[0], row[1]));
-        const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(row[2], row[3]));
-        const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(row[0], row[1]));
-        const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(row[2], row[3]));
-        float* t = out + c * rows + r;
-        _mm512_storeu_ps(t, _mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)));
-        _mm512_storeu_ps(t + rows, _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)));
-        _mm512_storeu_ps(t + 2 * rows, _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)));
-        _mm512_storeu_ps(t + 3 * rows, _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23)));
-      }
+  constexpr int R = transposed_rows<V, 16>();
+  for (std::int64_t r = 0; r < rows; r += R) {
+    for (std::int64_t c = 0; c < columns; c += 4) {
+      transpose_x4<V, R>(out + c * rows + r, rows, in + r * columns + c, columns);
     }
-    return;
-  }
-#endif
-#if defined(__SSE2__)
-  if constexpr (!V::kScalar) {
-    for (std::int64_t r = 0; r < rows; r += 4) {
-      for (std::int64_t c = 0; c < columns; c += 4) {
-        const float* a = in + r * columns + c;
-        const __m128 row0 = _mm_loadu_ps(a), row1 = _mm_loadu_ps(a + columns);
-        const __m128 row2 = _mm_loadu_ps(a + 2 * columns), row3 = _mm_loadu_ps(a + 3 * columns);
-        const __m128 low01 = _mm_unpacklo_ps(row0, row1), high01 = _mm_unpackhi_ps(row0, row1);
-        const __m128 low23 = _mm_unpacklo_ps(row2, row3), high23 = _mm_unpackhi_ps(row2, row3);
-        float* t = out + c * rows + r;
-        _mm_storeu_ps(t, _mm_movelh_ps(low01, low23));
-        _mm_storeu_ps(t + rows, _mm_movehl_ps(low23, low01));
-        _mm_storeu_ps(t + 2 * rows, _mm_movelh_ps(high01, high23));
-        _mm_storeu_ps(t + 3 * rows, _mm_movehl_ps(high23, high01));
-      }
-    }
-    return;
-  }
-#endif
-  for (std::int64_t c = 0; c < columns; ++c) {
-    for (std::int64_t r = 0; r < rows; ++r) out[c * rows + r] = in[r * columns + c];
   }
 }
 

@@ -191,6 +191,16 @@ void check(const TrainSettings& s) {
   }
 }
 
+// A flag of the other optimiser would be without effect.
+void check_optimizer_flags(const TrainSettings& s, const json& given) {
+  for (const auto& [flag, optimizer] :
+       {std::pair{"beta1", "adamw"}, {"beta2", "adamw"}, {"eps", "adamw"}, {"momentum", "sgd"}}) {
+    if (given.contains(flag) && s.optimizer != optimizer) {
+      throw UsageError(str("--", flag, " goes with --optimizer ", optimizer, ", got ", s.optimizer));
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> training_shards(const TrainSettings& settings) {
@@ -228,6 +238,7 @@ TrainSettings resolve(const TrainFlags& flags) {
   merged.merge_patch(flags.given);
   s = merged.get<TrainSettings>();
   check(s);
+  check_optimizer_flags(s, flags.given);
   return s;
 }
 
@@ -251,6 +262,7 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
   try {
     const auto s = merged.get<TrainSettings>();
     check(s);
+    check_optimizer_flags(s, flags.given);
     return s;
   } catch (const json::exception& error) {
     fail(path, ": not the settings of a run: ", error.what());

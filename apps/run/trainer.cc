@@ -73,7 +73,7 @@ void Trainer::open_data() {
                       .T = settings_.seq_len,
                       .vocab_size = settings_.model.vocab_size,
                       .shuffle = settings_.shuffle,
-                      .seed = static_cast<std::uint32_t>(settings_.seed),
+                      .seed = shuffle_seed(settings_.seed),
                       .align_documents = settings_.stories(),  // a story is shorter than T
                       .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1};
   batches_.emplace(training, batch);

@@ -16,6 +16,11 @@ std::size_t index(std::int64_t i) {
 
 }  // namespace
 
+std::uint32_t shuffle_seed(std::uint64_t seed) {
+  constexpr std::uint32_t kGolden = 0x9e3779b1u;
+  return static_cast<std::uint32_t>(seed) ^ (static_cast<std::uint32_t>(seed >> 32) * kGolden);
+}
+
 Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& settings) : settings_(settings) {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;  // no shard holds more, and B*T cannot overflow
   const auto [B, T] = std::pair(settings_.B, settings_.T);

@@ -45,6 +45,11 @@ struct BatchSettings {
   std::int32_t end_of_text = -1;  // needed to align
 };
 
+// A run's 64-bit seed as the 32 bits that llm.c's shuffle takes: the lower half, exclusive-or'ed with the
+// upper half times 2^32 over the golden ratio. So seeds below 2^32 are taken as they are, and every bit of
+// others counts.
+std::uint32_t shuffle_seed(std::uint64_t seed);
+
 // A place in the data, enough to continue from exactly: plain numbers, small however large the shards.
 // Permutations are not stored: the stream of random numbers is wound forward to where the current one was
 // drawn.

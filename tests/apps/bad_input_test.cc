@@ -113,6 +113,9 @@ TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   expect(with({"--schedule", "zigzag"}), 2, {"zigzag", "cosine"});
   expect(with({"--precision", "f8"}), 2, {"--precision is f8", "f32"});
   expect(with({"--optimizer", "adam"}), 2, {"--optimizer is adam"});
+  expect(with({"--momentum", "0.9"}), 2, {"--momentum goes with --optimizer sgd, got adamw"});
+  for (const char* flag : {"--beta1", "--beta2", "--eps"})
+    expect(with({"--optimizer", "sgd", flag, "0.5"}), 2, {flag, "goes with --optimizer adamw, got sgd"});
   expect(with({"--threads", "0"}), 2, {"--threads", "1"});
   expect(with({"--model", "gpt2:d13"}), 2, {"gpt2:d13", "gpt2:d12"});
   expect(with({"--stories"}), 2, {"--stories"});

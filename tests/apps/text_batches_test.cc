@@ -301,5 +301,14 @@ TEST_CASE("batches: settings that cannot be are refused") {
   CHECK_THROWS_WITH(Batches({path}, s), contains("end-of-text"));
 }
 
+TEST_CASE("batches: a seed of 32 bits is taken as it is, and every bit of a longer one counts") {
+  for (const std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{42}, std::uint64_t{0xffffffff}})
+    CHECK(shuffle_seed(seed) == seed);
+  std::set<std::uint32_t> seeds;
+  for (int bit = 0; bit < 64; ++bit) seeds.insert(shuffle_seed(42 ^ (std::uint64_t{1} << bit)));
+  CHECK(seeds.size() == 64);
+  CHECK_FALSE(seeds.contains(42));
+}
+
 }  // namespace
 }  // namespace inkling
