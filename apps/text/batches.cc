@@ -17,8 +17,9 @@ std::size_t index(std::int64_t i) {
 }  // namespace
 
 std::uint32_t shuffle_seed(std::uint64_t seed) {
-  constexpr std::uint32_t kGolden = 0x9e3779b1u;
-  return static_cast<std::uint32_t>(seed) ^ (static_cast<std::uint32_t>(seed >> 32) * kGolden);
+  constexpr std::uint32_t kGolden = 0x9e3779b1u;  // 2^32 over the golden ratio
+  const auto upper = static_cast<std::uint32_t>(seed >> 32) * kGolden;
+  return static_cast<std::uint32_t>(seed) ^ upper ^ (upper >> 16);
 }
 
 Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& settings) : settings_(settings) {

@@ -45,9 +45,8 @@ struct BatchSettings {
   std::int32_t end_of_text = -1;  // needed to align
 };
 
-// A run's 64-bit seed as the 32 bits that llm.c's shuffle takes: the lower half, exclusive-or'ed with the
-// upper half times 2^32 over the golden ratio. So seeds below 2^32 are taken as they are, and every bit of
-// others counts.
+// A run's 64-bit seed as the 32 bits that llm.c's shuffle takes: the lower half, with a hash of the upper half
+// exclusive-or'ed in. So seeds below 2^32 are taken as they are, and every bit of others counts.
 std::uint32_t shuffle_seed(std::uint64_t seed);
 
 // A place in the data, enough to continue from exactly: plain numbers, small however large the shards.
