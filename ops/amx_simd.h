@@ -17,11 +17,6 @@
 
 namespace inkling::simd {
 
-// The registers of avx512 under a name of their own, so that isa_amx.o and isa_avx512.o share no function.
-struct Amx {};
-template <>
-struct RawOf<Amx> : RawOf<xsimd::avx512bw> {};
-
 constexpr std::int64_t kTileRows = 16;   // rows of a tile, and columns of a product
 constexpr std::int64_t kTileDepth = 32;  // numbers a product sums over
 constexpr std::int64_t kTileBytes = 64;  // bytes a row

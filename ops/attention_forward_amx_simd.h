@@ -12,6 +12,7 @@
 
 #include "ops/amx_tiles_simd.h"
 #include "ops/attention_forward_simd.h"
+#include "ops/bf16_simd.h"
 
 namespace inkling::simd {
 
@@ -37,14 +38,10 @@ V rough_exp2(V x) noexcept {
   return V(typename V::Raw(_mm512_scalef_ps(p.raw, x.raw)));  // p 2^floor(x)
 }
 
-// a_0 b_0 a_1 b_1 .. a_15 b_15 rounded: a tile's row. Ties go away from zero; a NaN whose bits come from a
-// bf16 or from arithmetic stays one.
+// a_0 b_0 a_1 b_1 .. a_15 b_15 rounded: a tile's row.
 template <class V>
 void store_rounded_pairs(bf16* tile_row, V a, V b) noexcept {
-  const __m512i half = _mm512_set1_epi32(0x8000);
-  const __m512i even = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(a.raw), half), 16);
-  const __m512i odd = _mm512_add_epi32(_mm512_castps_si512(b.raw), half);
-  _mm512_storeu_si512(tile_row, _mm512_mask_blend_epi16(0xaaaaaaaau, even, odd));
+  _mm512_storeu_si512(tile_row, interleaved<V>((__m512i)_mm512_cvtne2ps_pbh(b.raw, a.raw)));
 }
 
 // Which of up to 32 rows hold an inf or a NaN: bit i for row i.

@@ -1,6 +1,7 @@
 #include "ops/gemm_bf16.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "core/memory.h"
 #include "core/parallel.h"
@@ -100,6 +101,12 @@ void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* s
   }
 }
 
+// What a kernel streamed past the caches is in memory before another thread hears that it is there: such
+// stores are ordered with others by a full fence only.
+void finish_streams() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
 // The rows of A that one task takes: those that stay in L2, all chunks equally long.
 std::int64_t chunk_tiles(std::int64_t M, std::int64_t K) {
   const std::int64_t bytes = k_steps(K) * kTile * 2;
@@ -132,6 +139,7 @@ void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_st
       const std::int64_t column = panel * kPanelColumns;
       finish(C, row, column, sums, rows, std::min(kPanelColumns, N - column));
     }
+    if (C.stream) finish_streams();
   });
 }
 
@@ -150,6 +158,7 @@ void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_
                    const std::int64_t column = i * kPanelColumns;
                    finish(C, 0, column, sums, M, std::min(kPanelColumns, N - column));
                  }
+                 if (C.stream) finish_streams();
                });
 }
 
@@ -205,13 +214,13 @@ void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std
     pack(tile_at(packed, o, 0, IC), kPanelStep, W + o * IC, IC, 1, std::min(kTileLanes, end - o), IC,
          TileOrder::pair_lane, kStream);
   }
-  if (packed_transposed == nullptr) return;
-  for (std::int64_t k = begin; k < end; k += kTileK) {
+  for (std::int64_t k = begin; packed_transposed != nullptr && k < end; k += kTileK) {
     for (std::int64_t i = 0; i < IC; i += kTileLanes) {  // lanes are columns of W
       pack(tile_at(packed_transposed, i, k, OC), kPanelStep, W + k * IC + i, 1, IC,
            std::min(kTileLanes, IC - i), std::min(kTileK, end - k), TileOrder::pair_lane, kStream);
     }
   }
+  finish_streams();
 }
 
 void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,

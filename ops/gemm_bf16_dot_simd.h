@@ -8,12 +8,6 @@
 
 namespace inkling::simd {
 
-// The registers of avx512 under a name of their own, so that isa_avx512_bf16.o shares no function with
-// isa_avx512.o.
-struct Avx512Bf16 {};
-template <>
-struct RawOf<Avx512Bf16> : RawOf<xsimd::avx512bw> {};
-
 // R rows of C; kStream: B comes from memory.
 template <class Arch, int R, bool kStream>
 void dot_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool accumulate) {

@@ -56,36 +56,37 @@ void pack_lanes_along(bf16* tile, const TileSource<T>& in) {
 
 #if defined(__AVX512F__)
 
-// 16 numbers as bf16, each in the upper half of its 32 bits; the lower half is rubbish.
-template <class V>
-[[gnu::always_inline]] inline __m512i upper_halves(const float* p) {
-  return bf16_in_upper_half(load<V>(p));
-}
-template <class V>
-[[gnu::always_inline]] inline __m512i upper_halves(const bf16* p) {
-  const __m256i numbers = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return _mm512_slli_epi32(_mm512_cvtepu16_epi32(numbers), 16);
-}
-
 // 32 neighbours: 16 pairs.
-template <class V>
-[[gnu::always_inline]] inline __m512i pairs_along(const float* p) {
-  const __m256i low = _mm512_cvtepi32_epi16(_mm512_srli_epi32(upper_halves<V>(p), 16));
-  const __m256i high = _mm512_cvtepi32_epi16(_mm512_srli_epi32(upper_halves<V>(p + 16), 16));
-  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
 template <class V>
 [[gnu::always_inline]] inline __m512i pairs_along(const bf16* p) {
   return _mm512_loadu_si512(p);
 }
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_along(const float* p) {
+  const V low = load<V>(p), high = load<V>(p + 16);
+#if defined(__AVX512BF16__)
+  if constexpr (V::kRoundsToBf16) return (__m512i)_mm512_cvtne2ps_pbh(high.raw, low.raw);
+#endif
+  const __m256i first = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_in_upper_half(low), 16));
+  const __m256i second = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_in_upper_half(high), 16));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+}
 
 // 16 neighbours of each of two rows, interleaved.
-template <class V, class T>
-[[gnu::always_inline]] inline __m512i pairs_across(const T* even, const T* odd) {
-  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000));
-  // upper ? odd : even >> 16, bit by bit
-  return _mm512_ternarylogic_epi32(upper, upper_halves<V>(odd), _mm512_srli_epi32(upper_halves<V>(even), 16),
-                                   0xca);
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_across(const bf16* even, const bf16* odd) {
+  const __m512i first = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(even)));
+  return interleaved<V>(
+      _mm512_inserti64x4(first, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(odd)), 1));
+}
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_across(const float* even, const float* odd) {
+  const V a = load<V>(even), b = load<V>(odd);
+#if defined(__AVX512BF16__)
+  if constexpr (V::kRoundsToBf16) return interleaved<V>((__m512i)_mm512_cvtne2ps_pbh(b.raw, a.raw));
+#endif
+  return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(bf16_in_upper_half(a), 16),
+                                 bf16_in_upper_half(b));
 }
 
 // 16 x 16 pairs transposed: two rounds inside the 128-bit lanes (ops/transpose_simd.h), two across them.
@@ -141,7 +142,7 @@ void pack_whole_tile(bf16* tile, const TileSource<T>& in, TileOrder order, bool 
 #endif
 
 // The tiles of 16 lanes, one after another along k, `step` elements apart and 64-byte aligned. `stream`: what
-// is written is not wanted in a cache.
+// is written is not wanted in a cache; a fence must follow before another thread may read it.
 template <class V, class T>
 void pack_tiles(bf16* tiles, std::int64_t step, const T* data, std::int64_t lane_stride,
                 std::int64_t k_stride, std::int64_t lanes, std::int64_t K, TileOrder order,
@@ -163,9 +164,6 @@ void pack_tiles(bf16* tiles, std::int64_t step, const T* data, std::int64_t lane
       pack_tile_by_number<V>(tiles, in, order);
     }
   }
-#if defined(__AVX512F__)
-  if (stream) _mm_sfence();
-#endif
 }
 
 }  // namespace inkling::simd

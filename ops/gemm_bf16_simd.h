@@ -77,7 +77,7 @@ void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16
 }
 
 // The last pass: out (rows, columns) = sums (rows, 48) (+ bias) (+ addend). `stream`: out is not wanted in a
-// cache.
+// cache; a fence must follow before another thread may read it.
 template <class V, class T>
 void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
                  const float* bias, const T* addend, [[maybe_unused]] bool stream) noexcept {
@@ -90,7 +90,7 @@ void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, 
       for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
         for (std::int64_t j = 0; j < columns; j += W) _mm512_stream_ps(out + j, load<V>(sums + j).raw);
       }
-      return _mm_sfence();
+      return;
     }
   }
 #endif

@@ -7,8 +7,8 @@
 #endif
 #include "ops/attention_backward_amx_simd.h"
 #include "ops/attention_forward_amx_simd.h"
+#include "ops/bf16_table.h"
 #include "ops/gemm_bf16_amx_simd.h"
-#include "ops/kernels.h"
 #include "ops/roof_bf16_simd.h"
 
 namespace inkling {
@@ -19,6 +19,7 @@ const Kernels& amx_kernels() {
   static const Kernels table = [] {
     Kernels k = avx512_kernels();
     k.isa = Isa::amx;
+    simd::set_bf16_kernels<simd::Amx>(k);
     k.bf16_gemm.multiply = simd::multiply_amx<simd::Amx>;
     k.bf16_gemm.multiply_few = simd::multiply_few_amx<simd::Amx>;
     k.bf16_dot_loop = simd::amx_dot_loop<Isa::amx>;

@@ -5,8 +5,8 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
+#include "ops/bf16_table.h"
 #include "ops/gemm_bf16_dot_simd.h"
-#include "ops/kernels.h"
 #include "ops/roof_bf16_simd.h"
 
 namespace inkling {
@@ -17,6 +17,7 @@ const Kernels& avx512_bf16_kernels() {
   static const Kernels table = [] {
     Kernels k = avx512_kernels();
     k.isa = Isa::avx512_bf16;
+    simd::set_bf16_kernels<simd::Avx512Bf16>(k);
     k.bf16_gemm.multiply = simd::multiply_dot<simd::Avx512Bf16>;
     k.bf16_gemm.multiply_few = simd::multiply_few_dot<simd::Avx512Bf16>;
     k.bf16_dot_loop = simd::bf16_dot_loop<Isa::avx512_bf16>;

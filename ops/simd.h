@@ -28,13 +28,28 @@ struct RawOf {
   using Float = xsimd::batch<float, Arch>;
   using Int = xsimd::batch<std::int32_t, Arch>;
   static constexpr std::int64_t kLanes = static_cast<std::int64_t>(Float::size);
+  static constexpr bool kRoundsToBf16 = false;  // there is an instruction for it
 };
 template <>
 struct RawOf<Scalar> {
   using Float = float;
   using Int = std::int32_t;
   static constexpr std::int64_t kLanes = 1;
+  static constexpr bool kRoundsToBf16 = false;
 };
+
+#if defined(__AVX512BF16__)
+// The registers of avx512 under names of their own, so that the kernels of these tables share no function
+// with avx512's.
+struct Avx512Bf16 {};
+template <>
+struct RawOf<Avx512Bf16> : RawOf<xsimd::avx512bw> {
+  static constexpr bool kRoundsToBf16 = true;
+};
+struct Amx {};
+template <>
+struct RawOf<Amx> : RawOf<Avx512Bf16> {};
+#endif
 
 // A register of floats.
 template <class Arch>
@@ -43,6 +58,7 @@ struct Floats {
   using Int = typename RawOf<Arch>::Int;
   static constexpr std::int64_t kLanes = RawOf<Arch>::kLanes;
   static constexpr bool kScalar = std::is_same_v<Arch, Scalar>;
+  static constexpr bool kRoundsToBf16 = RawOf<Arch>::kRoundsToBf16;
 
   Raw raw;
 
@@ -108,7 +124,7 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
 }
 
 // bf16 in memory, floats in registers. Storing rounds to nearest, ties to even, and quiets NaNs, as to_bf16()
-// does.
+// does; the instruction for it, where there is one, makes zeros of denormals.
 [[gnu::always_inline]] inline float widened(bf16 x) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
 }
@@ -150,6 +166,12 @@ template <class Arch>
 template <class Arch>
 void store(bf16* p, Floats<Arch> v) {
   using V = Floats<Arch>;
+#if defined(__AVX512BF16__)
+  if constexpr (V::kRoundsToBf16) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v.raw));
+    return;
+  }
+#endif
 #if defined(__AVX512F__)
   if constexpr (V::kLanes == 16) {
     const __m512i upper = _mm512_srli_epi32(bf16_in_upper_half(v), 16);

@@ -2,21 +2,14 @@
 #pragma once
 
 #include "ops/adamw_simd.h"
-#include "ops/attention_backward_simd.h"
 #include "ops/attention_decode_simd.h"
-#include "ops/attention_forward_simd.h"
-#include "ops/bf16_simd.h"
-#include "ops/cross_entropy_simd.h"
+#include "ops/bf16_table.h"
 #include "ops/elementwise_simd.h"
-#include "ops/gelu_simd.h"
-#include "ops/gemm_bf16_few_simd.h"
 #include "ops/gemm_simd.h"
 #include "ops/gemv_int8_simd.h"
 #include "ops/gemv_simd.h"
 #include "ops/kernels.h"
-#include "ops/layernorm_simd.h"
 #include "ops/math_simd.h"
-#include "ops/reduce_simd.h"
 #include "ops/roof_simd.h"
 #include "ops/sgd_simd.h"
 #include "ops/softmax_simd.h"
@@ -30,7 +23,7 @@ constexpr Kernels make_table(Isa isa) {
   Kernels k{};
   k.isa = isa;
   k.gemm = gemm_kernels<V>();
-  k.bf16_gemm = bf16_gemm_kernels<V>();
+  set_bf16_kernels<Arch>(k);
   k.gemv = gemv<V>;
   k.gemv_int8 = gemv_int8<V>;
   k.binary_forward = binary_forward<V>;
@@ -39,39 +32,29 @@ constexpr Kernels make_table(Isa isa) {
   k.unary_backward = unary_backward<V>;
   k.sum_row = sum_row<V>;
   k.sum_columns = sum_columns<V, float>;
-  k.sum_columns_bf16 = sum_columns<V, bf16>;
   k.max_row = max_row<V>;
   k.max_columns = max_columns<V>;
   k.add_scaled = add_scaled<V>;
   k.layernorm_forward = layernorm_forward<V, float>;
-  k.layernorm_forward_bf16 = layernorm_forward<V, bf16>;
   k.layernorm_backward = layernorm_backward<V, float>;
-  k.layernorm_backward_bf16 = layernorm_backward<V, bf16>;
   k.fma_loop = fma_loop<V>;
   k.triad = triad<V>;
   k.read_all = read_all<V>;
   k.gelu_forward = gelu_forward<V, float>;
-  k.gelu_forward_bf16 = gelu_forward<V, bf16>;
   k.gelu_backward = gelu_backward<V, float>;
-  k.gelu_backward_bf16 = gelu_backward<V, bf16>;
   k.softmax_forward = softmax_forward<V>;
   k.softmax_backward = softmax_backward<V>;
   k.cross_entropy_forward = cross_entropy_forward<V>;
   k.cross_entropy_backward = cross_entropy_backward<V>;
   k.cross_entropy_in_place = cross_entropy_in_place<V, float>;
-  k.cross_entropy_in_place_bf16 = cross_entropy_in_place<V, bf16>;
   k.adamw_update = adamw_update<V>;
   k.sgd_update = sgd_update<V>;
   k.sum_of_squares = sum_of_squares<V>;
-  k.widen = convert<V, float, bf16>;
-  k.narrow = convert<V, bf16, float>;
   k.exp = exp_array<V>;
   k.log = log_array<V>;
   k.tanh = tanh_array<V>;
   k.attention_forward = attention_forward<V, float>;
   k.attention_backward = attention_backward<V, float>;
-  k.attention_forward_bf16 = attention_forward<V, bf16>;
-  k.attention_backward_bf16 = attention_backward<V, bf16>;
   k.attention_decode = attention_decode<V>;
   return k;
 }
