@@ -86,9 +86,13 @@ void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, 
   if constexpr (W == 16 && std::is_same_v<T, float>) {
     const bool whole_lines =
         reinterpret_cast<std::uintptr_t>(out) % 64 == 0 && ld % W == 0 && columns % W == 0;
-    if (stream && whole_lines && bias == nullptr && addend == nullptr) {
+    if (stream && whole_lines && bias == nullptr) {
       for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
-        for (std::int64_t j = 0; j < columns; j += W) _mm512_stream_ps(out + j, load<V>(sums + j).raw);
+        for (std::int64_t j = 0; j < columns; j += W) {
+          V sum = load<V>(sums + j);
+          if (addend != nullptr) sum += load<V>(addend + r * ld + j);
+          _mm512_stream_ps(out + j, sum.raw);
+        }
       }
       return;
     }

@@ -49,7 +49,7 @@ void for_each_chunk(const Head& h, F&& f) {
   const Workspace logits(static_cast<std::size_t>(step * h.Vp) * sizeof(float));
   for (std::int64_t begin = 0; begin < h.N; begin += step) {
     const std::int64_t count = std::min(step, h.N - begin);
-    multiply({logits.floats(), DType::f32, h.Vp}, h.x_from(begin), h.wte, count);
+    multiply({logits.floats(), DType::f32, h.Vp, nullptr, nullptr, true}, h.x_from(begin), h.wte, count);
     f(begin, count, logits.floats());
   }
 }
