@@ -152,7 +152,8 @@ void add_train(CLI::App& app, Action& action) {
   flag("--eps", "/eps", "AdamW: keeps the division finite", real, optimiser);
   flag("--momentum", "/momentum", "SGD: memory of the gradient", real, optimiser);
   flag("--grad-clip", "/grad_clip", "greatest global norm of the gradient; 0: off", real, optimiser);
-  flag("--precision", "/precision", "f32, or bf16: about three times as fast where the CPU has AMX", text,
+  flag("--precision", "/precision",
+       "f32 or bf16. Left out: f32 for --model and --init, otherwise bf16 where the CPU has AMX", text,
        optimiser);
   train
       ->add_flag_function(

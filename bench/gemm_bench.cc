@@ -57,7 +57,8 @@ void add_bf16_case(const std::string& name, const Case& c) {
     const bool is_dw = c.transpose_a;
     // dW is f32; so is dX of the head, a sum over the vocabulary in several passes
     const bool is_f32 = is_dw || c.k > 4096;
-    const Sums sums = is_f32 ? Sums{wide.data(), DType::f32, c.n, nullptr, nullptr, is_dw} : Sums{narrow.data(), DType::bf16, c.n};
+    const Sums sums = is_f32 ? Sums{wide.data(), DType::f32, c.n, nullptr, nullptr, is_dw}
+                             : Sums{narrow.data(), DType::bf16, c.n};
     if (!is_dw) pack_b(packed.data(), b_source, c.k, c.n);
     Candidates candidates;
     candidates.ours = [=, kept = std::tuple(A, B, packed, narrow, wide)] {

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/tape.h"
+#include "nn/gpt2.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
@@ -254,6 +255,28 @@ void add_optimizers() {
   };
   add("adamw", 28, [](const auto& s) { return std::make_shared<AdamW>(s, AdamWSettings{}); });
   add("sgd", 20, [](const auto& s) { return std::make_shared<Sgd>(s, SgdSettings{}); });
+  // A whole model's: in f32, and writing both copies of every matrix in bf16 on the way.
+  for (const bool packing : {false, true}) {
+    const GPT2Config config = GPT2Config::named("gpt2:d12");
+    const auto weights = static_cast<double>(config.parameter_count());
+    add_row(packing ? "optimizer/adamw_packing/124M" : "optimizer/adamw/124M",
+            {.bytes = (packing ? 32 : 28) * weights}, [=] {
+              const auto model = std::make_shared<GPT2>(config);
+              model->initialise(1);
+              if (packing) model->set_precision(Precision::bf16, Recording::on);
+              const auto optimizer =
+                  std::make_shared<AdamW>(segments_of(model->parameters().table()), AdamWSettings{});
+              const Floats g(model->parameters().count(), 2);
+              const auto step = std::make_shared<std::int64_t>(0);
+              return Candidates{[=] {
+                                  optimizer->step(model->parameters().values().data(), g.data(), ++*step,
+                                                  1e-4f, 1.0f, [&](std::int64_t offset, std::int64_t count) {
+                                                    model->weights_changed(offset, count);
+                                                  });
+                                },
+                                {}};
+            });
+  }
   add_row("optimizer/global_norm/32M", {.bytes = kFloat * static_cast<double>(n), .reads_only = true}, [=] {
     const Floats g(n, 2);
     return Candidates{[=] { keep(global_norm(g.data(), n)); }, {}};

@@ -11,6 +11,7 @@
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
+#include "ops/kernels.h"
 #include "optim/schedule.h"
 
 namespace inkling {
@@ -27,6 +28,8 @@ struct Defaults {
   double lr, min_lr;
   const char* schedule;
   double beta2, weight_decay;
+  bool
+      as_fast_as_can_be;  // bf16 where the CPU has AMX; otherwise f32, as another's results are compared with
 };
 
 // Two minutes on two cores. Looking back, which most of a story needs, is learned slowly and only at a low
@@ -40,7 +43,8 @@ constexpr Defaults kStories{
     .min_lr = 1e-5,
     .schedule = "wsd",
     .beta2 = 0.99,
-    .weight_decay = 0.01};
+    .weight_decay = 0.01,
+    .as_fast_as_can_be = true};
 // A text of one's own: a little deeper and longer, for whatever may be in it.
 constexpr Defaults kText{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128},
@@ -51,7 +55,8 @@ constexpr Defaults kText{
     .min_lr = 1.5e-4,
     .schedule = "cosine",
     .beta2 = 0.99,
-    .weight_decay = 0.1};
+    .weight_decay = 0.1,
+    .as_fast_as_can_be = true};
 // GPT-2 and checkpoints: GPT-3's settings (Brown et al. 2020, table 2.1 and appendix B), but short steps.
 constexpr Defaults kGPT2{.model = {},
                          .batch_size = 4,
@@ -61,7 +66,8 @@ constexpr Defaults kGPT2{.model = {},
                          .min_lr = 6e-5,
                          .schedule = "cosine",
                          .beta2 = 0.95,
-                         .weight_decay = 0.1};
+                         .weight_decay = 0.1,
+                         .as_fast_as_can_be = false};
 
 // What a lower floor finds wrong with a value that came from a flag is a wrong use of the command line.
 template <class F>
@@ -231,6 +237,7 @@ TrainSettings resolve(const TrainFlags& flags) {
   s.schedule = defaults.schedule;
   s.beta2 = defaults.beta2;
   s.weight_decay = defaults.weight_decay;
+  s.precision = defaults.as_fast_as_can_be && kernels().isa == Isa::amx ? "bf16" : "f32";
   s.val_batches = 40;
   s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 5);
 
