@@ -162,11 +162,6 @@ struct Kernels {
   void (*widen)(float* y, const bf16* x, std::int64_t n) noexcept;
   void (*narrow)(bf16* y, const float* x, std::int64_t n) noexcept;
 
-  // ---- ops/math_simd.h: y and x (n), which may be one array
-  void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
-  void (*log)(float* y, const float* x, std::int64_t n) noexcept;
-  void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
-
   // ---- ops/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are `stride` apart,
   // those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
   void (*attention_forward)(float* out, std::int64_t out_stride, float* max, float* inverse_sum,

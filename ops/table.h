@@ -15,7 +15,6 @@
 #include "ops/gemv_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
-#include "ops/math_simd.h"
 #include "ops/reduce_simd.h"
 #include "ops/roof_simd.h"
 #include "ops/sgd_simd.h"
@@ -65,9 +64,6 @@ constexpr Kernels make_table(Isa isa) {
   k.sum_of_squares = sum_of_squares<V>;
   k.widen = convert<V, float, bf16>;
   k.narrow = convert<V, bf16, float>;
-  k.exp = exp_array<V>;
-  k.log = log_array<V>;
-  k.tanh = tanh_array<V>;
   k.attention_forward = attention_forward<V, float>;
   k.attention_backward = attention_backward<V, float>;
   k.attention_forward_bf16 = attention_forward<V, bf16>;
