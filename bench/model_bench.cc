@@ -5,6 +5,7 @@
 #include "bench/rows.h"
 #include "bench/training_step.h"
 #include "core/error.h"
+#include "nn/kv_cache.h"
 
 namespace inkling::bench {
 
@@ -21,28 +22,35 @@ void add_training(const std::string& name, const GPT2Config& config, std::int64_
   }
 }
 
-void add_decode(const std::string& name, const GPT2Config& config) {
-  // A token reads every weight once: all but wpe, of which it is one row, and wte once, for the head. What is
-  // no matrix is f32 in any precision.
+// A token of each of B texts that are kPositions long already. It reads every weight once: all but wpe, of
+// which it is one row, and wte once, for the head; what is no matrix is f32 in any precision. And it reads
+// each text's keys and values.
+void add_decode(const std::string& name, const GPT2Config& config, std::int64_t B) {
+  constexpr std::int64_t kPositions = 256;
   const auto weights = static_cast<double>(config.parameter_count() - config.max_seq_len * config.channels);
   const std::int64_t C = config.channels;
   const auto matrices = static_cast<double>((config.padded_vocab_size() + 12 * config.layers * C) * C);
+  const auto remembered = static_cast<double>(B * config.layers * 2 * kPositions * C);
   for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
     const double size = precision == Precision::f32 ? 4 : precision == Precision::bf16 ? 2 : 1;
-    const Work work{.bytes = size * matrices + 4 * (weights - matrices), .reads_only = true};
-    add_row(str("decode/", name, "/B1/", inkling::name(precision)), work, [=] {
+    const Work work{.bytes = size * matrices + 4 * (weights - matrices + remembered), .reads_only = true};
+    add_row(str("decode/", name, "/B", B, "/", inkling::name(precision)), work, [=] {
       const auto model = std::make_shared<GPT2>(config);
       model->initialise(1);
       model->set_precision(precision, Recording::off);
-      const auto cache = std::make_shared<KvCache>(config);
       const auto tape = std::make_shared<Tape>(Recording::off);
-      const auto token = [=] {
-        std::int32_t id = 17;
-        if (cache->length() + 1 > 256) cache->clear();
+      const auto caches = std::make_shared<std::vector<KvCache>>();
+      std::vector<std::int32_t> ids(kPositions, 17);
+      for (std::int64_t b = 0; b < B; ++b) {
+        KvCache& cache = caches->emplace_back(config);
+        model->next_logits(*tape, Tensor(ids.data(), {1, kPositions}), std::span(&cache, 1));
+      }
+      const auto token = [=]() mutable {
+        for (KvCache& cache : *caches) cache.advance(kPositions - cache.length());
         tape->clear();
-        model->next_logits(*tape, Tensor(&id, {1, 1}), std::span(cache.get(), 1));
+        model->next_logits(*tape, Tensor(ids.data(), {B, 1}), *caches);
       };
-      if (precision == Precision::int8) return Candidates{token, {}};
+      if (B > 1 || precision == Precision::int8) return Candidates{token, {}};
       return Candidates{token, torch_peers("generate", config, 1, 1, precision)};
     });
   }
@@ -58,7 +66,8 @@ void add_model_rows() {
   // what `make train` trains
   add_training("stories", {.max_seq_len = 128, .vocab_size = 498, .layers = 2, .heads = 4, .channels = 128},
                8, 128);
-  add_decode("gpt2_124M", gpt2);
+  add_decode("gpt2_124M", gpt2, 1);
+  add_decode("gpt2_124M", gpt2, 8);
 }
 
 }  // namespace inkling::bench

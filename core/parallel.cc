@@ -6,6 +6,8 @@
 #include <tbb/partitioner.h>
 #include <tbb/task_arena.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 
@@ -32,6 +34,15 @@ std::unique_ptr<Workers>& workers_slot() {
 }
 
 std::atomic<bool> rehearsing{false};
+
+// A loop's chunks are dealt out in shares, one after the other in each, so that a thread passes over memory
+// in order and finds in its caches what it had there in the loop before. Who is done with a share helps with
+// the next. TBB knows of the threads only: a task of its own for every chunk costs 0.3 us each.
+struct alignas(64) Share {
+  std::atomic<std::int64_t> next;
+  std::int64_t end;
+};
+constexpr std::int64_t kMostShares = 64;
 
 }  // namespace
 
@@ -69,14 +80,27 @@ void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) fn(context, chunk);
     return;
   }
+  const std::int64_t takers = std::min<std::int64_t>(chunks, threads());
+  const std::int64_t count = std::min(takers, kMostShares);
+  std::array<Share, kMostShares> shares;
+  for (std::int64_t s = 0; s < count; ++s) {
+    shares[static_cast<std::size_t>(s)].next.store(chunks * s / count, std::memory_order_relaxed);
+    shares[static_cast<std::size_t>(s)].end = chunks * (s + 1) / count;
+  }
+  const auto take = [&](std::int64_t taker) {
+    for (std::int64_t s = 0; s < count; ++s) {
+      Share& share = shares[static_cast<std::size_t>((taker + s) % count)];
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const std::int64_t chunk = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (chunk < share.end) fn(context, chunk);
+      }
+    }
+  };
   // isolate: a thread that waits for this loop must not pick up another op, which could last longer than the
   // loop.
   workers_slot()->arena.execute([&] {
-    tbb::this_task_arena::isolate([&] {
-      tbb::parallel_for(
-          std::int64_t{0}, chunks, [&](std::int64_t chunk) { fn(context, chunk); },
-          tbb::simple_partitioner());
-    });
+    tbb::this_task_arena::isolate(
+        [&] { tbb::parallel_for(std::int64_t{0}, takers, take, tbb::simple_partitioner()); });
   });
 }
 

@@ -34,6 +34,7 @@ void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
 // Reads the newest token of every text, in one pass.
 void read_newest(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<KvCache>& caches) {
   std::vector<std::int32_t> ids;
+  ids.reserve(writers.size());
   for (const Writer& writer : writers) ids.push_back(writer.context.back());
   const Tensor logits = model.next_logits(tape, Tensor(ids.data(), {std::ssize(ids), 1}), caches);
   for (std::size_t i = 0; i < writers.size(); ++i) {

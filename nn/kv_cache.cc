@@ -33,6 +33,7 @@ Tensor attend(Tape& tape, std::int64_t layer, const Tensor& qkv, std::span<const
   const std::int64_t B = qkv.dim(0), Tq = qkv.dim(1), C = qkv.dim(2) / 3;
   const Tensor out = tape.output({B, Tq, C}, {});
   std::vector<KvCacheLayer> layers;
+  layers.reserve(caches.size());
   for (const KvCache& cache : caches) layers.push_back(cache.layer(layer));
   attention_decode(out.f32(), qkv.f32(), layers, caches.front().length(), Tq);
   return out;

@@ -22,7 +22,7 @@ class KvCache {
   std::int64_t length() const { return length_; }  // positions filled
   void clear() { length_ = 0; }
   void copy(const KvCache& other);  // continue what `other` has seen; Error if it is another model's
-  // Counts T positions as filled, once every layer has attended.
+  // Counts T positions as filled, once every layer has attended; T below 0 forgets the newest.
   void advance(std::int64_t T) { length_ += T; }
 
   KvCacheLayer layer(std::int64_t layer) const;

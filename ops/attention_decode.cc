@@ -36,7 +36,7 @@ KvCacheLayer kv_cache_layer(float* memory, std::int64_t NH, std::int64_t HS, std
 
 void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer> caches, std::int64_t pos,
                       std::int64_t Tq) {
-  const auto [keys, values, NH, HS, capacity] = caches.front();
+  const std::int64_t NH = caches.front().NH, HS = caches.front().HS, capacity = caches.front().capacity;
   const std::int64_t C = NH * HS, end = pos + Tq;
   if (pos < 0 || Tq < 1 || end > capacity) {
     fail("attention_decode: positions ", pos, " to ", end - 1, ", expected 0 to ", capacity - 1);

@@ -22,6 +22,13 @@ void row_product(float* out, const float* a, const float* b, std::int64_t ldb, s
     block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, ldb, depth, false);
 }
 
+// Fetches n floats into the second cache.
+template <class V>
+void prefetch_floats(const float* p, std::int64_t n) {
+  constexpr std::int64_t kLine = 16;
+  for (std::int64_t i = 0; i < n; i += kLine) prefetch_second<V>(p + i);
+}
+
 // The query at position t against keys 0 .. t.
 template <class V>
 void attend_one(float* out, const float* keys, const float* values, const float* q, std::int64_t t,
@@ -33,8 +40,13 @@ void attend_one(float* out, const float* keys, const float* values, const float*
   float* s = carve<V>(scratch, padded);
   pack_rows<V>(q_scaled, 1, HSp, q, 0, 1, HS, 1.0f / __builtin_sqrtf(static_cast<float>(HS)));
   // pass 1: scores, by blocks of keys; beyond the last key -inf
-  for (std::int64_t k = 0; k < end; k += kKeyBlock)
+  // (with the next block of keys, and the values of this one, on their way)
+  for (std::int64_t k = 0; k < end; k += kKeyBlock) {
+    const std::int64_t rows = end - k < kKeyBlock ? end - k : kKeyBlock;
+    if (k + kKeyBlock < end) prefetch_floats<V>(keys + (k + kKeyBlock) * HS, kKeyBlock * HS);
+    prefetch_floats<V>(values + k * HSp, rows * HSp);
     row_product<V>(s + k, q_scaled, keys + k * HS, kKeyBlock, kKeyBlock, HS);
+  }
   for (std::int64_t k = end; k < padded; ++k) s[k] = -std::numeric_limits<float>::infinity();
   // pass 2: maximum
   V most = load<V>(s);

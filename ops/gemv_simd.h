@@ -17,8 +17,10 @@ void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, con
   }
   // The next rows of w, front to back, a piece for every step here: they lie behind these if w has no gaps.
   const float* next = w + COLUMNS * ldw;
+  constexpr std::int64_t kNear = 192;  // of these: four streams, which the hardware does not keep up with
   for (std::int64_t k = 0; k < body; k += W) {
     for (int n = 0; n < COLUMNS; ++n) prefetch_second<V>(next + COLUMNS * k + n * W);
+    for (int n = 0; n < COLUMNS; ++n) prefetch_first<V>(w + n * ldw + k + kNear);
     V w_k[COLUMNS];
     for (int n = 0; n < COLUMNS; ++n) w_k[n] = load<V>(w + n * ldw + k);
     for (int m = 0; m < ROWS; ++m) {

@@ -7,7 +7,7 @@
 #endif
 #include "ops/attention_backward_amx_simd.h"
 #include "ops/attention_forward_amx_simd.h"
-#include "ops/bf16_table.h"
+#include "ops/bf16_kernels_simd.h"
 #include "ops/gemm_bf16_amx_simd.h"
 #include "ops/roof_bf16_simd.h"
 

@@ -5,7 +5,7 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
-#include "ops/bf16_table.h"
+#include "ops/bf16_kernels_simd.h"
 #include "ops/gemm_bf16_dot_simd.h"
 #include "ops/roof_bf16_simd.h"
 

@@ -158,14 +158,13 @@ struct Kernels {
   void (*sgd_update)(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& f) noexcept;
   double (*sum_of_squares)(const float* x, std::int64_t n) noexcept;
 
+  // ---- ops/views.h: out (columns, rows) = or += the transpose of in (rows, columns)
+  void (*transpose)(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride,
+                    std::int64_t rows, std::int64_t columns, bool accumulate) noexcept;
+
   // ---- core/bf16.h: y and x (n)
   void (*widen)(float* y, const bf16* x, std::int64_t n) noexcept;
   void (*narrow)(bf16* y, const float* x, std::int64_t n) noexcept;
-
-  // ---- ops/math_simd.h: y and x (n), which may be one array
-  void (*exp)(float* y, const float* x, std::int64_t n) noexcept;
-  void (*log)(float* y, const float* x, std::int64_t n) noexcept;
-  void (*tanh)(float* y, const float* x, std::int64_t n) noexcept;
 
   // ---- ops/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are `stride` apart,
   // those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)

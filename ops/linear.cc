@@ -109,9 +109,11 @@ void input_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
     if (l.in_bf16()) {
       const Sums sums{dx.data, l.x.dtype(), l.IC, nullptr, dx.accumulate ? dx.data : nullptr};
       gemm_bf16(sums, {dy, dtype_of<T>, l.OC, 1}, l.weight.packed_transposed, l.M, l.IC, l.OC);
-    } else if constexpr (std::is_same_v<T, float> && std::is_same_v<decltype(dx), GradientTarget<float>>) {
-      gemm(dx.data, l.IC, rows(dy, l.OC), rows(l.weight.values.f32(), l.IC), l.M, l.IC, l.OC, nullptr,
-           dx.accumulate);
+    } else if constexpr (std::is_same_v<T, float>) {
+      if constexpr (std::is_same_v<decltype(dx), GradientTarget<float>>) {
+        gemm(dx.data, l.IC, rows(dy, l.OC), rows(l.weight.values.f32(), l.IC), l.M, l.IC, l.OC, nullptr,
+             dx.accumulate);
+      }
     }
   };
   if (l.x.dtype() == DType::bf16) {

@@ -101,26 +101,4 @@ Floats<Arch> log(Floats<Arch> x) {
   return if_less(zero, x, if_less(x, V(kInf), y, V(kInf)), if_equal(x, zero, V(-kInf), V(kNan)));
 }
 
-// The same for arrays: y and x (n), which may be one array.
-template <class V>
-void exp_array(float* y, const float* x, std::int64_t n) noexcept {
-  std::int64_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) store(y + i, exp(load<V>(x + i)));
-  if (i < n) store_n(y + i, exp(load_n<V>(x + i, n - i)), n - i);
-}
-
-template <class V>
-void tanh_array(float* y, const float* x, std::int64_t n) noexcept {
-  std::int64_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) store(y + i, tanh(load<V>(x + i)));
-  if (i < n) store_n(y + i, tanh(load_n<V>(x + i, n - i)), n - i);
-}
-
-template <class V>
-void log_array(float* y, const float* x, std::int64_t n) noexcept {
-  std::int64_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) store(y + i, log(load<V>(x + i)));
-  if (i < n) store_n(y + i, log(load_n<V>(x + i, n - i)), n - i);
-}
-
 }  // namespace inkling::simd

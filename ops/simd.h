@@ -267,7 +267,11 @@ void prefetch_stream(const void* p) {
   __builtin_prefetch(static_cast<const char*>(p) + kFar, 0, 2);
 }
 
-// The cache line at p into the second cache, if a register is a good part of it.
+// The cache line at p into the first or second cache, if a register is a good part of it.
+template <class V>
+void prefetch_first(const float* p) {
+  if constexpr (V::kLanes >= 4) __builtin_prefetch(p, 0, 3);
+}
 template <class V>
 void prefetch_second(const float* p) {
   if constexpr (V::kLanes >= 4) __builtin_prefetch(p, 0, 2);

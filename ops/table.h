@@ -3,17 +3,20 @@
 
 #include "ops/adamw_simd.h"
 #include "ops/attention_decode_simd.h"
-#include "ops/bf16_table.h"
+#include "ops/bf16_kernels_simd.h"
 #include "ops/elementwise_simd.h"
 #include "ops/gemm_simd.h"
 #include "ops/gemv_int8_simd.h"
 #include "ops/gemv_simd.h"
 #include "ops/kernels.h"
+#include "ops/layernorm_simd.h"
 #include "ops/math_simd.h"
+#include "ops/reduce_simd.h"
 #include "ops/roof_simd.h"
 #include "ops/sgd_simd.h"
 #include "ops/softmax_simd.h"
 #include "ops/sum_of_squares_simd.h"
+#include "ops/views_simd.h"
 
 namespace inkling::simd {
 
@@ -50,9 +53,9 @@ constexpr Kernels make_table(Isa isa) {
   k.adamw_update = adamw_update<V>;
   k.sgd_update = sgd_update<V>;
   k.sum_of_squares = sum_of_squares<V>;
-  k.exp = exp_array<V>;
-  k.log = log_array<V>;
-  k.tanh = tanh_array<V>;
+  k.transpose = transpose<V>;
+  k.widen = convert<V, float, bf16>;
+  k.narrow = convert<V, bf16, float>;
   k.attention_forward = attention_forward<V, float>;
   k.attention_backward = attention_backward<V, float>;
   k.attention_decode = attention_decode<V>;

@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "core/parallel.h"
+#include "ops/kernels.h"
 
 namespace inkling {
 
 namespace {
 
 constexpr std::int64_t kElements = 1 << 14;  // a task
+constexpr std::int64_t kBlock = 128;         // the same of a transpose, both ways
 
 // Calls f(first, place, n, step) for every run of x along its last axis: elements first .. first+n-1, counted
 // as a contiguous copy would, stand at place, place + step, ... of what x views.
@@ -29,8 +31,51 @@ void for_each_run(const Tensor& x, F f) {
   });
 }
 
+// The axis along which x lies side by side in memory, if that is another than the last; or -1.
+int side_by_side(const Tensor& x) {
+  const int last = x.rank() - 1;
+  if (last < 1 || x.stride(last) == 1) return -1;
+  for (int axis = 0; axis < last; ++axis) {
+    if (x.stride(axis) == 1 && x.dim(axis) > 1) return axis;
+  }
+  return -1;
+}
+
+// The last axis of x and `axis`, which is side by side, span matrices that a copy transposes: rows along the
+// last axis, `row_step` apart in x; columns along `axis`, `column_step` apart in the copy. Calls f(first,
+// column_step, place, row_step, rows, columns) for every block of them, which begins at `first` in the copy
+// and at `place` in x.
+template <class F>
+void for_each_block(const Tensor& x, int axis, F f) {
+  const int last = x.rank() - 1;
+  const std::int64_t rows = x.dim(last), columns = x.dim(axis), row_step = x.stride(last);
+  const std::int64_t down = ceil_div(rows, kBlock), across = ceil_div(columns, kBlock);
+  std::int64_t column_step = 1;
+  for (int a = axis + 1; a <= last; ++a) column_step *= x.dim(a);
+  const std::int64_t matrices = rows * columns == 0 ? 0 : x.numel() / (rows * columns);
+  parallel_chunks(matrices * down * across, [&](std::int64_t task) {
+    const std::int64_t column = task % across * kBlock, row = task / across % down * kBlock;
+    std::int64_t first = column * column_step + row, place = column + row * row_step;
+    std::int64_t rest = task / across / down, step = rows;
+    for (int a = last - 1; a >= 0; step *= x.dim(a), --a) {
+      if (a == axis) continue;
+      first += rest % x.dim(a) * step;
+      place += rest % x.dim(a) * x.stride(a);
+      rest /= x.dim(a);
+    }
+    f(first, column_step, place, row_step, std::min(kBlock, rows - row), std::min(kBlock, columns - column));
+  });
+}
+
 void copy(float* y, const Tensor& x) {
   const float* data = x.f32();
+  if (const int axis = side_by_side(x); axis >= 0) {
+    for_each_block(
+        x, axis, [=](auto first, auto column_step, auto place, auto row_step, auto rows, auto columns) {
+          kernels().transpose(y + first, column_step, data + place, row_step, rows, columns, false);
+        });
+    return;
+  }
   for_each_run(x, [=](std::int64_t first, std::int64_t place, std::int64_t n, std::int64_t step) {
     for (std::int64_t i = 0; i < n; ++i) y[first + i] = data[place + i * step];
   });
@@ -39,6 +84,13 @@ void copy(float* y, const Tensor& x) {
 void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
   const float* dy = gradients.of(y);
   float* dx = gradients.sum_into(x);
+  if (const int axis = side_by_side(x); axis >= 0) {
+    for_each_block(x, axis,
+                   [=](auto first, auto column_step, auto place, auto row_step, auto rows, auto columns) {
+                     kernels().transpose(dx + place, row_step, dy + first, column_step, columns, rows, true);
+                   });
+    return;
+  }
   for_each_run(x, [=](std::int64_t first, std::int64_t place, std::int64_t n, std::int64_t step) {
     for (std::int64_t i = 0; i < n; ++i) dx[place + i * step] += dy[first + i];
   });

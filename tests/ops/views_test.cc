@@ -44,6 +44,50 @@ TEST_CASE("views: contiguous copies what indices say, for slices and transposes 
   CHECK(dx == want);
 }
 
+TEST_CASE("views: a transpose is one at every size, on every instruction set, and adds up") {
+  for_each_isa([] {
+    for (std::int64_t rows : odd_sizes()) {
+      for (std::int64_t columns : {1, 3, 4, 5, 16, 33}) {
+        const std::int64_t in_stride = columns + 3, out_stride = rows + 2;
+        const std::vector<float> in = random_floats(rows * in_stride, 1);
+        const std::vector<float> before = random_floats(columns * out_stride, 2);
+        for (const bool accumulate : {false, true}) {
+          std::vector<float> want = before;
+          for (std::int64_t r = 0; r < rows; ++r) {
+            for (std::int64_t c = 0; c < columns; ++c) {
+              float& element = want[static_cast<std::size_t>(c * out_stride + r)];
+              element = (accumulate ? element : 0.0f) + in[static_cast<std::size_t>(r * in_stride + c)];
+            }
+          }
+          Guarded out(before, rows % 7);
+          kernels().transpose(out.data(), out_stride, in.data(), in_stride, rows, columns, accumulate);
+          INFO(rows << " x " << columns << (accumulate ? ", added" : ""));
+          CHECK(std::ranges::equal(out.values(), want));
+          out.check();
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("views: large transposes and their gradients are cut into blocks") {
+  for (const Shape shape : {Shape{300, 140}, Shape{2, 131, 3, 257}}) {
+    std::vector<float> x = counting(shape.numel()), dx(x.size(), NAN);
+    Tape tape;
+    const Tensor X = tape.leaf(x.data(), dx.data(), shape, LeafGradient::overwrite);
+    const int rows = shape.rank == 2 ? 0 : 1, columns = shape.rank - 1;
+    const Tensor view = X.transpose(rows, columns);
+    const Tensor y = contiguous(tape, view);
+    // The same the other way round: what was contiguous comes back.
+    const Tensor back = contiguous(tape, y.transpose(rows, columns));
+    CHECK(std::equal(x.begin(), x.end(), back.f32()));
+    CHECK(y.f32()[1] == x[static_cast<std::size_t>(view.stride(columns))]);
+    const std::vector<float> dback = random_floats(back.numel(), 3);
+    tape.backward(dot(tape, back, dback.data()));
+    CHECK(dx == dback);
+  }
+}
+
 TEST_CASE("views: a reshaped tensor's gradient is the tensor's, assigned in one go") {
   std::vector<float> x = random_floats(24, 1), dx(24, NAN), dy = random_floats(24, 2);
   Tape tape;
