@@ -25,7 +25,7 @@ struct EvalCommand {
   std::int64_t seq_len = 0;  // 0: the model's maximum
   std::int64_t batches = 0;  // 0: all
   int threads = hardware_threads();
-  bool as_json = false;
+  bool documents = false, as_json = false;
 };
 
 struct Evaluation {
@@ -84,7 +84,8 @@ int run(const EvalCommand& command) {
          command.model, " expects ", config.vocab_size);
   }
   model.set_precision(precision, Recording::off);
-  Windows windows(find_shards(command.data), command.batch_size, T, config.vocab_size);
+  const std::int32_t begins = command.documents ? end_of_text(tokenizer, config.vocab_size) : -1;
+  Windows windows(find_shards(command.data), command.batch_size, T, config.vocab_size, begins);
   const std::int64_t batches =
       command.batches == 0 ? windows.batches() : std::min(command.batches, windows.batches());
   const Evaluation e = evaluate(model, windows, {command.batch_size, T}, batches, tokenizer);
@@ -129,6 +130,8 @@ void add_eval(CLI::App& app, Action& action) {
       ->check(positive);
   eval->add_option("--batches", command->batches, "batches at the most; default: all there are")
       ->check(positive);
+  eval->add_flag("--documents", command->documents,
+                 "every document by itself, from its end-of-text token on, as stories are trained");
   eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
   eval->add_option("--threads", command->threads, "threads; the result does not depend on it")
       ->check(CLI::Range(1, 1024))

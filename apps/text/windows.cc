@@ -8,8 +8,8 @@
 namespace inkling {
 
 Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T,
-                 std::int64_t vocab_size)
-    : B_(B), T_(T) {
+                 std::int64_t vocab_size, std::int32_t end_of_text)
+    : B_(B), T_(T), end_of_text_(end_of_text) {
   if (B < 1 || T < 1) fail("windows: B=", B, " and T=", T, ", expected 1 or more each");
   if (paths.empty()) fail("windows: no shards, expected at least one");
   std::int64_t windows = 0;
@@ -19,9 +19,18 @@ Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int
       fail(path, ": has ", shard.size(), " tokens, expected at least 2: one to predict from another");
     shard.check_tokens(vocab_size);
     targets_ += shard.size() - 1;
-    windows += ceil_div(shard.size() - 1, T);
+    for (std::int64_t first = 0; first < shard.size() - 1; first += count_at(shard, first)) ++windows;
   }
   batches_ = ceil_div(windows, B);
+}
+
+std::int64_t Windows::count_at(const Shard& shard, std::int64_t first) const {
+  const std::int64_t most = std::min(T_, shard.size() - 1 - first);
+  if (end_of_text_ < 0) return most;
+  for (std::int64_t i = 1; i < most; ++i) {
+    if (shard[first + i] == end_of_text_) return i;
+  }
+  return most;
 }
 
 bool Windows::next(std::int32_t* inputs, std::int32_t* targets) {
@@ -30,7 +39,7 @@ bool Windows::next(std::int32_t* inputs, std::int32_t* targets) {
   std::fill(targets, targets + B_ * T_, -1);
   for (std::int64_t b = 0; b < B_ && shard_ < shards_.size(); ++b) {
     const Shard& shard = shards_[shard_];
-    const std::int64_t count = std::min(T_, shard.size() - 1 - first_);
+    const std::int64_t count = count_at(shard, first_);
     shard.copy(first_, count, inputs + b * T_);
     shard.copy(first_ + 1, count, targets + b * T_);
     first_ += count;

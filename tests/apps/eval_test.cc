@@ -55,6 +55,30 @@ TEST_CASE("windows: every token but a shard's first is a target exactly once, af
   }
 }
 
+TEST_CASE(
+    "windows: with documents heeded no window reaches into the next, and each token still counts once") {
+  const TemporaryDirectory temporary;
+  constexpr std::int32_t kEnd = 0;
+  const std::vector<std::int32_t> ids = {kEnd, 1, 2, kEnd, 3, kEnd, kEnd, 4, 5, 6, 7, 8, kEnd, 9};
+  ShardWriter writer(temporary / "a.bin", 10);
+  writer.append(ids);
+  writer.commit();
+  for (const std::int64_t T : {1, 2, 3, 20}) {
+    Windows windows({temporary / "a.bin"}, 1, T, 10, kEnd);
+    std::vector<std::int32_t> seen, inputs(static_cast<std::size_t>(T)), targets(inputs.size());
+    std::int64_t batches = 0;
+    for (; windows.next(inputs.data(), targets.data()); ++batches) {
+      for (std::size_t i = 0; i < inputs.size() && targets[i] >= 0; ++i) {
+        seen.push_back(targets[i]);
+        if (i > 0) CHECK(inputs[i] != kEnd);
+      }
+    }
+    CHECK(seen == std::vector<std::int32_t>(ids.begin() + 1, ids.end()));
+    CHECK(batches == windows.batches());
+    CHECK(windows.targets() == std::ssize(seen));
+  }
+}
+
 TEST_CASE("windows: a shard without anything to predict, or outside the vocabulary, is refused") {
   const TemporaryDirectory temporary;
   write_count(temporary / "one.bin", 5, 1);
