@@ -146,6 +146,10 @@ std::vector<std::string> find_shards(const std::string& pattern) {
   }
   if (status != 0) fail(pattern, ": cannot search for files");
   std::vector<std::string> paths(matches.found.gl_pathv, matches.found.gl_pathv + matches.found.gl_pathc);
+  // What `tokenize` leaves beside its shards; alone it is what was asked for, and refused by whoever reads
+  // it.
+  if (paths.size() > 1)
+    std::erase_if(paths, [](const std::string& p) { return p.ends_with("_tokenizer.bin"); });
   std::sort(paths.begin(), paths.end());
   return paths;
 }

@@ -73,7 +73,8 @@ class ShardWriter {
   std::vector<std::byte> buffer_;
 };
 
-// The files a glob pattern names, sorted. Error when there is none.
+// The files a glob pattern names, sorted; a tokenizer's among them, *_tokenizer.bin, is passed over. Error
+// when there is none.
 std::vector<std::string> find_shards(const std::string& pattern);
 
 }  // namespace inkling

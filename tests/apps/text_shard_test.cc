@@ -133,6 +133,8 @@ TEST_CASE("shard: a pattern finds its files in the order of their names, or is a
   CHECK(found ==
         std::vector<std::string>{directory / "b_1.bin", directory / "b_10.bin", directory / "b_2.bin"});
   CHECK(find_shards(directory / "c.bin") == std::vector<std::string>{directory / "c.bin"});
+  write_shard(directory / "c_tokenizer.bin", {1}, 2);
+  CHECK(find_shards(directory / "c*.bin") == std::vector<std::string>{directory / "c.bin"});
   CHECK_THROWS_WITH(find_shards(directory / "d*.bin"), contains("d*.bin") && contains("no such file"));
   CHECK_THROWS_WITH(find_shards(directory / "d.bin"), contains("no such file"));
 }
