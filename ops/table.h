@@ -16,7 +16,7 @@
 #include "ops/sgd_simd.h"
 #include "ops/softmax_simd.h"
 #include "ops/sum_of_squares_simd.h"
-#include "ops/views_simd.h"
+#include "ops/transpose_simd.h"
 
 namespace inkling::simd {
 
@@ -54,8 +54,6 @@ constexpr Kernels make_table(Isa isa) {
   k.sgd_update = sgd_update<V>;
   k.sum_of_squares = sum_of_squares<V>;
   k.transpose = transpose<V>;
-  k.widen = convert<V, float, bf16>;
-  k.narrow = convert<V, bf16, float>;
   k.attention_forward = attention_forward<V, float>;
   k.attention_backward = attention_backward<V, float>;
   k.attention_decode = attention_decode<V>;

@@ -140,15 +140,4 @@ void unpack_rows(Real* out, std::int64_t stride, const float* in, std::int64_t p
   }
 }
 
-// out (columns, rows) = in (rows, columns) transposed; both dims multiples of 16, both matrices without gaps.
-template <class V>
-void transpose(float* out, const float* in, std::int64_t rows, std::int64_t columns) noexcept {
-  constexpr int R = transposed_rows<V, 16>();
-  for (std::int64_t r = 0; r < rows; r += R) {
-    for (std::int64_t c = 0; c < columns; c += 4) {
-      transpose_x4<V, R>(out + c * rows + r, rows, in + r * columns + c, columns);
-    }
-  }
-}
-
 }  // namespace inkling::simd
