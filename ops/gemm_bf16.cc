@@ -208,8 +208,7 @@ void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std
     return panels + tile / kPanelTiles * k_steps(K) * kPanelStep + tile % kPanelTiles * kTile +
            k / kTileK * kPanelStep;
   };
-  constexpr bool kStream =
-      true;  // the optimiser passes over all weights: nothing of it would stay in a cache
+  constexpr bool kStream = true;  // the optimiser passes over all weights: none of them would stay in a cache
   for (std::int64_t o = begin; o < end; o += kTileLanes) {  // lanes are rows of W
     pack(tile_at(packed, o, 0, IC), kPanelStep, W + o * IC, IC, 1, std::min(kTileLanes, end - o), IC,
          TileOrder::pair_lane, kStream);

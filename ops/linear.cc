@@ -59,8 +59,7 @@ void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t 
 
 namespace {
 
-constexpr bool kStream =
-    true;  // all gradients of weights are more than a cache holds until the optimiser comes
+constexpr bool kStream = true;          // dw is wanted next by the optimiser, after all other gradients
 constexpr std::int64_t kColumns = 256;  // columns of dy a task sums: a row's piece is 1 KiB in one go
 
 struct Layer {

@@ -13,6 +13,9 @@ namespace inkling {
 
 namespace {
 
+// Of a large vocabulary neither logits nor dwte fit a cache; of a small one it makes no difference to time.
+constexpr bool kStream = true;
+
 struct Head {
   Tensor x;  // (..., C)
   Weight wte;
@@ -49,7 +52,7 @@ void for_each_chunk(const Head& h, F&& f) {
   const Workspace logits(static_cast<std::size_t>(step * h.Vp) * sizeof(float));
   for (std::int64_t begin = 0; begin < h.N; begin += step) {
     const std::int64_t count = std::min(step, h.N - begin);
-    multiply({logits.floats(), DType::f32, h.Vp, nullptr, nullptr, true}, h.x_from(begin), h.wte, count);
+    multiply({logits.floats(), DType::f32, h.Vp, nullptr, nullptr, kStream}, h.x_from(begin), h.wte, count);
     f(begin, count, logits.floats());
   }
 }
@@ -81,7 +84,6 @@ void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const fl
   const PackSource d{dlogits, DType::bf16, 2 * h.Vp, 1};
   if (dx != nullptr) gemm_bf16({dx, DType::f32, h.C}, d, h.wte.packed_transposed, count, h.C, h.Vp);
   if (dwte.data == nullptr) return;
-  constexpr bool kStream = true;  // larger than any cache
   const Sums sums{dwte.data, DType::f32, h.C, nullptr, dwte.accumulate ? dwte.data : nullptr, kStream};
   gemm_bf16(sums, d.transposed(), h.x_from(begin), h.Vp, h.C, count);
 }
