@@ -31,8 +31,14 @@ void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
       model.next_logits(tape, Tensor(context.data(), {1, std::ssize(context)}), std::span(&cache, 1)).f32();
 }
 
-// Reads the newest token of every text, in one pass.
-void read_newest(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<KvCache>& caches) {
+// Reads the newest token of every text, in one pass. All are equally long: when they fill the context, each
+// is read again.
+void read_on(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<KvCache>& caches) {
+  tape.clear();
+  if (caches.front().length() == model.config().max_seq_len) {
+    for (std::size_t i = 0; i < writers.size(); ++i) read_again(model, tape, writers[i], caches[i]);
+    return;
+  }
   std::vector<std::int32_t> ids;
   ids.reserve(writers.size());
   for (const Writer& writer : writers) ids.push_back(writer.context.back());
@@ -69,7 +75,8 @@ std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt
     writers[i].logits = writers[0].logits;
   }
   std::int64_t made = 0;
-  for (std::int64_t length = 1;; ++length) {
+  for (std::int64_t length = 0; length < settings.max_tokens && !writers.empty(); ++length) {
+    if (length > 0) read_on(model, tape, writers, caches);
     draw_next(writers, model.config().vocab_size);
     for (std::size_t i = 0; i < writers.size();) {
       Writer& writer = writers[i];
@@ -83,14 +90,8 @@ std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt
         ++i;
       }
     }
-    if (writers.empty() || length == settings.max_tokens) return made;
-    tape.clear();
-    if (caches.front().length() < model.config().max_seq_len) {
-      read_newest(model, tape, writers, caches);
-    } else {
-      for (std::size_t i = 0; i < writers.size(); ++i) read_again(model, tape, writers[i], caches[i]);
-    }
   }
+  return made;
 }
 
 }  // namespace
