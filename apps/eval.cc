@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/run/flags.h"
 #include "apps/run/progress.h"
 #include "apps/text/tokenizer.h"
 #include "apps/text/windows.h"
@@ -64,12 +65,7 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
 
 int run(const EvalCommand& command) {
   set_threads(command.threads);
-  Precision precision = Precision::f32;
-  try {
-    precision = parse_precision(command.precision);
-  } catch (const Error& error) {
-    throw UsageError(str("--", error.what()));
-  }
+  const Precision precision = precision_flag(command.precision, Recording::off);
   GPT2 model = load_model(command.model);
   const GPT2Config& config = model.config();
   const std::int64_t T = command.seq_len == 0 ? config.max_seq_len : command.seq_len;
@@ -79,10 +75,7 @@ int run(const EvalCommand& command) {
   }
   std::optional<Tokenizer> tokenizer;
   if (!command.tokenizer.empty()) tokenizer = Tokenizer::read(command.tokenizer);
-  if (tokenizer && tokenizer->vocab_size() != config.vocab_size) {
-    fail(tokenizer->name(), ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ",
-         command.model, " expects ", config.vocab_size);
-  }
+  if (tokenizer) tokenizer->check_vocabulary(command.model, config.vocab_size);
   model.set_precision(precision, Recording::off);
   const std::int32_t begins = command.documents ? end_of_text(tokenizer, config.vocab_size) : -1;
   Windows windows(find_shards(command.data), command.batch_size, T, config.vocab_size, begins);

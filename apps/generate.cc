@@ -1,10 +1,12 @@
 // inkling generate: text from a model, token by token.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/run/flags.h"
 #include "apps/run/progress.h"
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
@@ -47,52 +49,51 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
   return ids;
 }
 
-// What one token adds to a text.
-std::string text_of(std::int32_t id, const std::optional<Tokenizer>& tokenizer) {
-  return tokenizer ? tokenizer->decode(std::span(&id, 1)) : str(id, ' ');
-}
-
-// One text appears as it is written. Several are written together, and appear in order when all have ended.
+// Texts first .. first + count - 1. A single one appears as it is written, several when all have ended.
 std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
-                         const std::optional<Tokenizer>& tokenizer) {
+                         const std::optional<Tokenizer>& tokenizer, std::int64_t first, std::int64_t count) {
   std::vector<Rng> rngs;
-  for (std::int64_t i = 0; i < command.samples; ++i)
+  for (std::int64_t i = first; i < first + count; ++i)
     rngs.emplace_back(command.seed, static_cast<std::uint64_t>(i));
-  if (rngs.size() == 1) {
-    std::cout << command.prompt << std::flush;
-    const std::int64_t made = generate(model, prompt, command.generation, rngs[0], [&](std::int32_t id) {
-      std::cout << text_of(id, tokenizer) << std::flush;
-      return true;
-    });
+  const bool at_once = command.samples == 1;
+  std::vector<std::string> texts(rngs.size(), command.prompt);
+  if (at_once) std::cout << command.prompt << std::flush;
+  const std::int64_t made =
+      generate(model, prompt, command.generation, rngs, [&](std::int64_t text, std::int32_t id) {
+        const std::string more = tokenizer ? tokenizer->decode(std::span(&id, 1)) : str(id, ' ');
+        if (at_once) {
+          std::cout << more << std::flush;
+        } else {
+          texts[static_cast<std::size_t>(text)] += more;
+        }
+        return true;
+      });
+  if (at_once) {
     std::cout << std::endl;
     return made;
   }
-  std::vector<std::string> texts(rngs.size(), command.prompt);
-  const std::int64_t made =
-      generate(model, prompt, command.generation, rngs, [&](std::int64_t text, std::int32_t id) {
-        texts[static_cast<std::size_t>(text)] += text_of(id, tokenizer);
-        return true;
-      });
-  for (std::size_t i = 0; i < texts.size(); ++i) std::cout << (i > 0 ? "---\n" : "") << texts[i] << "\n";
+  for (std::int64_t i = 0; i < count; ++i)
+    std::cout << (first + i > 0 ? "---\n" : "") << texts[static_cast<std::size_t>(i)] << "\n";
   std::cout << std::flush;
   return made;
 }
 
 int run(GenerateCommand command) {
   set_threads(command.threads);
+  const Precision precision = precision_flag(command.precision, Recording::off);
   if (command.greedy) command.generation.sampler.temperature = 0.0f;
   command.generation.sampler.check();
   GPT2 model = load_model(command.model);
   const std::optional<Tokenizer> tokenizer = find_tokenizer(command);
-  if (tokenizer && tokenizer->vocab_size() != model.config().vocab_size) {
-    fail(tokenizer->name(), ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ",
-         command.model, " expects ", model.config().vocab_size);
-  }
+  if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
   if (!command.ignore_end) command.generation.stop_token = end_of_text(tokenizer, model.config().vocab_size);
   const std::vector<std::int32_t> prompt = find_prompt(command, tokenizer, model.config());
-  model.set_precision(parse_precision(command.precision), Recording::off);
+  model.set_precision(precision, Recording::off);
   const auto start = std::chrono::steady_clock::now();
-  const std::int64_t made = write_texts(model, prompt, command, tokenizer);
+  std::int64_t made = 0;
+  for (std::int64_t text = 0; text < command.samples; text += kTogether) {
+    made += write_texts(model, prompt, command, tokenizer, text, std::min(kTogether, command.samples - text));
+  }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s"
             << std::endl;
@@ -131,7 +132,6 @@ void add_generate(CLI::App& app, Action& action) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();
   generate->add_option("--precision", command->precision, "f32, or faster with smaller weights: bf16 or int8")
-      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
   generate->add_option("--threads", command->threads, "threads; the text does not depend on it")
       ->check(CLI::Range(1, 1024))

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/run/flags.h"
 #include "apps/run/machine.h"
 #include "apps/run/preflight.h"
 #include "apps/run/progress.h"
@@ -54,15 +55,11 @@ GPT2Config model_of(const InfoCommand& command) {
   return config;
 }
 
-PreflightRequest request_of(const InfoCommand& command) {
+PreflightRequest request_of(const InfoCommand& command, Precision precision) {
   PreflightRequest request = command.request;
   request.model = model_of(command);
-  try {
-    request.model.check("model");
-    request.precision = parse_precision(command.precision);
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
+  from_flags([&] { request.model.check("model"); });
+  request.precision = precision;
   if (request.seq_len > request.model.max_seq_len) {
     throw UsageError(str("--seq-len is ", request.seq_len, ", expected at most the model's maximum of ",
                          request.model.max_seq_len));
@@ -190,8 +187,9 @@ void print_preflight(const json& p, const json& machine) {
 
 int run(const InfoCommand& command) {
   set_threads(command.threads);
+  const Precision precision = precision_flag(command.precision, Recording::on);
   const std::optional<PreflightRequest> request =
-      command.wants_preflight() ? std::optional(request_of(command)) : std::nullopt;
+      command.wants_preflight() ? std::optional(request_of(command, precision)) : std::nullopt;
   const Roof roof = best_roof();
   const SystemMemory memory = system_memory();
   json info = machine_info(roof, memory);

@@ -16,11 +16,12 @@ const char* name(Precision precision) {
   return "?";
 }
 
-Precision parse_precision(const std::string& wanted) {
+Precision parse_precision(const std::string& wanted, Recording recording) {
+  const bool training = recording == Recording::on;
   for (Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
-    if (wanted == name(precision)) return precision;
+    if (wanted == name(precision) && !(training && precision == Precision::int8)) return precision;
   }
-  fail("precision is ", wanted, ", expected f32, bf16 or int8");
+  fail("precision is ", wanted, ", expected ", training ? "f32 or bf16" : "f32, bf16 or int8");
 }
 
 }  // namespace inkling

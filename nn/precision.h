@@ -9,13 +9,15 @@
 
 #include <string>
 
+#include "core/tape.h"
+
 namespace inkling {
 
 enum class Precision { f32, bf16, int8 };
 
 const char* name(Precision precision);
 
-// Error, with the choices, for a name that is none of theirs.
-Precision parse_precision(const std::string& name);
+// Error, with the choices, for a name that is none of those to train in (Recording::on) or to use a model in.
+Precision parse_precision(const std::string& name, Recording recording);
 
 }  // namespace inkling

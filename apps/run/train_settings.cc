@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 
+#include "apps/run/flags.h"
 #include "apps/text/shard.h"
 #include "apps/text/stories.h"
 #include "apps/text/tokenizer.h"
@@ -28,11 +29,10 @@ struct Defaults {
   double lr, min_lr;
   const char* schedule;
   double beta2, weight_decay;
-  bool
-      as_fast_as_can_be;  // bf16 where the CPU has AMX; otherwise f32, as another's results are compared with
+  bool as_fast_as_can_be;  // bf16 where the CPU has AMX. Otherwise f32, which others' results are in
 };
 
-// Two minutes on two cores. Looking back, which most of a story needs, is learned slowly and only at a low
+// A minute or two on two cores. Looking back, which most of a story needs, is learned slowly and only at a low
 // learning rate; the steep end of wsd then takes off the last percent.
 constexpr Defaults kStories{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 2, .heads = 4, .channels = 128},
@@ -68,16 +68,6 @@ constexpr Defaults kGPT2{.model = {},
                          .beta2 = 0.95,
                          .weight_decay = 0.1,
                          .as_fast_as_can_be = false};
-
-// What a lower floor finds wrong with a value that came from a flag is a wrong use of the command line.
-template <class F>
-auto from_flags(F&& f) {
-  try {
-    return f();
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
-}
 
 // "dir/my_train_000.bin" belongs with "dir/my_tokenizer.bin", if that exists.
 std::string tokenizer_beside(const std::string& shard) {
@@ -187,9 +177,7 @@ void check(const TrainSettings& s) {
         std::pair{"save-every", s.save_every}}) {
     in_range(flag, value, std::int64_t{0}, kMost);
   }
-  if (s.precision != "f32" && s.precision != "bf16") {
-    throw UsageError(str("--precision is ", s.precision, ", expected f32 or bf16"));
-  }
+  precision_flag(s.precision, Recording::on);
   from_flags([&] { return parse_learning_rate_decay(s.schedule); });
   if (s.seq_len > s.model.max_seq_len) {
     throw UsageError(

@@ -85,7 +85,7 @@ void Trainer::open_data() {
 
 void Trainer::adopt(GPT2 model) {
   model_.emplace(std::move(model));
-  model_->set_precision(parse_precision(settings_.precision), Recording::on);
+  model_->set_precision(parse_precision(settings_.precision, Recording::on), Recording::on);
   model_->set_recompute(settings_.recompute);
   optimizer_ = make_optimizer(settings_, model_->parameters());
 }

@@ -125,6 +125,11 @@ const std::string& Tokenizer::token(std::int32_t id) const {
   return tokens_[index(id)];
 }
 
+void Tokenizer::check_vocabulary(const std::string& model, std::int64_t expected) const {
+  if (vocab_size() == expected) return;
+  fail(name_, ": the tokenizer has ", vocab_size(), " tokens, the model ", model, " expects ", expected);
+}
+
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   std::string text;
   for (std::int32_t id : ids) text += token(id);

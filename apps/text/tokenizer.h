@@ -52,6 +52,9 @@ class Tokenizer {
   // The id's bytes. Error when it is out of range.
   const std::string& token(std::int32_t id) const;
 
+  // Error when a model of vocab_size tokens, read from `model`, is not one for this tokenizer.
+  void check_vocabulary(const std::string& model, std::int64_t vocab_size) const;
+
   std::string decode(std::span<const std::int32_t> ids) const;
   std::vector<std::int32_t> encode(std::string_view text) const;
 
