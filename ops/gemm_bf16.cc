@@ -18,7 +18,9 @@ constexpr std::int64_t kMostK = 4096;
 constexpr std::int64_t kBlockSteps = 12;                     // of a panel of B: 36 KiB of an L1 of 48
 constexpr std::int64_t kMostRows = 512;                      // of a chunk of A: its sums take 96 KiB of L2
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;  // of a chunk of A, to stay in L2
-constexpr std::int64_t kTasks = 8;                           // or more, for threads to even out
+constexpr std::int64_t kRun = 4;        // panels finished together, when C is streamed: 768 bytes of a row
+constexpr std::int64_t kFewSteps = 32;  // as long as finishing counts
+constexpr std::int64_t kTasks = 8;      // or more, for threads to even out
 constexpr std::int64_t kTaskMultiplies = std::int64_t{1} << 22;  // what a task is at least: 5 to 10 us
 constexpr std::int64_t kPackedTask = std::int64_t{1} << 15;      // numbers
 constexpr std::int64_t kStreamed = std::int64_t{1} << 16;        // numbers of B, for a few rows of A: 5 us
@@ -86,13 +88,14 @@ void pack_panels(bf16* packed, const PackSource& B, std::int64_t N, std::int64_t
        });
 }
 
-void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* sums, std::int64_t rows,
-            std::int64_t columns) {
+// Sums of panels, panel_stride apart, to their place from (row, column) on.
+void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* sums,
+            std::int64_t panel_stride, std::int64_t rows, std::int64_t columns) {
   const float* bias = C.bias == nullptr ? nullptr : C.bias + column;
   const std::int64_t at = row * C.ld + column;
   const auto write = [&]<class T>(T* out, auto kernel) {
     const T* addend = C.addend == nullptr ? nullptr : static_cast<const T*>(C.addend) + at;
-    kernel(out + at, C.ld, sums, rows, columns, bias, addend, C.stream);
+    kernel(out + at, C.ld, sums, panel_stride, rows, columns, bias, addend, C.stream);
   };
   if (C.dtype == DType::bf16) {
     write(static_cast<bf16*>(C.out), kernels().bf16_gemm.finish_bf16);
@@ -124,20 +127,24 @@ void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_st
   const std::int64_t group =
       std::clamp<std::int64_t>(std::max(even_share, kTaskMultiplies / panel_multiplies), 1, panels(N));
   const std::int64_t groups = ceil_div(panels(N), group);
+  const std::int64_t run = C.stream && steps <= kFewSteps ? kRun : 1;
   parallel_chunks(chunks * groups, [&](std::int64_t task) {
     const std::int64_t first = task / groups * chunk, count = std::min(chunk, tiles(M) - first);
     const std::int64_t row = first * kTileLanes, rows = std::min(count * kTileLanes, M - row);
     const std::int64_t begin = task % groups * group, end = std::min(panels(N), begin + group);
-    auto* sums = static_cast<float*>(
-        thread_scratch(static_cast<std::size_t>(count * kTileLanes * kPanelColumns) * sizeof(float)));
-    for (std::int64_t panel = begin; panel < end; ++panel) {
+    const std::int64_t panel_sums = count * kTileLanes * kPanelColumns;
+    auto* sums =
+        static_cast<float*>(thread_scratch(static_cast<std::size_t>(run * panel_sums) * sizeof(float)));
+    for (std::int64_t panel = begin, at = 0; panel < end; ++panel) {
       for (std::int64_t s = 0; s < steps; s += kBlockSteps) {
-        kernels().bf16_gemm.multiply(sums, a + first * a_stride + s * kTile, a_stride,
+        kernels().bf16_gemm.multiply(sums + at * panel_sums, a + first * a_stride + s * kTile, a_stride,
                                      b + panel * panel_stride + s * kPanelStep, count,
                                      std::min(kBlockSteps, steps - s), s > 0);
       }
-      const std::int64_t column = panel * kPanelColumns;
-      finish(C, row, column, sums, rows, std::min(kPanelColumns, N - column));
+      if (++at < run && panel + 1 < end) continue;
+      const std::int64_t column = (panel + 1 - at) * kPanelColumns;
+      finish(C, row, column, sums, panel_sums, rows, std::min(at * kPanelColumns, N - column));
+      at = 0;
     }
     if (C.stream) finish_streams();
   });
@@ -156,7 +163,7 @@ void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_
                  for (std::int64_t i = begin; i < end; ++i) {
                    kernels().bf16_gemm.multiply_few(sums, a, b + i * panel, M, steps);
                    const std::int64_t column = i * kPanelColumns;
-                   finish(C, 0, column, sums, M, std::min(kPanelColumns, N - column));
+                   finish(C, 0, column, sums, 0, M, std::min(kPanelColumns, N - column));
                  }
                  if (C.stream) finish_streams();
                });

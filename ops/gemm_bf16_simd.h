@@ -76,57 +76,36 @@ void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16
   }
 }
 
-// Rows of a whole panel.
-template <class V, class T, bool kBias, bool kAddend>
-void finish_panel(T* out, std::int64_t ld, const float* sums, std::int64_t rows, const float* bias,
-                  const T* addend) {
+// The columns of whole panels. kStream: past the caches, in the order of memory.
+template <class V, class T, bool kBias, bool kAddend, bool kStream>
+void finish_panels(T* out, std::int64_t ld, const float* sums, std::int64_t panel_stride, std::int64_t rows,
+                   std::int64_t panels, const float* bias, const T* addend) {
   constexpr std::int64_t W = V::kLanes, N = kPanelColumns / W;
   for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
+    for (std::int64_t p = 0; p < panels; ++p) {
 #pragma GCC unroll 3
-    for (std::int64_t j = 0; j < N; ++j) {
-      V sum = load<V>(sums + j * W);
-      if constexpr (kBias) sum += load<V>(bias + j * W);
-      if constexpr (kAddend) sum += load<V>(addend + r * ld + j * W);
-      store(out + j * W, sum);
-    }
-  }
-}
-
-// Rows of whole cache lines, past the caches.
-template <class V>
-void stream_rows([[maybe_unused]] float* out, [[maybe_unused]] std::int64_t ld,
-                 [[maybe_unused]] const float* sums, [[maybe_unused]] std::int64_t rows,
-                 [[maybe_unused]] std::int64_t columns, [[maybe_unused]] const float* addend) {
+      for (std::int64_t j = 0; j < N; ++j) {
+        const std::int64_t column = p * kPanelColumns + j * W;
+        V sum = load<V>(sums + p * panel_stride + j * W);
+        if constexpr (kBias) sum += load<V>(bias + column);
+        if constexpr (kAddend) sum += load<V>(addend + r * ld + column);
 #if defined(__AVX512F__)
-  constexpr std::int64_t W = V::kLanes;
-  for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
-    for (std::int64_t j = 0; j < columns; j += W) {
-      V sum = load<V>(sums + j);
-      if (addend != nullptr) sum += load<V>(addend + r * ld + j);
-      _mm512_stream_ps(out + j, sum.raw);
+        if constexpr (kStream) {
+          _mm512_stream_ps(out + column, sum.raw);
+          continue;
+        }
+#endif
+        store(out + column, sum);
+      }
     }
   }
-#endif
 }
 
-// The last pass: out (rows, columns) = sums (rows, 48) (+ bias) (+ addend). `stream`: out is not wanted in a
-// cache; a fence must follow before another thread may read it.
+// The columns of a part of a panel.
 template <class V, class T>
-void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
-                 const float* bias, const T* addend, bool stream) noexcept {
+void finish_part(T* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
+                 const float* bias, const T* addend) {
   constexpr std::int64_t W = V::kLanes;
-  if constexpr (W == 16 && std::is_same_v<T, float>) {
-    const bool whole_lines =
-        reinterpret_cast<std::uintptr_t>(out) % 64 == 0 && ld % W == 0 && columns % W == 0;
-    if (stream && whole_lines && bias == nullptr) return stream_rows<V>(out, ld, sums, rows, columns, addend);
-  }
-  if (columns == kPanelColumns) {
-    if (bias != nullptr && addend != nullptr)
-      return finish_panel<V, T, true, true>(out, ld, sums, rows, bias, addend);
-    if (bias != nullptr) return finish_panel<V, T, true, false>(out, ld, sums, rows, bias, addend);
-    if (addend != nullptr) return finish_panel<V, T, false, true>(out, ld, sums, rows, bias, addend);
-    return finish_panel<V, T, false, false>(out, ld, sums, rows, bias, addend);
-  }
   for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
     for (std::int64_t j = 0; j < columns; j += W) {
       const std::int64_t n = columns - j;
@@ -142,6 +121,32 @@ void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t rows, 
       }
     }
   }
+}
+
+// The last pass: out (rows, columns) = sums [columns/48](rows, 48) (+ bias) (+ addend). `stream`: out is not
+// wanted in a cache; a fence must follow before another thread may read it.
+template <class V, class T>
+void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t panel_stride, std::int64_t rows,
+                 std::int64_t columns, const float* bias, const T* addend, bool stream) noexcept {
+  constexpr bool kCanStream = V::kLanes == 16 && std::is_same_v<T, float>;
+  const std::int64_t panels = columns / kPanelColumns, done = panels * kPanelColumns;
+  const bool whole_lines = reinterpret_cast<std::uintptr_t>(out) % 64 == 0 && ld % V::kLanes == 0;
+  const auto finish = [&]<bool kBias, bool kAddend, bool kStream>() {
+    finish_panels<V, T, kBias, kAddend, kStream>(out, ld, sums, panel_stride, rows, panels, bias, addend);
+  };
+  if (bias != nullptr) {
+    addend != nullptr ? finish.template operator()<true, true, false>()
+                      : finish.template operator()<true, false, false>();
+  } else if (kCanStream && stream && whole_lines) {
+    addend != nullptr ? finish.template operator()<false, true, kCanStream>()
+                      : finish.template operator()<false, false, kCanStream>();
+  } else {
+    addend != nullptr ? finish.template operator()<false, true, false>()
+                      : finish.template operator()<false, false, false>();
+  }
+  if (done == columns) return;
+  finish_part<V, T>(out + done, ld, sums + panels * panel_stride, rows, columns - done,
+                    bias == nullptr ? nullptr : bias + done, addend == nullptr ? nullptr : addend + done);
 }
 
 }  // namespace inkling::simd

@@ -42,7 +42,7 @@ struct GemmKernels {
 
 // The same for bf16: ops/gemm_bf16.h. pack_*: ops/gemm_bf16_pack_simd.h; multiply: one panel of B;
 // multiply_few: the same for at most 16 rows and all steps, B coming from memory; finish_*: out (rows,
-// columns) from sums (rows, 48).
+// columns) from sums [columns/48](rows, 48), panel_stride apart.
 enum class TileOrder : std::uint8_t;
 struct Bf16GemmKernels {
   void (*pack_f32)(bf16* tiles, std::int64_t step, const float* data, std::int64_t lane_stride,
@@ -55,10 +55,12 @@ struct Bf16GemmKernels {
                    std::int64_t steps, bool accumulate) noexcept;
   void (*multiply_few)(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                        std::int64_t steps) noexcept;
-  void (*finish_f32)(float* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
-                     const float* bias, const float* addend, bool stream) noexcept;
-  void (*finish_bf16)(bf16* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
-                      const float* bias, const bf16* addend, bool stream) noexcept;
+  void (*finish_f32)(float* out, std::int64_t ld, const float* sums, std::int64_t panel_stride,
+                     std::int64_t rows, std::int64_t columns, const float* bias, const float* addend,
+                     bool stream) noexcept;
+  void (*finish_bf16)(bf16* out, std::int64_t ld, const float* sums, std::int64_t panel_stride,
+                      std::int64_t rows, std::int64_t columns, const float* bias, const bf16* addend,
+                      bool stream) noexcept;
 };
 
 enum class Binary : std::uint8_t;

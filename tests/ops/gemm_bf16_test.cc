@@ -124,6 +124,30 @@ class Packed {
   Pages memory_;
 };
 
+TEST_CASE("bf16 gemm: a streamed result has the bits of one that stays in a cache") {
+  const std::int64_t M = 40;
+  for_each_isa([&] {
+    for (const std::int64_t N : {9 * 48 + 16, 4 * 48, 101}) {  // runs of panels, whole or not; parts of lines
+      for (const std::int64_t K : {64, 1100}) {
+        INFO("N = " << N << ", K = " << K);
+        const Case c(M, N, K);
+        const Stored a(c.A, M, K, DType::bf16, true), b(c.B, K, N, DType::bf16, true);
+        for (const bool adds : {false, true}) {
+          std::vector<float> kept = c.before;
+          const Pages memory(kept.size() * sizeof(float));
+          auto* streamed = reinterpret_cast<float*>(memory.data());
+          std::copy(kept.begin(), kept.end(), streamed);
+          gemm_bf16({kept.data(), DType::f32, N, nullptr, adds ? kept.data() : nullptr}, a.source, b.source,
+                    M, N, K);
+          gemm_bf16({streamed, DType::f32, N, nullptr, adds ? streamed : nullptr, true}, a.source, b.source,
+                    M, N, K);
+          REQUIRE(std::equal(kept.begin(), kept.end(), streamed));
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("bf16 gemm: a bf16 result is the f32 result rounded once, with B packed before or on the way") {
   const std::int64_t M = 37, N = 75, K = 100;
   const Case c(M, N, K);
