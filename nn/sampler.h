@@ -32,15 +32,18 @@ class Sampler {
  public:
   explicit Sampler(const SamplerSettings& settings);
 
-  // The tokens that may come next, with their probabilities, likeliest first if top-k or top-p cut any. Valid
+  // The tokens that may come next, with their probabilities, in an order that only the logits decide. Valid
   // until the next call. Error if a logit is NaN.
   std::span<const Candidate> candidates(std::span<const float> logits);
 
   std::int32_t sample(std::span<const float> logits, Rng& rng);
 
  private:
+  void weigh(float best);
+
   SamplerSettings settings_;
   std::vector<Candidate> candidates_;
+  std::vector<float> exponents_;
 };
 
 }  // namespace inkling

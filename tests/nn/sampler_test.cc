@@ -1,8 +1,10 @@
 // Sampling: the distribution after temperature, top-k and top-p, and the draws from it.
 #include "nn/sampler.h"
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "tests/support.h"
 
@@ -29,6 +31,31 @@ TEST_CASE("sampler: temperature, top-k and top-p give the reference's distributi
       CHECK(std::abs(got[i] - want[i]) < kProbability);
       CHECK((got[i] == 0.0) == (want[i] == 0.0));
     }
+  }
+}
+
+TEST_CASE("sampler: of many tokens the nucleus is the shortest beginning of their order that reaches top-p") {
+  std::vector<float> logits = random_floats(5000, 3);
+  for (std::size_t i = 0; i < logits.size(); i += 7) logits[i] *= 8.0f;
+  std::vector<std::size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return logits[a] > logits[b]; });
+  double total = 0;
+  for (float z : logits) total += std::exp(static_cast<double>(z));
+  for (const float top_p : {1e-4f, 0.3f, 0.9f, 0.999f}) {
+    INFO("top-p = " << top_p);
+    std::vector<std::int32_t> want;
+    for (double reached = 0; reached < static_cast<double>(top_p) * total;) {
+      const std::size_t next = order[want.size()];
+      want.push_back(static_cast<std::int32_t>(next));
+      reached += std::exp(static_cast<double>(logits[next]));
+    }
+    std::sort(want.begin(), want.end());
+    Sampler sampler({1.0f, 0, top_p});
+    std::vector<std::int32_t> got;
+    for (const Candidate& c : sampler.candidates(logits)) got.push_back(c.id);
+    std::sort(got.begin(), got.end());
+    CHECK(got == want);
   }
 }
 
