@@ -32,8 +32,8 @@ ifneq ($(filter x86_64,$(shell uname -m)),)
 $(BUILD)/ops/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
 AVX512 := -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
 $(BUILD)/ops/isa_avx512.o:      CXXFLAGS += $(AVX512)
-$(BUILD)/ops/isa_avx512_bf16.o: CXXFLAGS += $(AVX512) -mavx512bf16
-$(BUILD)/ops/isa_amx.o:         CXXFLAGS += $(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16
+$(BUILD)/ops/isa_avx512_bf16.o: CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
+$(BUILD)/ops/isa_amx.o:         CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16
 endif
 # Kernels are optimised in every build, so that the sanitizers' run stays short.
 $(BUILD)/ops/isa_%.o: CXXFLAGS += -O3

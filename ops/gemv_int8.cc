@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/error.h"
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "ops/kernels.h"
 
@@ -16,9 +18,8 @@ void reference::gemv_int8(T* Y, const T* X, const std::int8_t* q, const T* scale
                           std::int64_t N, std::int64_t K, const T* bias, const T* addend) {
   for (std::int64_t m = 0; m < M; ++m) {
     for (std::int64_t n = 0; n < N; ++n) {
-      const std::int8_t* q_n = q + n / kInt8Panel * kInt8Panel * K + n % kInt8Panel;
       T sum = 0;
-      for (std::int64_t k = 0; k < K; ++k) sum += X[m * K + k] * static_cast<T>(q_n[k * kInt8Panel]);
+      for (std::int64_t k = 0; k < K; ++k) sum += X[m * K + k] * static_cast<T>(q[int8_place(n, k, K)]);
       Y[m * N + n] =
           scales[n] * sum + (bias == nullptr ? 0 : bias[n]) + (addend == nullptr ? 0 : addend[m * N + n]);
     }
@@ -34,9 +35,10 @@ namespace {
 
 // What a task reads of W at least: 5 us at the speed of memory, where handing it out costs 1.
 constexpr std::int64_t kTaskBytes = std::int64_t{1} << 17;
+constexpr std::int64_t kTaskNumbers = std::int64_t{1} << 15;  // of X made ready by a task
 constexpr std::int64_t kMostRows = 192;  // of X a task takes: some 600 KiB, to stay in L2
 
-// One row of W; q's numbers are kInt8Panel apart. The scale of a row that is not finite is not, either.
+// One row of W, the first of which is at q. The scale of a row that is not finite is not, either.
 void quantise_row(std::int8_t* q, float* scale, const float* w, std::int64_t K) {
   constexpr float kMost = 127.0f;
   float largest = 0.0f;
@@ -51,26 +53,40 @@ void quantise_row(std::int8_t* q, float* scale, const float* w, std::int64_t K) 
   const float inverse = is_zero ? 0.0f : kMost / largest;
   for (std::int64_t k = 0; k < K; ++k) {
     const float v = is_zero ? 0.0f : w[k] * inverse;
-    q[k * kInt8Panel] = static_cast<std::int8_t>(v + (v < 0.0f ? -0.5f : 0.5f));
+    q[int8_place(0, k, K)] = static_cast<std::int8_t>(v + (v < 0.0f ? -0.5f : 0.5f));
   }
+}
+
+// A row of X made ready for either kernel: floats, or two bytes each and 12 behind them. Rows begin at cache
+// lines.
+std::int64_t input_bytes(std::int64_t K) {
+  constexpr std::int64_t kLine = 64, kFloat = 4;
+  return ceil_div(K * kFloat, kLine) * kLine + kLine;
 }
 
 }  // namespace
 
 std::int64_t int8_bytes(std::int64_t N, std::int64_t K) {
-  return ceil_div(N, kInt8Panel) * kInt8Panel * K;
+  return ceil_div(N, kInt8Panel) * kInt8Panel * ceil_div(K, kInt8Quad) * kInt8Quad;
 }
 
 void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t K, std::int64_t begin,
                    std::int64_t end) {
   for (std::int64_t n = begin; n < end; ++n) {
-    quantise_row(q + n / kInt8Panel * kInt8Panel * K + n % kInt8Panel, scales + n, W + n * K, K);
+    quantise_row(q + int8_place(n, 0, K), scales + n, W + n * K, K);
   }
 }
 
 void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, const float* bias,
                const float* addend) {
-  const std::int64_t panels = ceil_div(W.N, kInt8Panel), panel_bytes = kInt8Panel * W.K;
+  if (W.K > kInt8MostK)
+    fail("gemv_int8: W is (", W.N, ", ", W.K, "), expected at most ", kInt8MostK, " columns");
+  const std::int64_t stride = input_bytes(W.K);
+  const Workspace inputs(static_cast<std::size_t>(M * stride));
+  parallel_for(M, ceil_div(kTaskNumbers, W.K), [&](std::int64_t m, std::int64_t end) {
+    for (; m < end; ++m) kernels().int8_input(inputs.bytes() + m * stride, X + m * W.K, W.K);
+  });
+  const std::int64_t panels = ceil_div(W.N, kInt8Panel), panel_bytes = int8_bytes(1, W.K);
   const std::int64_t group = std::max<std::int64_t>(1, kTaskBytes / std::max<std::int64_t>(1, panel_bytes));
   const std::int64_t groups = ceil_div(panels, group);
   parallel_chunks(groups * ceil_div(M, kMostRows), [&](std::int64_t task) {
@@ -78,9 +94,9 @@ void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, co
     const std::int64_t begin = task % groups * group, end = std::min(panels, begin + group);
     for (std::int64_t panel = begin; panel < end; ++panel) {
       const std::int64_t n = panel * kInt8Panel, at = row * W.N + n;
-      kernels().gemv_int8(Y + at, addend == nullptr ? nullptr : addend + at, W.N, X + row * W.K,
-                          W.q + panel * panel_bytes, W.scales + n, bias == nullptr ? nullptr : bias + n, rows,
-                          std::min(kInt8Panel, W.N - n), W.K);
+      kernels().gemv_int8(Y + at, addend == nullptr ? nullptr : addend + at, W.N,
+                          inputs.bytes() + row * stride, stride, W.q + panel * panel_bytes, W.scales + n,
+                          bias == nullptr ? nullptr : bias + n, rows, std::min(kInt8Panel, W.N - n), W.K);
     }
   });
 }

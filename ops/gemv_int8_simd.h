@@ -1,5 +1,8 @@
 // f32 times 8-bit weights, a panel of 64 outputs at a time. The mathematics and the layout are in
 // ops/gemv_int8.h.
+//
+// A 32-bit place holds four weights. Shifted up and masked, each in turn is a whole number times 2^24,
+// exactly a float; x comes times 2^-24.
 #pragma once
 
 #include "ops/gemv_int8.h"
@@ -16,72 +19,96 @@ struct Int8Panel {
   std::int64_t columns;
 };
 
-// ROWS rows of y and COLUMNS registers of a panel's outputs, the first of them being `column`.
+// A register of finished sums, not yet scaled: outputs `column` and on of one row of y.
+template <class V>
+void finish_int8(float* y, const float* addend, V sums, const Int8Panel<V>& panel, std::int64_t column) {
+  const std::int64_t left = panel.columns - column, lanes = left < V::kLanes ? left : V::kLanes;
+  if (lanes <= 0) return;
+  const V bias = panel.bias == nullptr ? V(0.0f) : load_n<V>(panel.bias + column, lanes);
+  V result = sums * load_n<V>(panel.scales + column, lanes) + bias;
+  if (addend != nullptr) result += load_n<V>(addend + column, lanes);
+  store_n(y + column, result, lanes);
+}
+
+// A row of X (K) as the kernel wants it: floats, padded with zeros.
+template <class V>
+void int8_floats(std::byte* out, const float* x, std::int64_t K) noexcept {
+  constexpr float kDown = 0x1p-24f;
+  auto* floats = reinterpret_cast<float*>(out);
+  std::int64_t k = 0;
+  for (; k + V::kLanes <= K; k += V::kLanes) store(floats + k, load<V>(x + k) * V(kDown));
+  for (; k < K; ++k) floats[k] = x[k] * kDown;
+  for (; k % kInt8Quad != 0; ++k) floats[k] = 0.0f;
+}
+
+// ROWS rows of y and COLUMNS registers of a panel's outputs, the first of them being `column`. Rows of x are
+// stride floats apart.
 template <class V, int ROWS, int COLUMNS>
-void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t K,
-               const Int8Panel<V>& panel, std::int64_t column) {
+void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
+               std::int64_t K, const Int8Panel<V>& panel, std::int64_t column) {
   constexpr std::int64_t W = V::kLanes;
+  const typename V::Int top(static_cast<std::int32_t>(0xff000000u));
   V sums[ROWS][COLUMNS];
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; ++m) {
 #pragma GCC unroll 16
     for (int j = 0; j < COLUMNS; ++j) sums[m][j] = V(0.0f);
   }
-  const std::int8_t* q = panel.q + column;
-  for (std::int64_t k = 0; k < K; ++k, q += kInt8Panel) {
-    prefetch_stream<V>(q);
-    V w[COLUMNS];
+  const std::int8_t* q = panel.q + column * kInt8Quad;
+  for (std::int64_t k = 0; k < K; k += kInt8Quad, q += kInt8Panel * kInt8Quad) {
 #pragma GCC unroll 16
-    for (int j = 0; j < COLUMNS; ++j) w[j] = load<V>(q + j * W);
+    for (int j = 0; j < COLUMNS; ++j) {
+      const std::int8_t* q_j = q + j * W * kInt8Quad;
+      if (j * W * kInt8Quad % 64 == 0) prefetch_stream<V>(q_j);
+      const auto four = to_bits(load<V>(reinterpret_cast<const float*>(q_j)));
+#pragma GCC unroll 4
+      for (int i = 0; i < kInt8Quad; ++i) {
+        const V w = to_floats<V>((four << (24 - 8 * i)) & top);
 #pragma GCC unroll 16
-    for (int m = 0; m < ROWS; ++m) {
-      const V x_k(x[m * K + k]);
-#pragma GCC unroll 16
-      for (int j = 0; j < COLUMNS; ++j) sums[m][j] = fma(x_k, w[j], sums[m][j]);
+        for (int m = 0; m < ROWS; ++m) sums[m][j] = fma(V(x[m * stride + k + i]), w, sums[m][j]);
+      }
     }
   }
-  for (int j = 0; j < COLUMNS; ++j) {
-    const std::int64_t n = column + j * W, left = panel.columns - n, lanes = left < W ? left : W;
-    if (lanes <= 0) return;
-    const V scale = load_n<V>(panel.scales + n, lanes);
-    const V bias = panel.bias == nullptr ? V(0.0f) : load_n<V>(panel.bias + n, lanes);
-    for (int m = 0; m < ROWS; ++m) {
-      V result = sums[m][j] * scale + bias;
-      if (addend != nullptr) result += load_n<V>(addend + m * ldy + n, lanes);
-      store_n(y + m * ldy + n, result, lanes);
-    }
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; ++m) {
+#pragma GCC unroll 16
+    for (int j = 0; j < COLUMNS; ++j)
+      finish_int8<V>(y + m * ldy, addend == nullptr ? nullptr : addend + m * ldy, sums[m][j], panel,
+                     column + j * W);
   }
 }
 
 // As many blocks of ROWS rows as there are from row m on; the next row.
 template <class V, int ROWS, int COLUMNS>
-std::int64_t int8_rows(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t m,
-                       std::int64_t M, std::int64_t K, const Int8Panel<V>& panel) {
+std::int64_t int8_rows(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
+                       std::int64_t m, std::int64_t M, std::int64_t K, const Int8Panel<V>& panel) {
   for (; m + ROWS <= M; m += ROWS) {
     const float* more = addend == nullptr ? nullptr : addend + m * ldy;
     for (std::int64_t column = 0; column < panel.columns; column += COLUMNS * V::kLanes) {
-      int8_tile<V, ROWS, COLUMNS>(y + m * ldy, more, ldy, x + m * K, K, panel, column);
+      int8_tile<V, ROWS, COLUMNS>(y + m * ldy, more, ldy, x + m * stride, stride, K, panel, column);
     }
   }
   return m;
 }
 
-// y (M, columns), rows ldy apart, = x (M,K) times the panel (+ bias) (+ addend, rows ldy apart, too)
+// y (M, columns), rows ldy apart, = x (M,K) times the panel (+ bias) (+ addend, rows ldy apart, too). Rows of
+// x are as int8_floats() left them, `stride` bytes apart.
 template <class V>
-void gemv_int8(float* y, const float* addend, std::int64_t ldy, const float* x, const std::int8_t* q,
-               const float* scales, const float* bias, std::int64_t M, std::int64_t columns,
-               std::int64_t K) noexcept {
+void gemv_int8(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
+               const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,
+               std::int64_t columns, std::int64_t K) noexcept {
   const Int8Panel<V> panel{q, scales, bias, columns};
+  const auto* floats = reinterpret_cast<const float*>(x);
+  const std::int64_t ld = stride / static_cast<std::int64_t>(sizeof(float));
   std::int64_t m = 0;
   if constexpr (V::kLanes == 16) {  // 32 registers: up to 24 sums
-    m = int8_rows<V, 12, 2>(y, addend, ldy, x, m, M, K, panel);
-    m = int8_rows<V, 6, 4>(y, addend, ldy, x, m, M, K, panel);
-    m = int8_rows<V, 4, 4>(y, addend, ldy, x, m, M, K, panel);
-    m = int8_rows<V, 2, 4>(y, addend, ldy, x, m, M, K, panel);
-    int8_rows<V, 1, 4>(y, addend, ldy, x, m, M, K, panel);
-  } else {  // 16 registers: 8 sums and half a cache line's, or all of it for one row
-    m = int8_rows<V, 2, 4>(y, addend, ldy, x, m, M, K, panel);
-    int8_rows<V, 1, 8>(y, addend, ldy, x, m, M, K, panel);
+    m = int8_rows<V, 12, 2>(y, addend, ldy, floats, ld, m, M, K, panel);
+    m = int8_rows<V, 4, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+    m = int8_rows<V, 2, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+    int8_rows<V, 1, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+  } else {  // 16 registers: 8 sums
+    m = int8_rows<V, 2, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+    int8_rows<V, 1, 8>(y, addend, ldy, floats, ld, m, M, K, panel);
   }
 }
 

@@ -1,4 +1,4 @@
-// The kernels of avx512, and products of bf16 on AMX's tiles.
+// The kernels of avx512, products of bf16 on AMX's tiles, and of 8 bits by AVX512-VNNI.
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)
 // g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
@@ -9,6 +9,7 @@
 #include "ops/attention_forward_amx_simd.h"
 #include "ops/bf16_kernels_simd.h"
 #include "ops/gemm_bf16_amx_simd.h"
+#include "ops/gemv_int8_dot_simd.h"
 #include "ops/roof_bf16_simd.h"
 
 namespace inkling {
@@ -20,6 +21,8 @@ const Kernels& amx_kernels() {
     Kernels k = avx512_kernels();
     k.isa = Isa::amx;
     simd::set_bf16_kernels<simd::Amx>(k);
+    k.int8_input = simd::int8_digits<simd::Amx>;
+    k.gemv_int8 = simd::gemv_int8_dot<simd::Amx>;
     k.bf16_gemm.multiply = simd::multiply_amx<simd::Amx>;
     k.bf16_gemm.multiply_few = simd::multiply_few_amx<simd::Amx>;
     k.bf16_dot_loop = simd::amx_dot_loop<Isa::amx>;

@@ -1,4 +1,5 @@
-// The kernels of avx512, and products of bf16 by its own instruction, vdpbf16ps.
+// The kernels of avx512, and products of bf16 and of 8 bits by instructions of their own: AVX512-BF16 and
+// AVX512-VNNI, which every CPU with the first has, too.
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)
 // g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
@@ -7,6 +8,7 @@
 #endif
 #include "ops/bf16_kernels_simd.h"
 #include "ops/gemm_bf16_dot_simd.h"
+#include "ops/gemv_int8_dot_simd.h"
 #include "ops/roof_bf16_simd.h"
 
 namespace inkling {
@@ -18,6 +20,8 @@ const Kernels& avx512_bf16_kernels() {
     Kernels k = avx512_kernels();
     k.isa = Isa::avx512_bf16;
     simd::set_bf16_kernels<simd::Avx512Bf16>(k);
+    k.int8_input = simd::int8_digits<simd::Avx512Bf16>;
+    k.gemv_int8 = simd::gemv_int8_dot<simd::Avx512Bf16>;
     k.bf16_gemm.multiply = simd::multiply_dot<simd::Avx512Bf16>;
     k.bf16_gemm.multiply_few = simd::multiply_few_dot<simd::Avx512Bf16>;
     k.bf16_dot_loop = simd::bf16_dot_loop<Isa::avx512_bf16>;

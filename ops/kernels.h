@@ -79,11 +79,13 @@ struct Kernels {
   void (*gemv)(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
 
-  // ---- ops/gemv_int8.h: one panel of W
-  // y (M, columns) = x (M,K) q (K,64) times scales (+ bias) (+ addend); rows of y and addend are ldy apart
-  void (*gemv_int8)(float* y, const float* addend, std::int64_t ldy, const float* x, const std::int8_t* q,
-                    const float* scales, const float* bias, std::int64_t M, std::int64_t columns,
-                    std::int64_t K) noexcept;
+  // ---- ops/gemv_int8.h: one row of X made ready, then one panel of W
+  // y (M, columns) = x (M,K) q (K,64) times scales (+ bias) (+ addend); rows of x, made ready, are stride
+  // bytes apart, those of y and addend ldy floats
+  void (*int8_input)(std::byte* out, const float* x, std::int64_t K) noexcept;
+  void (*gemv_int8)(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
+                    const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,
+                    std::int64_t columns, std::int64_t K) noexcept;
 
   // ---- ops/elementwise.h
   // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole

@@ -228,35 +228,6 @@ void store_n(bf16* p, Floats<Arch> v, std::int64_t n) {
   __builtin_memcpy(p, lanes, static_cast<std::size_t>(n) * sizeof(bf16));
 }
 
-// Whole numbers of one byte in memory, floats in registers.
-template <class V>
-V load(const std::int8_t* p) {
-#if defined(__AVX512F__)
-  if constexpr (V::kLanes == 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return V(typename V::Raw(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))));
-  }
-#endif
-#if defined(__AVX2__)
-  if constexpr (V::kLanes == 8) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    return V(typename V::Raw(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))));
-  }
-#endif
-#if defined(__SSE2__)
-  if constexpr (V::kLanes == 4) {  // each byte to the top of its 32 bits, then down with its sign
-    std::int32_t four;
-    __builtin_memcpy(&four, p, sizeof(four));
-    const __m128i bytes = _mm_cvtsi32_si128(four), zero = _mm_setzero_si128();
-    const __m128i top = _mm_unpacklo_epi16(zero, _mm_unpacklo_epi8(zero, bytes));
-    return V(typename V::Raw(_mm_cvtepi32_ps(_mm_srai_epi32(top, 24))));
-  }
-#endif
-  alignas(64) float lanes[V::kLanes];
-  for (std::int64_t i = 0; i < V::kLanes; ++i) lanes[i] = static_cast<float>(p[i]);
-  return load<V>(lanes);
-}
-
 // For weights that are read once, in order, with work in between: the cache line at p wants others to be on
 // their way, far ahead into the second cache and a little ahead into the first. The hardware's own
 // prefetching alone reaches half of the memory's speed then. Past the end of an array it does no harm.
@@ -356,6 +327,16 @@ V from_bits(typename V::Int bits) {
     return V(__builtin_bit_cast(float, bits));
   } else {
     return V(xsimd::bitwise_cast<typename V::Raw>(bits));
+  }
+}
+
+// Whole numbers as floats.
+template <class V>
+V to_floats(typename V::Int n) {
+  if constexpr (V::kScalar) {
+    return V(static_cast<float>(n));
+  } else {
+    return V(xsimd::to_float(n));
   }
 }
 

@@ -28,6 +28,7 @@ constexpr Kernels make_table(Isa isa) {
   k.gemm = gemm_kernels<V>();
   set_bf16_kernels<Arch>(k);
   k.gemv = gemv<V>;
+  k.int8_input = int8_floats<V>;
   k.gemv_int8 = gemv_int8<V>;
   k.binary_forward = binary_forward<V>;
   k.binary_backward = binary_backward<V>;

@@ -13,6 +13,11 @@ using namespace inkling::test;
 
 // Sums of up to 768 products of size 50 and less in f32 against double: like a row's sum in any other op.
 constexpr Tolerance kFloatTolerance{2e-5, 2e-5};
+// Where x becomes whole numbers of 16 bits, each is off by up to 1/65000 of the largest, here about 4.
+constexpr Tolerance kDigitsTolerance{2e-4, 2e-5};
+Tolerance tolerance() {
+  return kernels().isa >= Isa::avx512_bf16 ? kDigitsTolerance : kFloatTolerance;
+}
 
 struct Case {
   std::int64_t M, N, K;
@@ -42,7 +47,7 @@ TEST_CASE("gemv_int8: a weight is off by half a scale at most, and the largest o
     const double s = static_cast<double>(c.scales[static_cast<std::size_t>(n)]);
     int largest = 0;
     for (std::int64_t k = 0; k < c.K; ++k) {
-      const int q = c.q[static_cast<std::size_t>(n / 64 * 64 * c.K + k * 64 + n % 64)];
+      const int q = c.q[static_cast<std::size_t>(int8_place(n, k, c.K))];
       largest = std::max(largest, std::abs(q));
       const double w = static_cast<double>(c.w[static_cast<std::size_t>(n * c.K + k)]);
       CHECK(std::abs(w - s * q) <= 0.5 * s * (1 + 1e-5));
@@ -50,7 +55,8 @@ TEST_CASE("gemv_int8: a weight is off by half a scale at most, and the largest o
     CHECK(largest == 127);
   }
   for (std::int64_t k = 0; k < c.K; ++k) {  // the last panel has two rows, the others are zero
-    for (std::int64_t n = 2; n < 64; ++n) CHECK(c.q[static_cast<std::size_t>((2 * c.K + k) * 64 + n)] == 0);
+    for (std::int64_t n = 2; n < 64; ++n)
+      CHECK(c.q[static_cast<std::size_t>(int8_place(2 * 64 + n, k, c.K))] == 0);
   }
 }
 
@@ -60,8 +66,11 @@ TEST_CASE("gemv_int8: rows of zeros and of denormals are zeros, and a scale tell
   w[2] = w[3] = std::numeric_limits<float>::denorm_min();
   w[4] = std::numeric_limits<float>::max(), w[5] = -w[4];
   quantise_int8(q.data(), scales.data(), w.data(), 2, 0, 3);
-  for (std::size_t n : {0u, 1u}) CHECK((q[n] == 0 && q[64 + n] == 0));
-  CHECK((q[2] == 127 && q[64 + 2] == -127));
+  const auto at = [&](std::int64_t n, std::int64_t k) {
+    return q[static_cast<std::size_t>(int8_place(n, k, 2))];
+  };
+  for (std::int64_t n : {0, 1}) CHECK((at(n, 0) == 0 && at(n, 1) == 0));
+  CHECK((at(2, 0) == 127 && at(2, 1) == -127));
   for (float bad : {NAN, INFINITY, -INFINITY}) {
     w[3] = bad;
     quantise_int8(q.data(), scales.data(), w.data(), 2, 0, 3);
@@ -80,12 +89,32 @@ TEST_CASE("gemv_int8: every instruction set agrees with the reference at odd sha
           Guarded x(c.x, K % 5), bias(c.bias, N % 3), y(M * N, N % 7), in_place(c.addend, K % 3);
           gemv_int8(y.data(), x.data(), c.matrix(), M, nullptr, nullptr);
           gemv_int8(in_place.data(), x.data(), c.matrix(), M, bias.data(), in_place.data());
-          check_close("y", y.values(), c.y_plain, kFloatTolerance);
-          check_close("y with bias and addend", in_place.values(), c.y, kFloatTolerance);
+          check_close("y", y.values(), c.y_plain, tolerance());
+          check_close("y with bias and addend", in_place.values(), c.y, tolerance());
           y.check();
           in_place.check();
         }
       }
+    }
+  });
+}
+
+TEST_CASE("gemv_int8: what is not finite in a row of X is not lost, and zeros and tiny numbers do no harm") {
+  for_each_isa([] {
+    const Case c(1, 70, 100);
+    std::vector<float> y(c.addend.size());
+    for (const float bad : {NAN, INFINITY, -INFINITY}) {
+      for (const std::size_t k : {0u, 50u, 99u}) {
+        std::vector<float> x = c.x;
+        x[k] = bad;
+        gemv_int8(y.data(), x.data(), c.matrix(), 1, nullptr, nullptr);
+        for (float v : y) CHECK_FALSE(std::isfinite(v));
+      }
+    }
+    for (const float tiny : {0.0f, std::numeric_limits<float>::denorm_min(), 1e-35f}) {
+      const std::vector<float> x(c.x.size(), tiny);
+      gemv_int8(y.data(), x.data(), c.matrix(), 1, c.bias.data(), nullptr);
+      for (std::size_t n = 0; n < y.size(); ++n) CHECK(y[n] == c.bias[n]);
     }
   });
 }
