@@ -91,6 +91,7 @@ int run(GenerateCommand command) {
   model.set_precision(precision, Recording::off);
   const auto start = std::chrono::steady_clock::now();
   std::int64_t made = 0;
+  // No more at a time than are written together: each appears as soon as it can.
   for (std::int64_t text = 0; text < command.samples; text += kTogether) {
     made += write_texts(model, prompt, command, tokenizer, text, std::min(kTogether, command.samples - text));
   }

@@ -11,17 +11,17 @@
 namespace inkling {
 
 // From the plainest up; each includes the ones before it. sse2 stands for NEON on ARM. The last two differ
-// from avx512 only in how they multiply bf16.
+// from avx512 only in how they compute with bf16 and multiply by 8-bit weights.
 enum class Isa { scalar, sse2, avx2, avx512, avx512_bf16, amx };
 
 const char* name(Isa isa);
 
 struct CpuFeatures {
-  bool avx2 = false;    // AVX2 and FMA, registers saved by the OS
-  bool avx512 = false;  // F, BW, CD, DQ, VL, registers saved by the OS
-  bool avx512_bf16 = false;
-  bool amx_bf16 = false;  // tiles and bf16 products, tile state granted by the OS
-  std::string model;      // the CPU's name for itself
+  bool avx2 = false;         // AVX2 and FMA, registers saved by the OS
+  bool avx512 = false;       // F, BW, CD, DQ, VL, registers saved by the OS
+  bool avx512_bf16 = false;  // and VNNI, which every such CPU has
+  bool amx_bf16 = false;     // tiles and bf16 products, tile state granted by the OS
+  std::string model;         // the CPU's name for itself
 };
 
 const CpuFeatures& cpu();

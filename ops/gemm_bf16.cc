@@ -15,8 +15,8 @@ namespace {
 
 // Steps of K packed and multiplied before C is visited again. Only the head's gradient has more (K = Vp).
 constexpr std::int64_t kMostK = 4096;
-constexpr std::int64_t kBlockSteps = 12;                     // of a panel of B: 36 KiB of an L1 of 48
-constexpr std::int64_t kMostRows = 512;                      // of a chunk of A: its sums take 96 KiB of L2
+constexpr std::int64_t kBlockSteps = 12;  // of a panel of B: 36 KiB of an L1 of 48
+constexpr std::int64_t kMostRows = 512;   // of a chunk of A: a panel's sums take 96 KiB of L2
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;  // of a chunk of A, to stay in L2
 constexpr std::int64_t kRun = 4;        // panels finished together, when C is streamed: 768 bytes of a row
 constexpr std::int64_t kFewSteps = 32;  // as long as finishing counts
