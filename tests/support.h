@@ -33,6 +33,11 @@ inline void for_each_isa(const std::function<void()>& body) {
   use_isa(before);
 }
 
+// Whether what is multiplied by 8-bit weights is rounded to 16 bits first (ops/gemv_int8.h).
+inline bool rounds_int8_inputs() {
+  return kernels().isa >= Isa::avx512_bf16;
+}
+
 // Sizes around a register's width W: 1 .. 2W+1 for the widest, and a few larger odd ones.
 inline std::vector<std::int64_t> odd_sizes() {
   std::vector<std::int64_t> sizes;

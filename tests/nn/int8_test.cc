@@ -80,7 +80,8 @@ TEST_CASE("int8: the perplexity of a trained model is that of its f32 weights, t
 }
 
 TEST_CASE("int8: with weights that 8 bits can hold, logits are those of f32 on every instruction set") {
-  constexpr Tolerance kInputs{5e-4, 1e-4};  // some CPUs round x to 16 bits
+  constexpr Tolerance kSameSums{2e-5, 1e-5};  // in another order
+  constexpr Tolerance kRoundedInputs{5e-4, 1e-4};
   GPT2 model = load_model("tests/goldens/small.bin");
   for (const GPT2Tensor t : {kWte, kQkvw, kAttprojw, kFcw, kFcprojw}) {
     const std::int64_t K = model.parameters().table()[t].shape.back();
@@ -101,7 +102,7 @@ TEST_CASE("int8: with weights that 8 bits can hold, logits are those of f32 on e
     const Tensor got = model.logits(tape, Tensor(ids.data(), {1, 20}));
     const auto count = static_cast<std::size_t>(want.numel());
     check_close("logits", std::span<const float>(got.f32(), count), std::span<const float>(want.f32(), count),
-                kInputs);
+                rounds_int8_inputs() ? kRoundedInputs : kSameSums);
   });
 }
 
