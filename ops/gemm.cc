@@ -38,8 +38,8 @@ namespace {
 constexpr std::int64_t kKC = 768;
 // How much is packed for all strips at once, unless a step of KC is more: 1 MiB, to stay in L2.
 constexpr std::int64_t kSharedFloats = std::int64_t{1} << 18;
-// Strips: eight or more, for threads to even out; lanes enough to be worth packing for, few enough for L2.
-constexpr std::int64_t kTasks = 8;
+// Strips: sixteen or more, for threads to even out; lanes enough to be worth packing for, few enough for L2.
+constexpr std::int64_t kTasks = 16;
 constexpr std::int64_t kLeastStrip = 32, kMostStrip = 96;
 // What a task is at least, in multiply-adds, floats to pack or floats to stream: 5 to 10 us, where handing it
 // out costs 1.
@@ -103,7 +103,7 @@ std::int64_t strip_lanes(const Factor& own, const Factor& shared, std::int64_t K
 
 // Strips run along the longer side of C, unless that has too few panels to share out and the other has more.
 bool strips_are_columns(const Factor& a, const Factor& b) {
-  return a.lanes <= b.lanes && (b.panels() >= 2 * kTasks || b.panels() >= a.panels());
+  return a.lanes <= b.lanes && (b.panels() >= kTasks || b.panels() >= a.panels());
 }
 
 const float* offset(const float* array, std::int64_t n) {

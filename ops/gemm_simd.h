@@ -42,6 +42,8 @@ constexpr std::int64_t kGroup = 8;
 // A panel of B comes from L2, a row a step: asked for this many steps early it is in L1 when its turn comes.
 // Running past the end of the panel is harmless, a prefetch never faults.
 constexpr std::int64_t kStepsAhead = 8;
+// The panels of A come one after the other from L2, or from L3 if there are many.
+constexpr std::int64_t kStepsAheadOfA = 40;
 
 // A row of B for each step k: from a packed panel, or from where B lies, packed on the way for the next
 // tiles.
@@ -95,6 +97,33 @@ void finish_edge(const Destination<V>& to, const float* tile) {
   }
 }
 
+// The whole tile, bias and addend each in a pass of its own over the registers. `to` is a copy: a store to C
+// might change the original, as far as the compiler knows, and would have it read again.
+template <class V, int MR, int NRV>
+[[gnu::always_inline]] inline void finish(const Destination<V> to, V (&tile)[MR][NRV]) {
+  constexpr std::int64_t W = V::kLanes;
+  if (to.bias != nullptr) {
+#pragma GCC unroll 16
+    for (int j = 0; j < NRV; ++j) {
+      const V bias_j = load<V>(to.bias + j * W);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) tile[i][j] += bias_j;
+    }
+  }
+  if (to.addend != nullptr) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 16
+      for (int j = 0; j < NRV; ++j) tile[i][j] += load<V>(to.addend + i * to.ldc + j * W);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < NRV; ++j) store(to.C + i * to.ldc + j * W, tile[i][j]);
+  }
+}
+
 // C(rows, columns) = a b (+ bias) (+ addend): a is a panel [k][MR], b gives NRV registers for each k.
 template <class V, int MR, int NRV, class Rows>
 void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K, Ahead<V>& ahead) {
@@ -107,6 +136,9 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
   }
   for (std::int64_t group = 0; group < K; group += kGroup) {
     ahead.fetch();
+    for (std::int64_t i = 0; i < kGroup * MR; i += 16) {
+      __builtin_prefetch(a + (group + kStepsAheadOfA) * MR + i);
+    }
     // A row of C at a time: all at once would hold up the loads of A and B.
     const std::int64_t i_C = group / kGroup;
     for (std::int64_t j = 0; i_C < to.rows && j < to.columns; j += 16) {
@@ -135,16 +167,7 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
     }
     return finish_edge<V, MR, NRV>(to, edge);
   }
-#pragma GCC unroll 16
-  for (int j = 0; j < NRV; ++j) {
-    const V bias_j = to.bias == nullptr ? V(0.0f) : load<V>(to.bias + j * W);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) {
-      float* c = to.C + i * to.ldc + j * W;
-      const V before = to.addend == nullptr ? V(0.0f) : load<V>(to.addend + i * to.ldc + j * W);
-      store(c, tile[i][j] + bias_j + before);
-    }
-  }
+  finish<V, MR, NRV>(to, tile);
 }
 
 // The last panel of B is computed with the fewest registers that hold its columns.
