@@ -119,9 +119,9 @@ std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
   const std::int64_t floats = 4 * Tp * HSp + 5 * kQueryTile * HSp + (Tp + 2 * kKeyBlock) * kQueryTile;
   // Backward on AMX: bf16 K, K^T, V and float dK, dV; five bf16 tiles and dQ, two groups of it more; P and
   // dS, scores and vectors. Forward there wants less of each.
-  const std::int64_t HSa = pad_to(HS, kAmxHeadPad), Ta = pad_to(T, kQueryTile);
-  const std::int64_t amx = (7 * Ta * HSa + 7 * kAmxQueries * HSa) / 2 + 2 * kQueryTile * HSa +
-                           (kAmxKeys + kQueryTile) * kAmxQueries + 4096;
+  const std::int64_t HSa = pad_to(HS, kAmxHeadPad), Ta = pad_to(T, kAmxStrip);
+  const std::int64_t amx = (7 * Ta * HSa + 7 * kAmxQueries * HSa) / 2 + 2 * kAmxStrip * HSa +
+                           (kAmxKeys + kAmxStrip) * kAmxQueries + 4096;
   return std::max(floats, amx) + kGaps;
 }
 

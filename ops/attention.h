@@ -23,9 +23,9 @@
 // log r; we keep both, because beside an m of 1e4 the float has no digits left for log r, and so that
 // backward finds the very bits of exp(S - m) that forward used.
 //
-// Tiles. One task computes one head of one sequence, for tiles of 32 queries against blocks of keys up to the
-// last query; blocks above the diagonal are never touched. Forward holds the scores of its 32 queries against
-// all their keys, (T, 32), which fits in the second cache, so the softmax is the exact one of three passes;
+// Tiles. One task computes one head of one sequence, for tiles of 64 queries against blocks of keys up to the
+// last query; blocks above the diagonal are never touched. Forward holds the scores of its 64 queries against
+// all their keys, (T, 64), which fits in the second cache, so the softmax is the exact one of three passes;
 // the online softmax (Milakov & Gimelshein 2018), which corrects what it has summed whenever the maximum
 // grows, would save that strip and cost arithmetic. Backward knows m and r beforehand and needs one block of
 // P and dS at a time.
@@ -46,10 +46,11 @@ namespace inkling {
 Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads);
 
 // What the kernels and their callers agree on.
-constexpr std::int64_t kQueryTile = 32;  // queries a tile
+constexpr std::int64_t kQueryTile = 64;  // queries a tile
 constexpr std::int64_t kKeyBlock = 64;   // keys a block
 constexpr std::int64_t kHeadPad = 16;    // packed rows are padded to a multiple of it: the widest register
 // On AMX, where a product is 32 deep:
+constexpr std::int64_t kAmxStrip = 32;     // queries a tile forward; queries a group, keys a strip backward
 constexpr std::int64_t kAmxQueries = 128;  // queries a tile, backward
 constexpr std::int64_t kAmxKeys = 128;     // keys a block
 constexpr std::int64_t kAmxHeadPad = 32;

@@ -16,8 +16,7 @@
 
 namespace inkling::simd {
 
-constexpr std::int64_t kStrip = kQueryTile;  // keys a strip, queries a group
-constexpr std::int64_t kGroups = kAmxQueries / kStrip;
+constexpr std::int64_t kGroups = kAmxQueries / kAmxStrip;
 
 // What backward keeps of a head. The accumulators are floats (keys, HSp).
 struct BackwardHead {
@@ -76,13 +75,13 @@ __m512i rounded(V first, V second) noexcept {
 template <class V>
 void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::int64_t g,
                             float scale) noexcept {
-  const float *m = tile.m + g * kStrip, *r = tile.r + g * kStrip, *D = tile.D + g * kStrip;
+  const float *m = tile.m + g * kAmxStrip, *r = tile.r + g * kAmxStrip, *D = tile.D + g * kAmxStrip;
   const V m0 = load<V>(m), r0 = load<V>(r), D0 = load<V>(D);
   const V m1 = load<V>(m + 16), r1 = load<V>(r + 16), D1 = load<V>(D + 16);
-  for (std::int64_t k = 0; k < kStrip; k += 2) {
+  for (std::int64_t k = 0; k < kAmxStrip; k += 2) {
     __m512i ds[2];
     for (std::int64_t i = 0; i < 2; ++i) {
-      const float *s_k = tile.s + (k + i) * kStrip, *dp_k = tile.dp + (k + i) * kStrip;
+      const float *s_k = tile.s + (k + i) * kAmxStrip, *dp_k = tile.dp + (k + i) * kAmxStrip;
       const V p0 = rough_exp2(fma(load<V>(s_k), V(scale), -m0)) * r0;
       const V p1 = rough_exp2(fma(load<V>(s_k + 16), V(scale), -m1)) * r1;
       ds[i] = rounded(p0 * (load<V>(dp_k) - D0), p1 * (load<V>(dp_k + 16) - D1));
@@ -102,23 +101,23 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
   const std::int64_t HSp = pad_to(HS, kAmxHeadPad), depth = HSp / kTileDepth;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
   for (std::int64_t g = first; g < groups; ++g) {
-    for (std::int64_t i = 0; i < kStrip; i += kTileRows) {
+    for (std::int64_t i = 0; i < kAmxStrip; i += kTileRows) {
       const std::int64_t column = g * 2 * kTile, step = kGroups * 2 * kTile;
-      multiply_tiles<V>(tile.s + i * kStrip, nullptr, kStrip, {head.keys + (k + i) * HSp, kTile},
+      multiply_tiles<V>(tile.s + i * kAmxStrip, nullptr, kAmxStrip, {head.keys + (k + i) * HSp, kTile},
                         {tile.q_transposed + column, step}, depth);
-      multiply_tiles<V>(tile.dp + i * kStrip, nullptr, kStrip, {head.values + (k + i) * HSp, kTile},
+      multiply_tiles<V>(tile.dp + i * kAmxStrip, nullptr, kAmxStrip, {head.values + (k + i) * HSp, kTile},
                         {tile.dout_transposed + column, step}, depth);
     }
-    for (std::int64_t i = 1; diagonal && g == first && i < kStrip; ++i) {
-      mask_row<V>(tile.s + i * kStrip, i, 0);
-      mask_row<V>(tile.dp + i * kStrip, i, 0, 0.0f);
+    for (std::int64_t i = 1; diagonal && g == first && i < kAmxStrip; ++i) {
+      mask_row<V>(tile.s + i * kAmxStrip, i, 0);
+      mask_row<V>(tile.dp + i * kAmxStrip, i, 0, 0.0f);
     }
     softmax_backward_strip<V>(tile, strip, g, scale * kLog2E);
   }
-  for (std::int64_t i = 0; i < kStrip; i += kTileRows) {
+  for (std::int64_t i = 0; i < kAmxStrip; i += kTileRows) {
     for (std::int64_t c = 0; c < HSp; c += 2 * kTileRows) {
       const std::int64_t at = (k + i) * HSp + c, left = (i / kTileRows * kGroups + first) * kTile;
-      const std::int64_t right = first * HSp * kStrip + c * kTileDepth, step = HSp * kStrip;
+      const std::int64_t right = first * HSp * kAmxStrip + c * kTileDepth, step = HSp * kAmxStrip;
       multiply_tiles<V>(head.dv + at, diagonal ? nullptr : head.dv + at, HSp, {tile.p + left, kTile},
                         {tile.dout + right, step}, groups - first);
       multiply_tiles<V>(head.dk + at, diagonal ? nullptr : head.dk + at, HSp, {tile.ds + left, kTile},
@@ -134,8 +133,8 @@ void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::in
                      std::int64_t HSp, bool diagonal) noexcept {
   for (std::int64_t g = 0; g < groups; ++g) {
     for (std::int64_t c = 0; c < HSp && (!diagonal || g > 0); c += kTileRows) {
-      float* dq_c = tile.dq + (g * HSp + c) * kStrip;
-      multiply_tiles<V>(dq_c, b == 0 ? nullptr : dq_c, kStrip,
+      float* dq_c = tile.dq + (g * HSp + c) * kAmxStrip;
+      multiply_tiles<V>(dq_c, b == 0 ? nullptr : dq_c, kAmxStrip,
                         {head.keys_transposed + b * HSp + c * kTileDepth, HSp * kTileDepth},
                         {tile.ds_pairs + g * 2 * kTile, kGroups * 2 * kTile}, diagonal ? g : kGroups);
     }
@@ -147,7 +146,7 @@ template <class V>
 void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std::int64_t stride,
                         const bf16* dout, const bf16* out, std::int64_t out_stride, const float* max,
                         const float* inverse_sum, std::int64_t count, std::int64_t HS) noexcept {
-  const std::int64_t padded = pad_to(count, kStrip), depth = pad_to(HS, kAmxHeadPad) / kTileDepth;
+  const std::int64_t padded = pad_to(count, kAmxStrip), depth = pad_to(HS, kAmxHeadPad) / kTileDepth;
   pack_left<V>(rows, kAmxQueries, q, stride, count, HS);
   transpose_tiles<V>(tile.q_transposed, rows, kAmxQueries / kTileRows, depth);
   pack_left<V>(rows, kAmxQueries, dout, out_stride, count, HS);
@@ -171,7 +170,7 @@ void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, cons
                             std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
                             std::int64_t HS, bool accumulate, float* scratch) noexcept {
   const Tiles tiles;
-  const std::int64_t HSp = pad_to(HS, kAmxHeadPad), Tp = pad_to(T, kStrip), in_head = Tp * HSp;
+  const std::int64_t HSp = pad_to(HS, kAmxHeadPad), Tp = pad_to(T, kAmxStrip), in_head = Tp * HSp;
   const std::int64_t in_tile = kAmxQueries * HSp;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
   const auto halves = [&](std::int64_t count) { return carve_tiles<V>(scratch, count); };
@@ -182,41 +181,41 @@ void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, cons
                           halves(in_tile),
                           halves(in_tile),
                           halves(in_tile),
-                          floats(kStrip * kStrip),
-                          floats(kStrip * kStrip),
-                          halves(kStrip * kAmxQueries),
-                          halves(kStrip * kAmxQueries),
+                          floats(kAmxStrip * kAmxStrip),
+                          floats(kAmxStrip * kAmxStrip),
+                          halves(kAmxStrip * kAmxQueries),
+                          halves(kAmxStrip * kAmxQueries),
                           halves(kAmxQueries * kAmxQueries),
                           floats(in_tile),
                           floats(kAmxQueries),
                           floats(kAmxQueries),
                           floats(kAmxQueries)};
   bf16* rows = halves(in_tile);
-  float* dq_group = floats(kStrip * HSp);
-  float* dq_rows = floats(kStrip * HSp);
+  float* dq_group = floats(kAmxStrip * HSp);
+  float* dq_rows = floats(kAmxStrip * HSp);
 
   pack_left<V>(head.keys, Tp, k, stride, T, HS);
   pack_left<V>(head.values, Tp, v, stride, T, HS);
   pack_transposed<V>(head.keys_transposed, k, stride, T, HS, rows);
   for (std::int64_t t0 = 0; t0 < T; t0 += kAmxQueries) {
     const std::int64_t count = T - t0 < kAmxQueries ? T - t0 : kAmxQueries,
-                       groups = (count + kStrip - 1) / kStrip;
+                       groups = (count + kAmxStrip - 1) / kAmxStrip;
     load_backward_tile<V>(tile, rows, q + t0 * stride, stride, dout + t0 * out_stride, out + t0 * out_stride,
                           out_stride, max + t0, inverse_sum + t0, count, HS);
     for (std::int64_t b = 0; b <= t0; b += kAmxQueries) {
       const bool diagonal = b == t0;
       for (std::int64_t i = 0; i < (diagonal ? groups : kGroups); ++i)
-        strip_backward<V>(head, tile, b + i * kStrip, i, diagonal ? i : 0, groups, HS, diagonal);
+        strip_backward<V>(head, tile, b + i * kAmxStrip, i, diagonal ? i : 0, groups, HS, diagonal);
       query_gradients<V>(head, tile, b, groups, HSp, diagonal);
     }
     for (std::int64_t g = 0; g < groups; ++g) {
-      const std::int64_t t = t0 + g * kStrip, count_g = T - t < kStrip ? T - t : kStrip;
+      const std::int64_t t = t0 + g * kAmxStrip, count_g = T - t < kAmxStrip ? T - t : kAmxStrip;
       const bf16* weights = tile.ds_pairs + (g * kGroups + g) * 2 * kTile;
-      multiply_diagonal<V>(dq_group, t == 0 ? nullptr : tile.dq + g * HSp * kStrip,
+      multiply_diagonal<V>(dq_group, t == 0 ? nullptr : tile.dq + g * HSp * kAmxStrip,
                            head.keys_transposed + t * HSp, rows, {weights, 0}, HSp,
                            rows_not_finite<V>(k + t * stride, stride, count_g, HS), count_g,
                            [&](std::int64_t first, std::int64_t last) {
-                             transpose<V>(dq_rows, dq_group, HSp, kStrip);
+                             transpose<V>(dq_rows, dq_group, HSp, kAmxStrip);
                              unpack_rows<V>(dq + (t + first) * stride, stride, dq_rows + first * HSp, HSp,
                                             last - first, HS, scale, accumulate);
                            });

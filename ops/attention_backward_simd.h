@@ -1,7 +1,7 @@
 // Attention backward for one head of one sequence. The mathematics is in ops/attention.h, tiles as in
 // attention_forward_simd.h.
 //
-// For a tile of 32 queries and a block of keys, P and dP are computed once more as (keys, 32 queries); they
+// For a tile of 64 queries and 16 keys at a time, P and dP are computed once more as (keys, 64 queries); they
 // stay in the first cache while their three products are added to dV, dK (whole head, in scratch) and dQ (the
 // tile's).
 #pragma once
@@ -10,8 +10,8 @@
 
 namespace inkling::simd {
 
-// What backward keeps of a tile of queries. The matrices are (32, HSp), the transposed ones (HSp, 32), the
-// vectors (32).
+// What backward keeps of a tile of queries. The matrices are (64, HSp), the transposed ones (HSp, 64), the
+// vectors (64).
 struct QueryTile {
   float* q;  // times scale
   float* q_transposed;
@@ -50,37 +50,40 @@ void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int6
   }
 }
 
+// Keys whose P and dP are in use at a time; any multiple of kBlockRows.
+constexpr std::int64_t kKeyGroup = 16;
+
 // Keys 0 .. count - 1 of a block against a tile; k, v, dk, dv are the block's rows, (count, HSp); p and dp
-// scratch, (count, 32). If the block lies on the diagonal, it begins with the tile's own first position: its
+// scratch, (count, 64). If the block lies on the diagonal, it begins with the tile's own first position: its
 // row i is seen by queries i and later only, and no earlier tile has seen it, so dK and dV are assigned
 // there. `first` is the tile's first block, which assigns dQ.
 template <class V, bool Diagonal>
 void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float* k, const float* v, float* p,
                         float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS,
                         bool first) noexcept {
-  constexpr std::int64_t R = kBlockRows<V>;
   const std::int64_t HSp = pad_to(HS, kHeadPad);
-  for (std::int64_t i = 0; i < count; i += R) {
+  for (std::int64_t i = 0; i < count; i += kKeyGroup) {
+    const std::int64_t rows = count - i < kKeyGroup ? count - i : kKeyGroup;
     float* p_i = p + i * kQueryTile;
     float* dp_i = dp + i * kQueryTile;
     // pass 1 of forward: S, and pass 4: dP
     const std::int64_t j = Diagonal ? first_column<V>(i, 0) : 0, columns = kQueryTile - j;
-    product<V>(p_i + j, kQueryTile, {k + i * HSp, HSp, 1}, tile.q_transposed + j, kQueryTile, R, columns, HS,
-               false);
-    product<V>(dp_i + j, kQueryTile, {v + i * HSp, HSp, 1}, tile.dout_transposed + j, kQueryTile, R, columns,
+    product<V>(p_i + j, kQueryTile, {k + i * HSp, HSp, 1}, tile.q_transposed + j, kQueryTile, rows, columns,
                HS, false);
-    for (std::int64_t row = 0; Diagonal && row < R; ++row) mask_row<V>(p_i + row * kQueryTile, i + row, 0);
-    softmax_backward_rows<V>(p_i, dp_i, tile, R, j);
+    product<V>(dp_i + j, kQueryTile, {v + i * HSp, HSp, 1}, tile.dout_transposed + j, kQueryTile, rows,
+               columns, HS, false);
+    for (std::int64_t row = 0; Diagonal && row < rows; ++row) mask_row<V>(p_i + row * kQueryTile, i + row, 0);
+    softmax_backward_rows<V>(p_i, dp_i, tile, rows, j);
     // pass 4: dV, and pass 1: dK, sums over the tile's queries, on the diagonal from the first that sees one
     // of these keys
     const std::int64_t t = Diagonal ? i : 0;
-    product<V>(dv + i * HSp, HSp, {p_i + t, kQueryTile, 1}, tile.dout + t * HSp, HSp, R, HSp, queries - t,
+    product<V>(dv + i * HSp, HSp, {p_i + t, kQueryTile, 1}, tile.dout + t * HSp, HSp, rows, HSp, queries - t,
                !Diagonal);
-    product<V>(dk + i * HSp, HSp, {dp_i + t, kQueryTile, 1}, tile.q + t * HSp, HSp, R, HSp, queries - t,
+    product<V>(dk + i * HSp, HSp, {dp_i + t, kQueryTile, 1}, tile.q + t * HSp, HSp, rows, HSp, queries - t,
                !Diagonal);
   }
   // pass 1: dQ
-  product<V, Diagonal>(tile.dq, HSp, {dp, 1, kQueryTile}, k, HSp, pad_to(queries, R), HSp,
+  product<V, Diagonal>(tile.dq, HSp, {dp, 1, kQueryTile}, k, HSp, pad_to(queries, kBlockRows<V>), HSp,
                        Diagonal ? 1 : count, !first);
 }
 

@@ -77,8 +77,8 @@ void multiply_diagonal(float* result, const float* from, const bf16* m_transpose
       factor = cut;
     }
     for (std::int64_t c = 0; c < HSp; c += kTileRows) {
-      multiply_tiles<V>(result + c * kQueryTile, from == nullptr ? nullptr : from + c * kQueryTile,
-                        kQueryTile, {factor + c * kTileDepth, 0}, weights, 1);
+      multiply_tiles<V>(result + c * kAmxStrip, from == nullptr ? nullptr : from + c * kAmxStrip, kAmxStrip,
+                        {factor + c * kTileDepth, 0}, weights, 1);
     }
     finish(first, last);
   }
@@ -99,7 +99,7 @@ template <class V>
 void block_scores(float* s, const bf16* keys, const bf16* q_transposed, std::int64_t count,
                   std::int64_t HSp) noexcept {
   for (std::int64_t k = 0; k < count; k += kTileRows) {
-    multiply_tiles<V>(s + k * kQueryTile, nullptr, kQueryTile, {keys + k * HSp, kTile},
+    multiply_tiles<V>(s + k * kAmxStrip, nullptr, kAmxStrip, {keys + k * HSp, kTile},
                       {q_transposed, 2 * kTile}, HSp / kTileDepth);
   }
 }
@@ -109,10 +109,10 @@ template <class V>
 void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count, std::int64_t HSp,
                     float scale) noexcept {
   const float* s = tile.s + j;
-  V most0 = load<V>(s), most1 = load<V>(s + kQueryTile);
+  V most0 = load<V>(s), most1 = load<V>(s + kAmxStrip);
   for (std::int64_t k = 2; k < count; k += 2) {
-    most0 = max(most0, load<V>(s + k * kQueryTile));
-    most1 = max(most1, load<V>(s + (k + 1) * kQueryTile));
+    most0 = max(most0, load<V>(s + k * kAmxStrip));
+    most1 = max(most1, load<V>(s + (k + 1) * kAmxStrip));
   }
   const V before = load<V>(tile.m + j), m = max(before, max(most0, most1) * V(scale));
   V sum = load<V>(tile.sum + j);
@@ -120,13 +120,13 @@ void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count,
     const V shrink = exp((before - m) * V(kLn2));
     sum *= shrink;
     for (std::int64_t c = 0; c < HSp; ++c) {
-      float* o_c = tile.o + c * kQueryTile + j;
+      float* o_c = tile.o + c * kAmxStrip + j;
       store(o_c, load<V>(o_c) * shrink);
     }
   }
   for (std::int64_t k = 0; k < count; k += 2) {
-    const V p0 = rough_exp2(fma(load<V>(s + k * kQueryTile), V(scale), -m));
-    const V p1 = rough_exp2(fma(load<V>(s + (k + 1) * kQueryTile), V(scale), -m));
+    const V p0 = rough_exp2(fma(load<V>(s + k * kAmxStrip), V(scale), -m));
+    const V p1 = rough_exp2(fma(load<V>(s + (k + 1) * kAmxStrip), V(scale), -m));
     sum += p0 + p1;
     store_rounded_pairs(tile.p + (k / 32 * 2 + j / 16) * kTile + k % 32 * kTileRows, p0, p1);
   }
@@ -144,19 +144,19 @@ void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inve
                      float* scratch) noexcept {
   const std::int64_t HSp = pad_to(HS, kAmxHeadPad);
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
-  float* o = carve<V>(scratch, kQueryTile * HSp);
-  float* o_rows = carve<V>(scratch, kQueryTile * HSp);
-  bf16* cut = carve_tiles<V>(scratch, kQueryTile * HSp);
-  for (std::int64_t j = 0; j < kQueryTile; ++j) {
+  float* o = carve<V>(scratch, kAmxStrip * HSp);
+  float* o_rows = carve<V>(scratch, kAmxStrip * HSp);
+  bf16* cut = carve_tiles<V>(scratch, kAmxStrip * HSp);
+  for (std::int64_t j = 0; j < kAmxStrip; ++j) {
     tile.m[j] = -std::numeric_limits<float>::infinity();
     tile.sum[j] = 0.0f;
   }
   const auto softmax_block = [&](std::int64_t b, std::int64_t keys_b) {
     block_scores<V>(tile.s, keys + b * HSp, tile.q_transposed, keys_b, HSp);
     if (b == t0) {
-      for (std::int64_t k = 1; k < keys_b; ++k) mask_row<V>(tile.s + k * kQueryTile, k, 0);
+      for (std::int64_t k = 1; k < keys_b; ++k) mask_row<V>(tile.s + k * kAmxStrip, k, 0);
     }
-    for (std::int64_t j = 0; j < kQueryTile; j += V::kLanes)
+    for (std::int64_t j = 0; j < kAmxStrip; j += V::kLanes)
       online_softmax<V>(tile, j, keys_b, b == 0 ? 0 : HSp, scale * kLog2E);
   };
   // pass 4
@@ -164,16 +164,16 @@ void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inve
     const std::int64_t keys_b = t0 - b < kAmxKeys ? t0 - b : kAmxKeys;
     softmax_block(b, keys_b);
     for (std::int64_t c = 0; c < HSp; c += kTileRows) {
-      float* o_c = tile.o + c * kQueryTile;
-      multiply_tiles<V>(o_c, b == 0 ? nullptr : o_c, kQueryTile,
+      float* o_c = tile.o + c * kAmxStrip;
+      multiply_tiles<V>(o_c, b == 0 ? nullptr : o_c, kAmxStrip,
                         {values_transposed + b * HSp + c * kTileDepth, HSp * kTileDepth}, {tile.p, 2 * kTile},
                         keys_b / kTileDepth);
     }
   }
-  softmax_block(t0, kQueryTile);
+  softmax_block(t0, kAmxStrip);
   multiply_diagonal<V>(o, t0 == 0 ? nullptr : tile.o, values_transposed + t0 * HSp, cut, {tile.p, 0}, HSp,
                        bad, count, [&](std::int64_t first, std::int64_t last) {
-                         transpose<V>(o_rows, o, HSp, kQueryTile);
+                         transpose<V>(o_rows, o, HSp, kAmxStrip);
                          for (std::int64_t j = first; j < last; ++j) {
                            const float r = 1.0f / tile.sum[j];
                            unpack_rows<V>(out + j * out_stride, 0, o_rows + j * HSp, HSp, 1, HS, r, false);
@@ -199,24 +199,24 @@ void attention_forward_amx(bf16* out, std::int64_t out_stride, float* max, float
                            const bf16* k, const bf16* v, std::int64_t stride, std::int64_t T, std::int64_t HS,
                            float* scratch) noexcept {
   const Tiles tiles;
-  const std::int64_t HSp = pad_to(HS, kAmxHeadPad), Tp = pad_to(T, kQueryTile);
+  const std::int64_t HSp = pad_to(HS, kAmxHeadPad), Tp = pad_to(T, kAmxStrip);
   bf16* keys = carve_tiles<V>(scratch, Tp * HSp);
   bf16* values_transposed = carve_tiles<V>(scratch, Tp * HSp);
-  bf16* rows = carve_tiles<V>(scratch, kQueryTile * HSp);
+  bf16* rows = carve_tiles<V>(scratch, kAmxStrip * HSp);
   ForwardTile tile{};
-  tile.q_transposed = carve_tiles<V>(scratch, kQueryTile * HSp);
-  tile.s = carve<V>(scratch, kAmxKeys * kQueryTile);
-  tile.p = carve_tiles<V>(scratch, kAmxKeys * kQueryTile);
-  tile.o = carve<V>(scratch, kQueryTile * HSp);
-  tile.m = carve<V>(scratch, kQueryTile);
-  tile.sum = carve<V>(scratch, kQueryTile);
+  tile.q_transposed = carve_tiles<V>(scratch, kAmxStrip * HSp);
+  tile.s = carve<V>(scratch, kAmxKeys * kAmxStrip);
+  tile.p = carve_tiles<V>(scratch, kAmxKeys * kAmxStrip);
+  tile.o = carve<V>(scratch, kAmxStrip * HSp);
+  tile.m = carve<V>(scratch, kAmxStrip);
+  tile.sum = carve<V>(scratch, kAmxStrip);
 
   pack_left<V>(keys, Tp, k, stride, T, HS);
   pack_transposed<V>(values_transposed, v, stride, T, HS, rows);
-  for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
-    const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
-    pack_left<V>(rows, kQueryTile, q + t0 * stride, stride, count, HS);
-    transpose_tiles<V>(tile.q_transposed, rows, kQueryTile / kTileRows, HSp / kTileDepth);
+  for (std::int64_t t0 = 0; t0 < T; t0 += kAmxStrip) {
+    const std::int64_t count = T - t0 < kAmxStrip ? T - t0 : kAmxStrip;
+    pack_left<V>(rows, kAmxStrip, q + t0 * stride, stride, count, HS);
+    transpose_tiles<V>(tile.q_transposed, rows, kAmxStrip / kTileRows, HSp / kTileDepth);
     attend_tile_amx<V>(out + t0 * out_stride, out_stride, max == nullptr ? nullptr : max + t0,
                        inverse_sum == nullptr ? nullptr : inverse_sum + t0, tile, keys, values_transposed,
                        rows_not_finite<V>(v + t0 * stride, stride, count, HS), t0, count, HS, scratch);

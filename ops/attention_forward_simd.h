@@ -1,6 +1,6 @@
 // Attention forward for one head of one sequence, in tiles of queries. The mathematics is in ops/attention.h.
 //
-// Scores are kept transposed, S (keys, 32 queries): a register holds queries. So the softmax of 16 queries is
+// Scores are kept transposed, S (keys, 64 queries): a register holds queries. So the softmax of 16 queries is
 // vertical, without any sum across a register; only the tile's Q is transposed, while K and V are used as
 // they lie (ops/tile_simd.h).
 #pragma once

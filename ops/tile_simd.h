@@ -11,9 +11,10 @@
 // not depend on which rows and columns are computed beside it, and a product cut along its depth gives the
 // same bits as in one piece.
 //
-// The register block: kRows x 2 registers of C are held while the depth runs. One step loads 2 registers of
-// B, and kRows numbers of A, for 2 kRows multiply-adds; with 8 rows (4 where there are only 16 registers) the
-// two multiply-add units, of latency 4, always find 8 independent chains.
+// The register block: R x S registers of C are held while the depth runs. One step loads S registers of B,
+// and R numbers of A, for R S multiply-adds. Where there are 32 registers, a C of 4 registers or more is cut
+// into blocks of 4 x 4, eight loads for 16 multiply-adds, what is left into 8 x 2; where there are 16, into
+// 4 x 2. So the two multiply-add units, of latency 4, always find 8 independent chains.
 #pragma once
 
 #include "ops/transpose_simd.h"
@@ -70,6 +71,7 @@ void block_product(float* c, std::int64_t ldc, TileOperand a, const float* b, st
     unrolled<R * S>([&](int n) __attribute__((always_inline)) { acc[n / S][n % S] = V(0.0f); });
   }
   const float* a_k = a.data;
+#pragma GCC unroll 4  // the end of a loop is hard to predict, and the depth is 64 or so
   for (std::int64_t k = 0; k < depth; ++k, a_k += a.step, b += ldb) {
     V b_k[S];
     for (int s = 0; s < S; ++s) b_k[s] = load<V>(b + s * W);
@@ -94,6 +96,14 @@ void product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int
     const TileOperand a_i{a.data + i * a.row, a.row, a.step};
     const std::int64_t depth_i = Triangle ? depth + i : depth;
     std::int64_t j = 0;
+    if constexpr (W == 16) {
+      for (; j + 4 * W <= columns; j += 4 * W) {
+        for (std::int64_t h = 0; h < R; h += 4) {
+          block_product<V, 4, 4, Triangle>(c + (i + h) * ldc + j, ldc, {a_i.data + h * a.row, a.row, a.step},
+                                           b + j, ldb, Triangle ? depth_i + h : depth_i, accumulate);
+        }
+      }
+    }
     for (; j + 2 * W <= columns; j += 2 * W) {
       block_product<V, R, 2, Triangle>(c + i * ldc + j, ldc, a_i, b + j, ldb, depth_i, accumulate);
     }
