@@ -121,7 +121,7 @@ std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
   // dS, scores and vectors. Forward there wants less of each.
   const std::int64_t HSa = pad_to(HS, kAmxHeadPad), Ta = pad_to(T, kAmxStrip);
   const std::int64_t amx = (7 * Ta * HSa + 7 * kAmxQueries * HSa) / 2 + 2 * kAmxStrip * HSa +
-                           (kAmxKeys + kAmxStrip) * kAmxQueries + 4096;
+                           (kAmxQueries / 2 + kAmxStrip) * kAmxQueries + 4096;
   return std::max(floats, amx) + kGaps;
 }
 

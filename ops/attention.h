@@ -51,7 +51,7 @@ constexpr std::int64_t kKeyBlock = 64;   // keys a block
 constexpr std::int64_t kHeadPad = 16;    // packed rows are padded to a multiple of it: the widest register
 // On AMX, where a product is 32 deep:
 constexpr std::int64_t kAmxStrip = 32;     // queries a tile forward; queries a group, keys a strip backward
-constexpr std::int64_t kAmxQueries = 128;  // queries a tile, backward
+constexpr std::int64_t kAmxQueries = 256;  // queries a tile, backward
 constexpr std::int64_t kAmxKeys = 128;     // keys a block
 constexpr std::int64_t kAmxHeadPad = 32;
 

@@ -1,12 +1,12 @@
 // Attention backward in bf16 on AMX, for one head of one sequence. The mathematics is in ops/attention.h, the
 // products in ops/amx_tiles_simd.h, the exponential in attention_forward_amx_simd.h.
 //
-// A tile has 128 queries, four groups of 32. A strip of 32 keys against a group gives P and dS, (32 keys, 32
-// queries), which stay in the first cache. With all groups it gives
+// A tile has 256 queries, eight groups of 32, or fewer at the end. A strip of 32 keys against a group gives P
+// and dS, (32 keys, 32 queries), which stay in the first cache. With all groups it gives
 //   S = K Q^T,  dP = V dO^T          Q^T and dO^T, the tile's
 //   dV (keys, HS) += P dO            dO in pairs of queries, the tile's
 //   dK (keys, HS) += dS Q            Q likewise
-// and four strips together
+// and eight strips together
 //   dQ^T (HS, queries) += K^T dS     dS in pairs of keys
 // The larger the tile and the more strips at a time, the fewer of these sums must be read and written again.
 #pragma once
@@ -27,21 +27,21 @@ struct BackwardHead {
   float* dv;
 };
 
-// What it keeps of a tile of 128 queries.
+// What it keeps of a tile of 256 queries.
 struct BackwardTile {
-  bf16* q_transposed;     // right factor (HSp, 128)
-  bf16* dout_transposed;  // right factor (HSp, 128)
-  bf16* q;                // right factor (128, HSp)
-  bf16* dout;             // right factor (128, HSp)
+  bf16* q_transposed;     // right factor (HSp, 256)
+  bf16* dout_transposed;  // right factor (HSp, 256)
+  bf16* q;                // right factor (256, HSp)
+  bf16* dout;             // right factor (256, HSp)
   float* s;               // (32 keys, 32 queries), not scaled
   float* dp;              // (32, 32)
-  bf16* p;                // left factor (32, 128)
-  bf16* ds;               // left factor (32, 128)
-  bf16* ds_pairs;         // right factor (128 keys, 128)
+  bf16* p;                // left factor (32, 256)
+  bf16* ds;               // left factor (32, 256)
+  bf16* ds_pairs;         // right factor (256 keys, 256)
   float* dq;              // for every group dQ^T (HSp, 32), over scale
-  float* m;               // (128), times log2(e)
-  float* r;               // (128)
-  float* D;               // (128)
+  float* m;               // (256), times log2(e)
+  float* r;               // (256)
+  float* D;               // (256)
 };
 
 // D of 16 queries at a time: 16 sums across registers are one sum of 16 registers, transposed.
@@ -102,7 +102,7 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
   for (std::int64_t g = first; g < groups; ++g) {
     for (std::int64_t i = 0; i < kAmxStrip; i += kTileRows) {
-      const std::int64_t column = g * 2 * kTile, step = kGroups * 2 * kTile;
+      const std::int64_t column = g * 2 * kTile, step = groups * 2 * kTile;
       multiply_tiles<V>(tile.s + i * kAmxStrip, nullptr, kAmxStrip, {head.keys + (k + i) * HSp, kTile},
                         {tile.q_transposed + column, step}, depth);
       multiply_tiles<V>(tile.dp + i * kAmxStrip, nullptr, kAmxStrip, {head.values + (k + i) * HSp, kTile},
@@ -126,7 +126,7 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
   }
 }
 
-// The same 128 keys from b on, whose dS is in ds_pairs, against each group: dQ. On the diagonal (b is the
+// The same 256 keys from b on, whose dS is in ds_pairs, against each group: dQ. On the diagonal (b is the
 // tile's first position) group g sees g strips whole, and of the next its own part; then its dQ is done.
 template <class V>
 void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::int64_t b, std::int64_t groups,
@@ -147,10 +147,10 @@ void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std
                         const bf16* dout, const bf16* out, std::int64_t out_stride, const float* max,
                         const float* inverse_sum, std::int64_t count, std::int64_t HS) noexcept {
   const std::int64_t padded = pad_to(count, kAmxStrip), depth = pad_to(HS, kAmxHeadPad) / kTileDepth;
-  pack_left<V>(rows, kAmxQueries, q, stride, count, HS);
-  transpose_tiles<V>(tile.q_transposed, rows, kAmxQueries / kTileRows, depth);
-  pack_left<V>(rows, kAmxQueries, dout, out_stride, count, HS);
-  transpose_tiles<V>(tile.dout_transposed, rows, kAmxQueries / kTileRows, depth);
+  pack_left<V>(rows, padded, q, stride, count, HS);
+  transpose_tiles<V>(tile.q_transposed, rows, padded / kTileRows, depth);
+  pack_left<V>(rows, padded, dout, out_stride, count, HS);
+  transpose_tiles<V>(tile.dout_transposed, rows, padded / kTileRows, depth);
   pack_right<V>(tile.q, padded, q, stride, count, HS);
   pack_right<V>(tile.dout, padded, dout, out_stride, count, HS);
   for (std::int64_t j = 0; j < padded; ++j) {
