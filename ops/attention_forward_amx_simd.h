@@ -1,7 +1,7 @@
 // Attention forward in bf16 on AMX, for one head of one sequence. The mathematics is in ops/attention.h, the
 // products in ops/amx_tiles_simd.h.
 //
-// As in attention_forward_simd.h a task works on tiles of 32 queries, and scores are transposed, (keys, 32
+// A task works on tiles of 32 queries. As in attention_forward_simd.h scores are transposed, (keys, 32
 // queries), so that softmax is vertical. Products are so fast here that the full strip of scores would be
 // too slow to write and read. So the softmax is the online one (Milakov & Gimelshein 2018): for a block of
 // keys at a time, m grows to a new maximum m', and what was summed before is multiplied by exp(m - m').
