@@ -28,6 +28,7 @@ Child start(const std::string& program, const std::vector<std::string>& argument
   std::vector<std::string> copies = arguments;
   copies.insert(copies.begin(), program);
   std::vector<char*> argv;
+  argv.reserve(copies.size() + 1);
   for (std::string& a : copies) argv.push_back(a.data());
   argv.push_back(nullptr);
   const pid_t pid = fork();

@@ -69,7 +69,7 @@ void create_directories(const std::string& path) {
 void check_manifest(const std::string& directory) {
   const json manifest = read_json(directory + "/" + kManifest);
   for (const auto& [name, want] : manifest.at("files").items()) {
-    const std::string path = directory + "/" + name;
+    const std::string path = str(directory, "/", name);
     std::error_code error;
     const auto size = fs::file_size(path, error);
     if (error) fail(path, ": ", error.message());

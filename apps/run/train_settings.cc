@@ -32,8 +32,8 @@ struct Defaults {
   bool as_fast_as_can_be;  // bf16 where the CPU has AMX. Otherwise f32, which others' results are in
 };
 
-// A minute or two on two cores. Looking back, which most of a story needs, is learned slowly and only at a low
-// learning rate; the steep end of wsd then takes off the last percent.
+// A minute or two on two cores. Looking back, which most of a story needs, is learned slowly and only at a
+// low learning rate; the steep end of wsd then takes off the last percent.
 constexpr Defaults kStories{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 2, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -255,7 +255,7 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
                          "; leave the flag out to resume"));
   }
   try {
-    const auto s = merged.get<TrainSettings>();
+    auto s = merged.get<TrainSettings>();
     check(s);
     check_optimizer_flags(s, flags.given);
     return s;

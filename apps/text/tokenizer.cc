@@ -74,6 +74,7 @@ std::string_view Tokenizer::kind_name() const {
 
 Tokenizer Tokenizer::bytes() {
   std::vector<std::string> tokens;
+  tokens.reserve(257);
   for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, static_cast<char>(byte));
   tokens.emplace_back(kEndOfTextBytes);
   return Tokenizer(std::move(tokens), 256, "byte tokenizer");
