@@ -46,15 +46,18 @@ void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer
   constexpr std::int64_t kTaskSize = 1 << 16;
   const std::int64_t heads = std::ssize(caches) * NH;
   const std::int64_t heads_per_task = std::clamp<std::int64_t>(kTaskSize / (2 * end * HS * Tq), 1, heads);
+  const auto head = [&](std::int64_t bh) {
+    return head_of(caches[static_cast<std::size_t>(bh / NH)], bh % NH);
+  };
   parallel_for(heads, heads_per_task, [&](std::int64_t begin, std::int64_t finish) {
     auto* scratch = static_cast<float*>(
         thread_scratch(static_cast<std::size_t>(attention_scratch_floats(end, HS)) * sizeof(float)));
     for (std::int64_t bh = begin; bh < finish; ++bh) {
       const std::int64_t b = bh / NH, h = bh % NH;
-      const KvCacheLayer cache = head_of(caches[static_cast<std::size_t>(b)], h);
+      const KvCacheLayer cache = head(bh), next = head(std::min(bh + 1, heads - 1));
       const float* q = qkv + b * Tq * 3 * C + h * HS;
       kernels().attention_decode(out + b * Tq * C + h * HS, C, cache.keys, cache.values, q, q + C, q + 2 * C,
-                                 3 * C, pos, Tq, HS, scratch);
+                                 3 * C, pos, Tq, HS, next.keys, scratch);
     }
   });
 }

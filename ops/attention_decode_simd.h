@@ -6,33 +6,40 @@
 
 namespace inkling::simd {
 
-// One row of a product, out (columns) = a (depth) B (depth, columns), as wide as there are registers for: B
-// streams by once. columns is a multiple of kHeadPad.
+// One row of a product, out (columns) = or += a (depth) B (depth, columns), as wide as there are registers
+// for: B streams by once. columns is a multiple of kHeadPad.
 template <class V>
-void row_product(float* out, const float* a, const float* b, std::int64_t ldb, std::int64_t columns,
-                 std::int64_t depth) noexcept {
+void row_product(float* out, const float* a, const float* b, std::int64_t columns, std::int64_t depth,
+                 bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   constexpr int kWide = W >= 8 ? static_cast<int>(64 / W) : 8,
                 kNarrow = W >= 2 ? static_cast<int>(kHeadPad / W) : 8;
   std::int64_t j = 0;
   for (; j + kWide * W <= columns; j += kWide * W) {
-    block_product<V, 1, kWide, false>(out + j, 0, {a, 0, 1}, b + j, ldb, depth, false);
+    block_product<V, 1, kWide, false>(out + j, 0, {a, 0, 1}, b + j, columns, depth, accumulate);
   }
   for (; j < columns; j += kNarrow * W)
-    block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, ldb, depth, false);
+    block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, columns, depth, accumulate);
 }
 
-// Fetches n floats into the second cache.
+// The same for a B that comes from memory. As many floats as it has are fetched from `next`, where the next
+// product reads, a few rows at a time: so memory rests as little as the multiply-adds do.
 template <class V>
-void prefetch_floats(const float* p, std::int64_t n) {
-  constexpr std::int64_t kLine = 16;
-  for (std::int64_t i = 0; i < n; i += kLine) prefetch_second<V>(p + i);
+void row_product(float* out, const float* a, const float* b, std::int64_t columns, std::int64_t depth,
+                 bool accumulate, const float* next) noexcept {
+  constexpr std::int64_t kRows = 8, kLine = 16;
+  for (std::int64_t k = 0; k < depth; k += kRows) {
+    const std::int64_t rows = depth - k < kRows ? depth - k : kRows;
+    for (std::int64_t i = 0; i < rows * columns; i += kLine) prefetch_second<V>(next + k * columns + i);
+    row_product<V>(out, a + k, b + k * columns, columns, rows, accumulate || k > 0);
+  }
 }
 
-// The query at position t against keys 0 .. t.
+// The query at position t against keys 0 .. t. Keys and values are read once and in order; `next` are the
+// keys that will be read after them.
 template <class V>
 void attend_one(float* out, const float* keys, const float* values, const float* q, std::int64_t t,
-                std::int64_t HS, float* scratch) noexcept {
+                std::int64_t HS, const float* next, float* scratch) noexcept {
   constexpr std::int64_t W = V::kLanes;
   const std::int64_t HSp = pad_to(HS, kHeadPad), end = t + 1, padded = pad_to(end, kKeyBlock);
   float* q_scaled = carve<V>(scratch, HSp);
@@ -40,12 +47,9 @@ void attend_one(float* out, const float* keys, const float* values, const float*
   float* s = carve<V>(scratch, padded);
   pack_rows<V>(q_scaled, 1, HSp, q, 0, 1, HS, 1.0f / __builtin_sqrtf(static_cast<float>(HS)));
   // pass 1: scores, by blocks of keys; beyond the last key -inf
-  // (with the next block of keys, and the values of this one, on their way)
   for (std::int64_t k = 0; k < end; k += kKeyBlock) {
-    const std::int64_t rows = end - k < kKeyBlock ? end - k : kKeyBlock;
-    if (k + kKeyBlock < end) prefetch_floats<V>(keys + (k + kKeyBlock) * HS, kKeyBlock * HS);
-    prefetch_floats<V>(values + k * HSp, rows * HSp);
-    row_product<V>(s + k, q_scaled, keys + k * HS, kKeyBlock, kKeyBlock, HS);
+    const float* behind = k + kKeyBlock < end ? keys + (k + kKeyBlock) * HS : values;
+    row_product<V>(s + k, q_scaled, keys + k * HS, kKeyBlock, HS, false, behind);
   }
   for (std::int64_t k = end; k < padded; ++k) s[k] = -std::numeric_limits<float>::infinity();
   // pass 2: maximum
@@ -60,7 +64,11 @@ void attend_one(float* out, const float* keys, const float* values, const float*
     total += p;
   }
   // pass 4: O = P V
-  row_product<V>(o, s, values, HSp, HSp, end);
+  for (std::int64_t k = 0; k < end; k += kKeyBlock) {
+    const std::int64_t rows = end - k < kKeyBlock ? end - k : kKeyBlock;
+    const float* behind = k + kKeyBlock < end ? values + (k + kKeyBlock) * HSp : next;
+    row_product<V>(o, s + k, values + k * HSp, HSp, rows, k > 0, behind);
+  }
   unpack_rows<V>(out, 0, o, HSp, 1, HS, 1.0f / sum(total), false);
 }
 
@@ -69,7 +77,7 @@ void attend_one(float* out, const float* keys, const float* values, const float*
 template <class V>
 void attention_decode(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,
                       const float* k, const float* v, std::int64_t stride, std::int64_t pos, std::int64_t Tq,
-                      std::int64_t HS, float* scratch) noexcept {
+                      std::int64_t HS, const float* next, float* scratch) noexcept {
   const std::int64_t HSp = pad_to(HS, kHeadPad);
   pack_rows<V>(values + pos * HSp, Tq, HSp, v, stride, Tq, HS, 1.0f);
   for (std::int64_t t = 0; t < Tq; ++t) {
@@ -77,7 +85,7 @@ void attention_decode(float* out, std::int64_t out_stride, float* keys, float* v
     for (std::int64_t c = 0; c < HS; ++c) column[c * kKeyBlock] = k[t * stride + c];
   }
   if (Tq == 1) {
-    attend_one<V>(out, keys, values, q, pos, HS, scratch);
+    attend_one<V>(out, keys, values, q, pos, HS, next, scratch);
     return;
   }
   for (std::int64_t t = 0; t < Tq; t += kQueryTile) {

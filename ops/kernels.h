@@ -187,10 +187,11 @@ struct Kernels {
                                   std::int64_t stride, const float* max, const float* inverse_sum,
                                   std::int64_t T, std::int64_t HS, bool accumulate, float* scratch) noexcept;
 
-  // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values
+  // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values.
+  // Meanwhile the keys of another head are fetched, `next`.
   void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,
                            const float* k, const float* v, std::int64_t stride, std::int64_t pos,
-                           std::int64_t Tq, std::int64_t HS, float* scratch) noexcept;
+                           std::int64_t Tq, std::int64_t HS, const float* next, float* scratch) noexcept;
 };
 
 const Kernels& kernels();
