@@ -1,4 +1,4 @@
-// Every op of a training step on its own, forward and forward with backward, at GPT-2 124M's widths.
+// Ops one by one, at GPT-2 124M's widths: forward, and most of them with backward too.
 //
 // Bytes are what must move at least: inputs read once, outputs written once. FLOPs of attention count the
 // causal half only.
@@ -58,14 +58,17 @@ void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool 
   tape.backward(loss);
 }
 
-// `passes_forward` and `passes_backward` count how often memory of the input's size moves. The seed's copy
-// counts as two.
-void add_unary(const std::string& name, Shape shape, double passes_forward, double passes_backward,
+// How often memory of the input's size moves. The seed reads floats and writes the gradient of the output.
+struct Passes {
+  double forward, backward, seed = 2;
+};
+
+void add_unary(const std::string& name, Shape shape, const Passes& passes,
                const std::function<Tensor(Tape&, Tensor)>& op) {
-  const double n = static_cast<double>(shape.numel());
+  const double size = kFloat * static_cast<double>(shape.numel());
   for (const bool backward : {false, true}) {
-    const double passes = passes_forward + (backward ? passes_backward + 2 : 0);
-    add_row(name + (backward ? "/forward+backward" : "/forward"), {.bytes = passes * n * kFloat}, [=] {
+    const double moved = passes.forward + (backward ? passes.seed + passes.backward : 0);
+    add_row(name + (backward ? "/forward+backward" : "/forward"), {.bytes = moved * size}, [=] {
       const Floats x(shape.numel(), 1, 2.0f), dx(shape.numel(), 2);
       const auto tape = std::make_shared<Tape>(backward ? Recording::on : Recording::off);
       return Candidates{[=] { run_unary(*tape, x, dx, shape, backward, op); }, {}};
@@ -213,8 +216,9 @@ void add_heads() {
   add_in_place("cross_entropy_in_place_bf16", 6, &Kernels::cross_entropy_in_place_bf16);
   std::vector<std::int32_t> targets;
   for (std::int64_t r = 0; r < rows; ++r) targets.push_back(static_cast<std::int32_t>(r * 193 % kV));
+  // logits twice and their gradient
   add_row("cross_entropy/rows256_V50257/forward+backward",
-          {.bytes = 5 * kFloat * static_cast<double>(rows * kVp)}, [=] {
+          {.bytes = 3 * kFloat * static_cast<double>(rows * kVp)}, [=] {
             const Floats x(rows * kVp, 1, 2.0f), dx(rows * kVp, 2);
             const auto tape = std::make_shared<Tape>();
             const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
@@ -287,32 +291,35 @@ void add_optimizers() {
 
 void add_op_rows() {
   const Shape wide{kRows, 4 * kC}, narrow{kRows, kC};
-  add_unary("gelu/4096x3072", wide, 2, 3, [](Tape& t, Tensor x) { return gelu(t, x); });
+  add_unary("gelu/4096x3072", wide, {2, 3}, [](Tape& t, Tensor x) { return gelu(t, x); });
   const Floats weight(kC, 5, 1.0f), bias(kC, 6, 1.0f);
-  add_unary("layernorm/4096x768", narrow, 2, 3, [=](Tape& t, Tensor x) {
+  add_unary("layernorm/4096x768", narrow, {2, 3}, [=](Tape& t, Tensor x) {
     return layernorm(t, x, Tensor(weight.data(), {kC}), Tensor(bias.data(), {kC}));
   });
-  add_unary("layernorm_bf16/4096x768", narrow, 1.5, 2.5, [=](Tape& t, Tensor x) {
+  // y and dy are of half the size
+  add_unary("layernorm_bf16/4096x768", narrow, {1.5, 2.5, 1.5}, [=](Tape& t, Tensor x) {
     return layernorm(t, x, Tensor(weight.data(), {kC}), Tensor(bias.data(), {kC}), DType::bf16);
   });
   add_bf16();
-  add_unary("softmax/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return softmax(t, x); });
-  add_unary("add/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return add(t, x, x.detach()); });
-  add_unary("mul/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return mul(t, x, x.detach()); });
-  add_unary("sub/4096x768", narrow, 3, 3, [](Tape& t, Tensor x) { return sub(t, x, x.detach()); });
-  add_unary("div/4096x768", narrow, 3, 4, [](Tape& t, Tensor x) { return div(t, x, x.detach()); });
-  add_unary("log/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return log(t, x); });
-  add_unary("exp/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return exp(t, x); });
-  add_unary("tanh/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return tanh(t, x); });
-  add_unary("relu/4096x768", narrow, 2, 3, [](Tape& t, Tensor x) { return relu(t, x); });
-  add_unary("transpose+contiguous/4096x768", narrow, 2, 2,
+  add_unary("softmax/4096x768", narrow, {2, 3}, [](Tape& t, Tensor x) { return softmax(t, x); });
+  // Only the first operand has a gradient; that of a sum or a difference needs no operand.
+  const Floats second(narrow.numel(), 7, 2.0f);
+  const auto other = [=] { return Tensor(second.data(), narrow); };
+  add_unary("add/4096x768", narrow, {3, 2}, [=](Tape& t, Tensor x) { return add(t, x, other()); });
+  add_unary("mul/4096x768", narrow, {3, 3}, [=](Tape& t, Tensor x) { return mul(t, x, other()); });
+  add_unary("sub/4096x768", narrow, {3, 2}, [=](Tape& t, Tensor x) { return sub(t, x, other()); });
+  add_unary("div/4096x768", narrow, {3, 3}, [=](Tape& t, Tensor x) { return div(t, x, other()); });
+  add_unary("log/4096x768", narrow, {2, 3}, [](Tape& t, Tensor x) { return log(t, x); });
+  add_unary("exp/4096x768", narrow, {2, 3}, [](Tape& t, Tensor x) { return exp(t, x); });
+  add_unary("tanh/4096x768", narrow, {2, 3}, [](Tape& t, Tensor x) { return tanh(t, x); });
+  add_unary("relu/4096x768", narrow, {2, 3}, [](Tape& t, Tensor x) { return relu(t, x); });
+  add_unary("transpose+contiguous/4096x768", narrow, {2, 2},
             [](Tape& t, Tensor x) { return contiguous(t, x.transpose(0, 1)); });
-  // A reduction's output is small beside its input: one pass forward, one backward, and no copy of the seed
-  // to speak of.
-  add_unary("sum_rows/4096x768", narrow, 1, -1, [](Tape& t, Tensor x) { return sum(t, x, 1); });
-  add_unary("sum_columns/4096x768", narrow, 1, -1, [](Tape& t, Tensor x) { return sum(t, x, 0); });
-  add_unary("mean/4096x768", narrow, 1, -1, [](Tape& t, Tensor x) { return mean(t, x); });
-  add_unary("max_rows/4096x768", narrow, 1, 0, [](Tape& t, Tensor x) { return max(t, x, 1); });
+  // What a reduction puts out is small beside its input, and so is the seed.
+  add_unary("sum_rows/4096x768", narrow, {1, 1, 0}, [](Tape& t, Tensor x) { return sum(t, x, 1); });
+  add_unary("sum_columns/4096x768", narrow, {1, 1, 0}, [](Tape& t, Tensor x) { return sum(t, x, 0); });
+  add_unary("mean/4096x768", narrow, {1, 1, 0}, [](Tape& t, Tensor x) { return mean(t, x); });
+  add_unary("max_rows/4096x768", narrow, {1, 2, 0}, [](Tape& t, Tensor x) { return max(t, x, 1); });
   add_lookups();
   add_matmul();
   for (const auto& [B, T, heads, C] :
