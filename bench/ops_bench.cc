@@ -4,6 +4,7 @@
 // causal half only.
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "bench/data.h"
@@ -97,14 +98,14 @@ void run_attention(Tape& tape, const Numbers<Real>& x, const void*& filled, Shap
 
 template <class Real>
 void add_attention(std::int64_t B, std::int64_t T, std::int64_t heads, std::int64_t C) {
-  // QK^T and PV forward, and five products backward, each 2 T^2/2 C multiply-adds a sequence.
+  // QK^T and PV forward, and five products backward, each T^2/2 C multiply-adds a sequence, of two FLOPs.
   const double product =
       static_cast<double>(B) * static_cast<double>(T) * static_cast<double>(T) * static_cast<double>(C);
   const Shape shape{B, T, 3 * C};
   for (const bool backward : {false, true}) {
     add_row(str("attention/", name(dtype_of<Real>), "/B", B, "_T", T, "_NH", heads, "_HS", C / heads,
                 backward ? "/forward+backward" : "/forward"),
-            {.flops = product * (backward ? 7.0 : 2.0)}, [=] {
+            {.flops = product * (backward ? 7.0 : 2.0), .bf16 = std::is_same_v<Real, bf16>}, [=] {
               const Numbers<Real> x(shape.numel(), 1, 1.0f);
               const auto tape = std::make_shared<Tape>(backward ? Recording::on : Recording::off);
               const auto filled = std::make_shared<const void*>(nullptr);
