@@ -1,6 +1,7 @@
 // Whole steps: training GPT-2 124M and the default story model, and generating a token.
 #include "bench/data.h"
 #include "bench/harness.h"
+#include "bench/models.h"
 #include "bench/peers.h"
 #include "bench/rows.h"
 #include "bench/training_step.h"
@@ -29,7 +30,7 @@ void add_decode(const std::string& name, const GPT2Config& config, std::int64_t 
   constexpr std::int64_t kPositions = 256;
   const auto weights = static_cast<double>(config.parameter_count() - config.max_seq_len * config.channels);
   const std::int64_t C = config.channels;
-  const auto matrices = static_cast<double>((config.padded_vocab_size() + 12 * config.layers * C) * C);
+  const auto matrices = static_cast<double>(packed_weights(config));
   const auto remembered = static_cast<double>(B * config.layers * 2 * kPositions * C);
   for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
     const double size = precision == Precision::f32 ? 4 : precision == Precision::bf16 ? 2 : 1;
