@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "bench/harness.h"
+#include "bench/models.h"
 #include "bench/rows.h"
 #include "bench/schedule_simulation.h"
 #include "bench/training_step.h"
@@ -159,7 +160,7 @@ void add_graph_sections() {
     }
   };
   add("gpt2_124M", GPT2Config::named("gpt2:d12"), 4, 64);
-  add("stories", {.max_seq_len = 128, .vocab_size = 512, .layers = 2, .heads = 4, .channels = 128}, 8, 128);
+  add("stories", story_model(), 8, 128);
 }
 
 }  // namespace inkling::bench

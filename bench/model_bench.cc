@@ -64,9 +64,7 @@ void add_model_rows() {
   add_training("gpt2_124M", gpt2, 4, 64);
   add_training("gpt2_124M", gpt2, 4, 256);
   add_training("gpt2_124M", gpt2, 4, 1024);
-  // what `make train` trains
-  add_training("stories", {.max_seq_len = 128, .vocab_size = 498, .layers = 2, .heads = 4, .channels = 128},
-               8, 128);
+  add_training("stories", story_model(), 8, 128);
   add_decode("gpt2_124M", gpt2, 1);
   add_decode("gpt2_124M", gpt2, 8);
 }
