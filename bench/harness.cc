@@ -182,21 +182,31 @@ void add_section(const std::string& name, std::function<json()> run) {
   sections().push_back({name, std::move(run)});
 }
 
-json run_all(const std::string& filter, const std::vector<std::string>& peers) {
-  const std::regex wanted(filter);
+void keep_matching(const std::string& filter) {
+  std::regex wanted;
+  try {
+    wanted = filter;
+  } catch (const std::regex_error& error) {
+    throw UsageError(str("--filter=", filter, ": ", error.what()));
+  }
+  const auto other = [&](const auto& named) { return !std::regex_search(named.name, wanted); };
+  std::erase_if(rows(), other);
+  std::erase_if(sections(), other);
+  if (rows().empty() && sections().empty())
+    throw UsageError(str("--filter=", filter, ": no row or section has such a name"));
+}
+
+json run_all(const std::vector<std::string>& peers) {
   json result = {{"rows", json::array()}};
   Means means;
   for (const Row& row : rows()) {
-    if (!std::regex_search(row.name, wanted)) continue;
     if (result["rows"].empty()) print_heading(peers);
     const Figures figures = measure(row);
     result["rows"].push_back(print_row(row, figures, peers));
     means.add(row.name, figures);
   }
   result["geometric_means"] = means.print();
-  for (const Section& section : sections()) {
-    if (std::regex_search(section.name, wanted)) result[section.name] = section.run();
-  }
+  for (const Section& section : sections()) result[section.name] = section.run();
   return result;
 }
 

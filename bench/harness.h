@@ -40,9 +40,13 @@ void add_row(const std::string& name, const Work& work, std::function<Candidates
 // into the JSON.
 void add_section(const std::string& name, std::function<nlohmann::ordered_json()> run);
 
-// Runs every row and section whose name matches the regular expression `filter`, in the order in which they
-// were added, and prints a table with a column for each of `peers`. The result is the same as JSON.
-nlohmann::ordered_json run_all(const std::string& filter, const std::vector<std::string>& peers);
+// Keeps the rows and sections whose names match the regular expression `filter`; UsageError if there are
+// none.
+void keep_matching(const std::string& filter);
+
+// Runs every row and section in the order in which they were added, and prints a table with a column for each
+// of `peers`. The result is the same as JSON.
+nlohmann::ordered_json run_all(const std::vector<std::string>& peers);
 
 double median(std::vector<double> values);
 

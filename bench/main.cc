@@ -48,6 +48,10 @@ void run(const Flags& flags) {
   bench::add_op_rows();
   bench::add_model_rows();
   bench::add_graph_sections();
+  bench::keep_matching(flags.filter);
+  std::ofstream file;  // opened before the run, which a wrong path would otherwise lose
+  if (!flags.json.empty()) file.open(flags.json);
+  if (!file) fail(flags.json, ": cannot write");
   const Roof roof = best_roof();
   std::cout << cpu().model << ", " << threads() << " threads, " << name(kernels().isa)
             << "; now: " << roof.fma_gflops << " GFLOP/s of fused multiply-adds, ";
@@ -64,9 +68,8 @@ void run(const Flags& flags) {
                                      {"triad_gbs", roof.triad_gbs},
                                      {"read_gbs", roof.read_gbs}}},
                                    {"peers", bench::peer_names()}};
-  result.update(bench::run_all(flags.filter, bench::peer_names()));
+  result.update(bench::run_all(bench::peer_names()));
   if (flags.json.empty()) return;
-  std::ofstream file(flags.json);
   file << result.dump(2) << "\n";
   if (!file.flush()) fail(flags.json, ": cannot write");
 }
