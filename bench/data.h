@@ -7,7 +7,6 @@
 #include "core/bf16.h"
 #include "core/memory.h"
 #include "core/rng.h"
-#include "ops/kernels.h"
 
 namespace inkling::bench {
 
@@ -32,18 +31,6 @@ class Numbers {
   std::shared_ptr<Pages> pages_;  // shared: benchmarks copy what they time
 };
 using Floats = Numbers<float>;
-
-// The same, rounded to bf16.
-class Bf16s {
- public:
-  explicit Bf16s(std::int64_t n, std::uint64_t seed = 1, float scale = 0.1f)
-      : pages_(std::make_shared<Pages>(static_cast<std::size_t>(n) * sizeof(bf16))) {
-    kernels().narrow(data(), Floats(n, seed, scale).data(), n);
-  }
-  bf16* data() const { return reinterpret_cast<bf16*>(pages_->data()); }
-
- private:
-  std::shared_ptr<Pages> pages_;
-};
+using Bf16s = Numbers<bf16>;
 
 }  // namespace inkling::bench
