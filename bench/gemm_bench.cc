@@ -1,8 +1,6 @@
 // gemm at GPT-2 124M's shapes: forward, dX and dW of every linear layer, packing included.
 #include "ops/gemm.h"
 
-#include <tuple>
-
 #include "bench/data.h"
 #include "bench/harness.h"
 #include "bench/peers.h"
@@ -20,9 +18,24 @@ struct Case {
   bool transpose_a, transpose_b;
 };
 
+double flops_of(const Case& c) {
+  return 2.0 * static_cast<double>(c.m) * static_cast<double>(c.n) * static_cast<double>(c.k);
+}
+
+// The same for a peer, in f32.
+Matmul matmul_of(const Case& c, const void* a, const void* b, void* out) {
+  return {.M = c.m,
+          .N = c.n,
+          .K = c.k,
+          .transpose_a = c.transpose_a,
+          .transpose_b = c.transpose_b,
+          .a = a,
+          .b = b,
+          .c = out};
+}
+
 void add_case(const std::string& name, const Case& c) {
-  const double flops = 2.0 * static_cast<double>(c.m) * static_cast<double>(c.n) * static_cast<double>(c.k);
-  add_row(name, {.flops = flops}, [c] {
+  add_row(name, {.flops = flops_of(c)}, [c] {
     const Floats A(c.m * c.k, 1), B(c.k * c.n, 2), C(c.m * c.n, 3);
     const std::int64_t lda = c.transpose_a ? c.m : c.k, ldb = c.transpose_b ? c.k : c.n;
     Candidates candidates;
@@ -31,14 +44,7 @@ void add_case(const std::string& name, const Case& c) {
       gemm(C.data(), c.n, c.transpose_a ? a.transposed() : a, c.transpose_b ? b.transposed() : b, c.m, c.n,
            c.k, nullptr, false);
     };
-    candidates.peers = matmul_peers({.M = c.m,
-                                     .N = c.n,
-                                     .K = c.k,
-                                     .transpose_a = c.transpose_a,
-                                     .transpose_b = c.transpose_b,
-                                     .a = A.data(),
-                                     .b = B.data(),
-                                     .c = C.data()});
+    candidates.peers = matmul_peers(matmul_of(c, A.data(), B.data(), C.data()));
     return candidates;
   });
 }
@@ -46,8 +52,7 @@ void add_case(const std::string& name, const Case& c) {
 // The same three in bf16. Weights are packed beforehand, as the optimiser leaves them, for the peer too;
 // activations and gradients are packed by every call, dW's both factors.
 void add_bf16_case(const std::string& name, const Case& c) {
-  const double flops = 2.0 * static_cast<double>(c.m) * static_cast<double>(c.n) * static_cast<double>(c.k);
-  add_row(name, {.flops = flops, .bf16 = true}, [c] {
+  add_row(name, {.flops = flops_of(c), .bf16 = true}, [c] {
     const Bf16s A(c.m * c.k, 1), B(c.k * c.n, 2), packed(packed_b_count(c.n, c.k), 4), narrow(c.m * c.n, 5);
     const Floats wide(c.m * c.n, 3);
     const Tensor a(A.data(), c.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k});
@@ -61,21 +66,16 @@ void add_bf16_case(const std::string& name, const Case& c) {
                              : Sums{narrow.data(), DType::bf16, c.n};
     if (!is_dw) pack_b(packed.data(), b_source, c.k, c.n);
     Candidates candidates;
-    candidates.ours = [=, kept = std::tuple(A, B, packed, narrow, wide)] {
+    // the arrays are captured for what the sources and the sums point to
+    candidates.ours = [c, is_dw, sums, a_source, b_source, packed, A, B, narrow, wide] {
       if (is_dw) return gemm_bf16(sums, a_source, b_source, c.m, c.n, c.k);
-      gemm_bf16(sums, a_source, std::get<2>(kept).data(), c.m, c.n, c.k);
+      gemm_bf16(sums, a_source, packed.data(), c.m, c.n, c.k);
     };
-    candidates.peers = matmul_peers({.M = c.m,
-                                     .N = c.n,
-                                     .K = c.k,
-                                     .transpose_a = c.transpose_a,
-                                     .transpose_b = c.transpose_b,
-                                     .a = A.data(),
-                                     .b = B.data(),
-                                     .c = sums.out,
-                                     .bf16 = true,
-                                     .c_bf16 = !is_f32,
-                                     .b_is_weight = !is_dw});
+    Matmul matmul = matmul_of(c, A.data(), B.data(), sums.out);
+    matmul.bf16 = true;
+    matmul.c_bf16 = !is_f32;
+    matmul.b_is_weight = !is_dw;
+    candidates.peers = matmul_peers(matmul);
     return candidates;
   });
 }
