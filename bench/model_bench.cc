@@ -1,5 +1,6 @@
 // Whole steps: training GPT-2 124M and the default story model, and generating a token.
-#include "bench/data.h"
+#include <memory>
+
 #include "bench/harness.h"
 #include "bench/models.h"
 #include "bench/peers.h"

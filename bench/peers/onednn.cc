@@ -4,7 +4,6 @@
 #include <chrono>
 #include <dnnl.hpp>
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
