@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "core/parallel.h"
 #include "core/rng.h"
 #include "core/tape.h"
 #include "ops/kernels.h"
@@ -22,15 +23,37 @@
 
 namespace inkling::test {
 
+// Sets the number of threads, or the table of kernels, back to what it was when the scope ends, be it by a
+// REQUIRE that fails.
+class RestoreThreads {
+ public:
+  RestoreThreads() = default;
+  RestoreThreads(const RestoreThreads&) = delete;
+  RestoreThreads& operator=(const RestoreThreads&) = delete;
+  ~RestoreThreads() { set_threads(before_); }
+
+ private:
+  int before_ = threads();
+};
+class RestoreIsa {
+ public:
+  RestoreIsa() = default;
+  RestoreIsa(const RestoreIsa&) = delete;
+  RestoreIsa& operator=(const RestoreIsa&) = delete;
+  ~RestoreIsa() { use_isa(before_); }
+
+ private:
+  Isa before_ = kernels().isa;
+};
+
 // Runs `body` once for each instruction set this machine has, with kernels() set to its table.
 inline void for_each_isa(const std::function<void()>& body) {
-  const Isa before = kernels().isa;
+  const RestoreIsa restore;
   for (Isa isa : available_isas()) {
     use_isa(isa);
     INFO("instruction set " << name(isa));
     body();
   }
-  use_isa(before);
 }
 
 // Whether what is multiplied by 8-bit weights is rounded to 16 bits first (ops/gemv_int8.h).

@@ -191,10 +191,9 @@ std::vector<std::vector<float>> gradients_on_tape(const RandomGraph& graph, Tape
   } else if (thread_count == 0) {
     tape.backward_serial(loss, 0.5f);
   } else {
-    const int before = threads();
+    const RestoreThreads restore;
     set_threads(thread_count);
     tape.backward(loss, 0.5f);
-    set_threads(before);
   }
   tape.clear();
   return gradients;
@@ -329,12 +328,11 @@ ChainResult run_chain(std::int64_t layers, std::int64_t n, int slow_us, bool ser
 }
 
 TEST_CASE("graph: a buffer is not given away while a slow reader needs it") {
-  const int before = threads();
+  const RestoreThreads restore;
   set_threads(4);
   const ChainResult want = run_chain(60, 64, 0, true);
   CHECK(std::none_of(want.gradients.begin(), want.gradients.end(), [](float g) { return std::isnan(g); }));
   for (int repeat = 0; repeat < 5; ++repeat) CHECK(run_chain(60, 64, 300, false).gradients == want.gradients);
-  set_threads(before);
 }
 
 TEST_CASE("graph: backward of a long chain needs the memory of a few gradients") {

@@ -19,14 +19,13 @@ using namespace inkling::test;
 // Runs `body` with 1, 2, 3 and 4 threads.
 template <class F>
 void on_each_thread_count(F body) {
-  const int before = threads();
+  const RestoreThreads restore;
   for (int count = 1; count <= 4; ++count) {
     INFO(count << " threads");
     set_threads(count);
     REQUIRE(threads() == count);
     body();
   }
-  set_threads(before);
 }
 
 TEST_CASE("parallel: every chunk runs exactly once") {
@@ -82,7 +81,7 @@ TEST_CASE("parallel: an exception reaches the caller, and the next loop works") 
 }
 
 TEST_CASE("parallel: four threads are four, even on fewer cores") {
-  const int before = threads();
+  const RestoreThreads restore;
   set_threads(4);
   std::atomic<int> present{0};
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -91,7 +90,6 @@ TEST_CASE("parallel: four threads are four, even on fewer cores") {
     while (present < 4 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
   });
   CHECK(std::chrono::steady_clock::now() < deadline);
-  set_threads(before);
 }
 
 TEST_CASE("parallel: loops may start on any thread") {

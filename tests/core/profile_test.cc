@@ -123,7 +123,7 @@ TEST_CASE("profile: the last three steps are kept, oldest first") {
 
 TEST_CASE(
     "profile: with loops on, an event knows the chunks of every loop that it ran, but not of loops inside") {
-  const int before = threads();
+  const RestoreThreads restore;
   set_threads(1);
   Profile profile(Profile::Loops::on);
   profile.begin_step(1);
@@ -140,7 +140,6 @@ TEST_CASE(
   REQUIRE(step.events.size() == 1);
   CHECK(step.events[0].first_loop == 0);
   CHECK(step.events[0].loops == 2);
-  set_threads(before);
 }
 
 }  // namespace

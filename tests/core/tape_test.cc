@@ -107,7 +107,7 @@ TEST_CASE("tape: backward runs once, from one element, of something that was com
 
 TEST_CASE("tape: an error in a node reaches the caller of backward, and after clear() the tape works again") {
   for (int count : {1, 4}) {
-    const int before = threads();
+    const RestoreThreads restore;
     set_threads(count);
     Leaf leaf({1, 2});
     Tape tape;
@@ -118,7 +118,6 @@ TEST_CASE("tape: an error in a node reaches the caller of backward, and after cl
     tape.clear();
     tape.backward(sum(tape, leaf.on(tape, LeafGradient::overwrite)));
     CHECK(leaf.dx == std::vector<float>{1, 1});
-    set_threads(before);
   }
 }
 
@@ -204,7 +203,7 @@ TEST_CASE("tape: after the first steps, a step allocates nothing and its bits do
   }
   const Tensor id(ids.data(), {N}), target(targets.data(), {N});
   std::vector<float> parameters = random_floats(50 * 64 + 128, 2, 0.5), first;
-  const int before = threads();
+  const RestoreThreads restore;
   for (int count : {1, 2, 4}) {
     set_threads(count);
     std::vector<float> gradients(parameters.size(), NAN);
@@ -215,7 +214,6 @@ TEST_CASE("tape: after the first steps, a step allocates nothing and its bits do
     if (first.empty()) first = gradients;
     CHECK(gradients == first);
   }
-  set_threads(before);
   if (kCountsAllocations) {
     const std::int64_t news = allocations();
     void* one = ::operator new(100);  // called by name: a compiler may leave a new-expression out

@@ -79,7 +79,7 @@ TEST_CASE("gpt2 in bf16: loss and gradients are those of f32 but for rounding, o
 }
 
 TEST_CASE("gpt2: recomputation changes no bit, in either precision, and any number of threads none either") {
-  const int before = threads();
+  const RestoreThreads restore;
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
     INFO("precision " << name(precision));
     for_each_isa([&] {
@@ -96,7 +96,6 @@ TEST_CASE("gpt2: recomputation changes no bit, in either precision, and any numb
       }
     });
   }
-  set_threads(before);
 }
 
 TEST_CASE("gpt2 in bf16: packed weights follow the optimiser") {

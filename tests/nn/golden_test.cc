@@ -111,7 +111,7 @@ TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and wei
 
 TEST_CASE("gpt2: training gives the same bytes on 1, 2, 3 and 4 threads") {
   const GoldenSet golden = golden_sets().front();
-  const int before = threads();
+  const RestoreThreads restore;
   std::vector<std::vector<float>> results;
   for (int count : {1, 2, 3, 4}) {
     set_threads(count);
@@ -128,7 +128,6 @@ TEST_CASE("gpt2: training gives the same bytes on 1, 2, 3 and 4 threads") {
     }
     results.emplace_back(model.parameters().values().begin(), model.parameters().values().end());
   }
-  set_threads(before);
   for (const auto& result : results)
     CHECK(std::memcmp(result.data(), results[0].data(), result.size() * sizeof(float)) == 0);
 }

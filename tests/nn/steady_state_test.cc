@@ -11,7 +11,7 @@ namespace {
 using namespace inkling::test;
 
 TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once they are warm, watched or not") {
-  const int before = threads();
+  const RestoreThreads restore;
   for (int count : {1, 2}) {
     INFO("threads " << count);
     set_threads(count);
@@ -42,7 +42,6 @@ TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once the
     CHECK(reaches_steady_state(train_step));
     CHECK(profile.kept().back()->page_allocations == 0);
   }
-  set_threads(before);
 }
 
 }  // namespace

@@ -85,7 +85,7 @@ TEST_CASE(
 }
 
 TEST_CASE("attention_decode: four threads compute the bits of one, and a token takes no new memory") {
-  const int before = threads();
+  const RestoreThreads restore;
   Text text{3, 300, 4, 64};
   std::vector<std::int64_t> pieces(301 - 250, 1);
   pieces[0] = 250;
@@ -96,7 +96,6 @@ TEST_CASE("attention_decode: four threads compute the bits of one, and a token t
   CHECK(page_allocations() == pages);
   set_threads(4);
   CHECK((text.in_pieces(pieces) == one));
-  set_threads(before);
 }
 
 TEST_CASE("attention_decode: a text longer than the cache is refused") {

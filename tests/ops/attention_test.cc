@@ -289,13 +289,12 @@ TEMPLATE_TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backwa
 }
 
 TEMPLATE_TEST_CASE("attention: four threads compute the bits of one", "", float, bf16) {
-  const int before = threads();
+  const RestoreThreads restore;
   const Case c = case_of<TestType>(2, 75, 3, 24);
   set_threads(1);
   const Result one = run<TestType>(c, floats(c.qkv));
   set_threads(4);
   const Result four = run<TestType>(c, floats(c.qkv));
-  set_threads(before);
   CHECK(same_bits(one.out, four.out));
   CHECK(same_bits(one.dqkv, four.dqkv));
 }

@@ -174,7 +174,7 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for one 
 using BinaryFn = Tensor (*)(Tape&, const Tensor&, const Tensor&);
 
 void check_op(BinaryFn fn, const BinaryCase& c, int thread_count) {
-  const int before = threads();
+  const RestoreThreads restore;
   set_threads(thread_count);
   std::vector<float> a = floats(c.a), b = floats(c.b), dy = floats(c.dy), da(a.size(), NAN),
                      db(b.size(), NAN);
@@ -187,7 +187,6 @@ void check_op(BinaryFn fn, const BinaryCase& c, int thread_count) {
   tape.backward(dot(tape, y, dy.data()));
   check_close("da", std::span<const float>(da), c.da, kSums);
   check_close("db", std::span<const float>(db), c.db, kSums);
-  set_threads(before);
 }
 
 TEST_CASE(

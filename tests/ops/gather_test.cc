@@ -84,7 +84,7 @@ TEST_CASE("gather: the gradient has the same bits on 1 to 4 threads") {
   auto ids = random_ids(N, V);
   std::vector<float> table = random_floats(V * C, 1), dy = random_floats(N * C, 2);
   std::vector<std::vector<float>> gradients;
-  const int before = threads();
+  const RestoreThreads restore;
   for (int count = 1; count <= 4; ++count) {
     set_threads(count);
     std::vector<float>& gradient = gradients.emplace_back(table.size(), NAN);
@@ -92,7 +92,6 @@ TEST_CASE("gather: the gradient has the same bits on 1 to 4 threads") {
     const Tensor W = tape.leaf(table.data(), gradient.data(), {V, C}, LeafGradient::overwrite);
     tape.backward(dot(tape, gather(tape, W, Tensor(ids.data(), {N})), dy.data()));
   }
-  set_threads(before);
   for (const auto& g : gradients) CHECK(g == gradients[0]);
 }
 

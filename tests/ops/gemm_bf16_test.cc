@@ -198,7 +198,7 @@ TEST_CASE("bf16 gemm: a few rows times packed weights agree with the reference, 
 TEST_CASE("bf16 gemm: long sums are cut into passes, and any number of threads gives the same bits") {
   const std::int64_t M = 70, N = 130, K = 9000;
   const Case c(M, N, K);
-  const int before = threads();
+  const RestoreThreads restore;
   for_each_isa([&] {
     const Stored a(c.A, M, K, DType::f32, false), b(c.B, K, N, DType::f32, true);
     std::vector<float> first;
@@ -219,7 +219,6 @@ TEST_CASE("bf16 gemm: long sums are cut into passes, and any number of threads g
               kBf16Rounding * std::abs(want[i]) + tolerance_for(K).absolute);
     }
   });
-  set_threads(before);
 }
 
 }  // namespace

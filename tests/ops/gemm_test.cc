@@ -224,7 +224,7 @@ TEST_CASE("gemm: kernels read and write nothing outside their operands") {
 }
 
 TEST_CASE("gemm: the same bits on 1, 2 and 4 threads") {
-  const int before = threads();
+  const RestoreThreads restore;
   const std::int64_t shapes[][3] = {{70, 500, 800}, {500, 70, 800}, {3, 3000, 64}, {200, 200, 3}};
   for (const auto& [M, N, K] : shapes) {
     const Case c(M, N, K);
@@ -236,7 +236,6 @@ TEST_CASE("gemm: the same bits on 1, 2 and 4 threads") {
       CHECK(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)) == 0);
     }
   }
-  set_threads(before);
 }
 
 }  // namespace

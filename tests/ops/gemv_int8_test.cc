@@ -126,7 +126,7 @@ TEST_CASE("gemv_int8: rows so long that a sum might not fit 32 bits are refused"
 }
 
 TEST_CASE("gemv_int8: a row has the same bits whatever rows are beside it, and on any number of threads") {
-  const int before = threads();
+  const RestoreThreads restore;
   for_each_isa([] {
     const Case c(400, 200, 96);  // more rows than one task takes
     std::vector<float> all(c.addend.size());
@@ -139,7 +139,6 @@ TEST_CASE("gemv_int8: a row has the same bits whatever rows are beside it, and o
       CHECK(std::equal(row.begin(), row.end(), all.begin() + m * c.N));
     }
   });
-  set_threads(before);
 }
 
 }  // namespace

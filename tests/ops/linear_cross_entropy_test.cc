@@ -123,7 +123,7 @@ TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, wit
   std::vector<std::int32_t> targets;
   for (std::int64_t i = 0; i < N; ++i)
     targets.push_back(i % 5 == 0 ? -1 : static_cast<std::int32_t>(i * 137));
-  const int before = threads();
+  const RestoreThreads restore;
   std::vector<float> first_dwte, first_dx;
   for (int count : {1, 2, 3}) {
     set_threads(count);
@@ -155,7 +155,6 @@ TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, wit
     CHECK(dwte == first_dwte);
     CHECK(dx == first_dx);
   }
-  set_threads(before);
 }
 
 TEST_CASE("linear_cross_entropy: micro-batches with scale 1/2 add up to their mean") {

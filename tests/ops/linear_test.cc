@@ -98,7 +98,7 @@ TEST_CASE("linear: works without a bias and without a gradient of x or of the we
 }
 
 TEST_CASE("linear: the same bits on 1 and on 4 threads") {
-  const int before = threads();
+  const RestoreThreads restore;
   const Case c(130, 100, 600);
   const auto run = [&](int count) {
     set_threads(count);
@@ -114,7 +114,6 @@ TEST_CASE("linear: the same bits on 1 and on 4 threads") {
   };
   const std::vector<float> one = run(1), four = run(4);
   CHECK(std::memcmp(one.data(), four.data(), one.size() * sizeof(float)) == 0);
-  set_threads(before);
 }
 
 // A weight with its packed copies, for bf16.

@@ -97,7 +97,7 @@ TEST_CASE("sum_of_squares: every instruction set agrees with double, at all leng
 }
 
 TEST_CASE("sum_of_squares: the same bits on 1, 2, 3 and 4 threads; NaN and inf show") {
-  const int before = threads();
+  const RestoreThreads restore;
   std::vector<float> x = random_floats(500000, 9);
   set_threads(1);
   const double want = sum_of_squares(x.data(), 500000);
@@ -105,7 +105,6 @@ TEST_CASE("sum_of_squares: the same bits on 1, 2, 3 and 4 threads; NaN and inf s
     set_threads(count);
     CHECK(sum_of_squares(x.data(), 500000) == want);
   }
-  set_threads(before);
   for_each_isa([&] {
     std::vector<float> spoilt = x;
     spoilt[499999] = -INFINITY;

@@ -145,7 +145,7 @@ TEST_CASE("reduce: over everything, a large sum stays accurate and is the same o
   for (float& v : x) v += 1.0f;
   double exact = 0;
   for (float v : x) exact += static_cast<double>(v);
-  const int before = threads();
+  const RestoreThreads restore;
   std::vector<float> sums;
   for (int count = 1; count <= 4; ++count) {
     set_threads(count);
@@ -161,7 +161,6 @@ TEST_CASE("reduce: over everything, a large sum stays accurate and is the same o
     CHECK(dx.front() == 2.0f);
     CHECK(dx.back() == 2.0f);
   }
-  set_threads(before);
   for (float s : sums) CHECK(s == sums[0]);
 }
 

@@ -80,7 +80,7 @@ TEST_CASE("optimizers: saved and restored state goes on to the same bits") {
 }
 
 TEST_CASE("optimizers: the same bits on 1, 2, 3 and 4 threads") {
-  const int before = threads();
+  const RestoreThreads restore;
   for (std::size_t which : {0u, 1u}) {
     const std::vector<float> start = random_floats(kExtent, 1);
     set_threads(1);
@@ -90,7 +90,6 @@ TEST_CASE("optimizers: the same bits on 1, 2, 3 and 4 threads") {
       CHECK(train(*all_optimizers()[which], start, 1, 2) == want);
     }
   }
-  set_threads(before);
 }
 
 TEST_CASE("optimizers: settings out of range and segments that overlap are named") {
