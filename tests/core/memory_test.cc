@@ -4,7 +4,6 @@
 #include <cstring>
 #include <thread>
 
-#include "core/error.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -1,7 +1,6 @@
 // GELU: formula -> reference -> SIMD -> op.
 #include "ops/gelu.h"
 
-#include <algorithm>
 #include <limits>
 
 #include "tests/support.h"

@@ -1,7 +1,6 @@
 // Views share their tensor's gradient; contiguous() copies a view and brings its gradient back.
 #include "ops/views.h"
 
-#include "core/parallel.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
 #include "tests/support.h"
