@@ -82,6 +82,10 @@ inline std::vector<float> random_floats(std::int64_t n, std::uint64_t seed, doub
   return {values.begin(), values.end()};
 }
 
+inline std::vector<float> floats(const std::vector<double>& x) {
+  return {x.begin(), x.end()};
+}
+
 inline std::vector<double> as_doubles(std::span<const float> x) {
   return {x.begin(), x.end()};
 }

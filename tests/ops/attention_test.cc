@@ -43,9 +43,7 @@ std::vector<float> floats(std::span<const float> x) {
 std::vector<float> floats(std::span<const bf16> x) {
   return widened(x);
 }
-std::vector<float> floats(const std::vector<double>& x) {
-  return {x.begin(), x.end()};
-}
+using test::floats;  // and of doubles
 
 template <class Real>
 std::vector<Real> as(const std::vector<double>& x) {

@@ -33,10 +33,6 @@ std::vector<double> operand(std::int64_t n, std::uint64_t seed, bool positive = 
   return values;
 }
 
-std::vector<float> floats(const std::vector<double>& x) {
-  return {x.begin(), x.end()};
-}
-
 std::vector<double> zeros(std::int64_t n) {
   return std::vector<double>(static_cast<std::size_t>(n));
 }

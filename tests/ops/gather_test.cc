@@ -14,10 +14,6 @@ constexpr Tolerance kExact{0, 0};  // forward copies
 constexpr Tolerance kOneRounding{1e-7, 1e-7};
 constexpr Tolerance kSums{1e-5, 1e-5};  // some ten floats
 
-std::vector<float> floats(const std::vector<double>& x) {
-  return {x.begin(), x.end()};
-}
-
 std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t V) {
   Rng rng(5);
   std::vector<std::int32_t> ids(static_cast<std::size_t>(n));

@@ -19,18 +19,6 @@ using namespace inkling::test;
 Tolerance tolerance_for(std::int64_t K) {
   return {4e-7 * (2 + static_cast<double>(K)), 1e-6};
 }
-constexpr double kBf16Rounding = 1.0 / 256;  // half of the last of 8 bits of mantissa
-
-std::vector<bf16> rounded(const std::vector<float>& x) {
-  std::vector<bf16> y;
-  for (float v : x) y.push_back(to_bf16(v));
-  return y;
-}
-std::vector<double> widened(const std::vector<bf16>& x) {
-  std::vector<double> y;
-  for (bf16 v : x) y.push_back(to_float(v));
-  return y;
-}
 
 struct Case {
   std::int64_t M, N, K;
@@ -46,8 +34,8 @@ struct Case {
         bias(random_floats(N, 3)),
         before(random_floats(M * N, 4)),
         sums(static_cast<std::size_t>(M * N)) {
-    reference::gemm<double>(sums.data(), widened(rounded(A)).data(), widened(rounded(B)).data(), M, N, K,
-                            nullptr, false);
+    reference::gemm<double>(sums.data(), as_doubles(widened(to_bf16(A))).data(),
+                            as_doubles(widened(to_bf16(B))).data(), M, N, K, nullptr, false);
   }
   double expected(std::int64_t m, std::int64_t n, bool with_bias, bool with_addend) const {
     const auto at = static_cast<std::size_t>(m * N + n);
@@ -71,7 +59,7 @@ struct Stored {
             values[static_cast<std::size_t>(i * columns + j)];
       }
     }
-    halves = rounded(floats);
+    halves = to_bf16(floats);
     source = {dtype == DType::f32 ? static_cast<const void*>(floats.data()) : halves.data(), dtype,
               by_rows ? columns : 1, by_rows ? 1 : rows};
   }
@@ -151,7 +139,7 @@ TEST_CASE("bf16 gemm: a streamed result has the bits of one that stays in a cach
 TEST_CASE("bf16 gemm: a bf16 result is the f32 result rounded once, with B packed before or on the way") {
   const std::int64_t M = 37, N = 75, K = 100;
   const Case c(M, N, K);
-  const std::vector<bf16> before = rounded(c.before);
+  const std::vector<bf16> before = to_bf16(c.before);
   for_each_isa([&] {
     const Stored a(c.A, M, K, DType::bf16, true), b(c.B, K, N, DType::f32, false);
     const Packed packed(b.source, K, N);

@@ -39,10 +39,6 @@ struct Case {
   }
 };
 
-std::vector<float> floats(const std::vector<double>& x) {
-  return {x.begin(), x.end()};
-}
-
 TEST_CASE("layernorm: the backward formula is the derivative of the forward formula") {
   for (std::int64_t C : {1, 2, 7, 16}) {
     Case c(3, C);

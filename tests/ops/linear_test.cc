@@ -15,10 +15,6 @@ using namespace inkling::test;
 // Sums of at most 300 products of standard normals.
 constexpr Tolerance kFloatTolerance{1e-4, 1e-5};
 
-std::vector<float> floats(const std::vector<double>& x) {
-  return {x.begin(), x.end()};
-}
-
 struct Case {
   std::int64_t M, IC, OC;
   std::vector<double> x, weight, bias, dy;

@@ -16,10 +16,6 @@ using namespace inkling::test;
 constexpr Tolerance kSums{1e-4, 1e-5};
 constexpr Tolerance kExact{0, 0};
 
-std::vector<float> floats(const std::vector<double>& x) {
-  return {x.begin(), x.end()};
-}
-
 struct Case {
   std::int64_t outer, n, inner;
   double scale;
