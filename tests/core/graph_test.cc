@@ -5,7 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include "core/error.h"
 #include "core/parallel.h"
 #include "core/tape.h"
 #include "tests/support.h"
@@ -276,7 +275,7 @@ TEST_CASE(
 
 // ---- Buffers given away ----
 
-// h_{i+1} = w_i h_i, recorded like matmul: dW first, on the tape, so that dX runs before it. `slow_ms` delays
+// h_{i+1} = w_i h_i, recorded like matmul: dW first, on the tape, so that dX runs before it. `slow_us` delays
 // dW.
 Tensor chain(Tape& tape, Tensor h, const std::vector<Tensor>& weights, int slow_us) {
   for (const Tensor& w : weights) {

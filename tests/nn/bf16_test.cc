@@ -11,7 +11,7 @@ namespace {
 
 using namespace inkling::test;
 
-// Each bf16 rounding is off by at most 2^-9 of the number; over the few roundings of two layers the loss of a
+// Each bf16 rounding is off by at most 2^-8 of the number; over the few roundings of two layers the loss of a
 // fresh model, about log V, moves by far less.
 constexpr double kLossTolerance = 2e-3;
 // Gradients pass more roundings; what is compared is the distance of the whole, of which single roundings are
