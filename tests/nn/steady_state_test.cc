@@ -10,37 +10,50 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("gpt2: forward, backward, clipping and AdamW allocate nothing once they are warm, watched or not") {
+void check_steady_state(Precision precision, bool recompute) {
+  GPT2 model(GPT2Config{.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64});
+  model.initialise(1);
+  model.set_precision(precision, Recording::on);
+  model.set_recompute(recompute);
+  std::vector<std::int32_t> ids(4 * 64), targets(4 * 64);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ids[i] = static_cast<std::int32_t>(i * 7 % 300);
+    targets[i] = static_cast<std::int32_t>(i * 11 % 300);
+  }
+  AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
+  Tape tape;
+  Profile profile;
+  std::int64_t step = 0;
+  const auto train_step = [&] {
+    profile.begin_step(step);
+    tape.clear();
+    const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 64}), Tensor(targets.data(), {4, 64}));
+    tape.backward(loss);
+    const std::span<float> gradients = model.parameters().gradients();
+    const double norm = global_norm(gradients.data(), std::ssize(gradients));
+    optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-3f,
+                   clip_factor(norm, 1.0),
+                   [&](std::int64_t offset, std::int64_t n) { model.weights_changed(offset, n); });
+    profile.end_step();
+  };
+  CHECK(reaches_steady_state(train_step));
+  tape.profile_into(&profile);
+  CHECK(reaches_steady_state(train_step));
+  CHECK(profile.kept().back()->page_allocations == 0);
+}
+
+TEST_CASE(
+    "gpt2: forward, backward, clipping and AdamW allocate nothing once they are warm, in each precision, "
+    "with and without recomputation, watched or not") {
   const RestoreThreads restore;
   for (int count : {1, 2}) {
-    INFO("threads " << count);
     set_threads(count);
-    GPT2 model(GPT2Config{.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64});
-    model.initialise(1);
-    std::vector<std::int32_t> ids(4 * 64), targets(4 * 64);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      ids[i] = static_cast<std::int32_t>(i * 7 % 300);
-      targets[i] = static_cast<std::int32_t>(i * 11 % 300);
+    for (const Precision precision : {Precision::f32, Precision::bf16}) {
+      for (const bool recompute : {false, true}) {
+        INFO("threads " << count << ", " << name(precision) << (recompute ? ", recomputing" : ""));
+        check_steady_state(precision, recompute);
+      }
     }
-    AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
-    Tape tape;
-    Profile profile;
-    std::int64_t step = 0;
-    const auto train_step = [&] {
-      profile.begin_step(step);
-      tape.clear();
-      const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 64}), Tensor(targets.data(), {4, 64}));
-      tape.backward(loss);
-      const std::span<float> gradients = model.parameters().gradients();
-      const double norm = global_norm(gradients.data(), std::ssize(gradients));
-      optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-3f,
-                     clip_factor(norm, 1.0));
-      profile.end_step();
-    };
-    CHECK(reaches_steady_state(train_step));
-    tape.profile_into(&profile);
-    CHECK(reaches_steady_state(train_step));
-    CHECK(profile.kept().back()->page_allocations == 0);
   }
 }
 
