@@ -1,7 +1,8 @@
 // PyTorch's answers: a checkpoint, and what it gives for one batch (llm.c's debug state format).
 #pragma once
 
-#include <fstream>
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -37,24 +38,26 @@ struct DebugState {
   Tensor targets() { return Tensor(y.data(), {B, T}); }
 };
 
-// The goldens of a folder: ours, and those beside the checkout where they are.
+// What PyTorch makes of one model: a batch, and ten steps of AdamW on it. An empty path: there is none.
 struct GoldenSet {
-  std::string model, after10, state, trajectory;
+  std::string model, state, after10, trajectory;
 };
+inline GoldenSet golden_set(const std::string& base) {
+  return {base + ".bin", base + "_debug_state.bin", base + "_after10.bin", base + "_trajectory.json"};
+}
+
+// Those of tests/goldens, and of a folder that INKLING_GOLDENS may name, of a larger model say: every set
+// there whose model and batch have the same name.
 inline std::vector<GoldenSet> golden_sets() {
-  std::vector<GoldenSet> sets;
-  const std::string ours = "tests/goldens/small";
-  sets.push_back(
-      {ours + ".bin", ours + "_after10.bin", ours + "_debug_state.bin", ours + "_trajectory.json"});
-  sets.push_back({ours + ".bin", "", ours + "_masked_debug_state.bin", ""});
-  if (std::ifstream("../shared/golden/tiny.bin")) {
-    for (const char* name : {"tiny", "masked"}) {
-      const std::string base = std::string("../shared/golden/") + name;
-      sets.push_back(
-          {base + ".bin", base + "_after10.bin", base + "_debug_state.bin", base + "_trajectory.json"});
-    }
-  } else {
-    WARN("../shared/golden is not here: its part is skipped, the goldens in tests/goldens prove the same");
+  const std::string ours = "tests/goldens/small", end = "_debug_state.bin";
+  std::vector<GoldenSet> sets = {golden_set(ours), {ours + ".bin", ours + "_masked" + end, "", ""}};
+  const char* folder = std::getenv("INKLING_GOLDENS");
+  if (folder == nullptr) return sets;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string path = entry.path().string();
+    if (!path.ends_with(end)) continue;
+    const GoldenSet set = golden_set(path.substr(0, path.size() - end.size()));
+    if (std::filesystem::exists(set.model)) sets.push_back(set);
   }
   return sets;
 }

@@ -1,6 +1,7 @@
 // The model against PyTorch: logits, loss, every gradient, and ten steps of AdamW.
 #include "tests/nn/golden.h"
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/parallel.h"
