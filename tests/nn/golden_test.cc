@@ -73,32 +73,43 @@ TEST_CASE("gpt2: two micro-batches of half the loss give the gradients of one") 
   check_gradients(model, state.gradients);
 }
 
+json trajectory_of(const GoldenSet& golden) {
+  return json::parse(std::ifstream(golden.trajectory));
+}
+
+// Takes a recorded run's steps, and checks each one's loss and gradient norm. Returns how many were clipped.
+int follow(GPT2& model, DebugState& state, const json& run) {
+  const json& hyper = run["hyper"];
+  AdamW optimizer(segments_of(model.parameters().table()),
+                  AdamWSettings{.beta1 = hyper["betas"][0],
+                                .beta2 = hyper["betas"][1],
+                                .eps = hyper["eps"],
+                                .weight_decay = hyper["weight_decay"]});
+  Tape tape;
+  std::int64_t step = 0;
+  int clipped = 0;
+  for (const json& want : run["trajectory"]) {
+    tape.clear();
+    const Tensor loss = model.loss(tape, state.inputs(), state.targets());
+    CHECK(std::abs(loss.item() - want["loss"].get<double>()) < kTrajectoryLoss);
+    tape.backward(loss);
+    const double norm = global_norm(model.parameters().gradients().data(), model.parameters().count());
+    CHECK(norm == approx(want["grad_norm"].get<double>()).epsilon(kTrajectoryNorm));
+    const float factor = clip_factor(norm, hyper["grad_clip"]);
+    clipped += factor < 1 ? 1 : 0;
+    optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), ++step,
+                   hyper["lr"], factor);
+  }
+  return clipped;
+}
+
 TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and weights") {
   for (const GoldenSet& golden : golden_sets()) {
     if (golden.trajectory.empty()) continue;
     INFO(golden.trajectory);
     GPT2 model = load_model(golden.model);
     DebugState state(golden.state, model.config());
-    std::ifstream file(golden.trajectory);
-    const json trajectory = json::parse(file);
-    const json& hyper = trajectory["hyper"];
-    AdamW optimizer(segments_of(model.parameters().table()),
-                    AdamWSettings{.beta1 = hyper["betas"][0],
-                                  .beta2 = hyper["betas"][1],
-                                  .eps = hyper["eps"],
-                                  .weight_decay = hyper["weight_decay"]});
-    Tape tape;
-    std::int64_t step = 0;
-    for (const json& want : trajectory["trajectory"]) {
-      tape.clear();
-      const Tensor loss = model.loss(tape, state.inputs(), state.targets());
-      CHECK(std::abs(loss.item() - want["loss"].get<double>()) < kTrajectoryLoss);
-      tape.backward(loss);
-      const double norm = global_norm(model.parameters().gradients().data(), model.parameters().count());
-      CHECK(norm == approx(want["grad_norm"].get<double>()).epsilon(kTrajectoryNorm));
-      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), ++step,
-                     hyper["lr"], clip_factor(norm, hyper["grad_clip"]));
-    }
+    follow(model, state, trajectory_of(golden));
     GPT2 after = load_model(golden.after10);
     for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
       // A key's bias shifts every score of a row alike, which softmax ignores: its gradient is rounding
@@ -108,6 +119,22 @@ TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and wei
                   after.parameters().values_of(t), {kWeightAfterTen, 0});
     }
   }
+}
+
+TEST_CASE("gpt2: steps that need no clipping follow PyTorch after steps that did") {
+  const GoldenSet golden = golden_sets().front();
+  GPT2 model = load_model(golden.model);
+  DebugState state(golden.state, model.config());
+  CHECK(follow(model, state, trajectory_of(golden)["some_clipped"]) == 5);
+}
+
+TEST_CASE("gpt2: a checkpoint in bf16 has the loss that PyTorch computes from rounded weights") {
+  const GoldenSet golden = golden_sets().front();
+  GPT2 model = load_model("tests/goldens/small_bf16.bin");
+  DebugState state(golden.state, model.config());
+  Tape tape(Recording::off);
+  const double want = trajectory_of(golden)["small_bf16_loss"];
+  CHECK(std::abs(model.loss(tape, state.inputs(), state.targets()).item() - want) < kLoss);
 }
 
 TEST_CASE("gpt2: training gives the same bytes on 1, 2, 3 and 4 threads") {
