@@ -226,11 +226,9 @@ class Shuffler:
 def shuffle_vectors():
     def starts_of_epochs(seed, nsamples, epochs, shown=8):
         return [visits[0]["samples"][:shown] for visits in Shuffler(seed).epochs([nsamples], epochs)]
-    raw = Shuffler(42)
     seeds_and_n = [(42, 10), (42, 1), (42, 2), (43, 10), (0, 17), (1234567, 64), (4294967295, 33), (42, 700)]
     seeds_and_shards = [(42, [7, 5]), (43, [7, 5]), (42, [3, 1, 4])]
     return {
-        "rand32": {"seed": 42, "first": [raw.rand32() for _ in range(4)]},
         "permutations": [{"seed": seed, "n": n, "order": Shuffler(seed).shuffle(list(range(n)))}
                          for seed, n in seeds_and_n],
         "one_shard": [{"seed": 42, "nsamples": 1192, "epoch_starts": starts_of_epochs(42, 1192, 2)}],
