@@ -12,6 +12,8 @@ OUT     ?= runs/$(NAME)
 FILTER  ?=
 JSON    ?=
 PYTHON  ?= python3
+# of make test: which tests, a name or a [tag]
+TEST    ?=
 
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
 PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2
@@ -43,8 +45,8 @@ LIBRARY := $(call objects,core/*.cc ops/*.cc nn/*.cc optim/*.cc apps/text/*.cc a
 APP     := $(call objects,apps/*.cc)
 TESTS   := $(call objects,tests/*.cc tests/*/*.cc)
 BENCH   := $(call objects,bench/*.cc)
-# oneDNN's face is a library of its own, built where its headers are.
-PEERS   := $(if $(wildcard /usr/include/dnnl.hpp),$(BUILD)/bench/peers/onednn.so)
+# oneDNN's face is a library of its own, built where its headers are, or will be.
+PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
 .PHONY: help all deps deps-check deps-bench train test bench asan tidy format check-layers check-isa clean
@@ -69,7 +71,7 @@ ifneq ($(DATA),)
 endif
 	$(BUILD)/inkling train $(if $(DATA),--data '$(OUT)/data/$(NAME)_train.bin') --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(FLAGS)
 
-test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-isa  ## prove everything
+test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-isa  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(TEST)
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
@@ -119,6 +121,6 @@ $(BUILD)/bench/peers/onednn.so: bench/peers/onednn.cc bench/peers/onednn.h
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
-$(LIBRARY) $(APP) $(TESTS) $(BENCH): | $(filter deps%,$(MAKECMDGOALS))
+$(LIBRARY) $(APP) $(TESTS) $(BENCH) $(PEERS): | $(filter deps%,$(MAKECMDGOALS))
 
 -include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(BENCH:.o=.d)
