@@ -7,6 +7,22 @@
 
 namespace inkling {
 
+const char* name(Phase phase) {
+  switch (phase) {
+    case Phase::data:
+      return "data";
+    case Phase::forward:
+      return "forward";
+    case Phase::recomputed:
+      return "recomputed";
+    case Phase::backward:
+      return "backward";
+    case Phase::update:
+      return "update";
+  }
+  return "";
+}
+
 namespace {
 
 thread_local ProfileScope* open_scope = nullptr;

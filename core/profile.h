@@ -35,6 +35,7 @@ Work multiplying(std::int64_t multiply_adds,
                  std::initializer_list<Tensor> tensors);  // the first is an operand
 
 enum class Phase : std::uint8_t { data, forward, recomputed, backward, update };
+const char* name(Phase phase);
 
 // A loop over chunks that an op ran (core/parallel.h).
 struct ProfileLoop {

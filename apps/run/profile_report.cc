@@ -16,22 +16,6 @@ constexpr std::int64_t kColdSteps = 2;
 constexpr Phase kPhases[] = {Phase::data, Phase::forward, Phase::recomputed, Phase::backward, Phase::update};
 constexpr double kNsPerMs = 1e6, kMiB = 1 << 20;
 
-const char* name(Phase phase) {
-  switch (phase) {
-    case Phase::data:
-      return "data";
-    case Phase::forward:
-      return "forward";
-    case Phase::recomputed:
-      return "recomputed";
-    case Phase::backward:
-      return "backward";
-    case Phase::update:
-      return "update";
-  }
-  return "";
-}
-
 Roof mean(const Roof& a, const Roof& b) {
   return {(a.fma_gflops + b.fma_gflops) / 2, (a.bf16_gflops + b.bf16_gflops) / 2,
           (a.triad_gbs + b.triad_gbs) / 2, (a.read_gbs + b.read_gbs) / 2};
@@ -90,7 +74,9 @@ void ProfileReport::add(const ProfileStep& step) {
     row.allocated_bytes += event.allocated_bytes;
   }
   // Between two edges the same events run: each gets an equal part of the time.
-  std::sort(edges_.begin(), edges_.end(), [](const Edge& a, const Edge& b) { return a.ns < b.ns; });
+  std::sort(edges_.begin(), edges_.end(), [](const Edge& a, const Edge& b) {
+    return a.ns != b.ns ? a.ns < b.ns : a.begins && !b.begins;  // what takes no time begins before it ends
+  });
   running_.clear();
   std::int64_t before = step.begin_ns;
   for (const Edge& edge : edges_) {
@@ -106,6 +92,10 @@ void ProfileReport::add(const ProfileStep& step) {
 }
 
 void ProfileReport::print(std::ostream& out, const std::string& what) {
+  if (steps_ == 0) {
+    out << "\nNo step was taken: there is nothing to profile.\n";
+    return;
+  }
   const Roof roof = mean(roof_, best_roof());
   const double steps = static_cast<double>(steps_);
   const auto line = [&](const std::string& label, const Row& row) {

@@ -10,8 +10,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* kCategories[] = {"data", "forward", "recomputed", "backward", "update"};  // by Phase
-
 json lasting(const std::string& name, const char* category, int thread, std::int64_t begin_ns,
              std::int64_t end_ns) {
   return {{"ph", "X"},
@@ -24,8 +22,7 @@ json lasting(const std::string& name, const char* category, int thread, std::int
 }
 
 json of_event(const ProfileEvent& event) {
-  json out = lasting(event.name, kCategories[static_cast<int>(event.phase)], event.thread, event.begin_ns,
-                     event.end_ns);
+  json out = lasting(event.name, name(event.phase), event.thread, event.begin_ns, event.end_ns);
   json& args = out["args"] = json::object();
   if (event.shape.rank > 0) args["shape"] = str(event.shape);
   if (event.work.flops > 0) {

@@ -6,12 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cstdlib>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "tests/support.h"
 #include "tests/temporary_directory.h"
 
 namespace inkling::test {
@@ -67,6 +67,43 @@ inline Outcome run(const std::vector<std::string>& arguments) {
 inline std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
+}
+
+// Refused with one line on stderr that has all `words` in it.
+inline void expect(const std::vector<std::string>& arguments, int status,
+                   const std::vector<std::string>& words) {
+  const Outcome outcome = run(arguments);
+  std::string command;
+  for (const std::string& a : arguments) command += a + " ";
+  INFO(command << "\n" << outcome.err);
+  CHECK(outcome.status == status);
+  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
+  for (const std::string& word : words) CHECK_THAT(outcome.err, contains(word));
+}
+
+// Twenty steps of a model small enough to be trained in a test.
+inline std::vector<std::string> twenty_steps(const std::string& out) {
+  return {"train",
+          "--out",
+          out,
+          "--data",
+          "tests/goldens/curve_tokens.bin",
+          "--vocab-size",
+          "131",
+          "--layers",
+          "2",
+          "--heads",
+          "2",
+          "--channels",
+          "32",
+          "--seq-len",
+          "16",
+          "--batch-size",
+          "4",
+          "--steps",
+          "20",
+          "--sample-every",
+          "0"};
 }
 
 }  // namespace inkling::test
