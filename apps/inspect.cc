@@ -1,8 +1,10 @@
 // inkling inspect: what a file is, with its header and statistics.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <iomanip>
 #include <iostream>
+#include <unordered_map>
 
 #include "apps/commands.h"
 #include "apps/run/optimizer_file.h"
@@ -58,25 +60,20 @@ void print_model(const FileView& file) {
 void print_shard(const FileView& file) {
   const Shard shard(file.path());
   std::int32_t least = shard.size() > 0 ? shard[0] : 0, most = least;
-  std::vector<std::int64_t> counts;
+  std::unordered_map<std::int32_t, std::int64_t> counts;
   for (std::int64_t i = 0; i < shard.size(); ++i) {
     const std::int32_t id = shard[i];
     least = std::min(least, id), most = std::max(most, id);
-    if (id < 0) continue;
-    if (static_cast<std::size_t>(id) >= counts.size()) counts.resize(static_cast<std::size_t>(id) + 1);
-    ++counts[static_cast<std::size_t>(id)];
+    ++counts[id];
   }
   double entropy = 0;
-  std::int64_t distinct = 0;
-  for (std::int64_t n : counts) {
-    if (n == 0) continue;
-    ++distinct;
+  for (const auto& [id, n] : counts) {
     const double p = static_cast<double>(n) / static_cast<double>(shard.size());
     entropy -= p * std::log(p);
   }
   std::cout << file.path() << ": token shard, " << (shard.wide() ? "uint32" : "uint16") << "\n"
             << "  " << format_count(shard.size()) << " tokens, ids " << least << " to " << most << ", "
-            << format_count(distinct) << " different\n"
+            << format_count(std::ssize(counts)) << " different\n"
             << "  entropy of single tokens " << format_fixed(entropy, 4)
             << " nats: the loss of a model that only knows how often each occurs\n"
             << "  begins";

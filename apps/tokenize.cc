@@ -16,7 +16,7 @@ void add_tokenize(CLI::App& app, Action& action) {
       ->required();
   tokenize->add_option("--tokenizer", settings->tokenizer_path, "tokenizer file (default: one token a byte)");
   tokenize->add_option("--val-fraction", settings->val_fraction, "share of the text kept for validation")
-      ->check(CLI::Range(0.0, 0.5))
+      ->check(CLI::Range(1e-6, 0.5))
       ->capture_default_str();
   tokenize->callback([&action, settings] {
     action = [settings] {

@@ -36,7 +36,7 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
     const Shard& shard = shards_.emplace_back(path);
     if (shard.size() < B * T + 1) {
       fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1,
-           " for one batch of B=", B, ", T=", T);
+           " for one batch of B=", B, ", T=", T, "; a smaller --batch-size or --seq-len needs less");
     }
     const std::int64_t samples = samples_of(static_cast<std::int64_t>(shards_.size()) - 1);
     most_samples = std::max(most_samples, samples);

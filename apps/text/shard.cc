@@ -150,6 +150,7 @@ std::vector<std::string> find_shards(const std::string& pattern) {
   // it.
   if (paths.size() > 1)
     std::erase_if(paths, [](const std::string& p) { return p.ends_with("_tokenizer.bin"); });
+  if (paths.empty()) fail(pattern, ": matches tokenizers only, expected token shards");
   std::sort(paths.begin(), paths.end());
   return paths;
 }

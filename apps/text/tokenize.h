@@ -21,8 +21,9 @@ struct TokenizeSettings {
   std::string out;             // writes <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
   std::string tokenizer_path;  // a tokenizer file; empty: the byte-level tokenizer
   double val_fraction = 0.1;
-  // Small texts give validation more than its fraction, up to half of everything, so that one batch fits.
-  std::int64_t min_val_tokens = 1025;
+  // Small texts give validation more than its fraction, up to half of everything, so that one batch of the
+  // default size, B=8 and T=256, fits.
+  std::int64_t min_val_tokens = 2049;
 };
 
 struct TokenizeResult {
