@@ -1,4 +1,5 @@
 // inkling info: what this machine can do, and what a training run on it would need.
+#include <algorithm>
 #include <filesystem>
 #include <iomanip>
 #include <iostream>
@@ -23,6 +24,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+constexpr std::int64_t kSeqLen = 64;  // T of the preflight, unless told otherwise
 
 struct InfoCommand {
   std::string model, precision = "f32";
@@ -30,8 +32,7 @@ struct InfoCommand {
   PreflightRequest request;
   int threads = hardware_threads();
   bool as_json = false;
-
-  bool wants_preflight() const { return !model.empty() || !(dims == InfoCommand().dims); }
+  bool wants_preflight = false;  // a flag of it was given
 };
 
 // A name, or the header of a checkpoint, and then what flags say otherwise.
@@ -60,6 +61,12 @@ PreflightRequest request_of(const InfoCommand& command, Precision precision) {
   request.model = model_of(command);
   from_flags([&] { request.model.check("model"); });
   request.precision = precision;
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // no shard holds more tokens
+  if (request.seq_len == 0) request.seq_len = std::min(kSeqLen, request.model.max_seq_len);
+  if (request.batch_size > kMost / request.seq_len) {
+    throw UsageError(str("--batch-size is ", request.batch_size, ", expected at most ",
+                         kMost / request.seq_len, " with T=", request.seq_len));
+  }
   if (request.seq_len > request.model.max_seq_len) {
     throw UsageError(str("--seq-len is ", request.seq_len, ", expected at most the model's maximum of ",
                          request.model.max_seq_len));
@@ -173,8 +180,12 @@ void print_preflight(const json& p, const json& machine) {
   for (const json& part : p["memory"]) row(part["what"], mib(part["bytes"]));
   row("in all", mib(p["total_bytes"]));
   row("available", mib(machine["available_bytes"]));
-  std::cout << (p["fits"] ? "It fits; " : "It does not fit; ")
-            << "the largest batch that does is --batch-size " << p["largest_batch_size"] << ".\n";
+  std::cout << (p["fits"] ? "It fits; " : "It does not fit; ");
+  if (p["largest_batch_size"] == 0) {
+    std::cout << "not even a batch of one sequence does.\n";
+  } else {
+    std::cout << "the largest batch that does is --batch-size " << p["largest_batch_size"] << ".\n";
+  }
 
   std::cout << "\nTime, predicted within a factor of " << format_fixed(p["time_within_factor"], 1)
             << " on a machine that does nothing else\n";
@@ -189,7 +200,7 @@ int run(const InfoCommand& command) {
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::on);
   const std::optional<PreflightRequest> request =
-      command.wants_preflight() ? std::optional(request_of(command, precision)) : std::nullopt;
+      command.wants_preflight ? std::optional(request_of(command, precision)) : std::nullopt;
   const Roof roof = best_roof();
   const SystemMemory memory = system_memory();
   json info = machine_info(roof, memory);
@@ -210,7 +221,9 @@ void add_info(CLI::App& app, Action& action) {
       app.add_subcommand("info", "Say what this machine can do, and what a run on it would need");
   auto command = std::make_shared<InfoCommand>();
   const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
-  const char* preflight = "Preflight of a training run (one of these asks for it)";
+  command->request.seq_len = 0;  // not given
+  const char* preflight =
+      "Preflight of a training run (any of these asks for it; GPT-2 124M unless told otherwise)";
   info->add_option("--model", command->model, "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint")
       ->group(preflight);
   info->add_option("--layers", command->dims.layers, "transformer blocks (L)")
@@ -229,9 +242,9 @@ void add_info(CLI::App& app, Action& action) {
       ->check(positive)
       ->capture_default_str()
       ->group(step);
-  info->add_option("--seq-len", command->request.seq_len, "tokens in a sequence (T)")
+  info->add_option("--seq-len", command->request.seq_len,
+                   "tokens in a sequence (T); default: 64, or the model's maximum if that is less")
       ->check(positive)
-      ->capture_default_str()
       ->group(step);
   info->add_option("--grad-accum", command->request.grad_accum, "micro-batches an update")
       ->check(positive)
@@ -245,7 +258,12 @@ void add_info(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   info->add_flag("--json", command->as_json, "the same as JSON");
-  info->callback([&action, command] { action = [command] { return run(*command); }; });
+  info->callback([&action, info, command, preflight, step] {
+    for (const CLI::Option* option : info->get_options())
+      command->wants_preflight |=
+          option->count() > 0 && (option->get_group() == preflight || option->get_group() == step);
+    action = [command] { return run(*command); };
+  });
 }
 
 }  // namespace inkling

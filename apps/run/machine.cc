@@ -1,6 +1,5 @@
 #include "apps/run/machine.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,12 +46,6 @@ std::int64_t resident_bytes() {
   std::int64_t pages = 0, resident = 0;
   file >> pages >> resident;
   return resident * sysconf(_SC_PAGESIZE);
-}
-
-std::int64_t peak_resident_bytes() {
-  struct rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * kKiB;
 }
 
 }  // namespace inkling

@@ -12,6 +12,5 @@ struct SystemMemory {
 SystemMemory system_memory();  // zeros where the system does not tell
 
 std::int64_t resident_bytes();  // of this process, now
-std::int64_t peak_resident_bytes();
 
 }  // namespace inkling

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::int64_t kLeastScratch = 1 << 20;  // of a thread, for the strips of a product
 
-void count(std::vector<Preflight::Op>& ops, Phase phase, const std::string& name, std::int64_t calls,
-           const Work& work) {
+void add_calls(std::vector<Preflight::Op>& ops, Phase phase, const std::string& name, std::int64_t calls,
+               const Work& work) {
   const auto same = [&](const Preflight::Op& op) {
     return op.phase == phase && op.name == name && op.work.operands == work.operands;
   };
@@ -46,8 +46,9 @@ Preflight rehearse(const PreflightRequest& request) {
   AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
 
   const Shape shape{request.batch_size, request.seq_len};
-  std::vector<std::int32_t> tokens(static_cast<std::size_t>(shape.numel()));
-  const Tensor ids(tokens.data(), shape);
+  const auto tokens = static_cast<std::size_t>(shape.numel());
+  const Pages token_ids(tokens * sizeof(std::int32_t));  // zeros that nobody reads, so no memory is taken
+  const Tensor ids(reinterpret_cast<std::int32_t*>(token_ids.data()), shape);
   Profile profile;
   Tape tape;
   tape.profile_into(&profile);
@@ -60,8 +61,8 @@ Preflight rehearse(const PreflightRequest& request) {
   const std::int64_t workspaces = workspace_bytes();
 
   Tape validation(Recording::off);
-  std::vector<float> losses(tokens.size());
-  model.token_losses(validation, ids, ids, losses.data());
+  const Pages losses(tokens * sizeof(float));
+  model.token_losses(validation, ids, ids, reinterpret_cast<float*>(losses.data()));
   const KvCache cache(request.model);
 
   Preflight result;
@@ -83,11 +84,11 @@ Preflight rehearse(const PreflightRequest& request) {
   std::erase_if(result.memory, [](const Preflight::Part& part) { return part.bytes == 0; });
 
   for (const ProfileEvent& event : step.events)
-    count(result.ops, event.phase, event.name, request.grad_accum, event.work);
+    add_calls(result.ops, event.phase, event.name, request.grad_accum, event.work);
   const double gradient_bytes = static_cast<double>(weights);
-  count(result.ops, Phase::update, "gradient norm", 1, {.bytes = gradient_bytes});
-  count(result.ops, Phase::update, optimizer.name(), 1,
-        {.bytes = optimizer.step_bytes() + static_cast<double>(model.packed_bytes())});
+  add_calls(result.ops, Phase::update, "gradient norm", 1, {.bytes = gradient_bytes});
+  add_calls(result.ops, Phase::update, optimizer.name(), 1,
+            {.bytes = optimizer.step_bytes() + static_cast<double>(model.packed_bytes())});
   return result;
 }
 

@@ -133,18 +133,19 @@ TEST_CASE("info: the machine, and with a model what a run needs, as text and as 
   CHECK(preflight.at("step_seconds") > 0);
   CHECK_THAT(run({"info", "--layers", "2", "--heads", "2", "--channels", "64"}).out,
              contains("Training with B=4 T=64, f32"));
+  CHECK_THAT(run({"info", "--layers", "2", "--max-seq-len", "32"}).out, contains("Training with B=4 T=32"));
+  CHECK_THAT(run({"info", "--batch-size", "2"}).out, contains("Training with B=2 T=64"));
 }
 
 TEST_CASE("info: what cannot be is refused in one line") {
   const auto refused = [](const std::vector<std::string>& flags, const char* why) {
-    const Outcome outcome = run(std::vector<std::string>{"info"} + flags);
-    CHECK(outcome.status == 2);
-    CHECK_THAT(outcome.err, contains(why));
+    expect(std::vector<std::string>{"info"} + flags, 2, {why});
   };
   refused({"--model", "gpt2:d13"}, "gpt2:d48, or a checkpoint's file");
   refused({"--model", "gpt2:d12", "--seq-len", "2000"},
           "--seq-len is 2000, expected at most the model's maximum of 1024");
   refused({"--model", "gpt2:d12", "--precision", "f16"}, "f16");
+  refused({"--batch-size", "2147483648"}, "--batch-size is 2147483648, expected at most 33554432 with T=64");
   refused({"--layers", "2", "--heads", "5"}, "multiple of the number of heads");
 }
 
