@@ -73,8 +73,7 @@ int run(const EvalCommand& command) {
     throw UsageError(
         str("--seq-len is ", T, ", expected at most the model's maximum of ", config.max_seq_len));
   }
-  std::optional<Tokenizer> tokenizer;
-  if (!command.tokenizer.empty()) tokenizer = Tokenizer::read(command.tokenizer);
+  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
   if (tokenizer) tokenizer->check_vocabulary(command.model, config.vocab_size);
   model.set_precision(precision, Recording::off);
   const std::int32_t begins = command.documents ? end_of_text(tokenizer, config.vocab_size) : -1;
@@ -115,7 +114,7 @@ void add_eval(CLI::App& app, Action& action) {
   eval->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   eval->add_option("--data", command->data, "shards (a glob of llm.c .bin files)")->required();
   eval->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file, to give the loss in bits per byte, too");
+                   "tokenizer file, for bits per byte (default: tokenizer.bin beside the model)");
   eval->add_option("--batch-size", command->batch_size, "sequences in a batch (B)")
       ->check(positive)
       ->capture_default_str();

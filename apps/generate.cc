@@ -1,7 +1,6 @@
 // inkling generate: text from a model, token by token.
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <iostream>
 #include <optional>
 
@@ -27,14 +26,6 @@ struct GenerateCommand {
   std::int64_t samples = 1;
   int threads = hardware_threads();
 };
-
-// The tokenizer given, or the one that a run leaves beside its model.
-std::optional<Tokenizer> find_tokenizer(const GenerateCommand& command) {
-  if (!command.tokenizer.empty()) return Tokenizer::read(command.tokenizer);
-  const auto beside = std::filesystem::path(command.model).parent_path() / "tokenizer.bin";
-  if (std::filesystem::exists(beside)) return Tokenizer::read(beside.string());
-  return std::nullopt;
-}
 
 // A document begins with end-of-text.
 std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
@@ -82,9 +73,9 @@ int run(GenerateCommand command) {
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::off);
   if (command.greedy) command.generation.sampler.temperature = 0.0f;
-  command.generation.sampler.check();
+  from_flags([&] { command.generation.sampler.check(); }, "--");
   GPT2 model = load_model(command.model);
-  const std::optional<Tokenizer> tokenizer = find_tokenizer(command);
+  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
   if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
   if (!command.ignore_end) command.generation.stop_token = end_of_text(tokenizer, model.config().vocab_size);
   const std::vector<std::int32_t> prompt = find_prompt(command, tokenizer, model.config());

@@ -11,6 +11,21 @@
 #include "apps/commands.h"
 #include "core/error.h"
 
+namespace {
+
+// CLI11 only says that a subcommand is missing.
+void check_first(const CLI::App& app, const std::string& word) {
+  if (word.empty() || word == "-h" || word == "--help") return;
+  std::string names;
+  for (const CLI::App* subcommand : app.get_subcommands({})) {
+    if (subcommand->get_name() == word) return;
+    names += (names.empty() ? "" : ", ") + subcommand->get_name();
+  }
+  throw inkling::UsageError(inkling::str("no such subcommand: ", word, ", expected one of ", names));
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace inkling;
   try {
@@ -23,11 +38,7 @@ int main(int argc, char** argv) {
     add_eval(app, action);
     add_info(app, action);
     add_inspect(app, action);
-    const auto is_named = [&](const CLI::App* subcommand) { return subcommand->get_name() == argv[1]; };
-    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_named).empty()) {
-      throw UsageError(str("no such subcommand: ", argv[1],
-                           ", expected train, generate, eval, tokenize, info or inspect"));
-    }
+    check_first(app, argc > 1 ? argv[1] : "");
     try {
       app.parse(argc, argv);
     } catch (const CLI::CallForHelp& help) {
@@ -35,7 +46,9 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
       throw UsageError(str(error.what(), " (see inkling --help)"));
     }
-    return action();
+    const int status = action();
+    if (!std::cout.flush()) fail("cannot write to stdout");
+    return status;
   } catch (const UsageError& error) {
     std::cerr << "inkling: " << error.what() << std::endl;
     return 2;

@@ -39,7 +39,7 @@ void report_time(const TrainCommand& command, const TrainSettings& settings, Pro
   if (command.profile) {
     report.print(std::cout, str(threads(), " threads, ", name(kernels().isa), ", ", settings.precision));
   }
-  if (command.trace.empty()) return;
+  if (command.trace.empty() || report.profile().kept().empty()) return;
   write_trace(command.trace, report.profile().kept());
   std::cerr << "the last " << report.profile().kept().size() << " steps are in " << command.trace
             << " (open it in https://ui.perfetto.dev or chrome://tracing)" << std::endl;
@@ -47,19 +47,19 @@ void report_time(const TrainCommand& command, const TrainSettings& settings, Pro
 
 int run(const TrainCommand& command) {
   set_threads(command.threads);
-  RunDirectory directory(command.out);
-  TrainSettings settings;
-  if (command.resume) {
-    if (!directory.has_run())
-      throw UsageError(str(command.out, ": there is no run to resume here; leave out --resume to start one"));
-    settings = resolve_resumed(directory.read_config(), command.flags, directory.file("config.json"));
-  } else {
-    if (directory.has_run()) {
-      throw UsageError(
-          str(command.out, ": holds a run already; --resume continues it, another --out starts a new one"));
-    }
-    settings = resolve(command.flags);
+  // What is refused leaves no trace: the flags are looked at before the directory is made.
+  const bool there = RunDirectory::has_run(command.out);
+  if (command.resume && !there)
+    throw UsageError(str(command.out, ": there is no run to resume here; leave out --resume to start one"));
+  if (!command.resume && there) {
+    throw UsageError(
+        str(command.out, ": holds a run already; --resume continues it, another --out starts a new one"));
   }
+  TrainSettings settings;
+  if (!command.resume) settings = resolve(command.flags);
+  RunDirectory directory(command.out);
+  if (command.resume)
+    settings = resolve_resumed(directory.read_config(), command.flags, directory.file("config.json"));
   Trainer trainer(settings, directory);
   if (command.resume) {
     trainer.resume([](const std::string& line) { std::cerr << "inkling: " << line << std::endl; });
@@ -117,7 +117,9 @@ void add_train(CLI::App& app, Action& action) {
   train->get_option("--data")->excludes(stories);
   flag("--val-data", "/val_data", "validation shards (default: the same name with val for train, if there)",
        text, data);
-  flag("--tokenizer", "/tokenizer", "tokenizer file, to write samples as text", text, data);
+  flag("--tokenizer", "/tokenizer",
+       "tokenizer file, to write samples as text, and for V (default: *_tokenizer.bin beside *_train*.bin)",
+       text, data);
   flag("--batch-size", "/batch_size", "sequences in a batch (B)", number, data);
   flag("--seq-len", "/seq_len", "tokens in a sequence (T)", number, data);
   train

@@ -1,5 +1,5 @@
-// The loss curve as text: the training loss of a run, drawn in Unicode blocks, with the theoretical minimum
-// as a dashed line.
+// The loss curve as text: the training loss of a run, drawn in dots, with the theoretical minimum as a dashed
+// line.
 #pragma once
 
 #include <cstdint>

@@ -66,6 +66,21 @@ void create_directories(const std::string& path) {
   if (error) fail(path, ": cannot create the directory: ", error.message());
 }
 
+// An object that says which step it is of, and whose values are numbers: a loss that is none was written as
+// null.
+bool is_metrics(const json& line) {
+  return line.is_object() && line.contains("step") &&
+         std::all_of(line.begin(), line.end(), [](const json& value) { return value.is_number(); });
+}
+
+// An AtomicFile's writer was killed before it could put the file in place.
+void remove_unfinished(const std::string& directory) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(directory, none)) {
+    if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), none);
+  }
+}
+
 void check_manifest(const std::string& directory) {
   const json manifest = read_json(directory + "/" + kManifest);
   for (const auto& [name, want] : manifest.at("files").items()) {
@@ -126,14 +141,16 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     close(lock_);
     fail(lock_path, ": cannot write: ", why);
   }
+  for (const char* folder : {"", "data", "samples"}) remove_unfinished(file(folder));
 }
 
 RunDirectory::~RunDirectory() {
   close(lock_);
 }
 
-bool RunDirectory::has_run() const {
-  return fs::exists(file("config.json"));
+bool RunDirectory::has_run(const std::string& path) {
+  return fs::exists(path + "/config.json") || fs::exists(path + "/metrics.jsonl") ||
+         fs::exists(path + "/" + kCheckpoints);
 }
 
 json RunDirectory::read_config() const {
@@ -164,7 +181,7 @@ std::vector<json> RunDirectory::read_metrics() const {
     const char* newline = std::find(next, end, '\n');
     if (newline == end) break;  // a line that a crash cut short
     json line = json::parse(next, newline, nullptr, false);
-    if (!line.is_discarded()) lines.push_back(std::move(line));
+    if (is_metrics(line)) lines.push_back(std::move(line));
     next = newline + 1;
   }
   return lines;
@@ -174,7 +191,7 @@ void RunDirectory::drop_metrics_after(std::int64_t step) const {
   const std::vector<json> lines = read_metrics();
   AtomicFile out(file("metrics.jsonl"));
   for (const json& line : lines) {
-    if (line.value("step", std::int64_t{0}) <= step) out.write(line.dump() + "\n");
+    if (line["step"].get<std::int64_t>() <= step) out.write(line.dump() + "\n");
   }
   out.commit();
 }
@@ -204,7 +221,7 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
       const std::string path = entry.path().string();
       files[entry.path().filename().string()] = {{"bytes", fs::file_size(path)}, {"xxh3", checksum(path)}};
     }
-    write_json(hidden + "/" + kManifest, {{"step", step}, {"files", files}});
+    write_json(hidden + "/" + kManifest, {{"files", files}});
     sync_directory(hidden);
     fs::rename(hidden, target);
     sync_directory(parent);

@@ -5,13 +5,13 @@
 //   samples/step_00000500.txt          text the model wrote
 //   checkpoints/step_00000500/         model.bin (llm.c's format), optimizer.bin, state.json, manifest.json
 //   model.bin, tokenizer.bin           the result
-//   lock                               held (flock) while a run lives; the system lets go of it even after
-//   kill -9
+//   data/                              the token shards, where the run made them itself
+//   lock                               held (flock) while a run lives, and let go of even after kill -9
 //
 // A checkpoint is written as a hidden directory and renamed when every file is on disk; manifest.json lists
 // sizes and checksums (XXH3, 64 bits). The newest one whose manifest is true is the one to resume from; the
 // two newest are kept. Lines of metrics.jsonl past it are dropped on resume, so an interrupted and resumed
-// run leaves the same file as one that was not interrupted.
+// run leaves the same lines as one that was not interrupted, but for the times in them.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +25,18 @@ namespace inkling {
 
 class RunDirectory {
  public:
-  // Creates `path` if needed and takes its lock. Error if another run holds it, or the directory cannot be
-  // written.
+  // Creates `path` if needed, takes its lock and removes files that a killed run was still writing. Error if
+  // another run holds it, or the directory cannot be written.
   explicit RunDirectory(const std::string& path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
-  const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  bool has_run() const;  // there is a config.json
+  // Somebody's run is in `path`, or what a broken one left.
+  static bool has_run(const std::string& path);
+  bool has_run() const { return has_run(path_); }
   nlohmann::json read_config() const;
   void write_config(const nlohmann::json& config) const;
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "apps/run/loss_chart.h"
+#include "apps/run/progress.h"
 #include "core/cpu.h"
 #include "core/parallel.h"
 #include "ops/kernels.h"
@@ -47,7 +48,7 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
         << ".\n";
     if (minimum) {
       out << "  No model can get below " << format_fixed(*minimum, 4)
-          << " here, the entropy of the stories themselves. It is "
+          << " on these tokens, counted from the grammar that wrote them. It is "
           << format_fixed(last.percent_above_min(), 1) << "%"
           << " above that.\n";
     }
@@ -59,8 +60,9 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
 
   out << "Try next\n"
       << "  build/inkling generate --model " << directory << "/model.bin --temperature 0.7 --seed 1\n"
-      << "  build/inkling inspect " << directory << "/model.bin\n"
-      << "  build/inkling train --out " << directory << " --resume --steps " << 2 * s.steps << "\n";
+      << "  build/inkling inspect " << directory << "/model.bin\n";
+  if (s.save_every > 0)  // otherwise there is nothing to go on from
+    out << "  build/inkling train --out " << directory << " --resume --steps " << 2 * s.steps << "\n";
   if (s.stories()) out << "  make train DATA=my.txt      # the same on your own text\n";
 }
 

@@ -1,7 +1,6 @@
 #include "apps/run/train_settings.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -126,6 +125,15 @@ const Defaults& defaults_for(const TrainSettings& s, const TrainFlags& flags) {
   return s.stories() ? kStories : kText;
 }
 
+constexpr std::int64_t kMost = std::int64_t{1} << 31;
+
+template <class T>
+void in_range(const char* flag, T value, T least, T most) {
+  if (!(value >= least && value <= most)) {
+    throw UsageError(str("--", flag, " is ", value, ", expected ", least, " to ", most));
+  }
+}
+
 void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& defaults) {
   if (!s.init.empty()) {
     if (!flags.model_name.empty() || flags.given.contains("model")) {
@@ -141,7 +149,9 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
   s.model = flags.model_name.empty() ? defaults.model
                                      : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
-  s.model.max_seq_len = std::max(s.model.max_seq_len, flags.given.value("seq_len", defaults.seq_len));
+  const std::int64_t seq_len = flags.given.value("seq_len", defaults.seq_len);
+  in_range("seq-len", seq_len, std::int64_t{1}, kMost);  // before it becomes the model's
+  s.model.max_seq_len = std::max(s.model.max_seq_len, seq_len);
   json merged = s.model;
   merged.merge_patch(flags.given.value("model", json::object()));
   s.model = merged.get<GPT2Config>();
@@ -149,12 +159,6 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
 }
 
 void check(const TrainSettings& s) {
-  const auto in_range = [](const char* flag, auto value, auto least, auto most) {
-    if (!(value >= least && value <= most)) {
-      throw UsageError(str("--", flag, " is ", value, ", expected ", least, " to ", most));
-    }
-  };
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;
   in_range("batch-size", s.batch_size, std::int64_t{1}, kMost);
   in_range("seq-len", s.seq_len, std::int64_t{1}, kMost);
   in_range("grad-accum", s.grad_accum, std::int64_t{1}, kMost);
@@ -185,6 +189,15 @@ void check(const TrainSettings& s) {
   }
 }
 
+// config.json holds every flag, and JSON holds UTF-8.
+void check_text(const json& given) {
+  for (const auto& [flag, value] : given.items()) {
+    if (value.is_string() && value.dump(-1, ' ', false, json::error_handler_t::ignore) !=
+                                 value.dump(-1, ' ', false, json::error_handler_t::replace))
+      throw UsageError(str("--", flag, " is not UTF-8"));
+  }
+}
+
 // A flag of the other optimiser would be without effect.
 void check_optimizer_flags(const TrainSettings& s, const json& given) {
   for (const auto& [flag, optimizer] :
@@ -211,6 +224,7 @@ std::vector<std::string> validation_shards(const TrainSettings& settings) {
 }
 
 TrainSettings resolve(const TrainFlags& flags) {
+  check_text(flags.given);
   TrainSettings s;
   choose_data(s, flags.given);
   s.init = flags.given.value("init", "");
@@ -244,6 +258,8 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
     throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
                          "; leave it out to resume"));
   }
+  if (!saved.is_object()) fail(path, ": not the settings of a run, expected a JSON object");
+  check_text(flags.given);
   json merged = saved;
   merged.merge_patch(flags.given);
   for (const json& change : json::diff(saved, merged)) {

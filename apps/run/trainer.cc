@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "apps/run/optimizer_file.h"
+#include "apps/run/progress.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
@@ -60,7 +61,9 @@ void Trainer::open_data() {
     const std::string dir = directory_.file("data");
     training = {dir + "/stories_train.bin"};
     validation = {dir + "/stories_val.bin"};
-    if (!std::filesystem::exists(training[0]) || !std::filesystem::exists(validation[0])) {
+    // Those of another run, with another seed, are none of this one's.
+    const bool there = std::filesystem::exists(training[0]) && std::filesystem::exists(validation[0]);
+    if (!there || !directory_.has_run()) {
       write_story_corpus(dir, kStoryTrainTokens, kStoryValTokens, settings_.seed);
     }
     tokenizer_ = story_tokenizer();
@@ -69,6 +72,7 @@ void Trainer::open_data() {
     validation = validation_shards(settings_);
     if (!settings_.tokenizer.empty()) tokenizer_ = Tokenizer::read(settings_.tokenizer);
   }
+  if (tokenizer_) tokenizer_->check_vocabulary(settings_.init, settings_.model.vocab_size);
   BatchSettings batch{.B = settings_.batch_size,
                       .T = settings_.seq_len,
                       .vocab_size = settings_.model.vocab_size,
@@ -99,8 +103,15 @@ void Trainer::start() {
 
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
   const auto checkpoint = directory_.newest_checkpoint(report);
-  directory_.drop_metrics_after(checkpoint ? checkpoint->step : -1);
-  if (!checkpoint) return start();
+  if (!checkpoint) {
+    report(directory_.file("checkpoints") + ": holds no whole checkpoint; the run begins again");
+    start();
+    return directory_.drop_metrics_after(-1);
+  }
+  if (checkpoint->step > settings_.steps) {
+    throw UsageError(
+        str("--steps is ", settings_.steps, ", the run has taken ", checkpoint->step, " already"));
+  }
   GPT2 saved = load_model(checkpoint->directory + "/model.bin");
   if (!(saved.config() == settings_.model)) {
     fail(checkpoint->directory, ": the model's dimensions are not those of config.json");
@@ -110,6 +121,7 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   const json state = read_json(checkpoint->directory + "/state.json");
   batches_->set_state(state.at("data").get<BatchPosition>());
   step_ = checkpoint->step;
+  directory_.drop_metrics_after(step_);
   for (const json& line : directory_.read_metrics()) {
     if (line.contains("loss")) losses_.emplace_back(line["step"], line["loss"]);
     if (!line.contains("val_loss")) continue;
@@ -159,8 +171,8 @@ Trainer::StepResult Trainer::train_step() {
   }
   const float lr = learning_rate(schedule(settings_), step_);
   const float shorten = settings_.grad_clip > 0 ? clip_factor(norm, settings_.grad_clip) : 1.0f;
-  const ProfileScope scope(profile(), Phase::update, optimizer_->name(), {},
-                           {.bytes = optimizer_->step_bytes()});
+  const double moved = optimizer_->step_bytes() + static_cast<double>(model_->packed_bytes());
+  const ProfileScope scope(profile(), Phase::update, optimizer_->name(), {}, {.bytes = moved});
   optimizer_->step(
       weights.data(), gradients.data(), step_ + 1, lr, shorten,
       [this](std::int64_t offset, std::int64_t count) { model_->weights_changed(offset, count); });
@@ -202,8 +214,8 @@ std::string Trainer::sample(std::int64_t tokens) {
   GenerateSettings generation;
   generation.max_tokens = tokens;
   generation.sampler.temperature = 0.8f;
-  generation.stop_token = tokenizer_ ? tokenizer_->end_of_text() : -1;
   const std::int32_t start = end_of_text(tokenizer_, settings_.model.vocab_size);
+  generation.stop_token = start;
   Rng rng(settings_.seed, kSampleStream + static_cast<std::uint64_t>(step_));
   std::string text;
   generate(*model_, std::span(&start, 1), generation, rng, [&](std::int32_t id) {
@@ -217,7 +229,7 @@ void Trainer::save() {
   directory_.commit_checkpoint(step_, [&](const std::string& into) {
     save_model(into + "/model.bin", model_->config(), model_->parameters().values());
     save_optimizer(into + "/optimizer.bin", *optimizer_);
-    write_json(into + "/state.json", {{"step", step_}, {"data", batches_->state()}});
+    write_json(into + "/state.json", {{"data", batches_->state()}});
   });
 }
 

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "apps/run/profile_report.h"
-#include "apps/run/progress.h"
 #include "apps/run/run_directory.h"
 #include "apps/run/train_settings.h"
 #include "apps/text/batches.h"
@@ -44,7 +43,8 @@ class Trainer {
   Trainer(const TrainSettings& settings, RunDirectory& directory);
 
   void start();  // with the weights of settings.init, or random ones
-  // Goes on from the newest good checkpoint, or starts where there is none. `report` hears of damaged ones.
+  // Goes on from the newest good checkpoint, or starts where there is none; `report` hears of that and of
+  // damaged ones. UsageError when the run has taken more steps than it is to have.
   void resume(const std::function<void(const std::string&)>& report);
 
   // From now on every step is counted into `report`.
@@ -57,10 +57,8 @@ class Trainer {
   std::int64_t step() const { return step_; }
   const std::vector<Validation>& validations() const { return validations_; }
   const std::vector<std::pair<std::int64_t, double>>& losses() const { return losses_; }
-  GPT2& model() { return *model_; }
-  const std::optional<Tokenizer>& tokenizer() const { return tokenizer_; }
 
-  // Text from the model, by default settings; the same for the same step.
+  // Text from the model at temperature 0.8; the same for the same step.
   std::string sample(std::int64_t tokens);
 
  private:

@@ -1,7 +1,7 @@
 #include "apps/text/tokenizer.h"
 
 #include <algorithm>
-#include <cstring>
+#include <filesystem>
 #include <string_view>
 #include <unordered_set>
 
@@ -128,7 +128,8 @@ const std::string& Tokenizer::token(std::int32_t id) const {
 
 void Tokenizer::check_vocabulary(const std::string& model, std::int64_t expected) const {
   if (vocab_size() == expected) return;
-  fail(name_, ": the tokenizer has ", vocab_size(), " tokens, the model ", model, " expects ", expected);
+  fail(name_, ": the tokenizer has ", vocab_size(), " tokens, the model", model.empty() ? "" : " ", model,
+       " has ", expected);
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
@@ -168,6 +169,13 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
     at += tokens_[index(id)].size();
   }
   return ids;
+}
+
+std::optional<Tokenizer> find_tokenizer(const std::string& path, const std::string& model) {
+  if (!path.empty()) return Tokenizer::read(path);
+  const auto beside = std::filesystem::path(model).parent_path() / "tokenizer.bin";
+  if (std::filesystem::exists(beside)) return Tokenizer::read(beside.string());
+  return std::nullopt;
 }
 
 std::int32_t end_of_text(const std::optional<Tokenizer>& tokenizer, std::int64_t vocab_size) {

@@ -47,12 +47,11 @@ class Tokenizer {
   std::string_view kind_name() const;
   std::int32_t vocab_size() const { return static_cast<std::int32_t>(tokens_.size()); }
   std::int32_t end_of_text() const { return end_of_text_; }
-  const std::string& name() const { return name_; }
 
   // The id's bytes. Error when it is out of range.
   const std::string& token(std::int32_t id) const;
 
-  // Error when a model of vocab_size tokens, read from `model`, is not one for this tokenizer.
+  // Error when a model of vocab_size tokens is not one for this tokenizer. `model` is its file, or empty.
   void check_vocabulary(const std::string& model, std::int64_t vocab_size) const;
 
   std::string decode(std::span<const std::int32_t> ids) const;
@@ -70,6 +69,9 @@ class Tokenizer {
   std::vector<std::int32_t> sorted_;
   Kind kind_;
 };
+
+// The tokenizer at `path`, or if that is empty the one that a run left beside its model, if there is one.
+std::optional<Tokenizer> find_tokenizer(const std::string& path, const std::string& model);
 
 // The token that stands between documents; without a tokenizer it is taken to be the last one, as in GPT-2.
 std::int32_t end_of_text(const std::optional<Tokenizer>& tokenizer, std::int64_t vocab_size);

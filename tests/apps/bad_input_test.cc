@@ -1,5 +1,8 @@
 // Whatever a user gets wrong: one line on stderr that says what, where, expected and got; exit status 1, or 2
 // for usage.
+#include <optional>
+
+#include "apps/run/run_directory.h"
 #include "core/binary_file.h"
 #include "tests/apps/process.h"
 #include "tests/support.h"
@@ -12,16 +15,6 @@ using namespace inkling::test;
 const std::vector<std::string> kModel = {"--vocab-size", "131", "--layers",  "1", "--heads",      "2",
                                          "--channels",   "16",  "--seq-len", "8", "--batch-size", "2",
                                          "--steps",      "2"};
-
-void expect(const std::vector<std::string>& arguments, int status, const std::vector<std::string>& words) {
-  const Outcome outcome = run(arguments);
-  std::string command;
-  for (const std::string& a : arguments) command += a + " ";
-  INFO(command << "\n" << outcome.err);
-  CHECK(outcome.status == status);
-  CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
-  for (const std::string& word : words) CHECK_THAT(outcome.err, contains(word));
-}
 
 // A shard of `tokens`, whose header may claim another number.
 std::string shard(const std::vector<std::uint16_t>& tokens, std::int64_t claimed = -1,
@@ -93,19 +86,39 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit") 
   expect({"generate", "--model", "tests/goldens/small.bin", "--prompt", "hello"}, 2, {"--tokenizer"});
 }
 
+TEST_CASE("bad input: a tokenizer that is not the model's, and tokenizers instead of shards") {
+  const TemporaryDirectory t;
+  write_text(t / "text", std::string(9000, 'x'));
+  REQUIRE(run({"tokenize", "--input", t / "text", "--out", t / "a"}).status == 0);
+  expect({"train", "--out", t / "run", "--data", t / "a_train.bin", "--vocab-size", "300"}, 1,
+         {"a_tokenizer.bin", "257", "300"});
+  expect({"train", "--out", t / "run", "--init", "tests/goldens/small.bin", "--seq-len", "8"}, 1,
+         {"498", "small.bin has 131"});
+  std::filesystem::copy(t / "a_tokenizer.bin", t / "b_tokenizer.bin");
+  expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches tokenizers only"});
+}
+
+TEST_CASE("bad input: a result that cannot be written is not taken for one that was") {
+  const std::string command = binary() + " inspect tests/goldens/small.bin > /dev/full 2> /dev/null";
+  CHECK(WEXITSTATUS(std::system(command.c_str())) == 1);
+}
+
 TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   const TemporaryDirectory t;
   const std::vector<std::string> base = {"train", "--out", t / "run", "--data",
                                          "tests/goldens/curve_tokens.bin"};
   const auto with = [&](const std::vector<std::string>& flags) { return base + flags; };
   expect(with({"--no-such-flag"}), 2, {"--no-such-flag"});
-  expect({"dance"}, 2, {"dance"});
+  expect({"dance"}, 2, {"dance", "train", "inspect"});
+  expect({"--dance"}, 2, {"--dance"});
   expect({}, 2, {"subcommand"});
   expect(with({"--steps", "many"}), 2, {"--steps", "many"});
   expect(with({"--steps", "-1"}), 2, {"--steps is -1"});
   expect(with({"--batch-size", "0"}), 2, {"--batch-size is 0"});
   expect(with({"--val-batches", "0"}), 2, {"--val-batches is 0"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--top-k", "-1"}, 2, {"--top-k", "-1"});
+  expect(with({"--seq-len", "0"}), 2, {"--seq-len is 0"});
+  expect(with({"--val-data", "\xff.bin"}), 2, {"--val_data is not UTF-8"});
   expect(with({"--lr", "nan"}), 2, {"--lr is nan"});
   expect(with({"--lr", "-1"}), 2, {"--lr is -1"});
   expect(with({"--min-lr", "1", "--lr", "0.1"}), 2, {"--min-lr is 1"});
@@ -120,7 +133,13 @@ TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   expect(with({"--model", "gpt2:d13"}), 2, {"gpt2:d13", "gpt2:d12"});
   expect(with({"--stories"}), 2, {"--stories"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--temperature", "-1"}, 2, {"--temperature"});
+  expect({"generate", "--model", "tests/goldens/small.bin", "--temperature", "nan"}, 2,
+         {"--temperature is nan"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--top-p", "1.5"}, 2, {"--top-p"});
+  expect({"generate", "--model", "tests/goldens/small.bin", "--top-p", "nan"}, 2, {"--top-p is nan"});
+  expect({"tokenize", "--input", "README.md", "--out", t / "x", "--val-fraction", "0"}, 2,
+         {"--val-fraction"});
+  CHECK(std::filesystem::is_empty(t.path()));  // what is refused leaves no trace
   expect({"generate", "--model", "tests/goldens/small.bin", "--max-tokens", "0"}, 2, {"--max-tokens"});
 }
 
@@ -137,8 +156,13 @@ TEST_CASE("bad input: output directories that cannot be used, and runs that do n
          {"holds a run already", "--resume"});
   expect({"train", "--out", t / "run", "--resume", "--lr", "0.5"}, 2, {"lr", "0.5"});
   expect({"train", "--out", t / "run", "--resume", "--layers", "3"}, 2, {"layers", "3"});
+  expect({"train", "--out", t / "run", "--resume", "--steps", "1"}, 2, {"--steps is 1", "taken 2"});
   write_text(t / "run/config.json", "{\"steps\": 3");
   expect({"train", "--out", t / "run", "--resume"}, 1, {"config.json", "not valid JSON"});
+  write_text(t / "run/config.json", "[]");
+  expect({"train", "--out", t / "run", "--resume"}, 1, {"config.json", "not the settings of a run"});
+  std::filesystem::remove(t / "run/config.json");
+  expect(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel, 2, {"holds a run already"});
 }
 
 TEST_CASE("bad input: a full disk stops the run with one line and leaves the last checkpoint whole") {
@@ -152,32 +176,19 @@ TEST_CASE("bad input: a full disk stops the run with one line and leaves the las
     WARN("no tmpfs can be mounted here: the full disk is not tried");
     return;
   }
-  const Outcome outcome = run(std::vector<std::string>{"train",
-                                                       "--out",
-                                                       t / "disk/run",
-                                                       "--data",
-                                                       "tests/goldens/curve_tokens.bin",
-                                                       "--vocab-size",
-                                                       "131",
-                                                       "--channels",
-                                                       "32",
-                                                       "--heads",
-                                                       "2",
-                                                       "--seq-len",
-                                                       "16",
-                                                       "--batch-size",
-                                                       "2",
-                                                       "--sample-every",
-                                                       "0",
-                                                       "--save-every",
-                                                       "1",
-                                                       "--steps",
-                                                       "50"});
+  const Outcome outcome = run(twenty_steps(t / "disk/run") + std::vector<std::string>{"--save-every", "1"});
+  std::optional<RunDirectory::Checkpoint> newest;
+  {
+    const RunDirectory directory(t / "disk/run");
+    newest = directory.newest_checkpoint([](const std::string& damage) { FAIL_CHECK(damage); });
+  }
+  CHECK_FALSE(std::filesystem::exists(t / "disk/run/checkpoints/.unfinished"));
   const auto clean = std::system(("umount -l " + t / "disk").c_str());
   CHECK(clean == 0);
   INFO(outcome.err);
   CHECK(outcome.status == 1);
   CHECK_THAT(outcome.err, contains("No space left"));
+  CHECK(newest.has_value());
 }
 
 }  // namespace

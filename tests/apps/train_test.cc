@@ -1,5 +1,7 @@
 // inkling train, as a process: the loss curve, interruptions of every kind, and what a run leaves behind.
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/error.h"
 #include "tests/apps/process.h"
@@ -70,11 +72,12 @@ TEST_CASE("train: the losses of ten steps from a checkpoint on a shard are PyTor
                                "0"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
+  constexpr double kAllowed = 2e-5;  // float against float, summed in other orders for ten steps
   std::size_t step = 0;
   for (const json& line : metrics(temporary / "run")) {
     if (!line.contains("loss")) continue;
     const double want = golden["trajectory"][step]["loss"];
-    CHECK(std::abs(line["loss"].get<double>() - want) < 1e-4);
+    CHECK(std::abs(line["loss"].get<double>() - want) < kAllowed);
     CHECK(line["step"] == ++step);
   }
   CHECK(step == 10);
@@ -164,31 +167,49 @@ TEST_CASE(
   CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
 }
 
+TEST_CASE("train: a run whose checkpoints are lost begins again, and says so") {
+  const TemporaryDirectory temporary;
+  REQUIRE(run(twenty_steps(temporary / "run")).status == 0);
+  const std::string model = read_text(temporary / "run/model.bin");
+  std::filesystem::remove_all(temporary / "run/checkpoints");
+  const Outcome outcome = run({"train", "--out", temporary / "run", "--resume"});
+  CHECK(outcome.status == 0);
+  CHECK_THAT(outcome.err, contains("holds no whole checkpoint; the run begins again"));
+  CHECK((read_text(temporary / "run/model.bin") == model));
+  const auto lines = metrics(temporary / "run");
+  CHECK(std::count_if(lines.begin(), lines.end(), [](const json& line) { return line.contains("loss"); }) ==
+        20);
+}
+
+TEST_CASE("train: without checkpoints the summary does not offer to go on") {
+  const TemporaryDirectory temporary;
+  const Outcome outcome =
+      run(twenty_steps(temporary / "run") + std::vector<std::string>{"--save-every", "0"});
+  CHECK_THAT(outcome.out, contains("inkling generate"));
+  CHECK(outcome.out.find("--resume") == std::string::npos);
+}
+
+TEST_CASE("train: a short text of one's own, cut by tokenize, fits the default batch") {
+  const TemporaryDirectory temporary;
+  std::string text;
+  while (text.size() < 9000) text += "the quick brown fox jumps over the lazy dog. ";
+  write_text(temporary / "text", text);
+  const Outcome cut = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"});
+  CHECK(cut.status == 0);
+  CHECK_THAT(cut.out, contains("my_val.bin: 2,050 tokens"));
+  // The glob matches both shards and the tokenizer; each is told apart by its name.
+  const Outcome trained = run({"train", "--out", temporary / "run", "--data", temporary / "my_*.bin",
+                               "--layers", "1", "--channels", "16", "--heads", "2", "--steps", "2"});
+  INFO(trained.err);
+  CHECK(trained.status == 0);
+  CHECK(metrics(temporary / "run").front().contains("val_loss"));
+  CHECK(std::filesystem::exists(temporary / "run/tokenizer.bin"));
+}
+
 TEST_CASE("train: the same seed gives the same bytes on another number of threads, another seed does not") {
   const TemporaryDirectory temporary;
   const auto model = [&](const std::string& name, const std::vector<std::string>& flags) {
-    const std::vector<std::string> common = {"train",
-                                             "--out",
-                                             temporary / name,
-                                             "--data",
-                                             "tests/goldens/curve_tokens.bin",
-                                             "--vocab-size",
-                                             "131",
-                                             "--layers",
-                                             "2",
-                                             "--heads",
-                                             "2",
-                                             "--channels",
-                                             "32",
-                                             "--seq-len",
-                                             "16",
-                                             "--batch-size",
-                                             "4",
-                                             "--steps",
-                                             "20",
-                                             "--sample-every",
-                                             "0"};
-    REQUIRE(run(common + flags).status == 0);
+    REQUIRE(run(twenty_steps(temporary / name) + flags).status == 0);
     return read_text(temporary / (name + "/model.bin"));
   };
   const std::string one = model("one", {"--threads", "1"});

@@ -1,0 +1,88 @@
+// inkling generate and inspect, as processes: what they print is what the library makes.
+#include "nn/generate.h"
+#include "nn/checkpoint.h"
+#include "tests/apps/process.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+constexpr std::int64_t kTokens = 12;
+
+std::string generate(const std::vector<std::string>& flags) {
+  const std::vector<std::string> common = {"generate",     "--model", "tests/goldens/small.bin",
+                                           "--max-tokens", "12",      "--ignore-end"};
+  const Outcome outcome = run(common + flags);
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK_THAT(outcome.err, contains("tokens/s"));
+  return outcome.out;
+}
+
+std::int64_t words(const std::string& text) {
+  return std::count(text.begin(), text.end(), ' ');
+}
+
+TEST_CASE("generate: greedy tokens after a prompt of ids are those of the library") {
+  GPT2 model = load_model("tests/goldens/small.bin");
+  GenerateSettings settings;
+  settings.max_tokens = kTokens;
+  settings.sampler.temperature = 0;
+  const std::vector<std::int32_t> prompt = {1, 2, 3};
+  Rng rng(1);
+  std::string want;
+  generate(model, prompt, settings, rng, [&](std::int32_t id) {
+    want += str(id, ' ');
+    return true;
+  });
+  CHECK(generate({"--prompt-tokens", "1,2,3", "--greedy"}) == want + "\n");
+}
+
+TEST_CASE("generate: each of several texts is the one it would be alone, and the seed decides") {
+  const std::string one = generate({"--seed", "7"}), three = generate({"--seed", "7", "--samples", "3"});
+  CHECK(words(one) == kTokens);
+  CHECK(three.starts_with(one));
+  CHECK(words(three) == 3 * kTokens);
+  CHECK_THAT(three, contains("---\n"));
+  CHECK(generate({"--seed", "7", "--threads", "1"}) == one);
+  CHECK(generate({"--seed", "8"}) != one);
+}
+
+TEST_CASE("generate: as many tokens in bf16 and int8") {
+  for (const char* precision : {"bf16", "int8"})
+    CHECK(words(generate({"--precision", precision, "--samples", "2"})) == 2 * kTokens);
+}
+
+TEST_CASE("generate: with a tokenizer a prompt is text, and so is what follows") {
+  const TemporaryDirectory temporary;
+  write_text(temporary / "text", std::string(5000, 'x'));
+  REQUIRE(run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"}).status == 0);
+  REQUIRE(run({"train", "--out", temporary / "run", "--data", temporary / "my_train.bin", "--layers", "1",
+               "--channels", "16", "--heads", "2", "--seq-len", "16", "--steps", "30", "--lr", "0.01"})
+              .status == 0);
+  const Outcome outcome = run({"generate", "--model", temporary / "run/model.bin", "--prompt", "xx",
+                               "--max-tokens", "5", "--greedy"});
+  INFO(outcome.err);
+  CHECK(outcome.out == "xxxxxxx\n");
+}
+
+TEST_CASE("inspect: says what a file is and what is in it") {
+  const TemporaryDirectory temporary;
+  const auto inspected = [](const std::string& path) {
+    const Outcome outcome = run({"inspect", path});
+    INFO(outcome.err);
+    CHECK(outcome.status == 0);
+    return outcome.out;
+  };
+  CHECK_THAT(inspected("tests/goldens/curve_tokens.bin"), contains("token shard, uint16"));
+  CHECK_THAT(inspected("tests/goldens/small.bin"), contains("wte"));
+  write_text(temporary / "text", std::string(3000, 'x') + std::string(3000, 'y'));
+  REQUIRE(run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"}).status == 0);
+  CHECK_THAT(inspected(temporary / "my_tokenizer.bin"), contains("end-of-text is 256"));
+  CHECK_THAT(inspected(temporary / "my_train.bin"), contains("ids 120 to 256, 3 different"));
+}
+
+}  // namespace
+}  // namespace inkling
