@@ -100,6 +100,10 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
 }
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, ".tmp-", getpid())) {
+  std::error_code none;
+  if (std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none)) {
+    fail(path_, ": cannot write: is no regular file, and would be replaced by one");
+  }
   fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail(path_, ": cannot write: ", system_error());
 }

@@ -100,7 +100,8 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
 
 class AtomicFile {
  public:
-  explicit AtomicFile(const std::string& path);  // Error when the directory is missing or cannot be written
+  // Error when the directory is missing or cannot be written, or what stands at `path` is no regular file.
+  explicit AtomicFile(const std::string& path);
   ~AtomicFile();  // not committed: the temporary file goes, the target stays as it was
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

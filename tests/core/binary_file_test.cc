@@ -147,11 +147,13 @@ TEST_CASE("files: nothing is lost when the target cannot be written") {
   CHECK_THROWS_WITH(AtomicFile(dir / "no/such/model.bin"),
                     contains("no/such/model.bin: cannot write: No such file"));
   CHECK_THROWS_AS(AtomicFile("/proc/inkling"), Error);  // not even for root
-  fs::create_directories(dir / "taken/inside");
-  AtomicFile file(dir / "taken");  // a directory stands where the file is to go
+  AtomicFile file(dir / "taken");
+  fs::create_directories(dir / "taken/inside");  // a directory stands where the file is to go
   file.write("x");
   CHECK_THROWS_WITH(file.commit(), contains("cannot put the finished file in place"));
   CHECK(fs::is_directory(dir / "taken"));
+  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("is no regular file"));
+  CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("is no regular file"));
   CHECK(files_in(dir) == 1);
 }
 
