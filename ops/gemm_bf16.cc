@@ -175,6 +175,27 @@ std::int64_t pass_length(DType out, std::int64_t K) {
   return ceil_div(k_steps(K), passes) * kTileK;
 }
 
+// C is the bias and the addend alone: what is left of the sum when K = 0.
+template <class T>
+void fill_with_bias(T* out, const Sums& C, std::int64_t M, std::int64_t N) {
+  const auto* addend = static_cast<const T*>(C.addend);
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      const std::int64_t at = m * C.ld + n;
+      const float bias = C.bias == nullptr ? 0.0f : C.bias[n];
+      if constexpr (dtype_of<T> == DType::bf16) {
+        out[at] = to_bf16(addend == nullptr ? bias : bias + to_float(addend[at]));
+      } else {
+        out[at] = addend == nullptr ? bias : bias + addend[at];
+      }
+    }
+  }
+}
+void fill_with_bias(const Sums& C, std::int64_t M, std::int64_t N) {
+  if (C.dtype == DType::bf16) return fill_with_bias(static_cast<bf16*>(C.out), C, M, N);
+  fill_with_bias(static_cast<float*>(C.out), C, M, N);
+}
+
 struct PackedPanels {
   const bf16* data;
   std::int64_t panel_stride;  // elements
@@ -231,6 +252,7 @@ void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std
 
 void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
                std::int64_t K) {
+  if (K <= 0) return fill_with_bias(C, M, N);
   if (M > 0 && M <= kGemvRows) return multiply_few(C, A, packed_b, M, N, K);
   const std::int64_t stride = k_steps(K) * kPanelStep;
   const auto panels_of = [&](std::int64_t k, std::int64_t /*count*/) {
@@ -241,6 +263,7 @@ void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::in
 
 void gemm_bf16(const Sums& C, const PackSource& A, const PackSource& B, std::int64_t M, std::int64_t N,
                std::int64_t K) {
+  if (K <= 0) return fill_with_bias(C, M, N);
   const Workspace packed(static_cast<std::size_t>(packed_b_count(N, pass_length(C.dtype, K))) * sizeof(bf16));
   auto* b = reinterpret_cast<bf16*>(packed.bytes());
   const auto panels_of = [&](std::int64_t k, std::int64_t count) {

@@ -69,7 +69,7 @@ constexpr std::int64_t kWeightRows = 32;
 void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std::int64_t OC, std::int64_t IC,
                       std::int64_t begin, std::int64_t end);
 
-// A B with B packed before, K >= 1. Uses all threads; may be called from any.
+// A B with B packed before. Uses all threads; may be called from any.
 void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
                std::int64_t K);
 

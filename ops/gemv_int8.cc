@@ -83,9 +83,10 @@ void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, co
     fail("gemv_int8: W is (", W.N, ", ", W.K, "), expected at most ", kInt8MostK, " columns");
   const std::int64_t stride = input_bytes(W.K);
   const Workspace inputs(static_cast<std::size_t>(M * stride));
-  parallel_for(M, ceil_div(kTaskNumbers, W.K), [&](std::int64_t m, std::int64_t end) {
-    for (; m < end; ++m) kernels().int8_input(inputs.bytes() + m * stride, X + m * W.K, W.K);
-  });
+  parallel_for(M, ceil_div(kTaskNumbers, std::max<std::int64_t>(1, W.K)),
+               [&](std::int64_t m, std::int64_t end) {
+                 for (; m < end; ++m) kernels().int8_input(inputs.bytes() + m * stride, X + m * W.K, W.K);
+               });
   const std::int64_t panels = ceil_div(W.N, kInt8Panel), panel_bytes = int8_bytes(1, W.K);
   const std::int64_t group = std::max<std::int64_t>(1, kTaskBytes / std::max<std::int64_t>(1, panel_bytes));
   const std::int64_t groups = ceil_div(panels, group);
