@@ -35,6 +35,12 @@ std::int64_t Shape::numel() const {
   return n;
 }
 
+Shape Shape::leading() const {
+  Shape left = *this;
+  if (left.rank > 0) left[--left.rank] = 0;
+  return left;
+}
+
 bool Shape::operator==(const Shape& other) const {
   if (rank != other.rank) return false;
   for (int axis = 0; axis < rank; ++axis) {
@@ -138,6 +144,11 @@ Tensor Tensor::detach() const {
   Tensor view = *this;
   view.slot_ = kNoGradient;
   return view;
+}
+
+void check_dtype(const char* op, const char* argument, const Tensor& x, DType expected) {
+  if (x.dtype() == expected) return;
+  fail(op, ": ", argument, " ", x.shape(), ": dtype is ", name(x.dtype()), ", expected ", name(expected));
 }
 
 }  // namespace inkling

@@ -45,9 +45,9 @@ struct Shape {
   std::int64_t& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
   std::int64_t numel() const;
   std::int64_t back() const { return rank == 0 ? 1 : (*this)[rank - 1]; }
-  std::int64_t rows() const {
-    return back() == 0 ? 0 : numel() / back();
-  }  // all dimensions but the last, as one
+  // All dimensions but the last, as one; 0 if the last is 0 and there is nothing in the rows.
+  std::int64_t rows() const { return back() == 0 ? 0 : numel() / back(); }
+  Shape leading() const;  // without the last dimension; a scalar's is a scalar's
 
   bool operator==(const Shape& other) const;
 
@@ -104,5 +104,8 @@ class Tensor {
   DType dtype_ = DType::f32;
   std::int32_t slot_ = kNoGradient;
 };
+
+// Error "op: x (2, 3): dtype is i32, expected f32", x being called `argument`.
+void check_dtype(const char* op, const char* argument, const Tensor& x, DType expected);
 
 }  // namespace inkling

@@ -89,12 +89,6 @@ std::int64_t task_rows(std::int64_t Vp) {
   return std::max<std::int64_t>(1, (1 << 14) / Vp);
 }
 
-Shape without_last(const Shape& shape) {
-  Shape rest = shape;
-  if (rest.rank > 0) rest[--rest.rank] = 0;
-  return rest;
-}
-
 void backward(Gradients& gradients, const Tensor& loss, const Tensor& logits, const Tensor& targets,
               std::int64_t vocab, std::int64_t counted, const float* row_max, const float* row_sum) {
   const std::int64_t Vp = logits.shape().back();
@@ -111,7 +105,7 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& logits, co
 
 Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, std::int64_t vocab) {
   const std::int64_t Vp = logits.shape().back(), rows = logits.shape().rows();
-  const Shape expected = without_last(logits.shape());
+  const Shape expected = logits.shape().leading();
   if (logits.rank() == 0) fail("cross_entropy: logits is a scalar, expected (..., Vp)");
   if (!logits.contiguous()) fail("cross_entropy: logits ", logits.shape(), " is not contiguous");
   if (!(targets.shape() == expected)) {
@@ -119,6 +113,8 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, st
          logits.shape());
   }
   if (!targets.contiguous()) fail("cross_entropy: targets ", targets.shape(), " is not contiguous");
+  check_dtype("cross_entropy", "logits", logits, DType::f32);
+  check_dtype("cross_entropy", "targets", targets, DType::i32);
   if (vocab < 1 || vocab > Vp) fail("cross_entropy: vocab is ", vocab, ", expected 1 to Vp=", Vp);
   const std::int64_t counted = count_targets("cross_entropy", targets.i32(), rows, vocab);
   if (counted == 0) fail("cross_entropy: all ", rows, " targets are -1, expected one at least that counts");

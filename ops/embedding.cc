@@ -74,6 +74,8 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
   if (wpe.rank() != 2 || wpe.dim(1) != C || !wpe.contiguous()) {
     fail("embedding: wpe is ", wpe.shape(), ", expected a contiguous (maxT, C=", C, ")");
   }
+  check_dtype("embedding", "wte", wte, DType::f32);
+  check_dtype("embedding", "wpe", wpe, DType::f32);
   if (ids.rank() != 2) fail("embedding: ids is ", ids.shape(), ", expected (B, T)");
   if (vocab < 0 || vocab > wte.dim(0))
     fail("embedding: vocab is ", vocab, ", but wte has ", wte.dim(0), " rows");

@@ -63,6 +63,7 @@ constexpr std::int64_t kPicks = 1 << 12;     // a task picks
 }  // namespace
 
 void check_ids(const char* op, const Tensor& ids, std::int64_t V) {
+  check_dtype(op, "ids", ids, DType::i32);
   if (!ids.contiguous()) fail(op, ": ids ", ids.shape(), " are not contiguous");
   const std::int32_t* id = ids.i32();
   for (std::int64_t n = 0; n < ids.numel(); ++n) {
@@ -90,6 +91,7 @@ Tensor gather(Tape& tape, const Tensor& table, const Tensor& ids) {
   if (table.rank() != 2 || !table.contiguous()) {
     fail("gather: table is ", table.shape(), ", expected a contiguous (V, C)");
   }
+  check_dtype("gather", "table", table, DType::f32);
   if (ids.rank() >= Shape::kMaxRank) fail("gather: ids is ", ids.shape(), ", expected three axes or fewer");
   const std::int64_t N = ids.numel(), C = table.dim(1);
   check_ids("gather", ids, table.dim(0));
@@ -110,11 +112,12 @@ Tensor gather(Tape& tape, const Tensor& table, const Tensor& ids) {
 }
 
 Tensor pick(Tape& tape, const Tensor& view, const Tensor& ids) {
-  Shape shape = view.shape();
-  if (shape.rank == 0) fail("pick: x is ", shape, ", expected (..., V)");
-  const std::int64_t V = shape[--shape.rank], N = ids.numel();
+  if (view.rank() == 0) fail("pick: x is ", view.shape(), ", expected (..., V)");
+  const Shape shape = view.shape().leading();
+  const std::int64_t V = view.shape().back(), N = ids.numel();
   if (!(ids.shape() == shape))
     fail("pick: ids is ", ids.shape(), ", expected ", shape, ": x ", view.shape(), " without V");
+  check_dtype("pick", "x", view, DType::f32);
   check_ids("pick", ids, V);
   const Tensor x = contiguous(tape, view);
   const Tensor y = tape.output(shape, {x});

@@ -149,6 +149,9 @@ Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor
   if (!(weight.shape() == Shape{C})) fail("layernorm: weight is ", weight.shape(), ", expected (C=", C, ")");
   if (!(bias.shape() == Shape{C})) fail("layernorm: bias is ", bias.shape(), ", expected (C=", C, ")");
   if (!x.contiguous()) fail("layernorm: x ", x.shape(), " is not contiguous");
+  check_dtype("layernorm", "x", x, DType::f32);
+  check_dtype("layernorm", "weight", weight, DType::f32);
+  check_dtype("layernorm", "bias", bias, DType::f32);
   if (out != DType::f32 && out != DType::bf16)
     fail("layernorm: out is ", name(out), ", expected f32 or bf16");
   const Tensor y = tape.output(x.shape(), {x, weight, bias}, out);

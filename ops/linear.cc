@@ -142,12 +142,26 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   for (const Tensor& t : {x, w, bias}) {
     if (!t.contiguous()) fail("linear: tensor ", t.shape(), " is not contiguous");
   }
+  if (x.dtype() != DType::f32 && x.dtype() != DType::bf16) {
+    fail("linear: x ", x.shape(), ": dtype is ", name(x.dtype()), ", expected f32 or bf16");
+  }
+  check_dtype("linear", "weight", w, DType::f32);
+  check_dtype("linear", "bias", bias, DType::f32);
   if (weight.int8.q != nullptr && (x.has_gradient() || w.has_gradient())) {
     fail("linear: weight ", w.shape(), " is of 8 bits, which have no backward");
   }
   if (x.dtype() == DType::bf16 && weight.packed == nullptr) {
     fail("linear: x is bf16 and weight ", w.shape(), " is not packed for it");
   }
+  if (x.has_gradient() && weight.packed != nullptr && weight.packed_transposed == nullptr) {
+    fail("linear: weight ", w.shape(), " was packed without the copy that backward needs");
+  }
+}
+
+// Of rows that hold nothing there are some, too: y is the bias then.
+Layer layer_of(const Tensor& x, const Weight& weight, const Tensor& bias) {
+  check_shapes(x, weight, bias);
+  return {x, weight, bias, x.shape().leading().numel(), x.shape().back(), weight.values.dim(0)};
 }
 
 // Forward and dX alike, which read the weight in what they compute in.
@@ -174,8 +188,7 @@ void record(Tape& tape, const Tensor& y, const Layer& l) {
 }  // namespace
 
 Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias) {
-  check_shapes(x, weight, bias);
-  const Layer l{x, weight, bias, x.shape().rows(), x.shape().back(), weight.values.dim(0)};
+  const Layer l = layer_of(x, weight, bias);
   Shape shape = x.shape();
   shape[shape.rank - 1] = l.OC;
   const Tensor y = tape.output(shape, {x, weight.values, bias}, x.dtype());
@@ -187,13 +200,13 @@ Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& b
 
 Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Weight& weight,
                   const Tensor& bias) {
-  check_shapes(x, weight, bias);
-  const Layer l{x, weight, bias, x.shape().rows(), x.shape().back(), weight.values.dim(0)};
+  const Layer l = layer_of(x, weight, bias);
   Shape shape = x.shape();
   shape[shape.rank - 1] = l.OC;
   if (!(residual.shape() == shape) || !residual.contiguous()) {
     fail("linear_add: residual is ", residual.shape(), ", expected a contiguous ", shape);
   }
+  check_dtype("linear_add", "residual", residual, DType::f32);
   const Tensor y = tape.output(shape, {residual, x, weight.values, bias});
   const auto scope = tape.scope("linear", y, work_of(l, y));
   forward(l, y, residual.f32());

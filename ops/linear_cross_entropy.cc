@@ -48,6 +48,7 @@ std::int64_t task_rows(const Head& h) {
 // with as it likes.
 template <class F>
 void for_each_chunk(const Head& h, F&& f) {
+  if (h.N == 0) return;
   const std::int64_t step = std::min(h.N, chunk_rows(h));
   const Workspace logits(static_cast<std::size_t>(step * h.Vp) * sizeof(float));
   for (std::int64_t begin = 0; begin < h.N; begin += step) {
@@ -126,19 +127,22 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
   });
 }
 
-Head check_shapes(const Tensor& x, const Weight& weight, const Tensor& targets, std::int64_t vocab) {
-  const char* op = "linear_cross_entropy";
+// Checks everything but the targets themselves, in the name of `op`.
+Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor& targets,
+             std::int64_t vocab) {
   const Tensor& wte = weight.values;
   const Shape& s = x.shape();
   const std::int64_t C = s.back();
   if (s.rank == 0 || !x.contiguous()) fail(op, ": x is ", s, ", expected a contiguous (..., C)");
   if (wte.rank() != 2 || wte.dim(1) != C) fail(op, ": wte is ", wte.shape(), ", expected (Vp, C=", C, ")");
   if (!wte.contiguous()) fail(op, ": wte ", wte.shape(), " is not contiguous");
-  Shape leading = s;
-  leading[--leading.rank] = 0;
-  if (!(targets.shape() == leading))
-    fail(op, ": targets is ", targets.shape(), ", expected ", leading, " as x is ", s);
+  if (!(targets.shape() == s.leading()))
+    fail(op, ": targets is ", targets.shape(), ", expected ", s.leading(), " as x is ", s);
   if (!targets.contiguous()) fail(op, ": targets ", targets.shape(), " is not contiguous");
+  if (x.dtype() != DType::f32 && x.dtype() != DType::bf16)
+    fail(op, ": x ", s, ": dtype is ", name(x.dtype()), ", expected f32 or bf16");
+  check_dtype(op, "wte", wte, DType::f32);
+  check_dtype(op, "targets", targets, DType::i32);
   if (vocab < 1 || vocab > wte.dim(0)) fail(op, ": vocab is ", vocab, ", expected 1 to Vp=", wte.dim(0));
   if (x.dtype() == DType::bf16 && weight.packed == nullptr)
     fail(op, ": x is bf16 and wte is not packed for it");
@@ -149,8 +153,14 @@ Head check_shapes(const Tensor& x, const Weight& weight, const Tensor& targets, 
 
 Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& targets,
                             std::int64_t vocab, float loss_scale) {
-  const Head head = check_shapes(x, weight, targets, vocab);
+  const Head head = head_of("linear_cross_entropy", x, weight, targets, vocab);
   const Tensor& wte = weight.values;
+  if (weight.int8.q != nullptr && (x.has_gradient() || wte.has_gradient())) {
+    fail("linear_cross_entropy: wte ", wte.shape(), " is of 8 bits, which have no backward");
+  }
+  if (x.has_gradient() && weight.packed != nullptr && weight.packed_transposed == nullptr) {
+    fail("linear_cross_entropy: wte ", wte.shape(), " was packed without the copy that backward needs");
+  }
   const std::int64_t N = head.N;
   const std::int64_t counted = count_targets("linear_cross_entropy", head.targets, N, vocab);
   if (counted == 0)
@@ -178,7 +188,7 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
 
 void linear_token_losses(float* losses, const Tensor& x, const Weight& wte, const Tensor& targets,
                          std::int64_t vocab) {
-  const Head head = check_shapes(x, wte, targets, vocab);
+  const Head head = head_of("linear_token_losses", x, wte, targets, vocab);
   count_targets("linear_token_losses", head.targets, head.N, vocab);
   losses_only(losses, head);
 }

@@ -39,7 +39,7 @@ struct Matrices {
 
 // The same, all rows as one matrix: what a contiguous tensor is to a shared b.
 Tensor as_one_matrix(const Tensor& t) {
-  return t.reshape({t.shape().rows(), t.shape().back()});
+  return t.reshape({t.shape().leading().numel(), t.shape().back()});
 }
 
 // C = A B (+ C) for a C of either layout: a C whose columns are contiguous is the C^T = B^T A^T whose rows
