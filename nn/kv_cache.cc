@@ -19,6 +19,7 @@ KvCache::KvCache(const GPT2Config& config)
       memory_(static_cast<std::size_t>(config.layers * layer_floats(config)) * sizeof(float)) {}
 
 KvCacheLayer KvCache::layer(std::int64_t layer) const {
+  if (layer < 0 || layer >= config_.layers) fail("kv cache: layer ", layer, " of ", config_.layers);
   float* memory = reinterpret_cast<float*>(memory_.data()) + layer * layer_floats(config_);
   return kv_cache_layer(memory, config_.heads, config_.head_size(), config_.max_seq_len);
 }
@@ -30,12 +31,23 @@ void KvCache::copy(const KvCache& other) {
 }
 
 Tensor attend(Tape& tape, std::int64_t layer, const Tensor& qkv, std::span<const KvCache> caches) {
-  const std::int64_t B = qkv.dim(0), Tq = qkv.dim(1), C = qkv.dim(2) / 3;
+  if (caches.empty()) fail("kv cache: none to attend to");
+  const KvCache& first = caches.front();
+  const GPT2Config& config = first.config();
+  const std::int64_t B = std::ssize(caches), C = config.channels, Tq = qkv.rank() == 3 ? qkv.dim(1) : 0;
+  if (!(qkv.shape() == Shape{B, Tq, 3 * C}) || !qkv.contiguous()) {
+    fail("kv cache: qkv is ", qkv.shape(), ", expected a contiguous (B=", B, ", Tq, 3C=", 3 * C, ")");
+  }
+  for (const KvCache& cache : caches) {
+    if (!(cache.config() == config)) fail("kv cache: caches of several models");
+    if (cache.length() == first.length()) continue;
+    fail("kv cache: caches of ", first.length(), " and ", cache.length(), " positions, expected as many");
+  }
   const Tensor out = tape.output({B, Tq, C}, {});
   std::vector<KvCacheLayer> layers;
   layers.reserve(caches.size());
   for (const KvCache& cache : caches) layers.push_back(cache.layer(layer));
-  attention_decode(out.f32(), qkv.f32(), layers, caches.front().length(), Tq);
+  attention_decode(out.f32(), qkv.f32(), layers, first.length(), Tq);
   return out;
 }
 

@@ -19,6 +19,7 @@ class KvCache {
  public:
   explicit KvCache(const GPT2Config& config);  // room for maxT positions
 
+  const GPT2Config& config() const { return config_; }
   std::int64_t length() const { return length_; }  // positions filled
   void clear() { length_ = 0; }
   void copy(const KvCache& other);  // continue what `other` has seen; Error if it is another model's

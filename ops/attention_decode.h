@@ -35,11 +35,11 @@ KvCacheLayer kv_cache_layer(float* memory, std::int64_t NH, std::int64_t HS, std
 
 // Writes the keys and values of qkv (B, Tq, 3C) into B caches of one shape, at positions pos .. pos + Tq - 1,
 // and attends its queries to everything up to themselves: out (B, Tq, C). Positions 0 .. pos - 1 must have
-// been written. Error past the capacity.
+// been written. Error past the capacity, or unless there is a cache and all have one shape.
 void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer> caches, std::int64_t pos,
                       std::int64_t Tq);
 
-// Copies positions 0 .. count - 1 between two caches of one shape.
+// Copies positions 0 .. count - 1 between two caches of one shape. Error if they are not, or hold fewer.
 void copy_positions(const KvCacheLayer& to, const KvCacheLayer& from, std::int64_t count);
 
 }  // namespace inkling
