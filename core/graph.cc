@@ -40,6 +40,14 @@ std::int32_t Graph::find_leaf(const float* leaf_gradient) const {
   return Tensor::kNoGradient;
 }
 
+bool Graph::knows(const Tensor& x) const {
+  if (x.slot() < 0 || x.slot() >= std::ssize(slots_)) return false;
+  const Slot& slot = slots_[static_cast<std::size_t>(x.slot())];
+  const auto *begin = static_cast<const std::byte*>(slot.values),
+             *at = static_cast<const std::byte*>(x.raw());
+  return at >= begin && at < begin + std::max<std::int64_t>(1, slot.count * size_bytes(slot.dtype));
+}
+
 GraphNode& Graph::add_node() {
   return nodes_.emplace_back();
 }

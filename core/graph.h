@@ -62,6 +62,9 @@ class Graph {
   std::int32_t add_slot(const void* values, std::int64_t count, DType dtype, float* leaf_gradient,
                         bool started);
   std::int32_t find_leaf(const float* leaf_gradient) const;  // Tensor::kNoGradient if there is none
+  // Whether x's slot is one of these, and that of the memory it views: not so for a tensor of another tape,
+  // or from before clear() unless another took its place.
+  bool knows(const Tensor& x) const;
   GraphNode& add_node();
   void clear();
 

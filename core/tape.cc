@@ -49,14 +49,21 @@ GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> read
   return &(graph_.add_node() = node);
 }
 
+void Tape::check_known(const char* what, const Tensor& x) const {
+  if (graph_.knows(x)) return;
+  fail(what, ": tensor ", x.shape(), " is another tape's or from before clear(), expected one of this tape");
+}
+
 void Tape::run_backward(const Tensor& loss, float seed, Schedule schedule) {
   if (loss.numel() != 1) fail("backward: loss has shape ", loss.shape(), ", expected one element");
   if (!loss.has_gradient()) fail("backward: the loss does not depend on anything that wants a gradient");
+  check_known("backward", loss);
   graph_.backward(loss, seed, schedule, memory_);
 }
 
 void Tape::backward_from(const Tensor& y, const float* dy) {
   if (!y.has_gradient()) fail("backward: ", y.shape(), " does not depend on anything that wants a gradient");
+  check_known("backward", y);
   graph_.backward_from(y, dy, memory_);
 }
 
@@ -74,6 +81,7 @@ Tensor Tape::with_gradient(const Tensor& y) {
 
 GradientTarget<> Tape::leaf_gradient(const Tensor& leaf) {
   if (!leaf.has_gradient()) fail("leaf_gradient: tensor ", leaf.shape(), " has no gradient");
+  check_known("leaf_gradient", leaf);
   if (!graph_.slots_[static_cast<std::size_t>(leaf.slot())].is_leaf) {
     fail("leaf_gradient: tensor ", leaf.shape(), " is not a leaf");
   }

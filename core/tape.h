@@ -135,6 +135,7 @@ class Tape {
  private:
   GraphNode* begin_node(const char* name, std::initializer_list<Tensor> reads,
                         std::initializer_list<Tensor> adds_to, const Work& work);
+  void check_known(const char* what, const Tensor& x) const;
   void run_backward(const Tensor& loss, float seed, Schedule schedule);
   Tensor with_gradient(const Tensor& y);
   std::int64_t newly_used_bytes();
