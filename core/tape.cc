@@ -1,5 +1,6 @@
 #include "core/tape.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/error.h"
@@ -105,6 +106,7 @@ Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
   memory_.rewind(mark);
   Tensor moved = output(kept.shape(), {});
   std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
+  profiled_bytes_ = std::min(profiled_bytes_, static_cast<std::int64_t>(memory_.used_bytes()));
   return moved;
 }
 
