@@ -71,7 +71,8 @@ std::int64_t few_rows(float* C, const bf16* a, const bf16* b, std::int64_t r, st
   return r;
 }
 
-// C (rows, 48) = A (rows <= 16, 32 steps) times a panel of B.
+// C (rows, 48) = A (rows <= 16, 32 steps) times a panel of B. C has room for 16 rows; what those beyond
+// `rows` hold afterwards means nothing (AMX writes them, too).
 template <class V>
 void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                           std::int64_t steps) noexcept {

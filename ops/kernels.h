@@ -41,8 +41,8 @@ struct GemmKernels {
 };
 
 // The same for bf16: ops/gemm_bf16.h. pack_*: ops/gemm_bf16_pack_simd.h; multiply: one panel of B;
-// multiply_few: the same for at most 16 rows and all steps, B coming from memory; finish_*: out (rows,
-// columns) from sums [columns/48](rows, 48), panel_stride apart.
+// multiply_few: the same for at most 16 rows and all steps, B coming from memory, into a C that has room for
+// 16; finish_*: out (rows, columns) from sums [columns/48](rows, 48), panel_stride apart.
 enum class TileOrder : std::uint8_t;
 struct Bf16GemmKernels {
   void (*pack_f32)(bf16* tiles, std::int64_t step, const float* data, std::int64_t lane_stride,
