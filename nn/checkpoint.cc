@@ -69,6 +69,13 @@ GPT2 load_model(ByteReader& in) {
 
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,
                 DType dtype) {
+  config.check(path);
+  if (std::ssize(weights) != config.parameter_count()) {
+    fail(path, ": cannot save ", weights.size(), " weights, expected ", config.parameter_count(),
+         " of such a model");
+  }
+  if (dtype != DType::f32 && dtype != DType::bf16)
+    fail(path, ": cannot save weights as ", name(dtype), ", expected f32 or bf16");
   Header h;
   h[0] = kModelMagic;
   h[1] = dtype == DType::f32 ? kVersionF32 : kVersionBF16;

@@ -27,7 +27,8 @@ ModelHeader read_model_header(ByteReader& in);
 GPT2 load_model(const std::string& path);
 GPT2 load_model(ByteReader& in);
 
-// bfloat16 rounds to nearest, ties to even.
+// As f32 or bf16, which rounds to nearest, ties to even. Error unless the weights are as many as the config
+// has.
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,
                 DType dtype = DType::f32);
 

@@ -35,6 +35,7 @@ void GPT2::initialise(std::uint64_t seed) {
         t == kWte ? static_cast<std::size_t>(config_.vocab_size * config_.channels) : values.size();
     for (float& w : values.first(drawn)) w = static_cast<float>(deviation * rng.normal());
   }
+  weights_changed(0, parameters_.count());
 }
 
 void GPT2::set_precision(Precision precision, Recording recording) {
@@ -112,6 +113,7 @@ Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, float lo
 }
 
 void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
+  if (tape.recording()) fail("gpt2: token_losses on a tape that records, expected Recording::off");
   const Tensor x = run(tape, ids, LeafGradient::overwrite, {}, inner_dtype());
   linear_token_losses(losses, x, matrix(tape, kWte, 0, LeafGradient::overwrite), targets, config_.vocab_size);
 }
@@ -122,7 +124,8 @@ Tensor GPT2::logits(Tape& tape, const Tensor& ids) {
 }
 
 Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches) {
-  if (caches.empty() || std::ssize(caches) != ids.dim(0)) {
+  if (tape.recording()) fail("gpt2: next_logits on a tape that records, expected Recording::off");
+  if (ids.rank() != 2 || caches.empty() || std::ssize(caches) != ids.dim(0)) {
     fail("gpt2: ids are ", ids.shape(), ", expected one row for each of ", caches.size(), " caches");
   }
   for (const KvCache& cache : caches) {

@@ -58,7 +58,7 @@ class GPT2 {
   Tensor logits(Tape& tape, const Tensor& ids);
 
   // Generation: each row of ids (B, T) continues what its cache has seen, and is added to it; all have seen
-  // as many. Returns the last position's logits (B, Vp).
+  // as many. Returns the last position's logits (B, Vp). For a tape that does not record.
   Tensor next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches);
 
  private:

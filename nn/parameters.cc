@@ -41,6 +41,8 @@ Tensor Parameters::leaf(Tape& tape, std::size_t index, LeafGradient mode) {
 
 Tensor Parameters::layer_leaf(Tape& tape, std::size_t index, std::int64_t layer, LeafGradient mode) {
   const Parameter& p = table_.at(index);
+  if (p.shape.rank == 0 || layer < 0 || layer >= p.shape[0])
+    fail("parameter ", p.name, ": layer ", layer, " of ", p.shape);
   Shape shape;
   for (int axis = 1; axis < p.shape.rank; ++axis) shape[shape.rank++] = p.shape[axis];
   return leaf_at(tape, p.offset + layer * shape.numel(), shape, mode);
