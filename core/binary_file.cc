@@ -38,8 +38,8 @@ struct FileDescriptor {
 }  // namespace
 
 FileView::FileView(const std::string& path) : path_(path) {
-  const FileDescriptor file{
-      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // do not wait for a pipe's writer
+  // O_NONBLOCK: do not wait for a pipe's writer.
+  const FileDescriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) fail(path, ": cannot open: ", system_error());
   struct stat info = {};
   if (fstat(file.fd, &info) != 0) fail(path, ": cannot stat: ", system_error());

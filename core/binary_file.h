@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "core/error.h"
 
@@ -64,8 +65,8 @@ class ByteReader {
   void read_into(T* out, std::int64_t count, std::string_view what) {
     static_assert(std::is_trivially_copyable_v<T>);
     constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
-    if (count < 0 ||
-        count > remaining_bytes() / kSize) {  // before the product, which a lying header could make overflow
+    // before the product, which a lying header could make overflow
+    if (count < 0 || count > remaining_bytes() / kSize) {
       fail_here(str("truncated: ", what, " is ", count, " values of ", kSize, " bytes, got ",
                     remaining_bytes(), " bytes"));
     }

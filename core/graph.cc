@@ -114,8 +114,8 @@ void Graph::plan(Arena& arena) {
     const auto n = static_cast<std::int32_t>(index);
     for (std::size_t r = 0; r < node.read_count; ++r) {
       Slot& slot = slots_[static_cast<std::size_t>(node.reads[r])];
-      if (slot.gradient ==
-          nullptr) {  // an output the loss does not use: its first reader writes zeros, others wait for it
+      if (slot.gradient == nullptr) {
+        // an output the loss does not use: its first reader writes zeros, others wait for it
         give_buffer(slot, n, arena);
         slot.last_adder = n;
       }
@@ -123,8 +123,8 @@ void Graph::plan(Arena& arena) {
     }
     for (std::size_t a = 0; a < node.add_count; ++a) {
       Slot& slot = slots_[static_cast<std::size_t>(node.adds_to[a])];
-      assert(slot.first_reader_link ==
-             kNone);  // whoever uses a tensor was recorded after its maker: no sum is read half done
+      // whoever uses a tensor was recorded after its maker: no sum is read half done
+      assert(slot.first_reader_link == kNone);
       if (slot.gradient == nullptr) give_buffer(slot, n, arena);
       link(slot.last_adder, n);
       slot.last_adder = n;

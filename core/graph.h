@@ -2,8 +2,8 @@
 //
 // The tape appends nodes in forward order. backward walks them in reverse and links node b behind node a when
 //   - b reads a gradient that a adds to (chain rule: a sum must be complete before it is used),
-//   - both add to the same gradient: they are chained in reverse tape order, so a sum has one order and no
-//   locks,
+//   - both add to the same gradient: they are chained in reverse tape order, so a sum has one order and needs
+//     no locks,
 //   - b's gradient is given the memory of one that a still reads.
 // What is linked is run by the number of open predecessors: run_tbb() counts them down atomically and spawns
 // what is ready, run_serial() is the ten-line walk that tests hold it against. Both give the same bits.
@@ -18,7 +18,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "core/memory.h"

@@ -58,8 +58,8 @@ struct ProfileEvent {
 struct ProfileStep {
   std::int64_t number = 0;
   std::int64_t begin_ns = 0, end_ns = 0;
-  std::int64_t page_allocations =
-      0;                             // what was asked of the system (core/memory.h): none in the steady state
+  // What was asked of the system (core/memory.h): none in the steady state.
+  std::int64_t page_allocations = 0;
   std::vector<ProfileEvent> events;  // in the order in which they ended
   std::vector<ProfileLoop> loops;
 };

@@ -22,7 +22,6 @@
 #include <new>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "core/graph.h"
 #include "core/memory.h"
@@ -54,8 +53,8 @@ class Tape {
   // one of `inputs` has one.
   Tensor output(Shape shape, std::initializer_list<Tensor> inputs, DType dtype = DType::f32);
 
-  // Uninitialised memory that lives until clear(): what an op's backward wants to find again, e.g.
-  // layernorm's mean.
+  // Uninitialised memory that lives until clear() or a rewind() past it: what an op's backward wants to find
+  // again, e.g. layernorm's mean.
   template <class T = float>
   T* keep(std::int64_t count) {
     return static_cast<T*>(memory_.allocate(static_cast<std::size_t>(count) * sizeof(T)));
@@ -105,7 +104,7 @@ class Tape {
   Arena::Mark mark() const { return memory_.mark(); }
   Tensor rewind(Arena::Mark mark, const Tensor& kept);
 
-  // For core/recompute.h: what `f` returns, a tensor of this tape, and nothing of how it came to be;
+  // For core/recompute.h: what `f` returns, a tensor of this tape, and nothing of how it came to be.
   template <class F>
   Tensor compute_unrecorded(F f) {
     const Arena::Mark start = mark();
@@ -116,9 +115,9 @@ class Tape {
     } resume{*this};
     return with_gradient(rewind(start, f()));
   }
-  // a tape to compute it again on, made when first asked for;
+  // For it, too: a tape to compute it again on, made when first asked for.
   Tape& inner();
-  // and something that all who use that tape add to, so that they do so one after another.
+  // And something that all who use that tape add to, so that they do so one after another.
   Tensor turn() { return leaf(&turn_, &turn_gradient_, {}, LeafGradient::overwrite); }
 
   // From now on every op tells `profile` (core/profile.h) of itself; nullptr: none does.

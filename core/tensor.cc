@@ -1,5 +1,7 @@
 #include "core/tensor.h"
 
+#include <utility>
+
 #include "core/error.h"
 
 namespace inkling {
@@ -24,7 +26,7 @@ Shape::Shape(std::initializer_list<std::int64_t> list) {
   if (list.size() > kMaxRank)
     fail("shape: ", list.size(), " dimensions, at most ", kMaxRank, " are supported");
   for (std::int64_t d : list) {
-    if (d < -1) fail("shape: dimension ", rank, " is ", d, ", expected 0 or more");
+    if (d < -1) fail("shape: dimension ", rank, " is ", d, ", expected 0 or more, or -1 for reshape");
     (*this)[rank++] = d;
   }
 }
