@@ -1,8 +1,8 @@
 // Memory for tensors: pages from the operating system, an arena on top of them, and scratch for kernels.
 //
-// Nothing here runs in the steady state of training: an Arena keeps its pages when it is reset, a Workspace
-// goes back to a pool, a thread keeps its scratch. page_allocations() counts what was asked of the system, so
-// a test can hold us to that.
+// In the steady state of training nothing here asks the system for memory: an Arena keeps its pages when it
+// is reset, a Workspace goes back to a pool, a thread keeps its scratch. page_allocations() counts what was
+// asked of the system, so a test can hold us to that.
 #pragma once
 
 #include <cstddef>

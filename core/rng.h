@@ -2,8 +2,9 @@
 //
 // xoshiro256** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through
 // splitmix64. Each purpose (initialisation, sampling, stories) has a stream of its own, named by a number, so
-// that drawing more of one never moves another. Everything is integer arithmetic or exact scaling, so a seed
-// gives the same numbers on every machine.
+// that drawing more of one never moves another. next(), uniform() and below() are integer arithmetic and
+// exact scaling: a seed gives the same numbers on every machine. normal() does as far as the C library's log
+// and cos agree.
 #pragma once
 
 #include <array>

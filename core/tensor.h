@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <initializer_list>
 #include <ostream>
-#include <string>
 
 #include "core/bf16.h"
 
@@ -39,7 +38,8 @@ struct Shape {
   static constexpr int kMaxRank = 4;
 
   Shape() = default;
-  Shape(std::initializer_list<std::int64_t> dims);  // Error if there are too many, or one is negative
+  // Error if there are too many, or one is below 0; but for -1, which leaves it open to reshape().
+  Shape(std::initializer_list<std::int64_t> dims);
 
   std::int64_t operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
   std::int64_t& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
@@ -87,11 +87,12 @@ class Tensor {
   float* f32() const { return data<float>(); }
   std::int32_t* i32() const { return data<std::int32_t>(); }
   const void* raw() const { return data_; }
-  float item() const;  // the one element of a scalar f32 tensor
+  float item() const;  // of an f32 tensor that has one element, whatever its rank
 
   // Views of the same memory. Errors name the shapes.
-  Tensor reshape(Shape shape) const;     // contiguous only; one dimension may be -1
-  Tensor transpose(int a, int b) const;  // swaps two axes, copies nothing
+  // Contiguous only. One dimension may be -1: what the others leave of the elements.
+  Tensor reshape(Shape shape) const;
+  Tensor transpose(int a, int b) const;                                // swaps two axes, copies nothing
   Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // [begin, end) of one axis
   Tensor detach() const;                                               // the same data, without gradient
 

@@ -61,7 +61,7 @@ Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradi
   return packed_->matrix(tensor, layer).weight(values);
 }
 
-// The residual stream x is f32 in either precision. `inner` is the dtype of what lies between two matrices; a
+// The residual stream x is f32 in every precision. `inner` is the dtype of what lies between two matrices; a
 // cache keeps f32.
 
 // x and what the tokens tell each other

@@ -8,7 +8,7 @@
 //   m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)     both start at 0 and would be too small at first
 //   p  = p - lr weight_decay p - lr m^ / (sqrt(v^) + eps)
 // What is the same for all weights of a step is worked out once (AdamWFactors), in double as in PyTorch:
-//   p  = keep p - step_size m / (sqrt(v) / root_correction + eps)
+//   p  = keep p + minus_step_size m / (one_over_root sqrt(v) + eps)
 //
 // One pass: p, m, v are read and written, g is read: 28 bytes a weight, bound by memory.
 #pragma once

@@ -21,7 +21,7 @@
 // The last form of D needs rows of O and dO only. That is what makes backward work in tiles (Dao et al.
 // 2022): from m and r any piece of P can be computed again, used and forgotten. Dao keeps the one number m -
 // log r; we keep both, because beside an m of 1e4 the float has no digits left for log r, and so that
-// backward finds the very bits of exp(S - m) that forward used.
+// backward finds the very bits of exp(S - m) that forward used (but for AMX, where m is rounded on the way).
 //
 // Tiles. One task computes one head of one sequence, for tiles of 64 queries against blocks of keys up to the
 // last query; blocks above the diagonal are never touched. Forward holds the scores of its 64 queries against
@@ -29,6 +29,9 @@
 // the online softmax (Milakov & Gimelshein 2018), which corrects what it has summed whenever the maximum
 // grows, would save that strip and cost arithmetic. Backward knows m and r beforehand and needs one block of
 // P and dS at a time.
+//
+// On AMX, where products are so fast that the strip would take too long to write and read, forward is online,
+// in tiles of 32 queries, and backward takes tiles of 256 (ops/attention_*_amx_simd.h).
 //
 // Causality is exact: row t of O is computed from rows 0..t of K and V by operations whose order depends on t
 // and k alone, so that whatever follows, be it NaN, cannot change a bit of it.
@@ -52,7 +55,7 @@ constexpr std::int64_t kHeadPad = 16;    // packed rows are padded to a multiple
 // On AMX, where a product is 32 deep:
 constexpr std::int64_t kAmxStrip = 32;     // queries a tile forward; queries a group, keys a strip backward
 constexpr std::int64_t kAmxQueries = 256;  // queries a tile, backward
-constexpr std::int64_t kAmxKeys = 128;     // keys a block
+constexpr std::int64_t kAmxKeys = 128;     // keys a block, forward
 constexpr std::int64_t kAmxHeadPad = 32;
 
 constexpr std::int64_t pad_to(std::int64_t n, std::int64_t unit) {

@@ -1,9 +1,9 @@
 // Attention backward in bf16 on AMX, for one head of one sequence. The mathematics is in ops/attention.h, the
 // products in ops/amx_tiles_simd.h, the exponential in attention_forward_amx_simd.h.
 //
-// A tile has 256 queries, eight groups of 32, or fewer at the end. A strip of 32 keys against a group gives P
-// and dS, (32 keys, 32 queries), which stay in the first cache. With all groups it gives
+// A tile has 256 queries, eight groups of 32, or fewer at the end. A strip of 32 keys against a group gives
 //   S = K Q^T,  dP = V dO^T          Q^T and dO^T, the tile's
+// and from these P and dS, (32 keys, 32 queries), which stay in the first cache. With all groups it gives
 //   dV (keys, HS) += P dO            dO in pairs of queries, the tile's
 //   dK (keys, HS) += dS Q            Q likewise
 // and eight strips together

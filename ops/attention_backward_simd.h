@@ -2,8 +2,8 @@
 // attention_forward_simd.h.
 //
 // For a tile of 64 queries and 16 keys at a time, P and dP are computed once more as (keys, 64 queries); they
-// stay in the first cache while their three products are added to dV, dK (whole head, in scratch) and dQ (the
-// tile's).
+// stay in the first cache while their products are added to dV and dK (whole head, in scratch). The product
+// for dQ (the tile's) takes a block of 64 keys at once.
 #pragma once
 
 #include "ops/attention_forward_simd.h"

@@ -2,9 +2,9 @@
 // of a whole T x T.
 //
 // The same mathematics as ops/attention.h, for queries at positions pos .. pos + Tq - 1 against the cache: a
-// prompt goes in at once (Tq tokens), then one token at a time. A prompt runs through the tiles of training
-// and gives the very same bits. A single token has no tile to fill: it reads the cache once, in order, and is
-// as fast as memory.
+// prompt goes in at once (Tq tokens), then one token at a time. All is f32 here. A prompt runs through the
+// tiles of training in f32 and gives the very same bits. A single token has no tile to fill: it reads the
+// cache once, in order, and is as fast as memory.
 //
 // Every text has a cache of its own; several that are equally long go in together, which gives all threads
 // something to do.

@@ -17,7 +17,7 @@ template <class V>
 }
 #endif
 
-// y and x (n), of types float and bf16 or the other way round
+// y and x (n), each of type float or bf16: to the other type, or a copy
 template <class V, class To, class From>
 void convert(To* y, const From* x, std::int64_t n) noexcept {
   const std::int64_t tail = n % V::kLanes, body = n - tail;

@@ -14,7 +14,8 @@
 namespace inkling {
 
 // -> (B, T, C). Errors: an id outside 0 .. vocab-1 (named with its place), positions beyond maxT, shapes that
-// do not fit. first_position is that of the first token, e.g. how many a KV cache holds already.
+// do not fit. first_position is that of the first token, e.g. how many a KV cache holds already. The ids'
+// memory must live until backward.
 Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor& ids, std::int64_t vocab,
                  std::int64_t first_position = 0);
 

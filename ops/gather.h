@@ -10,7 +10,8 @@
 // that of positions, the backward of gather is cut by columns: every task walks all positions and adds its
 // own columns of dy.
 //
-// An id outside the table is an Error that names its place and value, before anything is read.
+// An id outside the table is an Error that names its place and value, before anything is read. The ids'
+// memory must live until backward.
 #pragma once
 
 #include "core/tape.h"

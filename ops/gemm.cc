@@ -162,7 +162,7 @@ void multiply(const Problem& p) {
   }
 }
 
-// C is the bias alone: what is left of the sum when K = 0.
+// C is the bias and the addend alone: what is left of the sum when K = 0.
 void fill_with_bias(float* C, std::int64_t ldc, std::int64_t M, std::int64_t N, const float* bias,
                     const float* addend) {
   for (std::int64_t m = 0; m < M; ++m) {

@@ -13,7 +13,8 @@ namespace inkling {
 
 namespace {
 
-// Steps of K packed and multiplied before C is visited again. Only the head's gradient has more (K = Vp).
+// Numbers of K packed and multiplied before C is visited again. More have only the head's dX (K = Vp) and the
+// dW of more than 4096 tokens.
 constexpr std::int64_t kMostK = 4096;
 constexpr std::int64_t kBlockSteps = 12;  // of a panel of B: 36 KiB of an L1 of 48
 constexpr std::int64_t kMostRows = 512;   // of a chunk of A: a panel's sums take 96 KiB of L2
@@ -117,7 +118,7 @@ std::int64_t chunk_tiles(std::int64_t M, std::int64_t K) {
   return ceil_div(tiles(M), ceil_div(tiles(M), most));
 }
 
-// One pass over K <= kMostK: C = A B (...), `a` packed as [M/16][steps], the steps of `b` at panel_stride.
+// One pass over K: C = A B (...), `a` packed as [M/16][steps], the steps of `b` at panel_stride.
 void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_stride, std::int64_t M,
               std::int64_t N, std::int64_t K) {
   const std::int64_t steps = k_steps(K), a_stride = steps * kTile;
@@ -169,7 +170,7 @@ void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_
                });
 }
 
-// How much of K one pass takes, in whole steps.
+// How much of K one pass takes, in whole steps. A bf16 C takes one pass: adding to it would round twice.
 std::int64_t pass_length(DType out, std::int64_t K) {
   const std::int64_t passes = out == DType::f32 ? ceil_div(K, kMostK) : 1;
   return ceil_div(k_steps(K), passes) * kTileK;

@@ -34,7 +34,8 @@ struct Weight {
   Int8Matrix int8;                          // its q is nullptr if this is not the form to use
 };
 
-// y (M,OC), contiguous, = x (M,IC) W^T, and what `y` says is added, in the form that W is in.
+// y (M,OC) = x (M,IC) W^T, and what `y` says is added, in the form that W is in. x and y are contiguous, and
+// f32 unless W is packed.
 void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t M);
 
 // x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC), of x's dtype

@@ -3,7 +3,7 @@
 //
 // Logits are the largest array of GPT-2 by far: B*T*Vp floats, 4 * 1024 * 50304 * 4 bytes = 824 MB for a
 // small batch. So no array (B,T,V) ever exists. A chunk of rows goes all the way while it is in a buffer of
-// some 64 MiB:
+// some 128 MiB:
 //   logits  = x wte^T          (rows,Vp)   a gemm
 //   losses, dlogits            (rows,Vp)   in place of the logits: ops/cross_entropy.h
 //   dx      = dlogits wte      (rows,C)    a gemm; kept on the tape until backward

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Finds the polynomials of ops/math_simd.h: python3 ops/minimax.py (about ten seconds, nothing but Python needed).
+"""Finds the polynomials of ops/math_simd.h, and of rough_exp2 in ops/attention_forward_amx_simd.h: python3 ops/minimax.py
+(about ten seconds, nothing but Python needed).
 
 The best polynomial of a degree errs by the same amount, up and down in turn, at degree + 2 points (Chebyshev). Remez' exchange
 (1934) finds it: solve for the coefficients and the error at a guess of these points, move the points to where the error is
@@ -79,3 +80,4 @@ half_ln2 = Decimal(2).ln() / 2 * Decimal("1.0005")
 fit("P, e^r - 1 = r + r^2 P(r)", lambda r: (r.exp() - 1 - r) / r**2, lambda r: r**2 / abs(r.exp() - 1), -half_ln2, half_ln2, 4)
 fit("Q, log(1 + f) = f - f^2/2 + f^3 Q(f)", lambda f: ((1 + f).ln() - f + f**2 / 2) / f**3,
     lambda f: abs(f**3 / (1 + f).ln()), Decimal("0.5").sqrt() - 1, Decimal(2).sqrt() - 1, 7)
+fit("p, 2^r = p(r)", lambda r: 2**r, lambda r: 1 / 2**r, Decimal(0), Decimal(1), 4)

@@ -14,7 +14,7 @@
 // The register block: R x S registers of C are held while the depth runs. One step loads S registers of B,
 // and R numbers of A, for R S multiply-adds. Where there are 32 registers, a C of 4 registers or more is cut
 // into blocks of 4 x 4, eight loads for 16 multiply-adds, what is left into 8 x 2; where there are 16, into
-// 4 x 2. So the two multiply-add units, of latency 4, always find 8 independent chains.
+// 4 x 2. So the two multiply-add units, of latency 4, nearly always find 8 independent chains.
 #pragma once
 
 #include "ops/transpose_simd.h"

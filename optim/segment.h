@@ -36,9 +36,10 @@ std::vector<ParameterSegment> segments_of(const Table& table) {
 }
 
 // A piece of a segment, small enough that many threads find work and that it stays in the second cache. Of a
-// matrix it is whole strips of kWeightRows rows (ops/gemm_bf16.h).
+// matrix it is whole strips of kWeightRows rows (ops/gemm_bf16.h), but for the matrix's end: as many as
+// kFloats hold, and one if a single strip is longer.
 struct SegmentChunk {
-  static constexpr std::int64_t kFloats = 1 << 16;
+  static constexpr std::int64_t kFloats = 1 << 16;  // at most, but for such a strip
 
   std::int64_t offset;
   std::int64_t count;
