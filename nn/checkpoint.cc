@@ -1,6 +1,8 @@
 #include "nn/checkpoint.h"
 
-#include <array>
+#include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "core/error.h"
 #include "core/parallel.h"

@@ -36,9 +36,7 @@ class Parameters {
   std::int64_t count() const { return count_; }
   const std::vector<Parameter>& table() const { return table_; }
 
-  std::span<float> values() const {
-    return {values_.data() ? reinterpret_cast<float*>(values_.data()) : nullptr, size()};
-  }
+  std::span<float> values() const { return {reinterpret_cast<float*>(values_.data()), size()}; }
   // The gradients: made on first use, so that a model that only generates does without. Contents are the last
   // backward's.
   std::span<float> gradients();

@@ -19,7 +19,6 @@ namespace inkling::simd {
 
 constexpr std::int64_t kTileRows = 16;   // rows of a tile, and columns of a product
 constexpr std::int64_t kTileDepth = 32;  // numbers a product sums over
-constexpr std::int64_t kTileBytes = 64;  // bytes a row
 
 struct alignas(64) TilePalette {  // the operand of ldtilecfg
   std::uint8_t palette = 1;

@@ -1,5 +1,6 @@
 #include "ops/gelu.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"

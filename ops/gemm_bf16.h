@@ -59,7 +59,7 @@ struct Sums {
 // Elements of B (K,N), packed.
 std::int64_t packed_b_count(std::int64_t N, std::int64_t K);
 
-// All of B (K,N), packed, on all threads.
+// All of B (K,N), packed, on all threads: for tests and benchmarks. A model's weights are packed by rows.
 void pack_b(bf16* packed, const PackSource& B, std::int64_t K, std::int64_t N);
 
 // Rows [begin, end) of a weight W (OC, IC), packed twice: as W^T (IC, OC), for Y = X W^T, and, unless

@@ -82,7 +82,7 @@ struct Destination {
   const float* addend;  // rows are ldc apart, as C's; it may be C itself
 };
 
-template <class V, int MR, int NRV>
+template <class V, int NRV>
 void finish_edge(const Destination<V>& to, const float* tile) {
   constexpr std::int64_t W = V::kLanes;
   for (std::int64_t i = 0; i < to.rows; ++i) {
@@ -165,7 +165,7 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
 #pragma GCC unroll 16
       for (int j = 0; j < NRV; ++j) store(edge + (i * NRV + j) * W, tile[i][j]);
     }
-    return finish_edge<V, MR, NRV>(to, edge);
+    return finish_edge<V, NRV>(to, edge);
   }
   finish<V, MR, NRV>(to, tile);
 }

@@ -166,7 +166,7 @@ struct Kernels {
   void (*transpose)(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride,
                     std::int64_t rows, std::int64_t columns, bool accumulate) noexcept;
 
-  // ---- core/bf16.h: y and x (n)
+  // ---- core/bf16.h: y and x (n). Of the two a model uses narrow; widen is there to be tested against it.
   void (*widen)(float* y, const bf16* x, std::int64_t n) noexcept;
   void (*narrow)(bf16* y, const float* x, std::int64_t n) noexcept;
 

@@ -73,7 +73,6 @@ struct Floats {
   friend Floats operator/(Floats a, Floats b) { return Floats(a.raw / b.raw); }
   friend Floats operator-(Floats a) { return Floats(-a.raw); }
   Floats& operator+=(Floats b) { return *this = *this + b; }
-  Floats& operator-=(Floats b) { return *this = *this - b; }
   Floats& operator*=(Floats b) { return *this = *this * b; }
 };
 

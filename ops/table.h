@@ -10,7 +10,6 @@
 #include "ops/gemv_simd.h"
 #include "ops/kernels.h"
 #include "ops/layernorm_simd.h"
-#include "ops/math_simd.h"
 #include "ops/reduce_simd.h"
 #include "ops/roof_simd.h"
 #include "ops/sgd_simd.h"

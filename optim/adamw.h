@@ -28,7 +28,6 @@ class AdamW final : public Optimizer {
     return 28.0 * static_cast<double>(extent_);
   }  // w, m, v twice; the gradient
 
-  const AdamWSettings& settings() const { return settings_; }
   std::span<float> m();  // mean of gradients
   std::span<float> v();  // mean of squared gradients
 

@@ -25,7 +25,6 @@ class Sgd final : public Optimizer {
     return 20.0 * static_cast<double>(extent_);
   }  // w, velocity twice; the gradient
 
-  const SgdSettings& settings() const { return settings_; }
   std::span<float> velocity();
 
  private:
