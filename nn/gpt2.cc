@@ -15,8 +15,16 @@
 
 namespace inkling {
 
-GPT2::GPT2(const GPT2Config& config)
-    : config_(config), parameters_((config.check("gpt2"), gpt2_parameters(config))) {}
+namespace {
+
+const GPT2Config& checked(const GPT2Config& config) {
+  config.check("gpt2");
+  return config;
+}
+
+}  // namespace
+
+GPT2::GPT2(const GPT2Config& config) : config_(checked(config)), parameters_(gpt2_parameters(config)) {}
 
 void GPT2::initialise(std::uint64_t seed) {
   constexpr double kGPT2Deviation = 0.02, kGPT2Channels = 768;
@@ -45,9 +53,10 @@ void GPT2::set_precision(Precision precision, Recording recording) {
   precision_ = precision;
   packed_.reset();
   if (precision == Precision::f32) return;
-  const Packing bf16 = recording == Recording::on ? Packing::bf16_twice : Packing::bf16;
-  packed_.emplace(parameters_, std::vector<std::size_t>{kWte, kQkvw, kAttprojw, kFcw, kFcprojw},
-                  precision == Precision::int8 ? Packing::int8 : bf16);
+  const Packing packing = precision == Precision::int8 ? Packing::int8
+                          : recording == Recording::on ? Packing::bf16_twice
+                                                       : Packing::bf16;
+  packed_.emplace(parameters_, std::vector<std::size_t>{kWte, kQkvw, kAttprojw, kFcw, kFcprojw}, packing);
 }
 
 void GPT2::weights_changed(std::int64_t offset, std::int64_t count) {
@@ -64,19 +73,19 @@ Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradi
 // The residual stream x is f32 in every precision. `inner` is the dtype of what lies between two matrices; a
 // cache keeps f32.
 
-// x and what the tokens tell each other
-Tensor GPT2::listen(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, Caches caches) {
+// x + attention(layernorm(x))
+Tensor GPT2::attention_half(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, DType inner,
+                            Caches caches) {
   const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
-  const DType inner = caches.empty() ? inner_dtype() : DType::f32;
   const Tensor n = layernorm(tape, x, w(kLn1w), w(kLn1b), inner);              // (B, T, C)
   const Tensor qkv = linear(tape, n, matrix(tape, kQkvw, l, mode), w(kQkvb));  // (B, T, 3C)
-  const Tensor heard =
+  const Tensor a =
       caches.empty() ? attention(tape, qkv, config_.heads) : attend(tape, l, qkv, caches);  // (B, T, C)
-  return linear_add(tape, x, heard, matrix(tape, kAttprojw, l, mode), w(kAttprojb));        // (B, T, C)
+  return linear_add(tape, x, a, matrix(tape, kAttprojw, l, mode), w(kAttprojb));            // (B, T, C)
 }
 
-// x and what each makes of it
-Tensor GPT2::think(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, DType inner) {
+// x + mlp(layernorm(x))
+Tensor GPT2::mlp_half(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, DType inner) {
   const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
   const Tensor n = layernorm(tape, x, w(kLn2w), w(kLn2b), inner);                      // (B, T, C)
   const Tensor h = gelu(tape, linear(tape, n, matrix(tape, kFcw, l, mode), w(kFcb)));  // (B, T, 4C)
@@ -85,10 +94,12 @@ Tensor GPT2::think(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mod
 
 Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, Caches caches) {
   const DType inner = caches.empty() ? inner_dtype() : DType::f32;
-  const auto listening = [=, this](Tape& t, const Tensor& in) { return listen(t, in, l, mode, caches); };
-  const auto thinking = [=, this](Tape& t, const Tensor& in) { return think(t, in, l, mode, inner); };
-  if (!recompute_) return thinking(tape, listening(tape, x));
-  return recompute(tape, recompute(tape, x, listening), thinking);
+  const auto attended = [=, this](Tape& t, const Tensor& in) {
+    return attention_half(t, in, l, mode, inner, caches);
+  };
+  const auto mapped = [=, this](Tape& t, const Tensor& in) { return mlp_half(t, in, l, mode, inner); };
+  if (!recompute_) return mapped(tape, attended(tape, x));
+  return recompute(tape, recompute(tape, x, attended), mapped);
 }
 
 // What the last layernorm gives, of dtype `out`: (B, T, C).

@@ -65,8 +65,9 @@ class GPT2 {
   using Caches = std::span<const KvCache>;  // none: a whole text at once
 
   Weight matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradient mode);
-  Tensor listen(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, Caches caches);
-  Tensor think(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner);
+  Tensor attention_half(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner,
+                        Caches caches);
+  Tensor mlp_half(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner);
   Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, Caches caches);
   Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, Caches caches, DType out);
   DType inner_dtype() const { return precision_ == Precision::bf16 ? DType::bf16 : DType::f32; }

@@ -18,7 +18,7 @@ enum class Packing { bf16, bf16_twice, int8 };
 struct PackedMatrix {
   std::int64_t offset;  // of its weights in the flat buffer
   std::int64_t OC, IC;
-  bf16* packed = nullptr;             // but with Packing::int8
+  bf16* packed = nullptr;             // nullptr with Packing::int8
   bf16* packed_transposed = nullptr;  // only with Packing::bf16_twice
   std::int8_t* q = nullptr;           // only with Packing::int8, as the next
   float* scales = nullptr;

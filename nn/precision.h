@@ -1,8 +1,7 @@
 // What a model computes in.
 //
 //   f32    everything
-//   bf16   f32 master weights, residual stream, norms, softmax, sums, loss, gradients of weights and
-//   optimiser;
+//   bf16   f32 master weights, residual stream, norms, softmax, sums, loss, optimiser, gradients of weights;
 //          bf16 copies of the matrices, bf16 activations between them and bf16 gradients of those
 //   int8   f32, but for the matrices, which are of 8 bits: for generating and evaluating only
 #pragma once

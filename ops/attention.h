@@ -13,8 +13,8 @@
 //   pass 4:  dV_kc = sum_t P_tk dO_tc                    t >= k
 //            dP_tk = sum_c dO_tc V_kc
 //   pass 3:  row by row P is a softmax, dP_tk/dS_tj = P_tk (delta_kj - P_tj), so
-//            dS_tk = P_tk (dP_tk - D_t),  D_t = sum_j P_tj dP_tj = sum_j P_tj sum_c dO_tc V_jc = sum_c dO_tc
-//            O_tc
+//            dS_tk = P_tk (dP_tk - D_t),
+//            D_t   = sum_j P_tj dP_tj = sum_j P_tj sum_c dO_tc V_jc = sum_c dO_tc O_tc
 //   pass 2:  nothing: P does not depend on m
 //   pass 1:  dQ_tc = scale * sum_k dS_tk K_kc            k <= t
 //            dK_kc = scale * sum_t dS_tk Q_tc            t >= k

@@ -104,9 +104,10 @@ void block_scores(float* s, const bf16* keys, const bf16* q_transposed, std::int
   }
 }
 
-// pass 2 and 3 of `count` keys, for 16 queries from j on: m, sum and o move on to the new maximum.
+// pass 2 and 3 of `count` keys, for 16 queries from j on: m, sum and o move on to the new maximum. Of o only
+// rows_of_o rows are in use: none before the first product.
 template <class V>
-void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count, std::int64_t HSp,
+void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count, std::int64_t rows_of_o,
                     float scale) noexcept {
   const float* s = tile.s + j;
   V most0 = load<V>(s), most1 = load<V>(s + kAmxStrip);
@@ -119,7 +120,7 @@ void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count,
   if (_mm512_cmp_ps_mask(before.raw, m.raw, _CMP_NEQ_UQ) != 0) {
     const V shrink = exp((before - m) * V(kLn2));
     sum *= shrink;
-    for (std::int64_t c = 0; c < HSp; ++c) {
+    for (std::int64_t c = 0; c < rows_of_o; ++c) {
       float* o_c = tile.o + c * kAmxStrip + j;
       store(o_c, load<V>(o_c) * shrink);
     }

@@ -87,7 +87,7 @@ void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, co
                [&](std::int64_t m, std::int64_t end) {
                  for (; m < end; ++m) kernels().int8_input(inputs.bytes() + m * stride, X + m * W.K, W.K);
                });
-  const std::int64_t panels = ceil_div(W.N, kInt8Panel), panel_bytes = int8_bytes(1, W.K);
+  const std::int64_t panels = ceil_div(W.N, kInt8Panel), panel_bytes = int8_bytes(kInt8Panel, W.K);
   const std::int64_t group = std::max<std::int64_t>(1, kTaskBytes / std::max<std::int64_t>(1, panel_bytes));
   const std::int64_t groups = ceil_div(panels, group);
   parallel_chunks(groups * ceil_div(M, kMostRows), [&](std::int64_t task) {

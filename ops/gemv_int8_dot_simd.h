@@ -22,7 +22,7 @@ struct Int8Digits {
   }
 };
 
-// NaN if a number of the row is none, or infinite.
+// A row of X (K) made ready. If it has a NaN or an infinity, its scale becomes NaN, and so does its row of Y.
 template <class Arch>
 void int8_digits(std::byte* out, const float* x, std::int64_t K) noexcept {
   using V = Floats<Arch>;

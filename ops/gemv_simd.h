@@ -15,9 +15,11 @@ void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, con
   for (int m = 0; m < ROWS; ++m) {
     for (int n = 0; n < COLUMNS; ++n) sums[m][n] = V(0.0f);
   }
-  // The next rows of w, front to back, a piece for every step here: they lie behind these if w has no gaps.
+  // Fetched ahead, a piece at every step: into the second cache the rows of w after these, front to back as
+  // they lie if w has no gaps; into the first these rows themselves, as the hardware does not keep up with
+  // four streams.
   const float* next = w + COLUMNS * ldw;
-  constexpr std::int64_t kNear = 192;  // of these: four streams, which the hardware does not keep up with
+  constexpr std::int64_t kNear = 192;  // floats ahead in a row
   for (std::int64_t k = 0; k < body; k += W) {
     for (int n = 0; n < COLUMNS; ++n) prefetch_second<V>(next + COLUMNS * k + n * W);
     for (int n = 0; n < COLUMNS; ++n) prefetch_first<V>(w + n * ldw + k + kNear);

@@ -74,8 +74,8 @@ template void reference::layernorm_backward(double*, double*, double*, const dou
 
 namespace {
 
-constexpr std::int64_t kRows =
-    32;  // rows a task: fixed, so that the partial sums of dweight and dbias are too
+// Rows a task: fixed, so that the partial sums of dweight and dbias are too.
+constexpr std::int64_t kRows = 32;
 
 // What follows is for y of type T: float or bf16.
 

@@ -3,8 +3,8 @@
 // An axis of n elements cuts a contiguous tensor into (outer, n, inner): for every o and i
 //   sum    y[o, i] = sum_k x[o, k, i]         dx[o, k, i] = dy[o, i]
 //   mean   y[o, i] = 1/n sum_k x[o, k, i]     dx[o, k, i] = dy[o, i] / n
-//   max    y[o, i] = max_k x[o, k, i]         dx[o, k, i] = dy[o, i] if k is the first with x[o, k, i] = y[o,
-//   i], else 0
+//   max    y[o, i] = max_k x[o, k, i]         dx[o, k, i] = dy[o, i] if k is the first with
+//                                                           x[o, k, i] = y[o, i], else 0
 // The maximum has no derivative where two elements share it; like PyTorch for an axis, the first takes all. A
 // NaN is the maximum of what it stands among, so that it does not vanish unseen.
 //

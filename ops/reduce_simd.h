@@ -60,8 +60,8 @@ void sum_columns(float* out, const T* x, std::int64_t n, std::int64_t columns, s
 // The greater of two, and NaN if one is NaN.
 template <class V>
 V greater_or_nan(V most, V x) {
-  return if_equal(x, x, if_less(most, x, x, most),
-                  x);  // a `most` that is NaN is less than nothing, and stays
+  // A `most` that is NaN is less than nothing, and stays.
+  return if_equal(x, x, if_less(most, x, x, most), x);
 }
 
 // The greatest of n > 0 consecutive numbers.

@@ -27,8 +27,8 @@ std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
   return iterations * kFmaChains * 64;
 }
 
-// By AMX: one tile of A, one of B, three of sums. More tiles in use
-// are slower, and fewer too. None of them is zero, which would be faster.
+// By AMX: one tile of A, one of B, three of sums. More tiles in use are slower, and fewer too. None of them
+// is zero, which would be faster.
 template <Isa>
 std::int64_t amx_dot_loop(float* sink, std::int64_t iterations) noexcept {
   alignas(64) std::uint16_t numbers[kTileRows * kTileDepth];

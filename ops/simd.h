@@ -150,7 +150,7 @@ V load(const bf16* p) {
 }
 
 #if defined(__AVX512F__)
-// The 16 bits of each lane's bf16, on top of rubbish.
+// Each lane's bf16 in its upper 16 bits; the lower 16 mean nothing.
 template <class Arch>
 [[gnu::always_inline]] inline __m512i bf16_in_upper_half(Floats<Arch> v) {
   const __m512i bits = _mm512_castps_si512(v.raw);

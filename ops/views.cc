@@ -10,7 +10,7 @@ namespace inkling {
 namespace {
 
 constexpr std::int64_t kElements = 1 << 14;  // a task
-constexpr std::int64_t kBlock = 128;         // the same of a transpose, both ways
+constexpr std::int64_t kBlock = 128;         // rows, and columns, of a transpose that a task copies
 
 // Calls f(first, place, n, step) for every run of x along its last axis: elements first .. first+n-1, counted
 // as a contiguous copy would, stand at place, place + step, ... of what x views.

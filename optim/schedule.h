@@ -4,8 +4,8 @@
 //   constant  lr
 //   linear    from lr to min_lr, straight
 //   cosine    from lr to min_lr along half a cosine      (Loshchilov & Hutter 2017, without restarts)
-//   wsd       lr, then in the last fifth of all steps straight to min_lr: warm-up, stable, decay (Hu et al.
-//   2024, MiniCPM)
+//   wsd       lr, then in the last fifth of all steps straight to min_lr: warm-up, stable, decay
+//             (Hu et al. 2024, MiniCPM)
 //
 // Step counts from 0, as in llm.c: min_lr belongs to step `steps`, which is not trained any more.
 #pragma once
