@@ -6,19 +6,18 @@
 // B(2r + 1, 1) and so on ("VNNI pairs"), because the unit adds two products at a time. The products are exact
 // and the sums floats; denormals count as zero, whatever the flags say (Intel SDM, TDPBF16PS).
 //
-// The number of a tile is part of the instruction: a template argument. These are written in assembly since
-// g++'s own _tile_loadd takes literal numbers only, and does not tell the compiler that it reads memory: a
-// store before it may be moved behind it.
+// The tiles of ops/gemm_bf16_tiles.h are of this size: kTileLanes rows, and a product sums over kTileK
+// numbers. The number of a tile is part of the instruction: a template argument. These are written in
+// assembly since g++'s own _tile_loadd takes literal numbers only, and does not tell the compiler that it
+// reads memory: a store before it may be moved behind it.
 #pragma once
 
 #include <cstdint>
 
+#include "ops/gemm_bf16_tiles.h"
 #include "ops/simd.h"
 
 namespace inkling::simd {
-
-constexpr std::int64_t kTileRows = 16;   // rows of a tile, and columns of a product
-constexpr std::int64_t kTileDepth = 32;  // numbers a product sums over
 
 struct alignas(64) TilePalette {  // the operand of ldtilecfg
   std::uint8_t palette = 1;
@@ -39,22 +38,22 @@ class Tiles {
   Tiles& operator=(const Tiles&) = delete;
 };
 
-template <int kTile>
+template <int Tile>
 [[gnu::always_inline]] inline void tile_zero() noexcept {
-  __asm__ volatile("tilezero %%tmm%c0" : : "i"(kTile));
+  __asm__ volatile("tilezero %%tmm%c0" : : "i"(Tile));
 }
 
 // Rows `stride` numbers apart, T being bf16 or float.
-template <int kTile, class T>
+template <int Tile, class T>
 [[gnu::always_inline]] inline void tile_load(const T* rows, std::int64_t stride) noexcept {
   const auto bytes = stride * static_cast<std::int64_t>(sizeof(T));
-  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(bytes), "i"(kTile) : "memory");
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(bytes), "i"(Tile) : "memory");
 }
 
-template <int kTile, class T>
+template <int Tile, class T>
 [[gnu::always_inline]] inline void tile_store(T* rows, std::int64_t stride) noexcept {
   const auto bytes = stride * static_cast<std::int64_t>(sizeof(T));
-  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(rows), "r"(bytes), "i"(kTile) : "memory");
+  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(rows), "r"(bytes), "i"(Tile) : "memory");
 }
 
 template <int C, int A, int B>

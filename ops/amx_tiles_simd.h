@@ -15,12 +15,10 @@
 
 namespace inkling::simd {
 
-constexpr std::int64_t kTile = kTileRows * kTileDepth;  // numbers a tile
-
 // Numbers [c, c + 32) of a row of n numbers, 0 beyond.
 template <class V>
 __m512i load_numbers(const bf16* row, std::int64_t c, std::int64_t n) noexcept {
-  if (n - c >= kTileDepth) return _mm512_loadu_si512(row + c);
+  if (n - c >= kTileK) return _mm512_loadu_si512(row + c);
   return n <= c ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi16((1u << (n - c)) - 1u, row + c);
 }
 
@@ -40,12 +38,11 @@ void store_pairs(bf16* tile_row, __m512i a, __m512i b) noexcept {
 template <class V>
 void pack_left(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
                std::int64_t n) noexcept {
-  const std::int64_t depth = (n + kTileDepth - 1) / kTileDepth;
+  const std::int64_t depth = (n + kTileK - 1) / kTileK;
   for (std::int64_t r = 0; r < padded_rows; ++r) {
-    bf16* row = tiles + r / kTileRows * depth * kTile + r % kTileRows * kTileDepth;
+    bf16* row = tiles + r / kTileLanes * depth * kTile + r % kTileLanes * kTileK;
     for (std::int64_t k = 0; k < depth; ++k) {
-      _mm512_storeu_si512(row + k * kTile,
-                          load_numbers<V>(in + r * stride, k * kTileDepth, r < rows ? n : 0));
+      _mm512_storeu_si512(row + k * kTile, load_numbers<V>(in + r * stride, k * kTileK, r < rows ? n : 0));
     }
   }
 }
@@ -54,9 +51,9 @@ void pack_left(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64
 template <class V>
 void pack_right(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
                 std::int64_t n) noexcept {
-  const std::int64_t column_pairs = (n + 2 * kTileRows - 1) / (2 * kTileRows);
+  const std::int64_t column_pairs = (n + 2 * kTileLanes - 1) / (2 * kTileLanes);
   for (std::int64_t r = 0; r < padded_rows; r += 2) {
-    bf16* row = tiles + r / kTileDepth * column_pairs * 2 * kTile + r % kTileDepth / 2 * kTileDepth;
+    bf16* row = tiles + r / kTileK * column_pairs * 2 * kTile + r % kTileK / 2 * kTileK;
     for (std::int64_t j = 0; j < column_pairs; ++j) {
       const bf16* in_r = in + r * stride;
       store_pairs<V>(row + j * 2 * kTile, load_numbers<V>(in_r, j * 32, r < rows ? n : 0),
@@ -99,17 +96,17 @@ void multiply_tiles(float* c, const float* from, std::int64_t ldc, TileRow a, Ti
     tile_zero<1>();
   } else {
     tile_load<0>(from, ldc);
-    tile_load<1>(from + kTileRows, ldc);
+    tile_load<1>(from + kTileLanes, ldc);
   }
   for (std::int64_t k = 0; k < steps; ++k) {
-    tile_load<2>(a.tile + k * a.step, kTileDepth);
-    tile_load<3>(b.tile + k * b.step, kTileDepth);
+    tile_load<2>(a.tile + k * a.step, kTileK);
+    tile_load<3>(b.tile + k * b.step, kTileK);
     tile_multiply<0, 2, 3>();
-    tile_load<3>(b.tile + k * b.step + kTile, kTileDepth);
+    tile_load<3>(b.tile + k * b.step + kTile, kTileK);
     tile_multiply<1, 2, 3>();
   }
   tile_store<0>(c, ldc);
-  tile_store<1>(c + kTileRows, ldc);
+  tile_store<1>(c + kTileLanes, ldc);
 }
 
 }  // namespace inkling::simd

@@ -51,7 +51,7 @@ void output_gradient_dots(float* D, const bf16* dout, const bf16* out, std::int6
   alignas(64) float parts[256], transposed[256];
   for (std::int64_t i = 0; i < 16; ++i) {
     __m512 total = _mm512_setzero_ps();
-    for (std::int64_t c = 0; i < count && c < HS; c += kTileDepth) {
+    for (std::int64_t c = 0; i < count && c < HS; c += kTileK) {
       const __m512i a = load_numbers<V>(dout + i * stride, c, HS),
                     b = load_numbers<V>(out + i * stride, c, HS);
       total = _mm512_dpbf16_ps(total, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
@@ -85,11 +85,11 @@ void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::i
       const V p0 = rough_exp2(fma(load<V>(s_k), V(scale), -m0)) * r0;
       const V p1 = rough_exp2(fma(load<V>(s_k + 16), V(scale), -m1)) * r1;
       ds[i] = rounded(p0 * (load<V>(dp_k) - D0), p1 * (load<V>(dp_k + 16) - D1));
-      const std::int64_t row = (k / kTileRows * kGroups + g) * kTile + (k % kTileRows + i) * kTileDepth;
+      const std::int64_t row = (k / kTileLanes * kGroups + g) * kTile + (k % kTileLanes + i) * kTileK;
       _mm512_storeu_si512(tile.p + row, rounded(p0, p1));
       _mm512_storeu_si512(tile.ds + row, ds[i]);
     }
-    store_pairs<V>(tile.ds_pairs + (strip * kGroups + g) * 2 * kTile + k * kTileRows, ds[0], ds[1]);
+    store_pairs<V>(tile.ds_pairs + (strip * kGroups + g) * 2 * kTile + k * kTileLanes, ds[0], ds[1]);
   }
 }
 
@@ -98,10 +98,10 @@ void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::i
 template <class V>
 void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int64_t k, std::int64_t strip,
                     std::int64_t first, std::int64_t groups, std::int64_t HS, bool diagonal) noexcept {
-  const std::int64_t HSp = pad_to(HS, kAmxHeadPad), depth = HSp / kTileDepth;
+  const std::int64_t HSp = pad_to(HS, kAmxHeadPad), depth = HSp / kTileK;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
   for (std::int64_t g = first; g < groups; ++g) {
-    for (std::int64_t i = 0; i < kAmxStrip; i += kTileRows) {
+    for (std::int64_t i = 0; i < kAmxStrip; i += kTileLanes) {
       const std::int64_t column = g * 2 * kTile, step = groups * 2 * kTile;
       multiply_tiles<V>(tile.s + i * kAmxStrip, nullptr, kAmxStrip, {head.keys + (k + i) * HSp, kTile},
                         {tile.q_transposed + column, step}, depth);
@@ -114,10 +114,10 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
     }
     softmax_backward_strip<V>(tile, strip, g, scale * kLog2E);
   }
-  for (std::int64_t i = 0; i < kAmxStrip; i += kTileRows) {
-    for (std::int64_t c = 0; c < HSp; c += 2 * kTileRows) {
-      const std::int64_t at = (k + i) * HSp + c, left = (i / kTileRows * kGroups + first) * kTile;
-      const std::int64_t right = first * HSp * kAmxStrip + c * kTileDepth, step = HSp * kAmxStrip;
+  for (std::int64_t i = 0; i < kAmxStrip; i += kTileLanes) {
+    for (std::int64_t c = 0; c < HSp; c += 2 * kTileLanes) {
+      const std::int64_t at = (k + i) * HSp + c, left = (i / kTileLanes * kGroups + first) * kTile;
+      const std::int64_t right = first * HSp * kAmxStrip + c * kTileK, step = HSp * kAmxStrip;
       multiply_tiles<V>(head.dv + at, diagonal ? nullptr : head.dv + at, HSp, {tile.p + left, kTile},
                         {tile.dout + right, step}, groups - first);
       multiply_tiles<V>(head.dk + at, diagonal ? nullptr : head.dk + at, HSp, {tile.ds + left, kTile},
@@ -132,10 +132,10 @@ template <class V>
 void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::int64_t b, std::int64_t groups,
                      std::int64_t HSp, bool diagonal) noexcept {
   for (std::int64_t g = 0; g < groups; ++g) {
-    for (std::int64_t c = 0; c < HSp && (!diagonal || g > 0); c += kTileRows) {
+    for (std::int64_t c = 0; c < HSp && (!diagonal || g > 0); c += kTileLanes) {
       float* dq_c = tile.dq + (g * HSp + c) * kAmxStrip;
       multiply_tiles<V>(dq_c, b == 0 ? nullptr : dq_c, kAmxStrip,
-                        {head.keys_transposed + b * HSp + c * kTileDepth, HSp * kTileDepth},
+                        {head.keys_transposed + b * HSp + c * kTileK, HSp * kTileK},
                         {tile.ds_pairs + g * 2 * kTile, kGroups * 2 * kTile}, diagonal ? g : kGroups);
     }
   }
@@ -146,11 +146,11 @@ template <class V>
 void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std::int64_t stride,
                         const bf16* dout, const bf16* out, std::int64_t out_stride, const float* max,
                         const float* inverse_sum, std::int64_t count, std::int64_t HS) noexcept {
-  const std::int64_t padded = pad_to(count, kAmxStrip), depth = pad_to(HS, kAmxHeadPad) / kTileDepth;
+  const std::int64_t padded = pad_to(count, kAmxStrip), depth = pad_to(HS, kAmxHeadPad) / kTileK;
   pack_left<V>(rows, padded, q, stride, count, HS);
-  transpose_tiles<V>(tile.q_transposed, rows, padded / kTileRows, depth);
+  transpose_tiles<V>(tile.q_transposed, rows, padded / kTileLanes, depth);
   pack_left<V>(rows, padded, dout, out_stride, count, HS);
-  transpose_tiles<V>(tile.dout_transposed, rows, padded / kTileRows, depth);
+  transpose_tiles<V>(tile.dout_transposed, rows, padded / kTileLanes, depth);
   pack_right<V>(tile.q, padded, q, stride, count, HS);
   pack_right<V>(tile.dout, padded, dout, out_stride, count, HS);
   for (std::int64_t j = 0; j < padded; ++j) {
@@ -196,7 +196,7 @@ void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, cons
 
   pack_left<V>(head.keys, Tp, k, stride, T, HS);
   pack_left<V>(head.values, Tp, v, stride, T, HS);
-  pack_transposed<V>(head.keys_transposed, k, stride, T, HS, rows);
+  pack_left_transposed<V>(head.keys_transposed, k, stride, T, HS, rows);
   for (std::int64_t t0 = 0; t0 < T; t0 += kAmxQueries) {
     const std::int64_t count = T - t0 < kAmxQueries ? T - t0 : kAmxQueries,
                        groups = (count + kAmxStrip - 1) / kAmxStrip;

@@ -51,7 +51,7 @@ std::uint32_t rows_not_finite(const bf16* rows, std::int64_t stride, std::int64_
   const __m512i exponent = _mm512_set1_epi16(0x7f80);
   std::uint32_t found = 0;
   for (std::int64_t r = 0; r < count; ++r) {
-    for (std::int64_t c = 0; c < n; c += kTileDepth) {
+    for (std::int64_t c = 0; c < n; c += kTileK) {
       const __m512i field = _mm512_and_si512(load_numbers<V>(rows + r * stride, c, n), exponent);
       if (_mm512_cmpeq_epi16_mask(field, exponent) != 0) found |= 1u << r;
     }
@@ -72,13 +72,13 @@ void multiply_diagonal(float* result, const float* from, const bf16* m_transpose
     const bf16* factor = m_transposed;
     if (last < count) {
       const __mmask32 kept = (1u << last) - 1u;
-      for (std::int64_t i = 0; i < HSp * kTileDepth; i += kTileDepth)
+      for (std::int64_t i = 0; i < HSp * kTileK; i += kTileK)
         _mm512_storeu_si512(cut + i, _mm512_maskz_loadu_epi16(kept, m_transposed + i));
       factor = cut;
     }
-    for (std::int64_t c = 0; c < HSp; c += kTileRows) {
+    for (std::int64_t c = 0; c < HSp; c += kTileLanes) {
       multiply_tiles<V>(result + c * kAmxStrip, from == nullptr ? nullptr : from + c * kAmxStrip, kAmxStrip,
-                        {factor + c * kTileDepth, 0}, weights, 1);
+                        {factor + c * kTileK, 0}, weights, 1);
     }
     finish(first, last);
   }
@@ -98,9 +98,9 @@ struct ForwardTile {
 template <class V>
 void block_scores(float* s, const bf16* keys, const bf16* q_transposed, std::int64_t count,
                   std::int64_t HSp) noexcept {
-  for (std::int64_t k = 0; k < count; k += kTileRows) {
+  for (std::int64_t k = 0; k < count; k += kTileLanes) {
     multiply_tiles<V>(s + k * kAmxStrip, nullptr, kAmxStrip, {keys + k * HSp, kTile},
-                      {q_transposed, 2 * kTile}, HSp / kTileDepth);
+                      {q_transposed, 2 * kTile}, HSp / kTileK);
   }
 }
 
@@ -129,7 +129,7 @@ void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count,
     const V p0 = rough_exp2(fma(load<V>(s + k * kAmxStrip), V(scale), -m));
     const V p1 = rough_exp2(fma(load<V>(s + (k + 1) * kAmxStrip), V(scale), -m));
     sum += p0 + p1;
-    store_rounded_pairs(tile.p + (k / 32 * 2 + j / 16) * kTile + k % 32 * kTileRows, p0, p1);
+    store_rounded_pairs(tile.p + (k / 32 * 2 + j / 16) * kTile + k % 32 * kTileLanes, p0, p1);
   }
   store(tile.m + j, m);
   store(tile.sum + j, sum);
@@ -164,11 +164,11 @@ void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inve
   for (std::int64_t b = 0; b < t0; b += kAmxKeys) {
     const std::int64_t keys_b = t0 - b < kAmxKeys ? t0 - b : kAmxKeys;
     softmax_block(b, keys_b);
-    for (std::int64_t c = 0; c < HSp; c += kTileRows) {
+    for (std::int64_t c = 0; c < HSp; c += kTileLanes) {
       float* o_c = tile.o + c * kAmxStrip;
       multiply_tiles<V>(o_c, b == 0 ? nullptr : o_c, kAmxStrip,
-                        {values_transposed + b * HSp + c * kTileDepth, HSp * kTileDepth}, {tile.p, 2 * kTile},
-                        keys_b / kTileDepth);
+                        {values_transposed + b * HSp + c * kTileK, HSp * kTileK}, {tile.p, 2 * kTile},
+                        keys_b / kTileK);
     }
   }
   softmax_block(t0, kAmxStrip);
@@ -185,12 +185,12 @@ void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inve
 
 // The transpose of (rows, n), n <= 32: for every 32 rows a left factor (HSp, 32).
 template <class V>
-void pack_transposed(bf16* tiles, const bf16* in, std::int64_t stride, std::int64_t rows, std::int64_t n,
-                     bf16* temporary) noexcept {
+void pack_left_transposed(bf16* tiles, const bf16* in, std::int64_t stride, std::int64_t rows, std::int64_t n,
+                          bf16* temporary) noexcept {
   const std::int64_t HSp = pad_to(n, kAmxHeadPad);
-  for (std::int64_t r = 0; r < rows; r += kTileDepth) {
-    pack_right<V>(temporary, kTileDepth, in + r * stride, stride, rows - r, n);
-    transpose_tiles<V>(tiles + r * HSp, temporary, 1, HSp / kTileRows);
+  for (std::int64_t r = 0; r < rows; r += kTileK) {
+    pack_right<V>(temporary, kTileK, in + r * stride, stride, rows - r, n);
+    transpose_tiles<V>(tiles + r * HSp, temporary, 1, HSp / kTileLanes);
   }
 }
 
@@ -213,11 +213,11 @@ void attention_forward_amx(bf16* out, std::int64_t out_stride, float* max, float
   tile.sum = carve<V>(scratch, kAmxStrip);
 
   pack_left<V>(keys, Tp, k, stride, T, HS);
-  pack_transposed<V>(values_transposed, v, stride, T, HS, rows);
+  pack_left_transposed<V>(values_transposed, v, stride, T, HS, rows);
   for (std::int64_t t0 = 0; t0 < T; t0 += kAmxStrip) {
     const std::int64_t count = T - t0 < kAmxStrip ? T - t0 : kAmxStrip;
     pack_left<V>(rows, kAmxStrip, q + t0 * stride, stride, count, HS);
-    transpose_tiles<V>(tile.q_transposed, rows, kAmxStrip / kTileRows, HSp / kTileDepth);
+    transpose_tiles<V>(tile.q_transposed, rows, kAmxStrip / kTileLanes, HSp / kTileK);
     attend_tile_amx<V>(out + t0 * out_stride, out_stride, max == nullptr ? nullptr : max + t0,
                        inverse_sum == nullptr ? nullptr : inverse_sum + t0, tile, keys, values_transposed,
                        rows_not_finite<V>(v + t0 * stride, stride, count, HS), t0, count, HS, scratch);

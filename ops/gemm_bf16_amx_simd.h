@@ -24,8 +24,8 @@ struct NextBlock {
 
 // A column of C, one tile wide: Rows tiles of A (1 or 2) times a tile of B, summed over the steps.
 template <class Arch, int Rows>
-void multiply_tiles(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t steps,
-                    bool accumulate, NextBlock& next) {
+void multiply_column(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t steps,
+                     bool accumulate, NextBlock& next) {
   float* below = C + kTileLanes * kPanelColumns;
   if (accumulate) {
     tile_load<0>(C, kPanelColumns);
@@ -58,11 +58,11 @@ void multiply_amx(float* C, const bf16* a, std::int64_t a_stride, const bf16* b,
   std::int64_t i = 0;
   for (; i + 2 <= tiles_a; i += 2, a += 2 * a_stride, C += 2 * kTileLanes * kPanelColumns) {
     for (std::int64_t j = 0; j < kPanelTiles; ++j) {
-      multiply_tiles<Arch, 2>(C + j * kTileLanes, a, a_stride, b + j * kTile, steps, accumulate, next);
+      multiply_column<Arch, 2>(C + j * kTileLanes, a, a_stride, b + j * kTile, steps, accumulate, next);
     }
   }
   for (std::int64_t j = 0; i < tiles_a && j < kPanelTiles; ++j) {
-    multiply_tiles<Arch, 1>(C + j * kTileLanes, a, a_stride, b + j * kTile, steps, accumulate, next);
+    multiply_column<Arch, 1>(C + j * kTileLanes, a, a_stride, b + j * kTile, steps, accumulate, next);
   }
 }
 

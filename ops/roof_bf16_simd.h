@@ -31,24 +31,24 @@ std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
 // is zero, which would be faster.
 template <Isa>
 std::int64_t amx_dot_loop(float* sink, std::int64_t iterations) noexcept {
-  alignas(64) std::uint16_t numbers[kTileRows * kTileDepth];
-  alignas(64) float sums[kTileRows * kTileRows];
+  alignas(64) std::uint16_t numbers[kTileLanes * kTileK];
+  alignas(64) float sums[kTileLanes * kTileLanes];
   for (std::uint16_t& x : numbers) x = 0x3089;  // 1e-9
   for (float& x : sums) x = *sink;
   const Tiles tiles;
-  tile_load<0>(sums, kTileRows);
-  tile_load<1>(sums, kTileRows);
-  tile_load<2>(sums, kTileRows);
-  tile_load<3>(numbers, kTileDepth);
-  tile_load<4>(numbers, kTileDepth);
+  tile_load<0>(sums, kTileLanes);
+  tile_load<1>(sums, kTileLanes);
+  tile_load<2>(sums, kTileLanes);
+  tile_load<3>(numbers, kTileK);
+  tile_load<4>(numbers, kTileK);
   for (std::int64_t i = 0; i < iterations; ++i) {
     tile_multiply<0, 3, 4>();
     tile_multiply<1, 3, 4>();
     tile_multiply<2, 3, 4>();
   }
-  tile_store<0>(sums, kTileRows);
+  tile_store<0>(sums, kTileLanes);
   *sink = sums[0];
-  return iterations * 3 * 2 * kTileRows * kTileRows * kTileDepth;
+  return iterations * 3 * 2 * kTileLanes * kTileLanes * kTileK;
 }
 
 }  // namespace inkling::simd
