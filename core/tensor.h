@@ -90,9 +90,8 @@ class Tensor {
   float item() const;  // of an f32 tensor that has one element, whatever its rank
 
   // Views of the same memory. Errors name the shapes.
-  // Contiguous only. One dimension may be -1: what the others leave of the elements.
-  Tensor reshape(Shape shape) const;
-  Tensor transpose(int a, int b) const;                                // swaps two axes, copies nothing
+  Tensor reshape(Shape shape) const;     // contiguous only; one dimension may be -1
+  Tensor transpose(int a, int b) const;  // swaps two axes, copies nothing
   Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // [begin, end) of one axis
   Tensor detach() const;                                               // the same data, without gradient
 

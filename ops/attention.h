@@ -1,8 +1,8 @@
 // Causal multi-head attention (Vaswani et al. 2017, 3.2), without ever holding a T x T matrix.
 //
-// The input qkv (B, T, 3C) has in each row a query, a key and a value of C numbers; head h of NH owns the HS
-// = C / NH columns from h * HS of each. For one head of one sequence, Q, K, V, O are (T, HS), and with scale
-// = 1 / sqrt(HS), forward is
+// The input qkv (B, T, 3C) has in each row a query, a key and a value of C numbers, of each of which head h
+// of NH owns HS = C / NH columns, from h * HS on. For one head of one sequence, Q, K, V, O are (T, HS), and
+// forward, with scale = 1 / sqrt(HS), is
 //   pass 1:  S_tk = scale * sum_c Q_tc K_kc              for k <= t: a token sees itself and what came before
 //   pass 2:  m_t  = max_k S_tk
 //   pass 3:  P_tk = exp(S_tk - m_t) * r_t,   r_t = 1 / sum_k exp(S_tk - m_t)
@@ -19,8 +19,8 @@
 //   pass 1:  dQ_tc = scale * sum_k dS_tk K_kc            k <= t
 //            dK_kc = scale * sum_t dS_tk Q_tc            t >= k
 // The last form of D needs rows of O and dO only. That is what makes backward work in tiles (Dao et al.
-// 2022): from m and r any piece of P can be computed again, used and forgotten. Dao keeps the one number m -
-// log r; we keep both, because beside an m of 1e4 the float has no digits left for log r, and so that
+// 2022): from m and r any piece of P can be computed again, used and forgotten. Dao keeps one number,
+// m - log r; we keep both, because beside an m of 1e4 the float has no digits left for log r, and so that
 // backward finds the very bits of exp(S - m) that forward used (but for AMX, where m is rounded on the way).
 //
 // Tiles. One task computes one head of one sequence, for tiles of 64 queries against blocks of keys up to the

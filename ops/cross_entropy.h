@@ -7,8 +7,8 @@
 // A target of -1 takes no part: its loss is 0 and it is not counted. The mean is over those counted.
 // Columns V .. Vp-1 (a vocabulary padded to a round number, as llm.c does) take no part either.
 //
-// Backward: with p_v = e^(x_v - m) / s, d loss / d x_v = p_v - [v = t]. Times scale = d L / d loss: 1 /
-// counted for the mean. Rows with target -1 and columns from V on have gradient 0.
+// Backward: with p_v = e^(x_v - m) / s, d loss / d x_v = p_v - [v = t]. Times scale = d L / d loss, which is
+// 1 / counted for the mean. Rows with target -1 and columns from V on have gradient 0.
 //
 // One pass over memory for m and s: blocks small enough for the L1 cache are read for their maximum and, from
 // there, for their sum; when a block raises the maximum from m to m', what was summed before is brought along

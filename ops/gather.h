@@ -24,8 +24,8 @@ Tensor gather(Tape& tape, const Tensor& table, const Tensor& ids);
 // x (..., V), ids i32 (...) -> (...)
 Tensor pick(Tape& tape, const Tensor& x, const Tensor& ids);
 
-// Error unless ids is i32, contiguous, and 0 <= id < V for each: "gather: ids(0, 3) is 70000, expected 0 <=
-// id < 50257".
+// Error unless ids is i32, contiguous, and 0 <= id < V for each:
+// "gather: ids(0, 3) is 70000, expected 0 <= id < 50257".
 void check_ids(const char* op, const Tensor& ids, std::int64_t V);
 
 // dtable[ids[n], :] += dy[n, :] for n = 0 .. N-1 in this order, in parallel over columns.

@@ -24,9 +24,8 @@ class AdamW final : public Optimizer {
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"m", m()}, {"v", v()}}; }
-  double step_bytes() const override {
-    return 28.0 * static_cast<double>(extent_);
-  }  // w, m, v twice; the gradient
+  // w, m, v twice; the gradient
+  double step_bytes() const override { return 28.0 * static_cast<double>(extent_); }
 
   std::span<float> m();  // mean of gradients
   std::span<float> v();  // mean of squared gradients

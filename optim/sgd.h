@@ -21,9 +21,8 @@ class Sgd final : public Optimizer {
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"velocity", velocity()}}; }
-  double step_bytes() const override {
-    return 20.0 * static_cast<double>(extent_);
-  }  // w, velocity twice; the gradient
+  // w, velocity twice; the gradient
+  double step_bytes() const override { return 20.0 * static_cast<double>(extent_); }
 
   std::span<float> velocity();
 
