@@ -11,14 +11,14 @@ namespace {
 using namespace inkling::test;
 
 void check_steady_state(Precision precision, bool recompute) {
-  GPT2 model(GPT2Config{.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64});
+  GPT2 model(GPT2Config{.max_seq_len = 32, .vocab_size = 150, .layers = 2, .heads = 4, .channels = 32});
   model.initialise(1);
   model.set_precision(precision, Recording::on);
   model.set_recompute(recompute);
-  std::vector<std::int32_t> ids(4 * 64), targets(4 * 64);
+  std::vector<std::int32_t> ids(4 * 32), targets(4 * 32);
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    ids[i] = static_cast<std::int32_t>(i * 7 % 300);
-    targets[i] = static_cast<std::int32_t>(i * 11 % 300);
+    ids[i] = static_cast<std::int32_t>(i * 7 % 150);
+    targets[i] = static_cast<std::int32_t>(i * 11 % 150);
   }
   AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
   Tape tape;
@@ -27,7 +27,7 @@ void check_steady_state(Precision precision, bool recompute) {
   const auto train_step = [&] {
     profile.begin_step(step);
     tape.clear();
-    const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 64}), Tensor(targets.data(), {4, 64}));
+    const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 32}), Tensor(targets.data(), {4, 32}));
     tape.backward(loss);
     const std::span<float> gradients = model.parameters().gradients();
     const double norm = global_norm(gradients.data(), std::ssize(gradients));
