@@ -72,7 +72,7 @@ endif
 	$(BUILD)/inkling train $(if $(DATA),--data '$(OUT)/data/$(NAME)_train.bin') --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(FLAGS)
 
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-isa  ## prove everything (TEST=some)
-	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(TEST)
+	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)'

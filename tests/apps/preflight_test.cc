@@ -34,7 +34,7 @@ std::map<std::string, std::int64_t> by_name(const Preflight& preflight) {
 
 TEST_CASE(
     "preflight: memory and work are those of a step really taken, in f32 and bf16, recomputing or not") {
-  const int before = threads();
+  const RestoreThreads restore;
   set_threads(1);  // as in the rehearsal, one op after another: what runs beside it has work space of its own
   for (const auto& [precision, recompute] :
        {std::pair{Precision::f32, false}, std::pair{Precision::bf16, false}, std::pair{Precision::f32, true},
@@ -77,7 +77,6 @@ TEST_CASE(
     CHECK(predicted_flops == approx(flops));
     CHECK(predicted_bytes == approx(bytes));
   }
-  set_threads(before);
 }
 
 TEST_CASE("preflight: a model of a thousand million weights is rehearsed without touching its memory") {
