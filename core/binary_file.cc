@@ -1,6 +1,7 @@
 #include "core/binary_file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <utility>
 
@@ -99,7 +101,30 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
        swapped ? "; the bytes are swapped: a big-endian file" : "");
 }
 
-AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, ".tmp-", getpid())) {
+namespace {
+
+constexpr std::string_view kTemporary = ".tmp-";  // then the number of the process that writes
+
+// Whether a file is the temporary one of a process that is no more.
+bool is_unfinished(const std::string& name) {
+  const std::size_t at = name.rfind(kTemporary);
+  if (at == std::string::npos) return false;
+  const char *begin = name.data() + at + kTemporary.size(), *end = name.data() + name.size();
+  pid_t pid = 0;
+  const auto [parsed, error] = std::from_chars(begin, end, pid);
+  return error == std::errc() && parsed == end && pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+}  // namespace
+
+void remove_unfinished(const std::string& directory) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, none)) {
+    if (is_unfinished(entry.path().filename().string())) std::filesystem::remove(entry.path(), none);
+  }
+}
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, kTemporary, getpid())) {
   std::error_code none;
   if (std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none)) {
     fail(path_, ": cannot write: is no regular file, and would be replaced by one");

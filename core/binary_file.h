@@ -99,6 +99,9 @@ struct Header {
 };
 Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
 
+// Removes from a directory, if there is one, the temporary files of AtomicFiles whose process was killed.
+void remove_unfinished(const std::string& directory);
+
 class AtomicFile {
  public:
   // Error when the directory is missing or cannot be written, or what stands at `path` is no regular file.

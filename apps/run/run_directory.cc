@@ -73,14 +73,6 @@ bool is_metrics(const json& line) {
          std::all_of(line.begin(), line.end(), [](const json& value) { return value.is_number(); });
 }
 
-// An AtomicFile's writer was killed before it could put the file in place.
-void remove_unfinished(const std::string& directory) {
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(directory, none)) {
-    if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove(entry.path(), none);
-  }
-}
-
 void check_manifest(const std::string& directory) {
   const json manifest = read_json(directory + "/" + kManifest);
   for (const auto& [name, want] : manifest.at("files").items()) {

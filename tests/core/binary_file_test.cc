@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -155,6 +156,21 @@ TEST_CASE("files: nothing is lost when the target cannot be written") {
   CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("is no regular file"));
   CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("is no regular file"));
   CHECK(files_in(dir) == 1);
+}
+
+TEST_CASE("files: what a killed process was writing is removed, and nothing else") {
+  const TemporaryDirectory dir;
+  const pid_t dead = fork();
+  if (dead == 0) _exit(0);
+  waitpid(dead, nullptr, 0);
+  for (const std::string& name :
+       {str("model.bin.tmp-", dead), str("model.bin.tmp-", getpid()), std::string("notes.tmp-"),
+        std::string("notes.tmp-12x"), std::string("notes.tmp-old.txt"), std::string("model.bin")})
+    write_text(dir / name, "x");
+  remove_unfinished(dir.path());
+  CHECK_FALSE(fs::exists(dir / str("model.bin.tmp-", dead)));
+  CHECK(files_in(dir) == 5);
+  remove_unfinished(dir / "nowhere");
 }
 
 // The disk is full, as far as this process can tell: files end at `bytes`.
