@@ -24,12 +24,12 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
-constexpr std::int64_t kSeqLen = 64;  // T of the preflight, unless told otherwise
 
 struct InfoCommand {
   std::string model, precision = "f32";
   GPT2Config dims{.max_seq_len = 0, .vocab_size = 0, .layers = 0, .heads = 0, .channels = 0};  // 0: not given
   PreflightRequest request;
+  std::int64_t seq_len = 0;  // 0: that of the request, or the model's maximum if that is less
   int threads = hardware_threads();
   bool as_json = false;
   bool wants_preflight = false;  // a flag of it was given
@@ -62,7 +62,8 @@ PreflightRequest request_of(const InfoCommand& command, Precision precision) {
   from_flags([&] { request.model.check("model"); });
   request.precision = precision;
   constexpr std::int64_t kMost = std::int64_t{1} << 31;  // no shard holds more tokens
-  if (request.seq_len == 0) request.seq_len = std::min(kSeqLen, request.model.max_seq_len);
+  request.seq_len =
+      command.seq_len == 0 ? std::min(request.seq_len, request.model.max_seq_len) : command.seq_len;
   if (request.batch_size > kMost / request.seq_len) {
     throw UsageError(str("--batch-size is ", request.batch_size, ", expected at most ",
                          kMost / request.seq_len, " with T=", request.seq_len));
@@ -221,7 +222,6 @@ void add_info(CLI::App& app, Action& action) {
       app.add_subcommand("info", "Say what this machine can do, and what a run on it would need");
   auto command = std::make_shared<InfoCommand>();
   const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
-  command->request.seq_len = 0;  // not given
   const char* preflight =
       "Preflight of a training run (any of these asks for it; GPT-2 124M unless told otherwise)";
   info->add_option("--model", command->model, "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint")
@@ -242,7 +242,7 @@ void add_info(CLI::App& app, Action& action) {
       ->check(positive)
       ->capture_default_str()
       ->group(step);
-  info->add_option("--seq-len", command->request.seq_len,
+  info->add_option("--seq-len", command->seq_len,
                    "tokens in a sequence (T); default: 64, or the model's maximum if that is less")
       ->check(positive)
       ->group(step);

@@ -39,7 +39,7 @@ void report_time(const TrainCommand& command, const TrainSettings& settings, Pro
   if (command.profile) {
     report.print(std::cout, str(threads(), " threads, ", name(kernels().isa), ", ", settings.precision));
   }
-  if (command.trace.empty() || report.profile().kept().empty()) return;
+  if (command.trace.empty()) return;
   write_trace(command.trace, report.profile().kept());
   std::cerr << "the last " << report.profile().kept().size() << " steps are in " << command.trace
             << " (open it in https://ui.perfetto.dev or chrome://tracing)" << std::endl;

@@ -100,12 +100,18 @@ std::string validation_beside(const std::string& data, const std::vector<std::st
   }
 }
 
+// "val_data" in config.json is --val-data.
+std::string flag_of(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
 void choose_data(TrainSettings& s, const json& given) {
   s.data = given.value("data", "");
   if (s.stories()) {
     for (const char* other : {"val_data", "tokenizer"}) {
       if (given.contains(other))
-        throw UsageError(str("--", other, " goes with --data; the stories bring their own"));
+        throw UsageError(str(flag_of(other), " goes with --data; the stories bring their own"));
     }
     return;
   }
@@ -191,10 +197,12 @@ void check(const TrainSettings& s) {
 
 // config.json holds every flag, and JSON holds UTF-8.
 void check_text(const json& given) {
-  for (const auto& [flag, value] : given.items()) {
-    if (value.is_string() && value.dump(-1, ' ', false, json::error_handler_t::ignore) !=
-                                 value.dump(-1, ' ', false, json::error_handler_t::replace))
-      throw UsageError(str("--", flag, " is not UTF-8"));
+  for (const auto& [key, value] : given.items()) {
+    try {
+      value.dump();
+    } catch (const json::exception&) {
+      throw UsageError(flag_of(key) + " is not UTF-8");
+    }
   }
 }
 

@@ -118,7 +118,7 @@ TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   expect(with({"--val-batches", "0"}), 2, {"--val-batches is 0"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--top-k", "-1"}, 2, {"--top-k", "-1"});
   expect(with({"--seq-len", "0"}), 2, {"--seq-len is 0"});
-  expect(with({"--val-data", "\xff.bin"}), 2, {"--val_data is not UTF-8"});
+  expect(with({"--val-data", "\xff.bin"}), 2, {"--val-data is not UTF-8"});
   expect(with({"--lr", "nan"}), 2, {"--lr is nan"});
   expect(with({"--lr", "-1"}), 2, {"--lr is -1"});
   expect(with({"--min-lr", "1", "--lr", "0.1"}), 2, {"--min-lr is 1"});
