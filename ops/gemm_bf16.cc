@@ -177,24 +177,20 @@ std::int64_t pass_length(DType out, std::int64_t K) {
 }
 
 // C is the bias and the addend alone: what is left of the sum when K = 0.
-template <class T>
-void fill_with_bias(T* out, const Sums& C, std::int64_t M, std::int64_t N) {
-  const auto* addend = static_cast<const T*>(C.addend);
+void fill_with_bias(const Sums& C, std::int64_t M, std::int64_t N) {
+  if (C.dtype == DType::f32) {
+    return gemm(static_cast<float*>(C.out), C.ld, {}, {}, M, N, 0, C.bias,
+                static_cast<const float*>(C.addend));
+  }
+  auto* out = static_cast<bf16*>(C.out);
+  const auto* addend = static_cast<const bf16*>(C.addend);
   for (std::int64_t m = 0; m < M; ++m) {
     for (std::int64_t n = 0; n < N; ++n) {
       const std::int64_t at = m * C.ld + n;
-      const float bias = C.bias == nullptr ? 0.0f : C.bias[n];
-      if constexpr (dtype_of<T> == DType::bf16) {
-        out[at] = to_bf16(addend == nullptr ? bias : bias + to_float(addend[at]));
-      } else {
-        out[at] = addend == nullptr ? bias : bias + addend[at];
-      }
+      out[at] =
+          to_bf16((addend == nullptr ? 0.0f : to_float(addend[at])) + (C.bias == nullptr ? 0.0f : C.bias[n]));
     }
   }
-}
-void fill_with_bias(const Sums& C, std::int64_t M, std::int64_t N) {
-  if (C.dtype == DType::bf16) return fill_with_bias(static_cast<bf16*>(C.out), C, M, N);
-  fill_with_bias(static_cast<float*>(C.out), C, M, N);
 }
 
 struct PackedPanels {
