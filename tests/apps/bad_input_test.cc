@@ -166,16 +166,11 @@ TEST_CASE("bad input: output directories that cannot be used, and runs that do n
 }
 
 TEST_CASE("bad input: a full disk stops the run with one line and leaves the last checkpoint whole") {
-  if (geteuid() != 0) {
-    WARN("not root: the full disk is not tried");
-    return;
-  }
+  if (geteuid() != 0) skip("only root can mount a disk to fill");
   const TemporaryDirectory t;
   std::filesystem::create_directory(t / "disk");
-  if (std::system(("mount -t tmpfs -o size=600k tmpfs " + t / "disk" + " 2>/dev/null").c_str()) != 0) {
-    WARN("no tmpfs can be mounted here: the full disk is not tried");
-    return;
-  }
+  if (std::system(("mount -t tmpfs -o size=600k tmpfs " + t / "disk" + " 2>/dev/null").c_str()) != 0)
+    skip("no tmpfs can be mounted here");
   const Outcome outcome = run(twenty_steps(t / "disk/run") + std::vector<std::string>{"--save-every", "1"});
   std::optional<RunDirectory::Checkpoint> newest;
   {
