@@ -29,6 +29,8 @@ LDLIBS   += -ltbb -lxxhash -lpthread
 # Catch2 is one header up to version 2, a library from 3 on.
 CATCH     = $(shell test -e /usr/include/catch2/catch_all.hpp && echo -lCatch2)
 
+EMULATED_AMX := $(BUILD)/tests/amx_emulation.o $(BUILD)/tests/emulated_amx_kernels.o
+
 # Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64.
 ifneq ($(filter x86_64,$(shell uname -m)),)
 $(BUILD)/ops/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
@@ -36,9 +38,12 @@ AVX512 := -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mp
 $(BUILD)/ops/isa_avx512.o:      CXXFLAGS += $(AVX512)
 $(BUILD)/ops/isa_avx512_bf16.o: CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
 $(BUILD)/ops/isa_amx.o:         CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16
+# The tests have a table of these kernels on emulated tiles, and compare the emulation with the instructions.
+$(EMULATED_AMX):                CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
+$(BUILD)/tests/ops/amx_test.o:  CXXFLAGS += -mamx-tile -mamx-bf16
 endif
 # Kernels are optimised in every build, so that the sanitizers' run stays short.
-$(BUILD)/ops/isa_%.o: CXXFLAGS += -O3
+$(BUILD)/ops/isa_%.o $(EMULATED_AMX): CXXFLAGS += -O3
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
 LIBRARY := $(call objects,core/*.cc ops/*.cc nn/*.cc optim/*.cc apps/text/*.cc apps/run/*.cc)
@@ -90,8 +95,8 @@ format:  ## clang-format, in place
 check-layers:  ## core <- ops <- {nn, optim} <- apps, and only ops/*_simd.h and ops/isa_*.cc see SIMD
 	@sh tests/check_layers.sh
 
-check-isa: $(LIBRARY)  ## the kernels of two instruction sets share no inline function
-	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa_%,$(LIBRARY))
+check-isa: $(LIBRARY) $(EMULATED_AMX)  ## the kernels of two instruction sets share no inline function
+	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa_%,$(LIBRARY)) $(EMULATED_AMX)
 
 clean:  ## remove what was built
 	rm -rf $(BUILD)

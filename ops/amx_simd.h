@@ -10,55 +10,92 @@
 // numbers. The number of a tile is part of the instruction: a template argument. These are written in
 // assembly since g++'s own _tile_loadd takes literal numbers only, and does not tell the compiler that it
 // reads memory: a store before it may be moved behind it.
+//
+// tests/emulated_amx_kernels.cc compiles the kernels a second time with INKLING_EMULATE_AMX. Then each
+// instruction is a call of a function that does the same (ops/amx_emulation.h), and the tests run these
+// kernels on CPUs without AMX. The program itself never contains the emulation.
 #pragma once
 
 #include <cstdint>
 
+#include "ops/amx_palette.h"
 #include "ops/gemm_bf16_tiles.h"
 #include "ops/simd.h"
 
+#if defined(INKLING_EMULATE_AMX)
+#include "ops/amx_emulation.h"
+#endif
+
 namespace inkling::simd {
 
-struct alignas(64) TilePalette {  // the operand of ldtilecfg
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
 constexpr TilePalette kWholeTiles;
+
+// The six instructions. Strides are in bytes.
+#if defined(INKLING_EMULATE_AMX)
+// The emulated table needs functions of its own, so its kernels are compiled for a type of their own.
+struct EmulatedAmx {};
+template <>
+struct RawOf<EmulatedAmx> : RawOf<Amx> {};
+
+namespace instruction = emulated_amx;
+#else
+namespace instruction {
+
+[[gnu::always_inline]] inline void ldtilecfg(const TilePalette& palette) noexcept {
+  __asm__ volatile("ldtilecfg %0" : : "m"(palette));
+}
+[[gnu::always_inline]] inline void tilerelease() noexcept {
+  __asm__ volatile("tilerelease");
+}
+template <int Tile>
+[[gnu::always_inline]] inline void tilezero() noexcept {
+  __asm__ volatile("tilezero %%tmm%c0" : : "i"(Tile));
+}
+template <int Tile>
+[[gnu::always_inline]] inline void tileloadd(const void* rows, std::int64_t stride) noexcept {
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(stride), "i"(Tile) : "memory");
+}
+template <int Tile>
+[[gnu::always_inline]] inline void tilestored(void* rows, std::int64_t stride) noexcept {
+  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(rows), "r"(stride), "i"(Tile) : "memory");
+}
+template <int C, int A, int B>
+[[gnu::always_inline]] inline void tdpbf16ps() noexcept {
+  __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+}
+
+}  // namespace instruction
+#endif
 
 // While one lives, its thread may use tiles 0 .. 7, all of them whole and at first zero. A kernel holds one
 // for as long as it runs: in use, tiles slow down everything else a bit, context switches above all.
 class Tiles {
  public:
-  [[gnu::always_inline]] Tiles() noexcept { __asm__ volatile("ldtilecfg %0" : : "m"(kWholeTiles)); }
-  [[gnu::always_inline]] ~Tiles() { __asm__ volatile("tilerelease"); }
+  [[gnu::always_inline]] Tiles() noexcept { instruction::ldtilecfg(kWholeTiles); }
+  [[gnu::always_inline]] ~Tiles() { instruction::tilerelease(); }
   Tiles(const Tiles&) = delete;
   Tiles& operator=(const Tiles&) = delete;
 };
 
 template <int Tile>
 [[gnu::always_inline]] inline void tile_zero() noexcept {
-  __asm__ volatile("tilezero %%tmm%c0" : : "i"(Tile));
+  instruction::tilezero<Tile>();
 }
 
 // Rows `stride` numbers apart, T being bf16 or float.
 template <int Tile, class T>
 [[gnu::always_inline]] inline void tile_load(const T* rows, std::int64_t stride) noexcept {
-  const auto bytes = stride * static_cast<std::int64_t>(sizeof(T));
-  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(bytes), "i"(Tile) : "memory");
+  instruction::tileloadd<Tile>(rows, stride * static_cast<std::int64_t>(sizeof(T)));
 }
 
 template <int Tile, class T>
 [[gnu::always_inline]] inline void tile_store(T* rows, std::int64_t stride) noexcept {
-  const auto bytes = stride * static_cast<std::int64_t>(sizeof(T));
-  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(rows), "r"(bytes), "i"(Tile) : "memory");
+  instruction::tilestored<Tile>(rows, stride * static_cast<std::int64_t>(sizeof(T)));
 }
 
 template <int C, int A, int B>
 [[gnu::always_inline]] inline void tile_multiply() noexcept {
-  __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+  instruction::tdpbf16ps<C, A, B>();
 }
 
 }  // namespace inkling::simd

@@ -1,4 +1,5 @@
 // The kernels of avx512, products of bf16 on AMX's tiles, and of 8 bits by AVX512-VNNI.
+// tests/emulated_amx_kernels.cc compiles this file a second time, with emulated tiles (ops/amx_emulation.h).
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)
 // g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
@@ -16,18 +17,24 @@ namespace inkling {
 
 const Kernels& avx512_kernels();
 
+#if defined(INKLING_EMULATE_AMX)
+using Arch = simd::EmulatedAmx;
+const Kernels& emulated_amx_kernels() {
+#else
+using Arch = simd::Amx;
 const Kernels& amx_kernels() {
+#endif
   static const Kernels table = [] {
     Kernels k = avx512_kernels();
     k.isa = Isa::amx;
-    simd::set_bf16_kernels<simd::Amx>(k);
-    k.int8_input = simd::int8_digits<simd::Amx>;
-    k.gemv_int8 = simd::gemv_int8_dot<simd::Amx>;
-    k.bf16_gemm.multiply = simd::multiply_amx<simd::Amx>;
-    k.bf16_gemm.multiply_few = simd::multiply_few_amx<simd::Amx>;
-    k.bf16_dot_loop = simd::amx_dot_loop<Isa::amx>;
-    k.attention_forward_bf16 = simd::attention_forward_amx<simd::Floats<simd::Amx>>;
-    k.attention_backward_bf16 = simd::attention_backward_amx<simd::Floats<simd::Amx>>;
+    simd::set_bf16_kernels<Arch>(k);
+    k.int8_input = simd::int8_digits<Arch>;
+    k.gemv_int8 = simd::gemv_int8_dot<Arch>;
+    k.bf16_gemm.multiply = simd::multiply_amx<Arch>;
+    k.bf16_gemm.multiply_few = simd::multiply_few_amx<Arch>;
+    k.bf16_dot_loop = simd::amx_dot_loop<Arch>;
+    k.attention_forward_bf16 = simd::attention_forward_amx<simd::Floats<Arch>>;
+    k.attention_backward_bf16 = simd::attention_backward_amx<simd::Floats<Arch>>;
     return k;
   }();
   return table;

@@ -54,7 +54,11 @@ void use_isa(Isa isa) {
   if (std::find(available.begin(), available.end(), isa) == available.end()) {
     fail("instruction set ", name(isa), " is not available on this CPU");
   }
-  current() = &kernels(isa);
+  use_table(kernels(isa));
+}
+
+void use_table(const Kernels& table) {
+  current() = &table;
 }
 
 }  // namespace inkling

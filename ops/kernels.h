@@ -202,4 +202,8 @@ const Kernels& kernels(Isa isa);
 // Makes kernels() return the table of `isa` (the tests try each). Error when this CPU cannot run it.
 void use_isa(Isa isa);
 
+// Makes kernels() return this table, which must stay alive. It need not be one of this CPU's: the tests pass
+// a table that emulates AMX.
+void use_table(const Kernels& table);
+
 }  // namespace inkling

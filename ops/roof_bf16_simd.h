@@ -29,7 +29,7 @@ std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
 
 // By AMX: one tile of A, one of B, three of sums. More tiles in use are slower, and fewer too. None of them
 // is zero, which would be faster.
-template <Isa>
+template <class Arch>
 std::int64_t amx_dot_loop(float* sink, std::int64_t iterations) noexcept {
   alignas(64) std::uint16_t numbers[kTileLanes * kTileK];
   alignas(64) float sums[kTileLanes * kTileLanes];

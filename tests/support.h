@@ -15,11 +15,19 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu.h"
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "core/tape.h"
 #include "ops/kernels.h"
 #include "tests/catch.h"
+
+namespace inkling {
+
+// tests/emulated_amx_kernels.cc: the amx table on emulated tiles. It needs AVX512-BF16.
+const Kernels& emulated_amx_kernels();
+
+}  // namespace inkling
 
 namespace inkling::test {
 
@@ -40,18 +48,29 @@ class RestoreIsa {
   RestoreIsa() = default;
   RestoreIsa(const RestoreIsa&) = delete;
   RestoreIsa& operator=(const RestoreIsa&) = delete;
-  ~RestoreIsa() { use_isa(before_); }
+  ~RestoreIsa() { use_table(before_); }
 
  private:
-  Isa before_ = kernels().isa;
+  const Kernels& before_ = kernels();
 };
 
-// Runs `body` once for each instruction set this machine has, with kernels() set to its table.
+// Every table of kernels that can run here: one for each instruction set of this machine. A CPU with
+// AVX512-BF16 but without AMX runs amx's kernels on emulated tiles.
+inline std::vector<const Kernels*> tables() {
+  std::vector<const Kernels*> all;
+  for (Isa isa : available_isas()) all.push_back(&kernels(isa));
+#if defined(__x86_64__)
+  if (cpu().avx512_bf16 && !cpu().amx_bf16) all.push_back(&emulated_amx_kernels());
+#endif
+  return all;
+}
+
+// Runs `body` once for each of these tables, with kernels() set to it.
 inline void for_each_isa(const std::function<void()>& body) {
   const RestoreIsa restore;
-  for (Isa isa : available_isas()) {
-    use_isa(isa);
-    INFO("instruction set " << name(isa));
+  for (const Kernels* table : tables()) {
+    use_table(*table);
+    INFO("instruction set " << name(table->isa));
     body();
   }
 }
