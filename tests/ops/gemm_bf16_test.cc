@@ -183,6 +183,31 @@ TEST_CASE("bf16 gemm: a few rows times packed weights agree with the reference, 
   });
 }
 
+TEST_CASE(
+    "bf16 gemm: on amx the products are added up in the order of the tiles, for few rows and for many") {
+  // The tiles add even and odd products in two sums: 2^24 + 1 + 1 is 2^24 in floats, and 1 + 1 is 2. In one
+  // sum all the ones would be lost.
+  const RestoreIsa restore;
+  if (tables().back()->isa != Isa::amx) skip("this CPU cannot run the kernels of amx");
+  use_table(*tables().back());
+  const std::int64_t N = 50, K = 32;
+  const std::vector<float> ones(static_cast<std::size_t>(K * N), 1.0f);
+  const Stored b(ones, K, N, DType::bf16, true);
+  const Packed packed(b.source, K, N);
+  for (std::int64_t M : {1, 2, 16, 17, 40}) {
+    INFO("M = " << M);
+    std::vector<float> A(static_cast<std::size_t>(M * K)), C(static_cast<std::size_t>(M * N));
+    for (std::int64_t m = 0; m < M; ++m) {
+      const auto row = A.begin() + m * K;
+      row[0] = 0x1p24f;
+      std::fill(row + 1, row + 5, 1.0f);
+    }
+    const Stored a(A, M, K, DType::bf16, true);
+    gemm_bf16({C.data(), DType::f32, N, nullptr, nullptr}, a.source, packed.data(), M, N, K);
+    for (const float c : C) REQUIRE(c == 0x1p24f + 2);
+  }
+}
+
 TEST_CASE("bf16 gemm: long sums are cut into passes, and any number of threads gives the same bits") {
   const std::int64_t M = 70, N = 130, K = 9000;
   const Case c(M, N, K);
