@@ -100,11 +100,14 @@ std::span<const Candidate> Sampler::candidates(std::span<const float> logits) {
 std::int32_t Sampler::sample(std::span<const float> logits, Rng& rng) {
   const std::span<const Candidate> all = candidates(logits);
   double left = rng.uniform();
+  std::int32_t last = all.front().id;
   for (const Candidate& c : all) {
-    left -= c.probability;
-    if (left < 0) return c.id;
+    if (c.probability == 0.0f) continue;
+    last = c.id;
+    left -= static_cast<double>(c.probability);
+    if (left < 0) break;
   }
-  return all.back().id;  // rounding left a crumb
+  return last;  // rounding can leave the sum of probabilities just below 1
 }
 
 }  // namespace inkling
