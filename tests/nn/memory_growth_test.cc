@@ -1,0 +1,126 @@
+// Memory does not grow: what a process holds after fifty steps, or after many tokens, is what it held after
+// the first.
+#include <unistd.h>
+
+#include <fstream>
+
+#include "core/parallel.h"
+#include "nn/generate.h"
+#include "optim/adamw.h"
+#include "tests/allocation_count.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+// Resident memory may move by a little that is nobody's leak, such as the heap's own lists. Fifty steps that
+// keep even 4 KiB each would show.
+constexpr std::int64_t kSlackBytes = 128 << 10;
+
+const GPT2Config kConfig{.max_seq_len = 32, .vocab_size = 150, .layers = 2, .heads = 4, .channels = 32};
+
+struct Held {
+  std::int64_t page_allocations, workspace_bytes, resident_bytes;
+};
+
+Held held_now() {
+  std::int64_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return {page_allocations(), workspace_bytes(), resident * sysconf(_SC_PAGESIZE)};
+}
+
+void check_no_growth(const Held& before, const Held& after) {
+  CHECK(after.page_allocations == before.page_allocations);
+  CHECK(after.workspace_bytes == before.workspace_bytes);
+  if (kCountsAllocations) CHECK(after.resident_bytes <= before.resident_bytes + kSlackBytes);
+}
+
+TEST_CASE("memory: fifty training steps hold what one holds, in each precision, recomputing or not") {
+  const RestoreThreads restore;
+  set_threads(1);  // a second thread would make its scratch at a time of its own
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    for (const bool recompute : {false, true}) {
+      INFO(name(precision) << (recompute ? ", recomputing" : ""));
+      GPT2 model(kConfig);
+      model.initialise(1);
+      model.set_precision(precision, Recording::on);
+      model.set_recompute(recompute);
+      std::vector<std::int32_t> ids(4 * 32), targets(4 * 32);
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        ids[i] = static_cast<std::int32_t>(i * 7 % 150);
+        targets[i] = static_cast<std::int32_t>(i * 11 % 150);
+      }
+      AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
+      Tape tape;
+      std::int64_t step = 0;
+      const auto train_step = [&] {
+        tape.clear();
+        const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 32}), Tensor(targets.data(), {4, 32}));
+        tape.backward(loss);
+        const std::span<float> gradients = model.parameters().gradients();
+        optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-3f, 1.0f,
+                       [&](std::int64_t offset, std::int64_t n) { model.weights_changed(offset, n); });
+      };
+      train_step();
+      const Held first = held_now();
+      const std::size_t peak = tape.peak_bytes(), nodes = tape.graph().node_count();
+      for (int more = 1; more < 50; ++more) train_step();
+      check_no_growth(first, held_now());
+      CHECK(tape.peak_bytes() == peak);
+      CHECK(tape.graph().node_count() == nodes);
+    }
+  }
+}
+
+TEST_CASE("memory: evaluating fifty batches holds what one holds") {
+  const RestoreThreads restore;
+  set_threads(1);
+  GPT2 model(kConfig);
+  model.initialise(1);
+  std::vector<std::int32_t> ids(4 * 32, 5);
+  const Tensor batch(ids.data(), {4, 32});
+  std::vector<float> losses(ids.size());
+  Tape tape(Recording::off);
+  const auto evaluate = [&] {
+    tape.clear();
+    model.loss(tape, batch, batch);
+    model.token_losses(tape, batch, batch, losses.data());
+  };
+  evaluate();
+  const Held first = held_now();
+  const std::size_t peak = tape.peak_bytes();
+  for (int more = 1; more < 50; ++more) evaluate();
+  check_no_growth(first, held_now());
+  CHECK(tape.peak_bytes() == peak);
+}
+
+TEST_CASE("memory: a long text holds what a short one holds, past many full contexts") {
+  const RestoreThreads restore;
+  set_threads(1);
+  GPT2 model(kConfig);
+  model.initialise(1);
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+    INFO("precision " << name(precision));
+    model.set_precision(precision, Recording::off);
+    GenerateSettings settings;
+    settings.max_tokens = 50 * kConfig.max_seq_len / 2;
+    std::vector<std::int32_t> prompt = {1, 2, 3};
+    std::vector<Rng> rngs = {Rng(1, 0), Rng(1, 1)};
+    std::int64_t handed_out = 0;
+    Held first{}, last{};
+    generate(model, prompt, settings, rngs, [&](std::int64_t, std::int32_t) {
+      ++handed_out;
+      if (handed_out == 4 * kConfig.max_seq_len)
+        first = held_now();  // each text has read its context again, and again
+      if (handed_out == 2 * settings.max_tokens) last = held_now();
+      return true;
+    });
+    REQUIRE(handed_out == 2 * settings.max_tokens);
+    check_no_growth(first, last);
+  }
+}
+
+}  // namespace
+}  // namespace inkling
