@@ -113,6 +113,30 @@ TEST_CASE(
   CHECK(leaf.dx == Floats{12, 24});  // d(6 x^2)
 }
 
+TEST_CASE(
+    "tape: of two readers of a result that the loss does not use, one waits for the other to make zeros of "
+    "it") {
+  Leaf first({1}), second({2});
+  Tape tape;
+  std::fill_n(tape.keep(1024), 1024, NAN);  // what the gradients' memory held before
+  tape.clear();
+  const Tensor a = first.on(tape), b = second.on(tape);
+  const Tensor used = tape.output({1}, {a, b}), unused = tape.output({1}, {a, b}),
+               loss = tape.output({}, {used});
+  for (const Tensor& x : {a, b}) {  // nodes 0 and 1
+    tape.record("reads both", {used, unused}, {x}, [=](Gradients& gradients) {
+      *gradients.target(x).data = *gradients.of(used) + 100 * *gradients.of(unused);
+    });
+  }
+  tape.record("loss", {loss}, {used}, [=](Gradients& gradients) { *gradients.target(used).data = 7; });
+  tape.backward(loss);
+  std::vector<std::int32_t> after;
+  tape.graph().for_each_successor(1, [&](std::int32_t n) { after.push_back(n); });
+  CHECK(after == std::vector<std::int32_t>{0});
+  CHECK(first.dx == Floats{7});
+  CHECK(second.dx == Floats{7});
+}
+
 TEST_CASE("tape: six gradients are not too many for a node to read or to add to") {
   std::vector<Leaf> leaves(6, Leaf({1}));
   Tape tape;
@@ -145,6 +169,19 @@ TEST_CASE(
   CHECK(accumulated.dx == Floats{101, 120, 400});
   CHECK(dy == Floats{1, 10, 100});
   CHECK_THROWS_WITH(tape.backward_from(y, dy.data()), contains("backward: called twice on one tape"));
+}
+
+TEST_CASE(
+    "tape: a known gradient is only read, though its memory has the size of those that are used again") {
+  Leaf leaf({1, 2, 3});
+  const Floats dy = {1, 10, 100};
+  Tape tape;
+  constexpr int kOps = 12;
+  Tensor y = leaf.on(tape);
+  for (int i = 0; i < kOps; ++i) y = scale(tape, y, 2.0f);
+  tape.backward_from(y, dy.data());
+  CHECK(leaf.dx == Floats{4096, 40960, 409600});
+  CHECK(dy == Floats{1, 10, 100});
 }
 
 TEST_CASE("tape: backward from a known gradient starts at the whole result of an op") {
@@ -207,6 +244,22 @@ TEST_CASE("tape: the first writer of a gradient is told to assign, the next to a
   }
 }
 
+TEST_CASE("tape: a gradient of which only a part is written is zero elsewhere, also an odd number of bf16s") {
+  for (const std::int64_t n : {1, 2, 3, 4, 5}) {
+    Leaf leaf(Floats(static_cast<std::size_t>(n), 1.0f));
+    Tape tape;
+    std::fill_n(tape.keep(1024), 1024, NAN);  // what the gradients' memory held before
+    tape.clear();
+    const Tensor half = narrowed(tape, leaf.on(tape)), loss = tape.output({}, {half});
+    tape.record("none of it", {loss}, {half}, [=](Gradients& gradients) {
+      const GradientTarget<bf16> none = gradients.target<bf16>(half.slice(0, 0, 0));
+      CHECK(none.accumulate);
+    });
+    tape.backward_serial(loss);
+    CHECK(leaf.dx == Floats(static_cast<std::size_t>(n), 0.0f));
+  }
+}
+
 TEST_CASE("tape: what is computed unrecorded leaves no node, and an error in it leaves the tape recording") {
   Leaf leaf({1, 2});
   Tape tape;
@@ -236,6 +289,19 @@ TEST_CASE(
     const float before = mode == LeafGradient::overwrite ? 0.0f : 100.0f;
     CHECK(leaf.dx == Floats{before + 4, before + 60});
   }
+}
+
+TEST_CASE("tape: its peak includes what backward computes again") {
+  constexpr std::size_t kCount = 4096, kBytes = kCount * sizeof(float);
+  Leaf leaf(Floats(kCount, 0.5f));
+  Tape tape;
+  const Tensor y =
+      recompute(tape, leaf.on(tape), [](Tape& t, const Tensor& x) { return exp(t, exp(t, exp(t, x))); });
+  const Tensor loss = sum(tape, y);
+  const std::size_t before = tape.peak_bytes();
+  tape.backward(loss);
+  // Again are computed three results, and gradients of two of them; dy lies on the tape itself.
+  CHECK(tape.peak_bytes() >= before + 3 * kBytes);
 }
 
 TEST_CASE("tape: memory kept is aligned, apart, and given again after clear; a rewind moves what it keeps") {
