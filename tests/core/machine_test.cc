@@ -3,6 +3,7 @@
 #include <atomic>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "core/cpu.h"
 #include "core/error.h"
@@ -239,6 +240,20 @@ TEST_CASE("profile: a step counts the pages that were asked for in it, and hears
   }
   const Pages after(1);
   CHECK(profile.kept().back()->page_allocations == 2);
+}
+
+TEST_CASE("profile: events know their thread: 0 takes the steps, others have numbers of their own") {
+  Profile profile;
+  profile.begin_step(1);
+  { const ProfileScope scope(&profile, Phase::data, "ours"); }
+  for (int i = 0; i < 2; ++i) {
+    std::thread([&] { const ProfileScope scope(&profile, Phase::data, "theirs"); }).join();
+  }
+  const ProfileStep& step = profile.end_step();
+  REQUIRE(step.events.size() == 3);
+  CHECK(step.events[0].thread == 0);
+  CHECK(step.events[1].thread > 0);
+  CHECK(step.events[2].thread > step.events[1].thread);
 }
 
 TEST_CASE("profile: work in parts has no event of its own and hides none of its parts") {
