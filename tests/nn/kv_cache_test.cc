@@ -1,0 +1,123 @@
+// The KV cache as what it is: a memory of one text that can be forgotten, copied and continued.
+#include "nn/kv_cache.h"
+
+#include "nn/gpt2.h"
+#include "tests/nn/naive_gpt2.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+using Ids = std::vector<std::int32_t>;
+
+constexpr Tolerance kFloat{5e-6, 5e-6};  // two layers of sums of at most 32 floats
+
+const GPT2Config kConfig{.max_seq_len = 6, .vocab_size = 9, .layers = 2, .heads = 2, .channels = 8};
+
+struct Reader {
+  GPT2 model{kConfig};
+  std::vector<double> weights;
+
+  Reader() {
+    model.initialise(3);
+    weights = as_doubles(model.parameters().values());
+  }
+  // Reads `ids` into the cache, and checks the logits against a full pass over `all`, what it then has seen.
+  void read(KvCache& cache, Ids ids, const Ids& all) {
+    Tape tape(Recording::off);
+    const Tensor got =
+        model.next_logits(tape, Tensor(ids.data(), {1, std::ssize(ids)}), std::span(&cache, 1));
+    const auto want = NaiveGPT2(kConfig).logits(weights, all);
+    check_close("logits", std::span<const float>(got.f32(), 9), std::span(want).last(9), kFloat);
+    CHECK(cache.length() == std::ssize(all));
+  }
+};
+
+TEST_CASE("kv cache: the newest tokens can be forgotten, and others read in their place") {
+  Reader reader;
+  KvCache cache(kConfig);
+  reader.read(cache, {1, 5, 2, 8}, {1, 5, 2, 8});
+  cache.advance(-1);
+  reader.read(cache, {3}, {1, 5, 2, 3});
+  cache.advance(-3);
+  reader.read(cache, {7, 7}, {1, 7, 7});
+  cache.clear();
+  CHECK(cache.length() == 0);
+  reader.read(cache, {4, 4, 0, 6, 1, 2}, {4, 4, 0, 6, 1, 2});
+}
+
+TEST_CASE("kv cache: a copy continues what it is a copy of, and each goes its own way") {
+  Reader reader;
+  KvCache first(kConfig), second(kConfig);
+  reader.read(second, {8, 8, 8, 8, 8}, {8, 8, 8, 8, 8});  // what the copy replaces
+  reader.read(first, {1, 5, 2}, {1, 5, 2});
+  second.copy(first);
+  CHECK(second.length() == 3);
+  reader.read(second, {0, 4}, {1, 5, 2, 0, 4});
+  reader.read(first, {6}, {1, 5, 2, 6});
+  reader.read(second, {3}, {1, 5, 2, 0, 4, 3});
+  KvCache empty(kConfig);
+  first.copy(empty);
+  CHECK(first.length() == 0);
+  reader.read(first, {2}, {2});
+}
+
+TEST_CASE("kv cache: layers that are not there and caches of another model are errors") {
+  KvCache cache(kConfig);
+  CHECK_NOTHROW(cache.layer(1));
+  CHECK_THROWS_WITH(cache.layer(2), contains("kv cache: layer 2 of 2"));
+  CHECK_THROWS_WITH(cache.layer(-1), contains("kv cache: layer -1 of 2"));
+  GPT2Config longer = kConfig;
+  longer.max_seq_len = 7;
+  KvCache other(longer);
+  CHECK_THROWS_WITH(cache.copy(other), contains("kv cache: a copy of another model's"));
+  std::vector<KvCache> both;
+  both.emplace_back(kConfig), both.emplace_back(longer);
+  std::vector<float> qkv(2 * 24);
+  Tape tape(Recording::off);
+  CHECK_THROWS_WITH(attend(tape, 0, Tensor(qkv.data(), {2, 1, 24}), both),
+                    contains("kv cache: caches of several models"));
+}
+
+TEST_CASE(
+    "gpt2: ids that do not go with the caches or the positions are errors, and the last position is none") {
+  Reader reader;
+  Ids ids = {1, 2, 3, 4, 5, 6, 7, 8};
+  std::vector<KvCache> caches;
+  caches.emplace_back(kConfig), caches.emplace_back(kConfig);
+  Tape tape(Recording::off);
+  const auto next = [&](Shape shape, std::span<KvCache> with) {
+    reader.model.next_logits(tape, Tensor(ids.data(), shape), with);
+  };
+  CHECK_THROWS_WITH(next({3, 2}, caches), contains("ids are (3, 2), expected one row for each of 2 caches"));
+  CHECK_THROWS_WITH(next({1, 2}, caches), contains("ids are (1, 2), expected one row for each of 2 caches"));
+  CHECK_THROWS_WITH(next({2}, caches), contains("ids are (2), expected one row for each of 2 caches"));
+  CHECK_THROWS_WITH(next({1, 1}, {}), contains("for each of 0 caches"));
+  CHECK(caches[0].length() == 0);
+  CHECK_NOTHROW(reader.model.logits(tape, Tensor(ids.data(), {1, 6})));
+  CHECK_THROWS_WITH(reader.model.logits(tape, Tensor(ids.data(), {1, 7})),
+                    contains("gpt2: T=7 positions, expected at most maxT=6"));
+  CHECK_THROWS_WITH(reader.model.logits(tape, Tensor(ids.data(), {6})),
+                    contains("gpt2: ids are (6), expected (B, T)"));
+}
+
+TEST_CASE(
+    "gpt2: packed copies take memory in bf16 and int8, the most where there is a backward, and none in f32") {
+  GPT2 model(kConfig);
+  CHECK(model.packed_bytes() == 0);
+  model.set_precision(Precision::bf16, Recording::off);
+  const std::int64_t forward_only = model.packed_bytes();
+  // at least 2 bytes for each of the weights of matrices: wte, and 12 C^2 a layer
+  CHECK(forward_only >= 2 * (128 * 8 + 2 * 12 * 8 * 8));
+  model.set_precision(Precision::bf16, Recording::on);
+  CHECK(model.packed_bytes() >= forward_only + 2 * (128 * 8 + 2 * 12 * 8 * 8));
+  model.set_precision(Precision::int8, Recording::off);
+  CHECK(model.packed_bytes() >= 128 * 8 + 2 * 12 * 8 * 8);
+  model.set_precision(Precision::f32, Recording::on);
+  CHECK(model.packed_bytes() == 0);
+}
+
+}  // namespace
+}  // namespace inkling
