@@ -291,6 +291,19 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("tape: pieces that are recomputed take turns, though neither needs the other") {
+  Leaf first({1, 2}), second({3, 4});
+  Tape tape;
+  const auto doubled = [](Tape& t, const Tensor& x) { return scale(t, x, 2.0f); };
+  const Tensor a = recompute(tape, first.on(tape), doubled), b = recompute(tape, second.on(tape), doubled);
+  tape.backward(sum(tape, mul(tape, a, b)));
+  std::vector<std::int32_t> after;
+  tape.graph().for_each_successor(1, [&](std::int32_t n) { after.push_back(n); });
+  CHECK(after == std::vector<std::int32_t>{0});
+  CHECK(first.dx == Floats{12, 16});  // d(4 x y)
+  CHECK(second.dx == Floats{4, 8});
+}
+
 TEST_CASE("tape: its peak includes what backward computes again") {
   constexpr std::size_t kCount = 4096, kBytes = kCount * sizeof(float);
   Leaf leaf(Floats(kCount, 0.5f));
