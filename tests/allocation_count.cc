@@ -2,6 +2,8 @@
 
 #include "core/memory.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -16,7 +18,7 @@
 
 namespace {
 
-std::atomic<std::int64_t> count{0};
+std::atomic<std::int64_t> count{0}, live{0};
 
 }  // namespace
 
@@ -24,6 +26,10 @@ namespace inkling::test {
 
 std::int64_t allocations() {
   return count.load();
+}
+
+std::int64_t live_bytes() {
+  return live.load();
 }
 
 #if defined(INKLING_SANITIZED)
@@ -46,31 +52,43 @@ bool reaches_steady_state(const std::function<void()>& step) {
 
 #if !defined(INKLING_SANITIZED)
 
+namespace {
+
+void* counted(void* p) {
+  if (p == nullptr) throw std::bad_alloc();
+  ++count;
+  live += static_cast<std::int64_t>(malloc_usable_size(p));
+  return p;
+}
+
+void give_back(void* p) noexcept {
+  live -= static_cast<std::int64_t>(malloc_usable_size(p));  // 0 for nullptr
+  std::free(p);
+}
+
+}  // namespace
+
 // The other forms (arrays, nothrow) are defined by the standard library to call these.
 void* operator new(std::size_t size) {
-  ++count;
-  if (void* p = std::malloc(size > 0 ? size : 1)) return p;
-  throw std::bad_alloc();
+  return counted(std::malloc(size > 0 ? size : 1));
 }
 
 void* operator new(std::size_t size, std::align_val_t alignment) {
-  ++count;
   const auto unit = static_cast<std::size_t>(alignment);
-  if (void* p = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return p;
-  throw std::bad_alloc();
+  return counted(std::aligned_alloc(unit, (size + unit - 1) / unit * unit));
 }
 
 void operator delete(void* p) noexcept {
-  std::free(p);
+  give_back(p);
 }
 void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
+  give_back(p);
 }
 void operator delete(void* p, std::align_val_t) noexcept {
-  std::free(p);
+  give_back(p);
 }
 void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
-  std::free(p);
+  give_back(p);
 }
 
 #endif

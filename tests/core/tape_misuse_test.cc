@@ -1,5 +1,7 @@
 // The tape at its edges: which leaf a leaf is, what is recorded and what is run, gradients of a known tensor,
 // and what is refused.
+#include <cstring>
+
 #include "core/error.h"
 #include "core/recompute.h"
 #include "core/tape.h"
@@ -118,7 +120,7 @@ TEST_CASE(
     "it") {
   Leaf first({1}), second({2});
   Tape tape;
-  std::fill_n(tape.keep(1024), 1024, NAN);  // what the gradients' memory held before
+  std::memset(tape.keep(1024), 0xff, 4096);  // what the gradients' memory held before
   tape.clear();
   const Tensor a = first.on(tape), b = second.on(tape);
   const Tensor used = tape.output({1}, {a, b}), unused = tape.output({1}, {a, b}),
@@ -221,7 +223,7 @@ TEST_CASE("tape: the first writer of a gradient is told to assign, the next to a
   for (const bool sum_first : {false, true}) {
     Leaf leaf({1, 2});
     Tape tape;
-    std::fill_n(tape.keep(1024), 1024, NAN);  // what the gradients' memory held before
+    std::memset(tape.keep(1024), 0xff, 4096);  // what the gradients' memory held before
     tape.clear();
     const Tensor y = scale(tape, leaf.on(tape), 1.0f), loss = tape.output({}, {y});
     bool told_to_add[2] = {};
@@ -248,7 +250,7 @@ TEST_CASE("tape: a gradient of which only a part is written is zero elsewhere, a
   for (const std::int64_t n : {1, 2, 3, 4, 5}) {
     Leaf leaf(Floats(static_cast<std::size_t>(n), 1.0f));
     Tape tape;
-    std::fill_n(tape.keep(1024), 1024, NAN);  // what the gradients' memory held before
+    std::memset(tape.keep(1024), 0xff, 4096);  // what the gradients' memory held before
     tape.clear();
     const Tensor half = narrowed(tape, leaf.on(tape)), loss = tape.output({}, {half});
     tape.record("none of it", {loss}, {half}, [=](Gradients& gradients) {

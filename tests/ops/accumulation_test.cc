@@ -1,6 +1,7 @@
 // Gradients that add up: every op, with any of its inputs wanting a gradient, used once and used twice, into
 // gradients that nothing was written to and into some that already hold numbers. What is expected comes from
 // differences of the forward formula in double.
+#include <cstring>
 #include <functional>
 
 #include "core/error.h"
@@ -115,7 +116,8 @@ void check_use(const Op& op, const Values& want, unsigned wanted, Into into,
                const std::vector<std::vector<float>>& dys) {
   Tape tape;
   constexpr std::int64_t kDirty = 1 << 15;
-  std::fill_n(tape.keep(kDirty), kDirty, NAN);  // what backward finds in memory of its own
+  std::memset(tape.keep(kDirty), 0xff,
+              kDirty * sizeof(float));  // NaNs, in bf16 too: what backward finds in memory of its own
   tape.clear();
   std::vector<std::vector<float>> x, dx;
   std::vector<Tensor> tensors;
