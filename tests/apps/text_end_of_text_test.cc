@@ -43,12 +43,12 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("tokenizer: text is never cut into end-of-text, though its bytes are those of the text") {
-  // Bytes alone, "b" being what stands for end-of-text when it is printed.
+TEST_CASE("tokenizer: encoding never gives end-of-text, even where the text holds its bytes") {
+  // A table of bytes, whose end-of-text is printed as "b".
   const Tokenizer bytes = parse(file_of(2, 0, {"b", "a", "b", "c"}));
   CHECK(bytes.kind() == Tokenizer::Kind::bytes);
   CHECK(bytes.encode("abcb") == Ids{1, 2, 3, 2});
-  // A long end-of-text that text would match first, and one without which the text cannot be cut at all.
+  // First an end-of-text longer than every other match, then one that is the only match.
   const Tokenizer words = parse(file_of(2, 1, {"xy", "xyz", "z", "x"}));
   CHECK(words.kind() == Tokenizer::Kind::words);
   CHECK(words.encode("xyzx") == Ids{0, 2, 3});
@@ -66,7 +66,7 @@ TEST_CASE("tokenizer: a version 1 file has its end-of-text at 50256, also when t
   CHECK(tokenizer.decode(Ids{50256}) == "<|endoftext|>");
 }
 
-TEST_CASE("tokenizer: without one, end-of-text is the last id of the model") {
+TEST_CASE("tokenizer: without a tokenizer, end-of-text is the model's last id") {
   CHECK(end_of_text(std::nullopt, 50257) == 50256);
   CHECK(end_of_text(std::nullopt, 1) == 0);
 }

@@ -96,8 +96,7 @@ TEST_CASE("tape: only what wants a gradient is recorded, and only what the loss 
 }
 
 TEST_CASE(
-    "tape: every node runs behind those whose gradients it reads, and those that add to one gradient in "
-    "turn") {
+    "tape: a node waits for the writers of the gradients it reads, and writers of one gradient run in turn") {
   Leaf leaf({1, 2});
   Tape tape;
   const Tensor x = leaf.on(tape), a = scale(tape, x, 2.0f), b = scale(tape, x, 3.0f);  // nodes 0 and 1
@@ -116,7 +115,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "tape: of two readers of a result that the loss does not use, one waits for the other to make zeros of "
+    "tape: of two nodes that read an unused result's gradient, the second waits until the first has zeroed "
     "it") {
   Leaf first({1}), second({2});
   Tape tape;
@@ -173,8 +172,7 @@ TEST_CASE(
   CHECK_THROWS_WITH(tape.backward_from(y, dy.data()), contains("backward: called twice on one tape"));
 }
 
-TEST_CASE(
-    "tape: a known gradient is only read, though its memory has the size of those that are used again") {
+TEST_CASE("tape: a known gradient is only read: backward gives its memory to no other gradient") {
   Leaf leaf({1, 2, 3});
   const Floats dy = {1, 10, 100};
   Tape tape;
@@ -262,7 +260,7 @@ TEST_CASE("tape: a gradient of which only a part is written is zero elsewhere, a
   }
 }
 
-TEST_CASE("tape: what is computed unrecorded leaves no node, and an error in it leaves the tape recording") {
+TEST_CASE("tape: a recomputed piece is one node, and after an error in it the tape records again") {
   Leaf leaf({1, 2});
   Tape tape;
   const Tensor x = leaf.on(tape);
@@ -293,7 +291,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("tape: pieces that are recomputed take turns, though neither needs the other") {
+TEST_CASE("tape: recomputed pieces run one after another, even if neither depends on the other") {
   Leaf first({1, 2}), second({3, 4});
   Tape tape;
   const auto doubled = [](Tape& t, const Tensor& x) { return scale(t, x, 2.0f); };
@@ -306,7 +304,7 @@ TEST_CASE("tape: pieces that are recomputed take turns, though neither needs the
   CHECK(second.dx == Floats{4, 8});
 }
 
-TEST_CASE("tape: its peak includes what backward computes again") {
+TEST_CASE("tape: the peak includes the memory of recomputation") {
   constexpr std::size_t kCount = 4096, kBytes = kCount * sizeof(float);
   Leaf leaf(Floats(kCount, 0.5f));
   Tape tape;

@@ -1,4 +1,4 @@
-// The KV cache as what it is: a memory of one text that can be forgotten, copied and continued.
+// The KV cache of one text: forgetting tokens, copying, and continuing after both.
 #include "nn/kv_cache.h"
 
 #include "nn/gpt2.h"
@@ -24,7 +24,7 @@ struct Reader {
     model.initialise(3);
     weights = as_doubles(model.parameters().values());
   }
-  // Reads `ids` into the cache, and checks the logits against a full pass over `all`, what it then has seen.
+  // Reads `ids` into the cache, and checks the logits against a full pass over `all`, the whole text so far.
   void read(KvCache& cache, Ids ids, const Ids& all) {
     Tape tape(Recording::off);
     const Tensor got =
@@ -48,10 +48,10 @@ TEST_CASE("kv cache: the newest tokens can be forgotten, and others read in thei
   reader.read(cache, {4, 4, 0, 6, 1, 2}, {4, 4, 0, 6, 1, 2});
 }
 
-TEST_CASE("kv cache: a copy continues what it is a copy of, and each goes its own way") {
+TEST_CASE("kv cache: a copy continues the same text, and the original does not change with it") {
   Reader reader;
   KvCache first(kConfig), second(kConfig);
-  reader.read(second, {8, 8, 8, 8, 8}, {8, 8, 8, 8, 8});  // what the copy replaces
+  reader.read(second, {8, 8, 8, 8, 8}, {8, 8, 8, 8, 8});  // the copy replaces this text
   reader.read(first, {1, 5, 2}, {1, 5, 2});
   second.copy(first);
   CHECK(second.length() == 3);
@@ -81,8 +81,7 @@ TEST_CASE("kv cache: layers that are not there and caches of another model are e
                     contains("kv cache: caches of several models"));
 }
 
-TEST_CASE(
-    "gpt2: ids that do not go with the caches or the positions are errors, and the last position is none") {
+TEST_CASE("gpt2: ids that do not fit the caches or the positions are errors; a text of maxT tokens fits") {
   Reader reader;
   Ids ids = {1, 2, 3, 4, 5, 6, 7, 8};
   std::vector<KvCache> caches;
@@ -103,8 +102,7 @@ TEST_CASE(
                     contains("gpt2: ids are (6), expected (B, T)"));
 }
 
-TEST_CASE(
-    "gpt2: packed copies take memory in bf16 and int8, the most where there is a backward, and none in f32") {
+TEST_CASE("gpt2: packed copies take memory in bf16 and int8, twice as much for a backward, and none in f32") {
   GPT2 model(kConfig);
   CHECK(model.packed_bytes() == 0);
   model.set_precision(Precision::bf16, Recording::off);

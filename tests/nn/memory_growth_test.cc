@@ -1,5 +1,4 @@
-// Memory does not grow: what a process holds after fifty steps, or after many tokens, is what it held after
-// the first.
+// Memory does not grow: a process holds as much after fifty steps, or after many tokens, as after the first.
 #include <unistd.h>
 
 #include <fstream>
@@ -37,7 +36,9 @@ void check_no_growth(const Held& before, const Held& after) {
   if (kCountsAllocations) CHECK(after.resident_bytes <= before.resident_bytes + kSlackBytes);
 }
 
-TEST_CASE("memory: fifty training steps hold what one holds, in each precision, recomputing or not") {
+TEST_CASE(
+    "memory: after fifty training steps the process holds as much as after one, in each precision, "
+    "recomputing or not") {
   const RestoreThreads restore;
   set_threads(1);  // a second thread would make its scratch at a time of its own
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
@@ -74,7 +75,7 @@ TEST_CASE("memory: fifty training steps hold what one holds, in each precision, 
   }
 }
 
-TEST_CASE("memory: evaluating fifty batches holds what one holds") {
+TEST_CASE("memory: after evaluating fifty batches the process holds as much as after one") {
   const RestoreThreads restore;
   set_threads(1);
   GPT2 model(kConfig);
@@ -96,7 +97,7 @@ TEST_CASE("memory: evaluating fifty batches holds what one holds") {
   CHECK(tape.peak_bytes() == peak);
 }
 
-TEST_CASE("memory: a long text holds what a short one holds, past many full contexts") {
+TEST_CASE("memory: generating a long text takes no more memory than a short one, past many full contexts") {
   const RestoreThreads restore;
   set_threads(1);
   GPT2 model(kConfig);

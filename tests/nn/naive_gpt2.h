@@ -1,4 +1,4 @@
-// GPT-2 again, in double and in plain loops: what the model is held against. It shares no code with the
+// GPT-2 again, in double and in plain loops, for tests to compare the model with. It shares no code with the
 // model, reads its weights from one flat buffer in the order of FORMATS.md (llm.c's order), and is slow.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Packed copies of matrices follow the weights that were said to have changed: those, all of those, and no
+// Packed copies of matrices follow the weights that are reported as changed: all of those, and no
 // others.
 #include "nn/packed_weights.h"
 
@@ -114,7 +114,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("packed weights: every matrix stands for its own weights, to the precision of its form") {
+TEST_CASE("packed weights: every packed matrix holds its own weights, rounded to bf16 or to 8 bits") {
   Random weights(3);
   const PackedWeights int8(weights.parameters, kMatrices, Packing::int8),
       twice(weights.parameters, kMatrices, Packing::bf16_twice),

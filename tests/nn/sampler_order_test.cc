@@ -1,4 +1,4 @@
-// Sampling where it is a close call: equal logits, a nucleus that ends exactly at top-p, temperatures at the
+// Sampling at its edges: equal logits, a nucleus that ends exactly at top-p, temperatures at the
 // end of their range, and the token that a given random number draws.
 #include <algorithm>
 #include <bit>
@@ -112,7 +112,7 @@ TEST_CASE("sampler: top-p counts the probabilities of what top-k has kept, after
   CHECK(ids_of({0.5f, 0, 0.95f}, logits) == Ids{0, 1});
 }
 
-TEST_CASE("sampler: what is kept shares the whole probability as it did before") {
+TEST_CASE("sampler: the kept tokens' probabilities keep their ratios and sum to 1") {
   const std::vector<float> logits = {0.5f, -1, 2, 0.25f, 1.5f, -3};
   const auto check = [&](const SamplerSettings& settings) {
     const Ids kept = ids_of(settings, logits);
@@ -149,7 +149,7 @@ TEST_CASE("sampler: a temperature near 0 leaves the likeliest tokens, in equal p
   CHECK(drawn({0.0f, 0, 1.0f}, {-kInf, -1, -kInf, -1}, 0x1p-53) == 1);
 }
 
-TEST_CASE("sampler: infinite logits share what there is") {
+TEST_CASE("sampler: equal infinite logits get equal probabilities") {
   Sampler sampler({1.0f, 0, 1.0f});
   for (const Candidate& c : sampler.candidates(std::vector<float>{3, kInf, -kInf, kInf}))
     CHECK(c.probability == (c.id % 2 == 1 ? 0.5f : 0.0f));

@@ -1,0 +1,61 @@
+// The CPU's features, as Linux describes them.
+#include "core/cpu.h"
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+TEST_CASE("cpu: instruction sets have the names that INKLING_ISA takes") {
+  CHECK(std::string(name(Isa::scalar)) == "scalar");
+  CHECK(std::string(name(Isa::sse2)) == "sse2");
+  CHECK(std::string(name(Isa::avx2)) == "avx2");
+  CHECK(std::string(name(Isa::avx512)) == "avx512");
+  CHECK(std::string(name(Isa::avx512_bf16)) == "avx512_bf16");
+  CHECK(std::string(name(Isa::amx)) == "amx");
+}
+
+TEST_CASE(
+    "cpu: the available instruction sets are scalar, sse2 and those whose features the CPU has, in order") {
+  std::vector<Isa> want = {Isa::scalar, Isa::sse2};
+  if (cpu().avx2) want.push_back(Isa::avx2);
+  if (cpu().avx512) want.push_back(Isa::avx512);
+  if (cpu().avx512_bf16) want.push_back(Isa::avx512_bf16);
+  if (cpu().amx_bf16) want.push_back(Isa::amx);
+  CHECK(available_isas() == want);
+}
+
+// The value of a key of the first CPU in /proc/cpuinfo; empty if there is none.
+std::string cpuinfo(const std::string& key) {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(key)) return line.substr(line.find(':') + 1);
+  }
+  return "";
+}
+
+TEST_CASE("cpu: features and name are those that Linux reports") {
+  const std::string flags = cpuinfo("flags") + " ";
+  if (flags == " ") return;  // Linux names features otherwise, or not at all, on other kinds of CPU
+  const auto has = [&](const char* list) {
+    std::istringstream words(list);
+    for (std::string word; words >> word;) {
+      if (flags.find(" " + word + " ") == std::string::npos) return false;
+    }
+    return true;
+  };
+  CHECK(cpu().avx2 == has("avx avx2 fma"));
+  CHECK(cpu().avx512 == has("avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl"));
+  CHECK(cpu().avx512_bf16 == (cpu().avx512 && has("avx512_bf16 avx512_vnni")));
+  if (cpu().amx_bf16) CHECK(has("amx_tile amx_bf16"));  // which the system may also withhold from a process
+  std::istringstream name(cpuinfo("model name"));
+  for (std::string word; name >> word;) CHECK(cpu().model.find(word) != std::string::npos);
+}
+
+}  // namespace
+}  // namespace inkling
