@@ -1,7 +1,7 @@
 #include "core/binary_file.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <utility>
 
@@ -37,11 +36,35 @@ struct FileDescriptor {
   }
 };
 
+int open_file(const std::string& path, int flags) {
+  return uninterrupted([&] { return open(path.c_str(), flags | O_CLOEXEC, 0644); });
+}
+
+// Not called again after EINTR: Linux has closed the file by then.
+bool close_file(int fd) {
+  return close(fd) == 0 || errno == EINTR;
+}
+
+// Calls write(next, count), which says how much it wrote, until all is written. `where` is for the message.
+template <class Write>
+void write_all(const std::string& path, const void* data, std::int64_t count_bytes, const std::string& where,
+               Write write) {
+  const char* next = static_cast<const char*>(data);
+  while (count_bytes > 0) {
+    constexpr std::int64_t kMostAtOnce = std::int64_t{1} << 30;  // write(2) takes 2 GiB at the most
+    const auto count = static_cast<std::size_t>(std::min(count_bytes, kMostAtOnce));
+    const ssize_t written = uninterrupted([&] { return write(next, count); });
+    if (written < 0) fail(path, ": cannot write ", count_bytes, " bytes", where, ": ", system_error());
+    next += written;
+    count_bytes -= written;
+  }
+}
+
 }  // namespace
 
 FileView::FileView(const std::string& path) : path_(path) {
   // O_NONBLOCK: do not wait for a pipe's writer.
-  const FileDescriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  const FileDescriptor file{open_file(path, O_RDONLY | O_NONBLOCK)};
   if (file.fd < 0) fail(path, ": cannot open: ", system_error());
   struct stat info = {};
   if (fstat(file.fd, &info) != 0) fail(path, ": cannot stat: ", system_error());
@@ -103,16 +126,14 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
 
 namespace {
 
-constexpr std::string_view kTemporary = ".tmp-";  // then the number of the process that writes
+constexpr std::string_view kTemporary = ".tmp-inkling";
 
-// Whether a file is the temporary one of a process that is no more.
-bool is_unfinished(const std::string& name) {
-  const std::size_t at = name.rfind(kTemporary);
-  if (at == std::string::npos) return false;
-  const char *begin = name.data() + at + kTemporary.size(), *end = name.data() + name.size();
-  pid_t pid = 0;
-  const auto [parsed, error] = std::from_chars(begin, end, pid);
-  return error == std::errc() && parsed == end && pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
+// Locks an open temporary file. False if its writer is alive and holds the lock, or if the name belongs to
+// another file by now, because the writer has just committed this one.
+bool lock_temporary(int fd, const std::string& path) {
+  struct stat opened = {}, named = {};
+  if (uninterrupted([&] { return flock(fd, LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK) return false;
+  return fstat(fd, &opened) == 0 && stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
 }
 
 }  // namespace
@@ -120,45 +141,41 @@ bool is_unfinished(const std::string& name) {
 void remove_unfinished(const std::string& directory) {
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(directory, none)) {
-    if (is_unfinished(entry.path().filename().string())) std::filesystem::remove(entry.path(), none);
+    const std::string path = entry.path().string();
+    if (!path.ends_with(kTemporary)) continue;
+    const FileDescriptor file{open_file(path, O_WRONLY)};
+    if (file.fd >= 0 && lock_temporary(file.fd, path)) unlink(path.c_str());
   }
 }
 
-AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, kTemporary, getpid())) {
+AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, kTemporary)) {
   std::error_code none;
   if (std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none)) {
     fail(path_, ": cannot write: is no regular file, and would be replaced by one");
   }
-  fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  fd_ = open_file(temporary_, O_WRONLY | O_CREAT);
   if (fd_ < 0) fail(path_, ": cannot write: ", system_error());
-}
-
-AtomicFile::~AtomicFile() {
-  if (fd_ < 0) return;
-  close(fd_);
-  unlink(temporary_.c_str());
-}
-
-namespace {
-
-// Calls write(next, count), which says how much it wrote, until all is written. `where` is for the message.
-template <class Write>
-void write_all(const std::string& path, const void* data, std::int64_t count_bytes, const std::string& where,
-               Write write) {
-  const char* next = static_cast<const char*>(data);
-  while (count_bytes > 0) {
-    constexpr std::int64_t kMostAtOnce = std::int64_t{1} << 30;  // write(2) takes 2 GiB at the most
-    const ssize_t written = write(next, static_cast<std::size_t>(std::min(count_bytes, kMostAtOnce)));
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      fail(path, ": cannot write ", count_bytes, " bytes", where, ": ", system_error());
-    }
-    next += written;
-    count_bytes -= written;
+  if (!lock_temporary(fd_, temporary_)) {
+    close(std::exchange(fd_, -1));
+    fail(path_, ": cannot write: another process is writing this file");
+  }
+  // A killed process may have left the file, with bytes in it.
+  if (uninterrupted([&] { return ftruncate(fd_, 0); }) != 0) {
+    const std::string why = system_error();
+    discard();
+    fail(path_, ": cannot write: ", why);
   }
 }
 
-}  // namespace
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) discard();
+}
+
+// The temporary file goes while its lock is held, so that it cannot be another writer's by then.
+void AtomicFile::discard() {
+  unlink(temporary_.c_str());
+  close(std::exchange(fd_, -1));
+}
 
 void AtomicFile::write(const void* data, std::int64_t count_bytes) {
   write_all(path_, data, count_bytes, "",
@@ -171,21 +188,33 @@ void AtomicFile::write_at(std::int64_t offset, const void* data, std::int64_t co
   });
 }
 
+// The lock is held until the temporary name is gone. Otherwise another writer could take the finished file
+// for one that a killed process left.
 void AtomicFile::commit() {
-  if (fsync(fd_) != 0) fail(path_, ": cannot write to disk: ", system_error());
-  const int closed = close(std::exchange(fd_, -1));
-  if (closed != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (uninterrupted([&] { return fsync(fd_); }) != 0) fail(path_, ": cannot write to disk: ", system_error());
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
     const std::string why = system_error();
-    unlink(temporary_.c_str());
+    discard();
     fail(path_, ": cannot put the finished file in place: ", why);
   }
-  sync_directory(std::filesystem::path(path_).parent_path().string());
+  if (!close_file(std::exchange(fd_, -1))) fail(path_, ": cannot close the finished file: ", system_error());
+  sync_to_disk(std::filesystem::path(path_).parent_path().string());
 }
 
-void sync_directory(const std::string& directory) {
-  const FileDescriptor dir{
-      open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (dir.fd < 0 || fsync(dir.fd) != 0) fail(directory, ": cannot sync the directory: ", system_error());
+void append_to_file(const std::string& path, std::string_view text) {
+  FileDescriptor file{open_file(path, O_WRONLY | O_CREAT | O_APPEND)};
+  if (file.fd < 0) fail(path, ": cannot append: ", system_error());
+  write_all(path, text.data(), std::ssize(text), "",
+            [&](const char* next, std::size_t count) { return ::write(file.fd, next, count); });
+  if (!close_file(std::exchange(file.fd, -1))) fail(path, ": cannot close: ", system_error());
+}
+
+void sync_to_disk(const std::string& path) {
+  const std::string name = path.empty() ? "." : path;
+  const FileDescriptor file{open_file(name, O_RDONLY)};
+  if (file.fd < 0 || uninterrupted([&] { return fsync(file.fd); }) != 0) {
+    fail(name, ": cannot sync to disk: ", system_error());
+  }
 }
 
 }  // namespace inkling

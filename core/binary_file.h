@@ -7,6 +7,7 @@
 // or the new one, whole. All formats are little-endian, and so are the machines we build for.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -99,12 +100,15 @@ struct Header {
 };
 Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
 
-// Removes from a directory, if there is one, the temporary files of AtomicFiles whose process was killed.
+// Removes from a directory, if there is one, the temporary files of AtomicFiles whose process was killed. A
+// writer that is alive, on this machine or on another one that shares the directory, holds a lock (flock) on
+// its temporary file.
 void remove_unfinished(const std::string& directory);
 
 class AtomicFile {
  public:
-  // Error when the directory is missing or cannot be written, or what stands at `path` is no regular file.
+  // Error when the directory is missing or cannot be written, when what stands at `path` is no regular file,
+  // or when another AtomicFile for the same path is being written.
   explicit AtomicFile(const std::string& path);
   ~AtomicFile();  // not committed: the temporary file goes, the target stays as it was
   AtomicFile(const AtomicFile&) = delete;
@@ -122,11 +126,26 @@ class AtomicFile {
   void commit();
 
  private:
+  void discard();
+
   std::string path_;
   std::string temporary_;
   int fd_ = -1;
 };
 
-void sync_directory(const std::string& directory);  // makes renames in it durable
+// Makes a system call, and makes it again for as long as a signal interrupts it.
+template <class Call>
+auto uninterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+// Appends to a file, which is made if it is not there. The text survives the end of this process when the
+// call returns, and a power cut after sync_to_disk().
+void append_to_file(const std::string& path, std::string_view text);
+
+// Makes a file's bytes, or the names in a directory, survive a power cut. "" is the current directory.
+void sync_to_disk(const std::string& path);
 
 }  // namespace inkling

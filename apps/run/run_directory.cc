@@ -214,9 +214,9 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
       files[entry.path().filename().string()] = {{"bytes", fs::file_size(path)}, {"xxh3", checksum(path)}};
     }
     write_json(hidden + "/" + kManifest, {{"files", files}});
-    sync_directory(hidden);
+    sync_to_disk(hidden);
     fs::rename(hidden, target);
-    sync_directory(parent);
+    sync_to_disk(parent);
   } catch (const fs::filesystem_error& error) {
     fs::remove_all(hidden);
     fail(target, ": cannot commit the checkpoint: ", error.code().message());

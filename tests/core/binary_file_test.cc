@@ -3,8 +3,6 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -158,19 +156,39 @@ TEST_CASE("files: nothing is lost when the target cannot be written") {
   CHECK(files_in(dir) == 1);
 }
 
-TEST_CASE("files: what a killed process was writing is removed, and nothing else") {
+TEST_CASE("files: the temporary file of a killed process is removed, and nothing else") {
   const TemporaryDirectory dir;
-  const pid_t dead = fork();
-  if (dead == 0) _exit(0);
-  waitpid(dead, nullptr, 0);
-  for (const std::string& name :
-       {str("model.bin.tmp-", dead), str("model.bin.tmp-", getpid()), std::string("notes.tmp-"),
-        std::string("notes.tmp-12x"), std::string("notes.tmp-old.txt"), std::string("model.bin")})
+  AtomicFile alive(dir / "alive.bin");
+  alive.write("not finished");
+  REQUIRE(files_in(dir) == 1);
+  const std::string temporary = fs::directory_iterator(dir.path())->path().filename().string();
+  REQUIRE(temporary.starts_with("alive.bin"));
+  // A process that is killed leaves its temporary file without the lock that a live one holds.
+  const std::string killed = "killed.bin" + temporary.substr(std::strlen("alive.bin"));
+  for (const std::string& name : {killed, std::string("notes.tmp-old.txt"), std::string("killed.bin")})
     write_text(dir / name, "x");
   remove_unfinished(dir.path());
-  CHECK_FALSE(fs::exists(dir / str("model.bin.tmp-", dead)));
-  CHECK(files_in(dir) == 5);
+  CHECK_FALSE(fs::exists(dir / killed));
+  CHECK(files_in(dir) == 3);
+  alive.commit();
+  CHECK(read_text(dir / "alive.bin") == "not finished");
   remove_unfinished(dir / "nowhere");
+}
+
+TEST_CASE("files: a second writer of the same file is refused while the first one lives") {
+  const TemporaryDirectory dir;
+  {
+    AtomicFile first(dir / "model.bin");
+    first.write("first");
+    CHECK_THROWS_WITH(AtomicFile(dir / "model.bin"), contains("model.bin: cannot write: another process"));
+    first.commit();
+  }
+  AtomicFile second(dir / "model.bin");
+  second.write("second");
+  CHECK(read_text(dir / "model.bin") == "first");
+  second.commit();
+  CHECK(read_text(dir / "model.bin") == "second");
+  CHECK(files_in(dir) == 1);
 }
 
 // The disk is full, as far as this process can tell: files end at `bytes`.
