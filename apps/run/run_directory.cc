@@ -23,8 +23,10 @@ using nlohmann::json;
 namespace {
 
 constexpr int kKeptCheckpoints = 2;
+constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kCheckpoints = "checkpoints";
 constexpr const char* kManifest = "manifest.json";
+constexpr const char* kUnfinished = ".unfinished";  // in kCheckpoints: the checkpoint that is being written
 
 std::string step_name(std::int64_t step) {
   char text[32];
@@ -52,7 +54,10 @@ std::string checksum(const std::string& path) {
 std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& directory) {
   std::vector<RunDirectory::Checkpoint> all;
   if (!fs::is_directory(directory)) return all;
-  for (const auto& entry : fs::directory_iterator(directory)) {
+  std::error_code error;
+  const fs::directory_iterator entries(directory, error);
+  if (error) fail(directory, ": cannot list the checkpoints: ", error.message());
+  for (const auto& entry : entries) {
     if (const auto step = step_of(entry.path().filename().string()))
       all.push_back({*step, entry.path().string()});
   }
@@ -60,10 +65,22 @@ std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& direct
   return all;
 }
 
+// Makes a directory and those above it that are missing. Each one's name is on disk when the call returns, so
+// that a power cut cannot take away what is synced inside.
 void create_directories(const std::string& path) {
+  if (fs::is_directory(path)) return;
+  const std::string parent = fs::path(path).parent_path().string();
+  if (!parent.empty()) create_directories(parent);
   std::error_code error;
-  fs::create_directories(path, error);
+  fs::create_directory(path, error);
   if (error) fail(path, ": cannot create the directory: ", error.message());
+  sync_to_disk(parent);
+}
+
+void remove_directory(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) fail(path, ": cannot remove the directory: ", error.message());
 }
 
 // An object that says which step it is of, and whose values are numbers: a loss that is none was written as
@@ -118,9 +135,9 @@ void write_json(const std::string& path, const json& value) {
 RunDirectory::RunDirectory(const std::string& path) : path_(path) {
   create_directories(path_);
   const std::string lock_path = file("lock");
-  lock_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  lock_ = uninterrupted([&] { return open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644); });
   if (lock_ < 0) fail(path_, ": cannot write into the output directory: ", std::strerror(errno));
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+  if (uninterrupted([&] { return flock(lock_, LOCK_EX | LOCK_NB); }) != 0) {
     char pid[32] = {};
     const ssize_t got = pread(lock_, pid, sizeof pid - 1, 0);
     close(lock_);
@@ -128,12 +145,16 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
          ") is using this directory, expected none; choose another --out");
   }
   const std::string pid = std::to_string(getpid());
-  if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
+  if (uninterrupted([&] { return ftruncate(lock_, 0); }) != 0 ||
+      uninterrupted([&] { return pwrite(lock_, pid.data(), pid.size(), 0); }) < 0) {
     const std::string why = std::strerror(errno);
     close(lock_);
     fail(lock_path, ": cannot write: ", why);
   }
+  // The lock is held, so nobody else writes here.
   for (const char* folder : {"", "data", "samples"}) remove_unfinished(file(folder));
+  std::error_code none;
+  fs::remove_all(str(file(kCheckpoints), "/", kUnfinished), none);
 }
 
 RunDirectory::~RunDirectory() {
@@ -141,7 +162,7 @@ RunDirectory::~RunDirectory() {
 }
 
 bool RunDirectory::has_run(const std::string& path) {
-  return fs::exists(path + "/config.json") || fs::exists(path + "/metrics.jsonl") ||
+  return fs::exists(path + "/config.json") || fs::exists(path + "/" + kMetrics) ||
          fs::exists(path + "/" + kCheckpoints);
 }
 
@@ -154,17 +175,18 @@ void RunDirectory::write_config(const json& config) const {
 }
 
 void RunDirectory::append_metrics(const json& line) const {
-  const std::string path = file("metrics.jsonl"), text = line.dump() + "\n";
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const std::string why = std::strerror(errno);
-  if (fd >= 0) close(fd);
-  if (!written) fail(path, ": cannot append a line: ", why);
+  append_to_file(file(kMetrics), line.dump() + "\n");
+}
+
+void RunDirectory::sync_metrics() const {
+  if (!fs::exists(file(kMetrics))) return;
+  sync_to_disk(file(kMetrics));
+  sync_to_disk(path_);  // the file's name
 }
 
 std::vector<json> RunDirectory::read_metrics() const {
   std::vector<json> lines;
-  const std::string path = file("metrics.jsonl");
+  const std::string path = file(kMetrics);
   if (!fs::exists(path) || fs::file_size(path) == 0) return lines;
   const FileView view(path);
   const char* next = reinterpret_cast<const char*>(view.bytes().data());
@@ -181,7 +203,7 @@ std::vector<json> RunDirectory::read_metrics() const {
 
 void RunDirectory::drop_metrics_after(std::int64_t step) const {
   const std::vector<json> lines = read_metrics();
-  AtomicFile out(file("metrics.jsonl"));
+  AtomicFile out(file(kMetrics));
   for (const json& line : lines) {
     if (line["step"].get<std::int64_t>() <= step) out.write(line.dump() + "\n");
   }
@@ -198,15 +220,16 @@ void RunDirectory::write_sample(std::int64_t step, const std::string& text) cons
 void RunDirectory::commit_checkpoint(std::int64_t step,
                                      const std::function<void(const std::string&)>& write) const {
   const std::string parent = file(kCheckpoints), target = parent + "/" + step_name(step);
-  const std::string hidden = parent + "/.unfinished";
+  const std::string hidden = parent + "/" + kUnfinished;
   create_directories(parent);
-  fs::remove_all(hidden);
+  remove_directory(hidden);
   if (fs::exists(target)) {  // saved before, by the run that this one resumes
     if (damage(target).empty()) return;
-    fs::remove_all(target);  // that run's copy was passed over; this one replaces it
+    remove_directory(target);  // that run's copy was passed over; this one replaces it
   }
-  create_directories(hidden);
+  std::error_code none;  // an error while cleaning up would hide the first one
   try {
+    fs::create_directory(hidden);
     write(hidden);
     json files = json::object();
     for (const auto& entry : fs::directory_iterator(hidden)) {
@@ -215,17 +238,18 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
     }
     write_json(hidden + "/" + kManifest, {{"files", files}});
     sync_to_disk(hidden);
+    sync_metrics();  // a checkpoint is never on disk without the lines of its steps
     fs::rename(hidden, target);
     sync_to_disk(parent);
   } catch (const fs::filesystem_error& error) {
-    fs::remove_all(hidden);
+    fs::remove_all(hidden, none);
     fail(target, ": cannot commit the checkpoint: ", error.code().message());
   } catch (...) {
-    fs::remove_all(hidden);
+    fs::remove_all(hidden, none);
     throw;
   }
   const auto all = list_checkpoints(parent);
-  for (std::size_t i = kKeptCheckpoints; i < all.size(); ++i) fs::remove_all(all[i].directory);
+  for (std::size_t i = kKeptCheckpoints; i < all.size(); ++i) remove_directory(all[i].directory);
 }
 
 std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(

@@ -40,8 +40,9 @@ class RunDirectory {
   nlohmann::json read_config() const;
   void write_config(const nlohmann::json& config) const;
 
-  // One object, one line, in the file when the call returns.
+  // One object, one line, in the file when the call returns, and on disk after sync_metrics().
   void append_metrics(const nlohmann::json& line) const;
+  void sync_metrics() const;
   std::vector<nlohmann::json> read_metrics() const;
   void drop_metrics_after(std::int64_t step) const;
 

@@ -281,6 +281,7 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     if (due(settings_.save_every) || stop) save();
     if (stop && step_ < settings_.steps) return false;
   }
+  directory_.sync_metrics();
   save_model(directory_.file("model.bin"), model_->config(), model_->parameters().values());
   if (tokenizer_) tokenizer_->write(directory_.file("tokenizer.bin"));
   return true;
