@@ -12,8 +12,8 @@ namespace inkling::test {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "inkling_test_XXXXXX").string();
+  explicit TemporaryDirectory(const std::string& parent = std::filesystem::temp_directory_path().string()) {
+    std::string pattern = parent + "/inkling_test_XXXXXX";
     path_ = mkdtemp(pattern.data());
   }
   ~TemporaryDirectory() {
