@@ -1,0 +1,122 @@
+// gemm on each side of every size at which its driver changes its path or cuts its work (the constants of
+// ops/gemm.cc). Numbers are whole, so results are exact.
+#include "ops/gemm.h"
+
+#include <algorithm>
+
+#include "tests/whole_numbers.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+struct Size {
+  std::int64_t M, N, K;
+};
+
+// C = A B with bias alone, with an addend in C itself, and with both, the addend elsewhere. C has a row stride of its
+// own and what lies between its rows is left alone.
+void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
+  const auto& [M, N, K] = s;
+  INFO("M = " << M << ", N = " << N << ", K = " << K << ", A by " << (a_by_rows ? "rows" : "columns") << ", B by "
+              << (b_by_rows ? "rows" : "columns"));
+  const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2), bias = whole_numbers(N, 3),
+                           before = whole_numbers(M * N, 4);
+  const MatrixView A = a_by_rows ? rows(a.data(), K) : rows(a.data(), M).transposed();
+  const MatrixView B = b_by_rows ? rows(b.data(), N) : rows(b.data(), K).transposed();
+  ExpectedProduct want{{A.data, A.row_stride, A.col_stride}, {B.data, B.row_stride, B.col_stride}, M, N, K};
+  const std::int64_t ldc = N + 5;
+  constexpr float kUntouched = 0.5f;
+  const auto spread = [&] {  // `before` with C's row stride
+    std::vector<float> C(static_cast<std::size_t>(M * ldc), kUntouched);
+    for (std::int64_t m = 0; m < M; ++m) std::copy_n(before.data() + m * N, N, C.data() + m * ldc);
+    return C;
+  };
+  const auto check = [&](const std::string& what, const std::vector<float>& C) {
+    check_exact(what, C.data(), ldc, want);
+    for (std::int64_t m = 0; m < M; ++m) {
+      const float* end_of_row = C.data() + m * ldc + N;
+      CHECK(std::all_of(end_of_row, end_of_row + 5, [](float x) { return x == kUntouched; }));
+    }
+  };
+  const std::vector<float> addend = spread();
+  std::vector<float> C = spread();
+  want.bias = bias.data();
+  gemm(C.data(), ldc, A, B, M, N, K, bias.data(), nullptr);
+  check("C with bias", C);
+
+  want.addend = before.data();
+  gemm(C.data(), ldc, A, B, M, N, K, bias.data(), addend.data());
+  check("C with bias and addend", C);
+
+  C = addend;
+  want.bias = nullptr;
+  gemm(C.data(), ldc, A, B, M, N, K, nullptr, C.data());
+  check("C added to itself", C);
+}
+
+TEST_CASE("gemm: exact on each side of a block of 768 steps of k, in strips of rows and of columns") {
+  for_each_isa([] {
+    for (const std::int64_t K : {767, 768, 769, 1535, 1536, 1537, 1600}) {
+      check_sums({50, 9, K}, true, false);   // strips of rows
+      check_sums({9, 50, K}, true, true);    // strips of columns
+      check_sums({9, 50, K}, false, false);
+    }
+  });
+}
+
+// 2^18 floats of the shared side are packed at once: of 20 or 24 lanes, 10752 to 13056 steps of k.
+TEST_CASE("gemm: exact when the shared side is packed in several blocks of k") {
+  for_each_isa([] {
+    for (const std::int64_t K : {10752, 10753, 13057}) check_sums({17, 97, K}, false, false);  // columns
+    check_sums({97, 24, 11000}, true, true);  // rows
+    check_sums({97, 48, 5376}, true, false);
+    check_sums({97, 48, 5377}, false, true);
+  });
+}
+
+TEST_CASE("gemm: exact for strips of every length, least, most and worth a task, with a tail") {
+  for_each_isa([] {
+    const Size sizes[] = {{31, 30, 600},  {32, 30, 600},   {33, 30, 600},    // a strip is 32 lanes at least
+                          {65, 30, 600},  {97, 30, 600},   {1535, 25, 90},   // and 96 at most, from 16 * 96 lanes on
+                          {1537, 25, 90}, {1700, 25, 90},  {25, 1700, 90},  {25, 1536, 90},
+                          {511, 32, 32},  {512, 32, 32},   {513, 32, 32},    // 2^19 multiply-adds: 512 lanes
+                          {1100, 32, 32}, {32, 1100, 32},  {5000, 7, 3},    {7, 5000, 3}};
+    for (const Size& s : sizes) check_sums(s, true, true);
+  });
+}
+
+// Strips are columns if there are 16 panels of them, although C has more panels of rows.
+TEST_CASE("gemm: exact on each side of the choice between strips of rows and of columns") {
+  for_each_isa([] {
+    for (const std::int64_t N : {719, 720, 721, 767, 768, 769}) check_sums({200, N, 10}, true, true);
+    for (const std::int64_t N : {40, 41, 60, 61, 64, 65}) check_sums({N - 1, N, 10}, false, true);
+    for (const std::int64_t M : {40, 41, 64, 65}) check_sums({M, M, 10}, true, false), check_sums({M + 1, M, 10}, true, true);
+  });
+}
+
+// 2^15 floats of the shared side are packed by a task: panels of 8 rows and 768 steps are 5 to a task.
+TEST_CASE("gemm: exact when several tasks pack the shared side, with a tail") {
+  for_each_isa([] {
+    for (const std::int64_t M : {40, 41, 81, 95}) check_sums({M, 800, 100}, true, true);
+    check_sums({47, 770, 769}, false, true);
+    check_sums({770, 121, 100}, true, true);
+    check_sums({3000, 2000, 2}, true, true);
+  });
+}
+
+// Up to 16 rows times a transposed matrix stream it: 2^16 floats a task, in groups of 4 rows of it.
+TEST_CASE("gemm: exact for 15 to 17 rows, with one task of streamed rows, two and a tail") {
+  for_each_isa([] {
+    for (const std::int64_t M : {1, 4, 15, 16, 17, 33}) {
+      for (const std::int64_t N : {63, 64, 65, 131}) check_sums({M, N, 1024}, true, false);
+      for (const std::int64_t N : {3, 4, 5, 9}) check_sums({M, N, 20000}, true, false);  // 4 rows at least
+    }
+    check_sums({16, 70, 1023}, false, false);  // another layout is packed
+    check_sums({16, 70, 1023}, true, true);
+  });
+}
+
+}  // namespace
+}  // namespace inkling
