@@ -13,6 +13,7 @@ namespace inkling {
 
 namespace {
 
+constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kSlab = std::size_t{1} << 30;  // an arena grows by this much address space at least
 constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // address space of a pooled workspace, at least
@@ -30,7 +31,7 @@ std::int64_t page_allocations() {
   return page_allocation_count.load();
 }
 
-Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t>(size_bytes, 1), 4096)) {
+Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t>(size_bytes, 1), kPage)) {
   void* p =
       mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");

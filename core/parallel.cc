@@ -43,6 +43,7 @@ struct alignas(64) Share {
   std::int64_t end;
 };
 constexpr std::int64_t kMostShares = 64;
+constexpr int kMostThreads = 1024;
 
 }  // namespace
 
@@ -63,7 +64,7 @@ int threads() {
 }
 
 void set_threads(int count) {
-  if (count < 1 || count > 1024) fail("threads: got ", count, ", expected 1 to 1024");
+  if (count < 1 || count > kMostThreads) fail("threads: got ", count, ", expected 1 to ", kMostThreads);
   if (count == threads()) return;
   workers_slot().reset();
   workers_slot() = std::make_unique<Workers>(count);

@@ -20,8 +20,9 @@ struct GPT2Config {
   // name.
   static GPT2Config named(const std::string& name);
 
-  // V rounded up to a multiple of 128: the rows that wte has. Those past V are zero and stay zero.
-  std::int64_t padded_vocab_size() const { return (vocab_size + 127) / 128 * 128; }
+  // V rounded up to a multiple of kVocabUnit: the rows that wte has. Those past V are zero and stay zero.
+  static constexpr std::int64_t kVocabUnit = 128;
+  std::int64_t padded_vocab_size() const { return (vocab_size + kVocabUnit - 1) / kVocabUnit * kVocabUnit; }
   std::int64_t head_size() const { return channels / heads; }
 
   // Error unless every dimension is positive and plausible, and C is divisible by NH. `where` begins the

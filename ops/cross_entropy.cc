@@ -85,9 +85,10 @@ double sum_losses(const float* losses, std::int64_t n) {
 
 namespace {
 
-// Rows a task: about 16 Ki elements.
+constexpr std::int64_t kElements = 1 << 14;  // a task
+
 std::int64_t task_rows(std::int64_t Vp) {
-  return std::max<std::int64_t>(1, (1 << 14) / Vp);
+  return std::max<std::int64_t>(1, kElements / Vp);
 }
 
 void backward(Gradients& gradients, const Tensor& loss, const Tensor& logits, const Tensor& targets,

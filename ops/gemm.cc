@@ -60,8 +60,9 @@ struct Factor {
   // Floats from one panel of K steps to the next. Panels a multiple of 4 KiB apart would compete for the same
   // few lines of L1.
   std::int64_t panel_stride(std::int64_t K) const {
-    const std::int64_t floats = ceil_div(R * K, 16) * 16;
-    return floats % 1024 == 0 ? floats + 16 : floats;
+    constexpr std::int64_t kLine = 16, kCompeting = 1024;
+    const std::int64_t floats = ceil_div(R * K, kLine) * kLine;
+    return floats % kCompeting == 0 ? floats + kLine : floats;
   }
 
   // The source from a lane and a step on.

@@ -15,6 +15,7 @@ namespace {
 
 // Of a large vocabulary neither logits nor dwte fit a cache; of a small one it makes no difference to time.
 constexpr bool kStream = true;
+constexpr std::int64_t kElements = 1 << 14;  // a task of the loss, or of passing dx on
 
 struct Head {
   Tensor x;  // (..., C)
@@ -39,9 +40,9 @@ std::int64_t chunk_rows(const Head& h) {
   return ceil_div(even, kRound) * kRound;
 }
 
-// Rows a task of the loss: about 16 Ki logits.
+// Rows a task of the loss.
 std::int64_t task_rows(const Head& h) {
-  return std::max<std::int64_t>(1, (1 << 14) / h.Vp);
+  return std::max<std::int64_t>(1, kElements / h.Vp);
 }
 
 // Calls f(begin, count, logits) for one chunk of rows after another, with logits = x wte^T (count,Vp) to do
@@ -112,7 +113,6 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
          loss_scale);
   }
   if (kept_dx == nullptr) return;
-  constexpr std::int64_t kElements = 1 << 14;
   if (x.dtype() == DType::bf16) {
     const GradientTarget dx = gradients.target<bf16>(x);
     parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {

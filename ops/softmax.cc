@@ -49,9 +49,10 @@ template void reference::softmax_backward(double*, const double*, const double*,
 
 namespace {
 
-// Rows a task: about 16 Ki elements.
+constexpr std::int64_t kElements = 1 << 14;  // a task
+
 std::int64_t task_rows(std::int64_t C) {
-  return std::max<std::int64_t>(1, (1 << 14) / std::max<std::int64_t>(1, C));
+  return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, C));
 }
 
 void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {

@@ -139,10 +139,12 @@ TEMPLATE_TEST_CASE(
     float, bf16) {
   using Real = TestType;
   for_each_isa([] {
-    const std::int64_t shapes[][3] = {{1, 1, 1},   {2, 3, 7},    {31, 1, 5},   {32, 2, 16},  {33, 3, 20},
-                                      {47, 1, 48}, {64, 2, 64},  {65, 1, 80},  {97, 1, 100}, {130, 1, 33},
-                                      {70, 3, 8},  {257, 1, 20}, {330, 1, 64},  // more than one tile on AMX
-                                      {40, 1, 300}};  // and products more than 8 tiles deep
+    const std::int64_t shapes[][3] = {
+        {1, 1, 1},    {2, 3, 7},    {31, 1, 5},   {32, 2, 16},  {33, 3, 20},  {47, 1, 48}, {64, 2, 64},
+        {65, 1, 80},  {97, 1, 100}, {130, 1, 33}, {70, 3, 8},   {63, 1, 3},   {127, 1, 9}, {128, 2, 9},
+        {129, 1, 15}, {255, 1, 4},  {256, 1, 17}, {257, 1, 20}, {330, 1, 64},  // more than one tile on AMX
+        {577, 1, 31},                                                          // two tiles there, and a tail
+        {40, 1, 300}};  // and products more than 8 tiles deep
     for (const auto& [T, NH, HS] : shapes) {
       INFO("T = " << T << ", NH = " << NH << ", HS = " << HS);
       const Case c = case_of<Real>(1, T, NH, HS);

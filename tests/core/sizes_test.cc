@@ -1,0 +1,123 @@
+// Memory and loops on each side of the sizes at which they change their path.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <numeric>
+
+#include "core/binary_file.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "tests/support.h"
+#include "tests/temporary_directory.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+
+TEST_CASE("sizes: pages around one of 4 KiB and around a huge one of 2 MiB hold what was asked for, as zeros") {
+  for (const std::size_t unit : {std::size_t{4096}, 2 * kMiB}) {
+    for (const std::size_t size : {unit - 1, unit, unit + 1}) {
+      INFO(size << " bytes");
+      const Pages pages(size);
+      CHECK(pages.size_bytes() >= size);
+      CHECK(pages.size_bytes() < size + 4096);
+      for (const std::size_t at : {std::size_t{0}, size / 2, size - 1}) {
+        CHECK(pages.data()[at] == std::byte{0});
+        pages.data()[at] = std::byte{1};
+      }
+    }
+  }
+}
+
+// An arena takes 1 GiB of address space at a time; only what is written costs memory.
+TEST_CASE("sizes: what does not fit an arena's slab lies in the next, apart from what was there") {
+  constexpr std::size_t kSlab = 1024 * kMiB;
+  for (const std::size_t second : {kSlab - 64 - 64, kSlab - 64, kSlab - 64 + 1, kSlab, kSlab + 1}) {
+    INFO(second << " bytes after 64");
+    Arena arena;
+    auto* a = static_cast<std::byte*>(arena.allocate(64));
+    auto* b = static_cast<std::byte*>(arena.allocate(second));
+    auto* c = static_cast<std::byte*>(arena.allocate(64));
+    std::memset(a, 1, 64);
+    b[0] = b[second - 1] = std::byte{2};
+    std::memset(c, 3, 64);
+    CHECK((a[0] == std::byte{1} && a[63] == std::byte{1}));
+    CHECK((b[0] == std::byte{2} && b[second - 1] == std::byte{2}));
+    CHECK(c[0] == std::byte{3});
+    CHECK(arena.used_bytes() >= 64 + second + 64);
+    CHECK(arena.peak_bytes() == arena.used_bytes());
+  }
+}
+
+// A pooled block has 256 MiB of address space at least, a thread's scratch 64 MiB.
+TEST_CASE("sizes: workspaces and scratch larger than a pooled block are as long as asked for") {
+  release_workspaces();
+  for (const std::size_t size : {256 * kMiB - 1, 256 * kMiB, 256 * kMiB + 1, 300 * kMiB}) {
+    INFO(size << " bytes");
+    const Workspace before(100), large(size), after(100);
+    large.bytes()[0] = large.bytes()[size - 1] = std::byte{1};
+    std::memset(before.bytes(), 2, 100);
+    std::memset(after.bytes(), 3, 100);
+    CHECK((large.bytes()[0] == std::byte{1} && large.bytes()[size - 1] == std::byte{1}));
+    CHECK((before.bytes()[99] == std::byte{2} && after.bytes()[99] == std::byte{3}));
+    CHECK(workspace_bytes() >= static_cast<std::int64_t>(size));
+  }
+  release_workspaces();
+  CHECK(workspace_bytes() == 0);
+  for (const std::size_t size : {64 * kMiB, 64 * kMiB + 1, 200 * kMiB}) {
+    auto* scratch = static_cast<std::byte*>(thread_scratch(size));
+    scratch[0] = scratch[size - 1] = std::byte{4};
+    CHECK((scratch[0] == std::byte{4} && scratch[size - 1] == std::byte{4}));
+  }
+}
+
+// Chunks are dealt out in at most 64 shares, whatever the number of threads.
+TEST_CASE("sizes: with 63 to 66 threads and as many chunks, or more, every chunk runs exactly once") {
+  const RestoreThreads restore;
+  for (const int count : {63, 64, 65, 66}) {
+    set_threads(count);
+    for (const std::int64_t chunks : {1, 2, 63, 64, 65, 130, 1000}) {
+      INFO(count << " threads, " << chunks << " chunks");
+      std::vector<std::atomic<int>> runs(static_cast<std::size_t>(chunks));
+      parallel_chunks(chunks, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
+      CHECK(std::all_of(runs.begin(), runs.end(), [](const auto& r) { return r == 1; }));
+    }
+  }
+  CHECK_NOTHROW(set_threads(1024));
+  CHECK(threads() == 1024);
+}
+
+TEST_CASE("sizes: parallel_fill writes 65,535 numbers, 65,536, one more, and two chunks and a tail") {
+  for (const std::int64_t n : {65535, 65536, 65537, 2 * 65536 + 100}) {
+    Guarded x(n, 1);
+    parallel_fill(x.data(), n, 0.5f);
+    x.check();
+    CHECK(std::all_of(x.values().begin(), x.values().end(), [](float v) { return v == 0.5f; }));
+  }
+}
+
+TEST_CASE("sizes: a node of six gradients has them all, a seventh is refused") {
+  Tape tape;
+  std::array<float, 7> values{}, gradients{};
+  std::array<Tensor, 7> x;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] = tape.leaf(&values[i], &gradients[i], {1}, LeafGradient::overwrite);
+  const Tensor y = tape.output({}, {x[0]});
+  *y.f32() = 0;
+  tape.record("six", {y}, {x[0], x[1], x[2], x[3], x[4], x[5]}, moving({y}), [=](Gradients& g) {
+    for (std::size_t i = 0; i < 6; ++i) *g.sum_into(x[i]) += static_cast<float>(i + 1) * *g.of(y);
+  });
+  CHECK_THROWS_WITH(tape.record("seven", {y}, {x[0], x[1], x[2], x[3], x[4], x[5], x[6]}, moving({y}),
+                                [](Gradients&) {}),
+                    contains("seven: a node reads and adds to at most 6 gradients"));
+  tape.backward(y);
+  CHECK(gradients == std::array<float, 7>{1, 2, 3, 4, 5, 6, 0});
+}
+
+}  // namespace
+}  // namespace inkling
