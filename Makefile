@@ -54,7 +54,7 @@ BENCH   := $(call objects,bench/*.cc)
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench train test bench asan tidy format check-layers check-isa clean
+.PHONY: help all deps deps-check deps-bench train test bench asan tidy format check-layers check-thresholds check-isa clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -76,7 +76,7 @@ ifneq ($(DATA),)
 endif
 	$(BUILD)/inkling train $(if $(DATA),--data '$(OUT)/data/$(NAME)_train.bin') --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(FLAGS)
 
-test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-isa  ## prove everything (TEST=some)
+test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
@@ -94,6 +94,9 @@ format:  ## clang-format, in place
 
 check-layers:  ## core <- ops <- {nn, optim} <- apps, and only ops/*_simd.h and ops/isa_*.cc see SIMD
 	@sh tests/check_layers.sh
+
+check-thresholds:  ## every size at which code changes its path has a test on each side (tests/thresholds.txt)
+	@sh tests/check_thresholds.sh
 
 check-isa: $(LIBRARY) $(EMULATED_AMX)  ## the kernels of two instruction sets share no inline function
 	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa_%,$(LIBRARY)) $(EMULATED_AMX)

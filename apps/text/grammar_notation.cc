@@ -10,6 +10,8 @@ namespace inkling::notation {
 
 namespace {
 
+constexpr std::int64_t kMostWeight = 1000;
+
 bool is_word_character(char c) {
   return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '\'' || c == '-';
 }
@@ -49,11 +51,11 @@ class RuleParser {
     skip_space();
     std::int64_t weight = 0;
     const std::size_t begin = at_;
-    while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) && weight < 1000) {
+    while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) && weight < kMostWeight) {
       weight = 10 * weight + (text_[at_++] - '0');
     }
     if (at_ == begin) return 1;
-    if (weight < 1 || weight > 1000) complain("a weight is not within 1 .. 1000");
+    if (weight < 1 || weight > kMostWeight) complain(str("a weight is not within 1 .. ", kMostWeight));
     return weight;
   }
 

@@ -116,6 +116,40 @@ TEST_CASE("linear_cross_entropy: in bf16 the loss is exact and the gradients are
   });
 }
 
+// A task of the loss takes 2^14 logits, here 128 rows; one that passes dx on takes as many numbers. Sums of 128 terms of
+// either sign in float are off by a few 1e-6.
+constexpr Tolerance kManyRowsTolerance{1e-5, 5e-5};
+
+TEST_CASE("linear_cross_entropy: one task of rows, two and a tail, in f32 and in bf16") {
+  for (const std::int64_t N : {127, 128, 129, 300}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      INFO(N << " rows in " << name(dtype));
+      const std::int64_t C = 130, vocab = 120, Vp = 128;
+      Case c(1, N, C, vocab, Vp, dtype);
+      for (double& v : c.dx) v += 1;  // the leaf of x holds a gradient already
+      std::vector<float> dx(c.x.size(), 1.0f), dwte(c.wte.size(), NAN), losses(static_cast<std::size_t>(N));
+      const Pages forward(static_cast<std::size_t>(packed_b_count(Vp, C)) * sizeof(bf16));
+      const Pages backward(static_cast<std::size_t>(packed_b_count(C, Vp)) * sizeof(bf16));
+      auto *packed = reinterpret_cast<bf16*>(forward.data()),
+           *transposed = reinterpret_cast<bf16*>(backward.data());
+      pack_weight_rows(packed, transposed, c.wte.data(), Vp, C, 0, Vp);
+      Tape tape;
+      const Tensor leaf = tape.leaf(c.x.data(), dx.data(), {1, N, C}, LeafGradient::accumulate);
+      const Tensor values = tape.leaf(c.wte.data(), dwte.data(), {Vp, C}, LeafGradient::overwrite);
+      const bool is_bf16 = dtype == DType::bf16;
+      const Tensor x = is_bf16 ? narrowed(tape, leaf) : leaf;
+      const Weight wte = is_bf16 ? Weight(values, packed, transposed) : Weight(values);
+      const Tensor loss = linear_cross_entropy(tape, x, wte, c.targets_tensor(), vocab, 1.0f);
+      CHECK(std::abs(static_cast<double>(loss.item()) - c.mean) < 1e-5 * c.mean);
+      tape.backward(loss);
+      check_close("dx", span(dx), c.dx, is_bf16 ? kBf16Tolerance : kManyRowsTolerance);
+      check_close("dwte", span(dwte), c.dwte, is_bf16 ? kBf16Tolerance : kManyRowsTolerance);
+      linear_token_losses(losses.data(), x, wte, c.targets_tensor(), vocab);
+      check_close("losses", span(losses), c.losses, kManyRowsTolerance);
+    }
+  }
+}
+
 // 128 MiB hold 124 rows of 270000 logits; chunks are cut evenly, at multiples of 64.
 TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, with any number of threads") {
   const std::int64_t Vp = 270000, C = 2, N = 150;  // chunks of 64, 64 and 22 rows
