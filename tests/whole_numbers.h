@@ -1,8 +1,10 @@
-// Matrix products without a tolerance: factors are small whole numbers, so that every product and every sum is exact
-// in float, in any order, and factors are exact in bf16 too. A result is right or wrong, however large it is.
+// Matrix products without a tolerance: factors are small whole numbers, so that every product and every sum
+// is exact in float, in any order, and factors are exact in bf16 too. A result is right or wrong, however
+// large it is.
 //
-// A large product is checked whole by Freivalds' method: C = A B holds if C u = A (B u) for a vector u of random
-// numbers. A wrong C passes with a probability below 1 in 1000 for each wrong row, and costs one pass over each matrix.
+// A large product is checked whole by Freivalds' method: C = A B holds if C u = A (B u) for a vector u of
+// random numbers. A wrong C passes with a probability below 1 in 1000 for each wrong row, and costs one pass
+// over each matrix.
 #pragma once
 
 #include "tests/support.h"
@@ -13,7 +15,8 @@ namespace inkling::test {
 inline std::vector<float> whole_numbers(std::int64_t n, std::uint64_t seed) {
   Rng rng(seed, 78);
   std::vector<float> values(static_cast<std::size_t>(n));
-  for (float& v : values) v = static_cast<float>(rng.next() >> 32 & 7) - static_cast<float>(4 - (rng.next() & 1));
+  for (float& v : values)
+    v = static_cast<float>(rng.next() >> 32 & 7) - static_cast<float>(4 - (rng.next() & 1));
   return values;
 }
 
@@ -65,7 +68,8 @@ inline std::vector<double> times_vector(const Elements& matrix, std::int64_t row
 }
 
 // Checks C (M,N), rows ldc apart, against `want`, exactly; names the first element that is wrong.
-inline void check_exact(const std::string& what, const float* C, std::int64_t ldc, const ExpectedProduct& want) {
+inline void check_exact(const std::string& what, const float* C, std::int64_t ldc,
+                        const ExpectedProduct& want) {
   Rng rng(5, 79);
   std::vector<double> u(static_cast<std::size_t>(want.N));
   for (double& v : u) v = 1 + static_cast<double>(rng.below(2000));

@@ -51,7 +51,8 @@ class RuleParser {
     skip_space();
     std::int64_t weight = 0;
     const std::size_t begin = at_;
-    while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) && weight < kMostWeight) {
+    while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) &&
+           weight < kMostWeight) {
       weight = 10 * weight + (text_[at_++] - '0');
     }
     if (at_ == begin) return 1;

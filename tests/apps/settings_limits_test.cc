@@ -10,8 +10,8 @@ using test::contains;
 
 TEST_CASE("limits: counts on train's command line are at most 2^31") {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
-  for (const std::string key :
-       {"batch_size", "grad_accum", "steps", "val_batches", "warmup", "val_every", "sample_every", "save_every"}) {
+  for (const std::string key : {"batch_size", "grad_accum", "steps", "val_batches", "warmup", "val_every",
+                                "sample_every", "save_every"}) {
     INFO(key);
     TrainFlags flags;
     flags.given = {{key, kMost}};

@@ -98,7 +98,8 @@ TEST_CASE("limits: shards of one buffer of tokens, one token less or more, hold 
       shard.copy(0, n, back.data());
       CHECK(back == ids);
       CHECK_NOTHROW(shard.check_tokens(vocab_size));
-      CHECK_THROWS_WITH(shard.check_tokens(vocab_size - 1), contains("token " + std::to_string(n - 1) + " is"));
+      CHECK_THROWS_WITH(shard.check_tokens(vocab_size - 1),
+                        contains("token " + std::to_string(n - 1) + " is"));
     }
   }
 }
@@ -123,7 +124,8 @@ TEST_CASE("limits: batches of 2^31 rows or tokens are a question of the shard, o
 TEST_CASE("limits: a model has at most 2^20 of everything, and 1e12 parameters") {
   constexpr std::int64_t kMost = std::int64_t{1} << 20;
   const GPT2Config small{.max_seq_len = 8, .vocab_size = 8, .layers = 1, .heads = 1, .channels = 8};
-  for (std::int64_t GPT2Config::*size : {&GPT2Config::max_seq_len, &GPT2Config::vocab_size, &GPT2Config::layers}) {
+  for (std::int64_t GPT2Config::*size :
+       {&GPT2Config::max_seq_len, &GPT2Config::vocab_size, &GPT2Config::layers}) {
     GPT2Config config = small;
     config.*size = kMost;
     CHECK_NOTHROW(config.check("model"));

@@ -19,7 +19,8 @@ using namespace inkling::test;
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 
-TEST_CASE("sizes: pages around one of 4 KiB and around a huge one of 2 MiB hold what was asked for, as zeros") {
+TEST_CASE(
+    "sizes: pages around one of 4 KiB and around a huge one of 2 MiB hold what was asked for, as zeros") {
   for (const std::size_t unit : {std::size_t{4096}, 2 * kMiB}) {
     for (const std::size_t size : {unit - 1, unit, unit + 1}) {
       INFO(size << " bytes");
@@ -112,9 +113,9 @@ TEST_CASE("sizes: a node of six gradients has them all, a seventh is refused") {
   tape.record("six", {y}, {x[0], x[1], x[2], x[3], x[4], x[5]}, moving({y}), [=](Gradients& g) {
     for (std::size_t i = 0; i < 6; ++i) *g.sum_into(x[i]) += static_cast<float>(i + 1) * *g.of(y);
   });
-  CHECK_THROWS_WITH(tape.record("seven", {y}, {x[0], x[1], x[2], x[3], x[4], x[5], x[6]}, moving({y}),
-                                [](Gradients&) {}),
-                    contains("seven: a node reads and adds to at most 6 gradients"));
+  CHECK_THROWS_WITH(
+      tape.record("seven", {y}, {x[0], x[1], x[2], x[3], x[4], x[5], x[6]}, moving({y}), [](Gradients&) {}),
+      contains("seven: a node reads and adds to at most 6 gradients"));
   tape.backward(y);
   CHECK(gradients == std::array<float, 7>{1, 2, 3, 4, 5, 6, 0});
 }

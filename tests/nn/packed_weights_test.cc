@@ -1,5 +1,5 @@
-// The packed copies of weights, after an optimiser has updated the weights chunk by chunk: every number of a matrix
-// must be where ops/gemm_bf16.h says, whatever chunks and strips cut the matrix.
+// The packed copies of weights, after an optimiser has updated the weights chunk by chunk: every number of a
+// matrix must be where ops/gemm_bf16.h says, whatever chunks and strips cut the matrix.
 #include "nn/packed_weights.h"
 
 #include <algorithm>
@@ -21,10 +21,10 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// B (K,N) packed as the first comment of ops/gemm_bf16.h tells: [N/48][K/32][3] tiles, in a tile [pair of k][lane],
-// padded with zeros.
-std::vector<std::uint16_t> laid_out(const float* B, std::int64_t row_stride, std::int64_t column_stride, std::int64_t K,
-                                    std::int64_t N) {
+// B (K,N) packed as the first comment of ops/gemm_bf16.h tells: [N/48][K/32][3] tiles, in a tile [pair of
+// k][lane], padded with zeros.
+std::vector<std::uint16_t> laid_out(const float* B, std::int64_t row_stride, std::int64_t column_stride,
+                                    std::int64_t K, std::int64_t N) {
   const std::int64_t steps = round_up(K, 32) / 32;
   std::vector<std::uint16_t> packed(static_cast<std::size_t>(round_up(N, 48) * round_up(K, 32)));
   for (std::int64_t n = 0; n < N; ++n) {
@@ -46,12 +46,13 @@ void check_packed(const std::string& name, const bf16* got, const std::vector<st
   CHECK(true);
 }
 
-// Around a chunk of 65,536 floats: many strips of 32 rows a chunk and a tail; a strip that is just less, as long, and
-// more; matrices of a stack, which follow one another; and tensors that are not packed between them.
-const std::vector<ParameterSpec> kTensors{{"many strips", {1003, 100}, true}, {"bias", {65537}, false},
-                                          {"stack", {3, 330, 202}, true},     {"just less", {70, 2047}, true},
-                                          {"norm", {5}, false},               {"as long", {65, 2048}, true},
-                                          {"more", {97, 2049}, true},         {"one chunk", {64, 1024}, true}};
+// Around a chunk of 65,536 floats: many strips of 32 rows a chunk and a tail; a strip that is just less, as
+// long, and more; matrices of a stack, which follow one another; and tensors that are not packed between
+// them.
+const std::vector<ParameterSpec> kTensors{
+    {"many strips", {1003, 100}, true}, {"bias", {65537}, false},       {"stack", {3, 330, 202}, true},
+    {"just less", {70, 2047}, true},    {"norm", {5}, false},           {"as long", {65, 2048}, true},
+    {"more", {97, 2049}, true},         {"one chunk", {64, 1024}, true}};
 const std::vector<std::size_t> kMatrices{0, 2, 3, 5, 6, 7};
 
 // One rounding of the weight and a few of the step, which is 1e-3 of it or less.

@@ -13,8 +13,8 @@ namespace {
 using namespace inkling::test;
 
 TEST_CASE("sizes: the vocabulary is padded to a multiple of 128") {
-  for (const auto& [V, Vp] : {std::pair<std::int64_t, std::int64_t>{1, 128}, {127, 128}, {128, 128}, {129, 256},
-                              {50257, 50304}}) {
+  for (const auto& [V, Vp] :
+       {std::pair<std::int64_t, std::int64_t>{1, 128}, {127, 128}, {128, 128}, {129, 256}, {50257, 50304}}) {
     GPT2Config config;
     config.vocab_size = V;
     CHECK(config.padded_vocab_size() == Vp);
@@ -43,7 +43,8 @@ TEST_CASE("sizes: a model of two chunks of weights and a tail is saved and read 
   }
 }
 
-// What a model with random weights says, one token a time, is hardly ever twice the same text: so each Rng has its own.
+// What a model with random weights says, one token a time, is hardly ever twice the same text: so each Rng
+// has its own.
 TEST_CASE("sizes: 15 to 17 texts and 33 are each what its own random numbers make of the prompt") {
   GPT2 model({.max_seq_len = 8, .vocab_size = 97, .layers = 1, .heads = 1, .channels = 16});
   model.initialise(1);
@@ -65,10 +66,11 @@ TEST_CASE("sizes: 15 to 17 texts and 33 are each what its own random numbers mak
     std::vector<Rng> rngs;
     for (std::uint64_t seed = 0; seed < count; ++seed) rngs.emplace_back(seed);
     std::vector<std::vector<std::int32_t>> texts(count);
-    const std::int64_t made = generate(model, prompt, settings, rngs, [&](std::int64_t text, std::int32_t id) {
-      texts.at(static_cast<std::size_t>(text)).push_back(id);
-      return true;
-    });
+    const std::int64_t made =
+        generate(model, prompt, settings, rngs, [&](std::int64_t text, std::int32_t id) {
+          texts.at(static_cast<std::size_t>(text)).push_back(id);
+          return true;
+        });
     CHECK(made == static_cast<std::int64_t>(5 * count));
     for (std::size_t i = 0; i < count; ++i) CHECK(texts[i] == want[i]);
   }

@@ -1,6 +1,6 @@
-// gemm_bf16 on each side of every size at which its driver changes its path or cuts its work (the constants of
-// ops/gemm_bf16.cc). Numbers are whole and small enough for bf16, so sums are exact, and a bf16 result is the exact
-// sum rounded once.
+// gemm_bf16 on each side of every size at which its driver changes its path or cuts its work (the constants
+// of ops/gemm_bf16.cc). Numbers are whole and small enough for bf16, so sums are exact, and a bf16 result is
+// the exact sum rounded once.
 #include <algorithm>
 
 #include "core/memory.h"
@@ -16,16 +16,18 @@ struct Size {
   std::int64_t M, N, K;
 };
 
-// C = A B into f32, A in f32 and B in bf16: with bias alone, and added to what C holds, streamed past the caches.
+// C = A B into f32, A in f32 and B in bf16: with bias alone, and added to what C holds, streamed past the
+// caches.
 void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K);
-  const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2), bias = whole_numbers(N, 3),
-                           before = whole_numbers(M * N, 4);
+  const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),
+                           bias = whole_numbers(N, 3), before = whole_numbers(M * N, 4);
   const std::vector<bf16> b_half = to_bf16(b);
   PackSource A{a.data(), DType::f32, a_by_rows ? K : 1, a_by_rows ? 1 : M};
   const PackSource B{b_half.data(), DType::bf16, b_by_rows ? N : 1, b_by_rows ? 1 : K};
-  ExpectedProduct want{{a.data(), A.row_stride, A.col_stride}, {b.data(), B.row_stride, B.col_stride}, M, N, K};
+  ExpectedProduct want{
+      {a.data(), A.row_stride, A.col_stride}, {b.data(), B.row_stride, B.col_stride}, M, N, K};
   const Pages memory(static_cast<std::size_t>(M * N) * sizeof(float));  // aligned: whole lines are streamed
   auto* C = reinterpret_cast<float*>(memory.data());
 
@@ -43,7 +45,8 @@ void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
 void check_rounded_sums(const Size& s) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K);
-  const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2), bias = whole_numbers(N, 3);
+  const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),
+                           bias = whole_numbers(N, 3);
   const Pages memory(static_cast<std::size_t>(packed_b_count(N, K)) * sizeof(bf16));
   auto* packed = reinterpret_cast<bf16*>(memory.data());
   pack_b(packed, {b.data(), DType::f32, N, 1}, K, N);
@@ -75,14 +78,15 @@ TEST_CASE("bf16 gemm: exact on each side of a chunk of rows, limited by number a
   });
 }
 
-// Panels of 48 columns are finished 4 together when C is streamed and K has 32 steps at most; they are shared out in
-// 8 tasks or more.
+// Panels of 48 columns are finished 4 together when C is streamed and K has 32 steps at most; they are shared
+// out in 8 tasks or more.
 TEST_CASE("bf16 gemm: exact for one run of panels, two and a tail, with few steps of k and with more") {
   for_each_isa([] {
     for (const std::int64_t N : {192, 193, 240, 400}) {
       for (const std::int64_t K : {32, 1024, 1025}) check_sums({17, N, K});
     }
-    for (const std::int64_t N : {8 * 48, 8 * 48 + 1, 16 * 48, 16 * 48 + 1, 20 * 48 + 16}) check_sums({520, N, 40});
+    for (const std::int64_t N : {8 * 48, 8 * 48 + 1, 16 * 48, 16 * 48 + 1, 20 * 48 + 16})
+      check_sums({520, N, 40});
   });
 }
 

@@ -15,14 +15,14 @@ struct Size {
   std::int64_t M, N, K;
 };
 
-// C = A B with bias alone, with an addend in C itself, and with both, the addend elsewhere. C has a row stride of its
-// own and what lies between its rows is left alone.
+// C = A B with bias alone, with an addend in C itself, and with both, the addend elsewhere. C has a row
+// stride of its own and what lies between its rows is left alone.
 void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
   const auto& [M, N, K] = s;
-  INFO("M = " << M << ", N = " << N << ", K = " << K << ", A by " << (a_by_rows ? "rows" : "columns") << ", B by "
-              << (b_by_rows ? "rows" : "columns"));
-  const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2), bias = whole_numbers(N, 3),
-                           before = whole_numbers(M * N, 4);
+  INFO("M = " << M << ", N = " << N << ", K = " << K << ", A by " << (a_by_rows ? "rows" : "columns")
+              << ", B by " << (b_by_rows ? "rows" : "columns"));
+  const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),
+                           bias = whole_numbers(N, 3), before = whole_numbers(M * N, 4);
   const MatrixView A = a_by_rows ? rows(a.data(), K) : rows(a.data(), M).transposed();
   const MatrixView B = b_by_rows ? rows(b.data(), N) : rows(b.data(), K).transposed();
   ExpectedProduct want{{A.data, A.row_stride, A.col_stride}, {B.data, B.row_stride, B.col_stride}, M, N, K};
@@ -59,8 +59,8 @@ void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
 TEST_CASE("gemm: exact on each side of a block of 768 steps of k, in strips of rows and of columns") {
   for_each_isa([] {
     for (const std::int64_t K : {767, 768, 769, 1535, 1536, 1537, 1600}) {
-      check_sums({50, 9, K}, true, false);   // strips of rows
-      check_sums({9, 50, K}, true, true);    // strips of columns
+      check_sums({50, 9, K}, true, false);  // strips of rows
+      check_sums({9, 50, K}, true, true);   // strips of columns
       check_sums({9, 50, K}, false, false);
     }
   });
@@ -70,7 +70,7 @@ TEST_CASE("gemm: exact on each side of a block of 768 steps of k, in strips of r
 TEST_CASE("gemm: exact when the shared side is packed in several blocks of k") {
   for_each_isa([] {
     for (const std::int64_t K : {10752, 10753, 13057}) check_sums({17, 97, K}, false, false);  // columns
-    check_sums({97, 24, 11000}, true, true);  // rows
+    check_sums({97, 24, 11000}, true, true);                                                   // rows
     check_sums({97, 48, 5376}, true, false);
     check_sums({97, 48, 5377}, false, true);
   });
@@ -78,11 +78,12 @@ TEST_CASE("gemm: exact when the shared side is packed in several blocks of k") {
 
 TEST_CASE("gemm: exact for strips of every length, least, most and worth a task, with a tail") {
   for_each_isa([] {
-    const Size sizes[] = {{31, 30, 600},  {32, 30, 600},   {33, 30, 600},    // a strip is 32 lanes at least
-                          {65, 30, 600},  {97, 30, 600},   {1535, 25, 90},   // and 96 at most, from 16 * 96 lanes on
-                          {1537, 25, 90}, {1700, 25, 90},  {25, 1700, 90},  {25, 1536, 90},
-                          {511, 32, 32},  {512, 32, 32},   {513, 32, 32},    // 2^19 multiply-adds: 512 lanes
-                          {1100, 32, 32}, {32, 1100, 32},  {5000, 7, 3},    {7, 5000, 3}};
+    const Size sizes[] = {
+        {31, 30, 600},  {32, 30, 600},  {33, 30, 600},   // a strip is 32 lanes at least
+        {65, 30, 600},  {97, 30, 600},  {1535, 25, 90},  // and 96 at most, from 16 * 96 lanes on
+        {1537, 25, 90}, {1700, 25, 90}, {25, 1700, 90}, {25, 1536, 90},
+        {511, 32, 32},  {512, 32, 32},  {513, 32, 32},  // 2^19 multiply-adds: 512 lanes
+        {1100, 32, 32}, {32, 1100, 32}, {5000, 7, 3},   {7, 5000, 3}};
     for (const Size& s : sizes) check_sums(s, true, true);
   });
 }
@@ -92,7 +93,8 @@ TEST_CASE("gemm: exact on each side of the choice between strips of rows and of 
   for_each_isa([] {
     for (const std::int64_t N : {719, 720, 721, 767, 768, 769}) check_sums({200, N, 10}, true, true);
     for (const std::int64_t N : {40, 41, 60, 61, 64, 65}) check_sums({N - 1, N, 10}, false, true);
-    for (const std::int64_t M : {40, 41, 64, 65}) check_sums({M, M, 10}, true, false), check_sums({M + 1, M, 10}, true, true);
+    for (const std::int64_t M : {40, 41, 64, 65})
+      check_sums({M, M, 10}, true, false), check_sums({M + 1, M, 10}, true, true);
   });
 }
 

@@ -1,6 +1,6 @@
-// The ops that pass once over memory, on each side of the number of elements, rows or columns that a task takes
-// (mostly 2^14 elements): one task, one and a single element, two and a tail. The kernels themselves are proven at odd
-// sizes elsewhere; here it is the cuts.
+// The ops that pass once over memory, on each side of the number of elements, rows or columns that a task
+// takes (mostly 2^14 elements): one task, one and a single element, two and a tail. The kernels themselves
+// are proven at odd sizes elsewhere; here it is the cuts.
 #include <algorithm>
 
 #include "ops/cross_entropy.h"
@@ -57,7 +57,8 @@ struct Leaf {
     return g;
   }
 };
-void check_added(const std::string& what, const Leaf& leaf, const std::vector<double>& want, Tolerance tolerance) {
+void check_added(const std::string& what, const Leaf& leaf, const std::vector<double>& want,
+                 Tolerance tolerance) {
   check_close<double, double>(what, leaf.added(), want, tolerance);
 }
 
@@ -82,7 +83,8 @@ TEST_CASE("grains: gelu, a sum, a product and a scale of one task of elements, t
         const double rounded_x = static_cast<double>(to_float(inkling::to_bf16(leaf.values[index(i)])));
         double y_i = 0;
         reference::gelu_forward(&y_i, &rounded_x, 1);
-        CHECK(std::abs(static_cast<double>(to_float(half.data<bf16>()[i])) - y_i) <= kBf16Rounding * std::abs(y_i) + 1e-6);
+        CHECK(std::abs(static_cast<double>(to_float(half.data<bf16>()[i])) - y_i) <=
+              kBf16Rounding * std::abs(y_i) + 1e-6);
       }
     }
     Tape tape;
@@ -102,7 +104,8 @@ TEST_CASE("grains: gelu, a sum, a product and a scale of one task of elements, t
 }
 
 TEST_CASE("grains: a repeated operand of a sum and of a product, with rows that tasks cut through") {
-  for (const auto& [rows, C] : {std::pair<std::int64_t, std::int64_t>{40, 1000}, {3, kTask + 5}, {kTask + 3, 2}}) {
+  for (const auto& [rows, C] :
+       {std::pair<std::int64_t, std::int64_t>{40, 1000}, {3, kTask + 5}, {kTask + 3, 2}}) {
     INFO(rows << " rows of " << C);
     Leaf a(rows * C, 1), b(C, 2);
     const std::vector<float> dy = random_floats(rows * C, 3);
@@ -127,9 +130,10 @@ TEST_CASE("grains: a repeated operand of a sum and of a product, with rows that 
 
 // 64 columns and 2^14 elements a task; 128 rows are summed before they join the others.
 TEST_CASE("grains: sums and maxima of rows and of columns, on each side of a task, a piece and a block") {
-  const std::int64_t shapes[][3] = {{1, kTask - 1, 1}, {1, kTask, 1},    {1, kTask + 1, 1}, {3, 2 * kTask + 77, 1},
-                                    {5000, 7, 1},      {1, 127, 65},     {2, 128, 63},      {2, 129, 64},
-                                    {1, 257, 130},     {3, 300, 200},    {kTask + 9, 3, 2}};
+  const std::int64_t shapes[][3] = {{1, kTask - 1, 1},      {1, kTask, 1},    {1, kTask + 1, 1},
+                                    {3, 2 * kTask + 77, 1}, {5000, 7, 1},     {1, 127, 65},
+                                    {2, 128, 63},           {2, 129, 64},     {1, 257, 130},
+                                    {3, 300, 200},          {kTask + 9, 3, 2}};
   for (const auto& [outer, n, inner] : shapes) {
     INFO(outer << " x " << n << " x " << inner);
     const std::int64_t count = outer * n * inner, left = outer * inner;
@@ -155,8 +159,10 @@ TEST_CASE("grains: sums and maxima of rows and of columns, on each side of a tas
   }
 }
 
-TEST_CASE("grains: softmax and cross entropy of one task of rows, two and a tail, and of rows longer than a task") {
-  const std::int64_t shapes[][2] = {{127, 128}, {128, 128}, {129, 128}, {300, 128}, {3, kTask + 5}, {3, kTask}};
+TEST_CASE(
+    "grains: softmax and cross entropy of one task of rows, two and a tail, and of rows longer than a task") {
+  const std::int64_t shapes[][2] = {{127, 128}, {128, 128},     {129, 128},
+                                    {300, 128}, {3, kTask + 5}, {3, kTask}};
   for (const auto& [rows, C] : shapes) {
     INFO(rows << " rows of " << C);
     const std::vector<float> dy = random_floats(rows * C, 3);
@@ -180,7 +186,8 @@ TEST_CASE("grains: softmax and cross entropy of one task of rows, two and a tail
     double mean = 0;
     for (double l : losses) mean += l / counted;
     tape.clear();
-    const Tensor loss = cross_entropy(tape, logits.on(tape, {rows, C}), Tensor(targets.data(), {rows}), C - 1);
+    const Tensor loss =
+        cross_entropy(tape, logits.on(tape, {rows, C}), Tensor(targets.data(), {rows}), C - 1);
     CHECK(std::abs(static_cast<double>(loss.item()) - mean) < 2e-6 * mean);
     tape.backward(loss);
     check_added("dlogits", logits, dlogits, {2e-7, 1e-5});
@@ -194,12 +201,13 @@ TEST_CASE("grains: layernorm of 31 to 33 rows, 64 and 65, with and without the g
       INFO(rows << " rows" << (wants_dx ? "" : ", x without a gradient"));
       Leaf x(rows * C, 1), weight(C, 2), bias(C, 3);
       const std::vector<float> dy = random_floats(rows * C, 4);
-      std::vector<double> want(dy.size()), mean(index(rows)), rstd(index(rows)), dx(dy.size()), dw(index(C)), db(index(C));
+      std::vector<double> want(dy.size()), mean(index(rows)), rstd(index(rows)), dx(dy.size()), dw(index(C)),
+          db(index(C));
       const std::vector<double> in = as_doubles(x.values), w = as_doubles(weight.values);
       reference::layernorm_forward(want.data(), mean.data(), rstd.data(), in.data(), w.data(),
                                    as_doubles(bias.values).data(), rows, C);
-      reference::layernorm_backward(dx.data(), dw.data(), db.data(), as_doubles(dy).data(), in.data(), w.data(),
-                                    mean.data(), rstd.data(), rows, C);
+      reference::layernorm_backward(dx.data(), dw.data(), db.data(), as_doubles(dy).data(), in.data(),
+                                    w.data(), mean.data(), rstd.data(), rows, C);
       Tape tape;
       const Tensor X = wants_dx ? x.on(tape, {rows, C}) : Tensor(x.values.data(), {rows, C});
       const Tensor y = layernorm(tape, X, weight.on(tape, {C}), bias.on(tape, {C}));
@@ -215,18 +223,25 @@ TEST_CASE("grains: layernorm of 31 to 33 rows, 64 and 65, with and without the g
 // A task of gather or embedding copies 2^14 numbers, 64 columns of its gradient; one of pick takes 2^12 rows.
 TEST_CASE("grains: embedding, gather and pick of one task of rows, two and a tail, and 63 to 65 columns") {
   const std::int64_t V = 37;
-  for (const auto& [N, C] : {std::pair<std::int64_t, std::int64_t>{255, 64}, {256, 64}, {257, 64}, {260, 63},
-                             {260, 65}, {70, 1000}, {3, kTask + 5}}) {
+  for (const auto& [N, C] : {std::pair<std::int64_t, std::int64_t>{255, 64},
+                             {256, 64},
+                             {257, 64},
+                             {260, 63},
+                             {260, 65},
+                             {70, 1000},
+                             {3, kTask + 5}}) {
     INFO(N << " rows of " << C);
     const std::int64_t B = 3;
     std::vector<std::int32_t> ids = random_ids(B * N, V);
     const std::vector<float> dy = random_floats(B * N * C, 3);
     Leaf wte(V * C, 1), wpe(N * C, 2), table(V * C, 1);
     std::vector<double> want(dy.size()), dwte(index(V * C)), dwpe(index(N * C));
-    reference::embedding_forward(want.data(), as_doubles(wte.values).data(), as_doubles(wpe.values).data(), ids.data(), B, N, C);
+    reference::embedding_forward(want.data(), as_doubles(wte.values).data(), as_doubles(wpe.values).data(),
+                                 ids.data(), B, N, C);
     reference::embedding_backward(dwte.data(), dwpe.data(), as_doubles(dy).data(), ids.data(), B, N, C);
     Tape tape;
-    const Tensor y = embedding(tape, wte.on(tape, {V, C}), wpe.on(tape, {N, C}), Tensor(ids.data(), {B, N}), V);
+    const Tensor y =
+        embedding(tape, wte.on(tape, {V, C}), wpe.on(tape, {N, C}), Tensor(ids.data(), {B, N}), V);
     check_close("embedding", values(y), want, kTolerance);
     tape.backward(dot(tape, y, dy.data()));
     check_added("dwte", wte, dwte, kTolerance);
@@ -257,7 +272,8 @@ TEST_CASE("grains: embedding, gather and pick of one task of rows, two and a tai
   }
 }
 
-// A copy of a view is cut into runs of 2^14 elements, or into blocks of 128 rows and columns if it transposes.
+// A copy of a view is cut into runs of 2^14 elements, or into blocks of 128 rows and columns if it
+// transposes.
 TEST_CASE("grains: copies of slices and of transposes, on each side of a task and of a block") {
   const auto check_copy = [](Leaf& leaf, const Shape& shape, auto view) {
     INFO(shape);
@@ -285,13 +301,15 @@ TEST_CASE("grains: copies of slices and of transposes, on each side of a task an
   }
   Leaf long_rows(2 * (kTask + 9), 1);
   check_copy(long_rows, {2, kTask + 9}, [](const Tensor& x) { return x.slice(1, 1, kTask + 8); });
-  for (const auto& [rows, columns] : {std::pair<std::int64_t, std::int64_t>{127, 129}, {128, 128}, {129, 127}, {260, 300}}) {
+  for (const auto& [rows, columns] :
+       {std::pair<std::int64_t, std::int64_t>{127, 129}, {128, 128}, {129, 127}, {260, 300}}) {
     Leaf leaf(rows * columns, 1);
     check_copy(leaf, {rows, columns}, [](const Tensor& x) { return x.transpose(0, 1); });
   }
 }
 
-// What gemv_int8 should give: X (M,K) times the weights as they were quantised, plus the bias and what Y holds.
+// What gemv_int8 should give: X (M,K) times the weights as they were quantised, plus the bias and what Y
+// holds.
 struct Int8Product {
   std::int64_t M, N, K;
   std::vector<float> x, w, bias, before, scales;
@@ -321,20 +339,24 @@ struct Int8Product {
 };
 
 // A task makes 2^15 numbers of X ready, and multiplies 192 rows of it by 2^17 bytes of W.
-TEST_CASE("grains: gemv_int8 of 191 to 193 rows and 385, and with one task of weights and of inputs, two and a tail") {
+TEST_CASE(
+    "grains: gemv_int8 of 191 to 193 rows and 385, and with one task of weights and of inputs, two and a "
+    "tail") {
   std::vector<Int8Product> products;
-  const std::int64_t sizes[][3] = {{191, 5, 20}, {192, 5, 20},  {193, 70, 20},  {385, 5, 100}, {33, 65, 1000},
-                                   {2, 64, 2048}, {2, 65, 2048}, {2, 130, 1024}, {3, 3, 40000}, {1, 3, kInt8MostK}};
+  const std::int64_t sizes[][3] = {{191, 5, 20},   {192, 5, 20},      {193, 70, 20}, {385, 5, 100},
+                                   {33, 65, 1000}, {2, 64, 2048},     {2, 65, 2048}, {2, 130, 1024},
+                                   {3, 3, 40000},  {1, 3, kInt8MostK}};
   for (const auto& [M, N, K] : sizes) products.emplace_back(M, N, K);
   for_each_isa([&] {
     for (const Int8Product& p : products) {
       INFO("M = " << p.M << ", N = " << p.N << ", K = " << p.K);
       std::vector<float> y = p.before;
       gemv_int8(y.data(), p.x.data(), {p.q.data(), p.scales.data(), p.N, p.K}, p.M, p.bias.data(), y.data());
-      // Terms are of size 0.02. In f32 each of K roundings is 6e-8 of a sum of about sqrt(K) / 50; where X is rounded
-      // to 16 bits, each term is off by 4 / 65000 of it at most, and errors have either sign.
+      // Terms are of size 0.02. In f32 each of K roundings is 6e-8 of a sum of about sqrt(K) / 50; where X is
+      // rounded to 16 bits, each term is off by 4 / 65000 of it at most, and errors have either sign.
       const double root = std::sqrt(static_cast<double>(p.K));
-      check_close("y", std::span<const float>(y), p.want, {2e-5 + (rounds_int8_inputs() ? 1e-5 : 2e-6) * root, 2e-5});
+      check_close("y", std::span<const float>(y), p.want,
+                  {2e-5 + (rounds_int8_inputs() ? 1e-5 : 2e-6) * root, 2e-5});
     }
   });
 }

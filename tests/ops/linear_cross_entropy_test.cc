@@ -116,8 +116,8 @@ TEST_CASE("linear_cross_entropy: in bf16 the loss is exact and the gradients are
   });
 }
 
-// A task of the loss takes 2^14 logits, here 128 rows; one that passes dx on takes as many numbers. Sums of 128 terms of
-// either sign in float are off by a few 1e-6.
+// A task of the loss takes 2^14 logits, here 128 rows; one that passes dx on takes as many numbers. Sums of
+// 128 terms of either sign in float are off by a few 1e-6.
 constexpr Tolerance kManyRowsTolerance{1e-5, 5e-5};
 
 TEST_CASE("linear_cross_entropy: one task of rows, two and a tail, in f32 and in bf16") {

@@ -1,7 +1,7 @@
 // The head with so large a vocabulary that its rows are computed in several chunks, 2^25 logits each.
 //
-// To know losses and gradients exactly, token v's embedding is that of v % kKinds. Then a row has kKinds different
-// logits, and all of it is a sum of kKinds terms in double.
+// To know losses and gradients exactly, token v's embedding is that of v % kKinds. Then a row has kKinds
+// different logits, and all of it is a sum of kKinds terms in double.
 #include <algorithm>
 #include <array>
 
@@ -18,8 +18,8 @@ constexpr std::int64_t kKinds = 61, kChannels = 3;
 // A vocabulary of more than 2^18 tokens: chunks of 64 rows, since 2^25 logits are less than 128 rows.
 constexpr std::int64_t kTokens = (std::int64_t{1} << 18) + 70, kPaddedTokens = kTokens + 26;
 
-// Float sums of 2^18 probabilities in blocks, and an exp each: some 1e-6 of the number. Gradients of single tokens
-// are as small as 1e-8 / 130, so what is compared is relative to them.
+// Float sums of 2^18 probabilities in blocks, and an exp each: some 1e-6 of the number. Gradients of single
+// tokens are as small as 1e-8 / 130, so what is compared is relative to them.
 constexpr Tolerance kLossTolerance{2e-6, 2e-6};
 constexpr Tolerance kGradientTolerance{1e-10, 3e-5};
 // In bf16 dlogits are rounded before they are multiplied.
@@ -49,14 +49,17 @@ struct Head {
     for (std::int64_t i = 0; i < N; ++i) targets.push_back(static_cast<std::int32_t>(i * 1999 % kTokens));
     for (const std::int64_t i : {std::int64_t{0}, std::int64_t{5}, std::int64_t{63}, std::int64_t{64}, N - 2})
       targets[index(i)] = -1;
-    const auto counted = static_cast<double>(std::count_if(targets.begin(), targets.end(), [](auto t) { return t >= 0; }));
+    const auto counted =
+        static_cast<double>(std::count_if(targets.begin(), targets.end(), [](auto t) { return t >= 0; }));
     losses.resize(index(N)), dx.resize(index(N * kChannels)), dwte.resize(index(kPaddedTokens * kChannels));
     std::vector<double> dkind(index(kKinds * kChannels));  // of a token of each kind, were it no target
     for (std::int64_t i = 0; i < N; ++i) {
       const std::int32_t target = targets[index(i)];
       if (target < 0) continue;
       const auto x_i = [&](std::int64_t c) { return static_cast<double>(x[index(i * kChannels + c)]); };
-      const auto kind = [&](std::int64_t k, std::int64_t c) { return static_cast<double>(kinds[index(k * kChannels + c)]); };
+      const auto kind = [&](std::int64_t k, std::int64_t c) {
+        return static_cast<double>(kinds[index(k * kChannels + c)]);
+      };
       std::array<double, kKinds> e{};
       double sum = 0;
       for (std::int64_t k = 0; k < kKinds; ++k) {
@@ -82,7 +85,9 @@ struct Head {
         dwte[index(v * kChannels + c)] += dkind[index(v % kKinds * kChannels + c)];
     }
   }
-  static std::int64_t tokens_of(std::int64_t kind) { return kTokens / kKinds + (kind < kTokens % kKinds ? 1 : 0); }
+  static std::int64_t tokens_of(std::int64_t kind) {
+    return kTokens / kKinds + (kind < kTokens % kKinds ? 1 : 0);
+  }
 };
 
 std::span<const float> span(const std::vector<float>& x) {
@@ -95,7 +100,8 @@ TEST_CASE("linear_cross_entropy: over three chunks of rows, losses and all gradi
   const Tensor targets(h.targets.data(), {h.N});
   Tape tape;
   const Tensor x = tape.leaf(h.x.data(), dx.data(), {h.N, kChannels}, LeafGradient::overwrite);
-  const Tensor wte = tape.leaf(h.wte.data(), dwte.data(), {kPaddedTokens, kChannels}, LeafGradient::overwrite);
+  const Tensor wte =
+      tape.leaf(h.wte.data(), dwte.data(), {kPaddedTokens, kChannels}, LeafGradient::overwrite);
   const Tensor loss = linear_cross_entropy(tape, x, wte, targets, kTokens, 1.0f);
   CHECK(std::abs(static_cast<double>(loss.item()) - h.mean) < 2e-6 * h.mean);
   tape.backward(loss);
@@ -111,14 +117,16 @@ TEST_CASE("linear_cross_entropy: in bf16, over two chunks of rows, the gradients
     return static_cast<std::size_t>(packed_b_count(N, K)) * sizeof(bf16);
   };
   const Pages forward(bytes(kPaddedTokens, kChannels)), backward(bytes(kChannels, kPaddedTokens));
-  auto *packed = reinterpret_cast<bf16*>(forward.data()), *transposed = reinterpret_cast<bf16*>(backward.data());
+  auto *packed = reinterpret_cast<bf16*>(forward.data()),
+       *transposed = reinterpret_cast<bf16*>(backward.data());
   pack_weight_rows(packed, transposed, h.wte.data(), kPaddedTokens, kChannels, 0, kPaddedTokens);
   std::vector<float> dx(h.x.size(), NAN), dwte(h.wte.size(), 1.0f);
   Tape tape;
   const Tensor x = tape.leaf(h.x.data(), dx.data(), {h.N, kChannels}, LeafGradient::overwrite);
-  const Tensor wte = tape.leaf(h.wte.data(), dwte.data(), {kPaddedTokens, kChannels}, LeafGradient::overwrite);
-  const Tensor loss =
-      linear_cross_entropy(tape, x, {wte, packed, transposed}, Tensor(h.targets.data(), {h.N}), kTokens, 1.0f);
+  const Tensor wte =
+      tape.leaf(h.wte.data(), dwte.data(), {kPaddedTokens, kChannels}, LeafGradient::overwrite);
+  const Tensor loss = linear_cross_entropy(tape, x, {wte, packed, transposed},
+                                           Tensor(h.targets.data(), {h.N}), kTokens, 1.0f);
   CHECK(std::abs(static_cast<double>(loss.item()) - h.mean) < 2e-6 * h.mean);
   tape.backward(loss);
   check_close("dx", span(dx), h.dx, kBf16InputTolerance);

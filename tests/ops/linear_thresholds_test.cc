@@ -1,5 +1,6 @@
-// The linear layer at sizes where its products and sums take another path or are cut: more tokens, inputs and outputs
-// than a block of k holds, more outputs than a task sums. Numbers are whole, so results are exact in f32 and in bf16.
+// The linear layer at sizes where its products and sums take another path or are cut: more tokens, inputs and
+// outputs than a block of k holds, more outputs than a task sums. Numbers are whole, so results are exact in
+// f32 and in bf16.
 #include <algorithm>
 
 #include "core/memory.h"
@@ -40,7 +41,8 @@ void check_layer(const Size& s, bool packed) {
   const Tensor W = tape.leaf(w.data(), dw.data(), {OC, IC}, LeafGradient::accumulate);
   const Tensor B = tape.leaf(bias.data(), dbias.data(), {OC}, LeafGradient::accumulate);
   const Tensor R = tape.leaf(residual.data(), dresidual.data(), {M, OC}, LeafGradient::accumulate);
-  const Tensor y = linear_add(tape, R, X, packed ? Weight(W, numbers(forward), numbers(backward)) : Weight(W), B);
+  const Tensor y =
+      linear_add(tape, R, X, packed ? Weight(W, numbers(forward), numbers(backward)) : Weight(W), B);
   const Elements in = by_rows(x, IC), weight = by_rows(w, IC), out = by_rows(dy, OC);
   check_exact("y", y.f32(), OC, {in, weight.transposed(), M, OC, IC, bias.data(), residual.data()});
 
@@ -59,8 +61,8 @@ void check_layer(const Size& s, bool packed) {
 TEST_CASE("linear: exact with more tokens, inputs or outputs than a block of k, in f32 and in bf16") {
   for_each_isa([] {
     for (const bool packed : {false, true}) {
-      check_layer({770, 24, 64}, packed);                               // dW sums 770 tokens
-      check_layer({769, 1600, 8}, packed);                              // y, of many rows, sums 1600 inputs
+      check_layer({770, 24, 64}, packed);   // dW sums 770 tokens
+      check_layer({769, 1600, 8}, packed);  // y, of many rows, sums 1600 inputs
       for (const std::int64_t OC : {768, 769}) check_layer({100, 24, OC}, packed);  // dx sums the outputs
     }
   });
@@ -74,7 +76,8 @@ TEST_CASE("linear: in bf16 exact with more tokens, inputs or outputs than a pass
   });
 }
 
-// A task sums 256 columns of dy, in blocks of 128 rows; one passes 2^14 numbers of the residual's gradient on.
+// A task sums 256 columns of dy, in blocks of 128 rows; one passes 2^14 numbers of the residual's gradient
+// on.
 TEST_CASE("linear: exact bias and residual gradients on each side of a task's columns, rows and numbers") {
   for_each_isa([] {
     for (const std::int64_t OC : {255, 256, 257, 600}) check_layer({20, 3, OC}, false);
