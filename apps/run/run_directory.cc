@@ -34,11 +34,11 @@ std::string step_name(std::int64_t step) {
   return text;
 }
 
+// The step whose checkpoint has this name: exactly the name that step_name() gives.
 std::optional<std::int64_t> step_of(const std::string& name) {
   std::int64_t step = 0;
-  int used = 0;
-  if (std::sscanf(name.c_str(), "step_%" SCNd64 "%n", &step, &used) != 1) return std::nullopt;
-  if (static_cast<std::size_t>(used) != name.size()) return std::nullopt;
+  if (std::sscanf(name.c_str(), "step_%" SCNd64, &step) != 1) return std::nullopt;
+  if (step < 0 || step_name(step) != name) return std::nullopt;
   return step;
 }
 
@@ -58,8 +58,8 @@ std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& direct
   const fs::directory_iterator entries(directory, error);
   if (error) fail(directory, ": cannot list the checkpoints: ", error.message());
   for (const auto& entry : entries) {
-    if (const auto step = step_of(entry.path().filename().string()))
-      all.push_back({*step, entry.path().string()});
+    const auto step = step_of(entry.path().filename().string());
+    if (step && entry.is_directory()) all.push_back({*step, entry.path().string()});
   }
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
   return all;
@@ -248,7 +248,9 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
     fs::remove_all(hidden, none);
     throw;
   }
-  const auto all = list_checkpoints(parent);
+  // A checkpoint of a later step is damaged, or this run would have resumed from it. It is not counted.
+  auto all = list_checkpoints(parent);
+  std::erase_if(all, [&](const Checkpoint& checkpoint) { return checkpoint.step > step; });
   for (std::size_t i = kKeptCheckpoints; i < all.size(); ++i) remove_directory(all[i].directory);
 }
 

@@ -1,6 +1,8 @@
 // The run directory: what a crash leaves behind is told apart from what is whole.
 #include "apps/run/run_directory.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
@@ -28,6 +30,63 @@ TEST_CASE("run directory: the newest checkpoint is found, and only two are kept"
   CHECK(read_text(newest->directory + "/model.bin") == "weights 30");
   CHECK(std::filesystem::exists(temporary / "run/checkpoints/step_00000020"));
   CHECK_FALSE(std::filesystem::exists(temporary / "run/checkpoints/step_00000010"));
+}
+
+// The names in a directory, sorted.
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST_CASE("run directory: names that are nearly a checkpoint's are neither taken for one nor deleted") {
+  const TemporaryDirectory temporary;
+  const RunDirectory run(temporary / "run");
+  commit(run, 10, "weights 10");
+  const std::string whole = temporary / "run/checkpoints/step_00000010",
+                    parent = temporary / "run/checkpoints";
+  // Each is a copy of a whole checkpoint, so only the name speaks against it.
+  std::vector<std::string> names = {"step_4.bak",     "step_",          "step_-1",          "xstep_00000040",
+                                    "step_00000040x", "step_ 00000040", "step_+0000040",    "step_40",
+                                    "STEP_00000040",  "step_0x000040",  "step_00000040.bak"};
+  for (const std::string& name : names) std::filesystem::copy(whole, parent + "/" + name);
+  write_text(parent + "/step_00000050", "a file, not a directory");
+  std::string said;
+  const auto newest = run.newest_checkpoint([&](const std::string& line) { said += line; });
+  REQUIRE(newest.has_value());
+  CHECK(newest->step == 10);
+  CHECK(said.empty());
+  for (std::int64_t step : {20, 30}) commit(run, step, "weights");
+  names.insert(names.end(), {"step_00000020", "step_00000030", "step_00000050"});
+  std::sort(names.begin(), names.end());
+  CHECK(names_in(parent) == names);
+}
+
+TEST_CASE("run directory: steps of more than eight digits are ordered as numbers") {
+  const TemporaryDirectory temporary;
+  const RunDirectory run(temporary / "run");
+  for (std::int64_t step : {99'999'998, 99'999'999, 100'000'000}) commit(run, step, "weights");
+  CHECK(run.newest_checkpoint(ignore)->step == 100'000'000);
+  CHECK(names_in(temporary / "run/checkpoints") ==
+        std::vector<std::string>{"step_100000000", "step_99999999"});
+}
+
+TEST_CASE("run directory: a new checkpoint is kept beside damaged ones of later steps") {
+  const TemporaryDirectory temporary;
+  const RunDirectory run(temporary / "run");
+  for (std::int64_t step : {20, 30}) {
+    commit(run, step, "weights");
+    write_text(temporary / ("run/checkpoints/step_000000" + std::to_string(step) + "/model.bin"), "short");
+  }
+  // A run that went back to the beginning, and is stopped before the steps that were damaged.
+  commit(run, 5, "weights 5");
+  commit(run, 15, "weights 15");
+  const auto newest = run.newest_checkpoint(ignore);
+  REQUIRE(newest.has_value());
+  CHECK(newest->step == 15);
+  CHECK(std::filesystem::exists(temporary / "run/checkpoints/step_00000005"));
 }
 
 TEST_CASE(
@@ -82,6 +141,40 @@ TEST_CASE("run directory: a checkpoint whose writing fails leaves the ones befor
   for (const auto& entry : std::filesystem::directory_iterator(temporary / "run/checkpoints")) {
     CHECK(entry.path().filename() == "step_00000010");
   }
+}
+
+TEST_CASE(
+    "run directory: a run is known by its configuration, its metrics or its checkpoints, not by its data") {
+  const TemporaryDirectory temporary;
+  CHECK_FALSE(RunDirectory::has_run(temporary / "nothing"));
+  for (const char* name : {"config.json", "metrics.jsonl", "checkpoints", "data", "model.bin"}) {
+    const std::string path = temporary / name;
+    std::filesystem::create_directory(path);
+    write_text(path + "/" + name, "{}");
+    const bool is_run = name == std::string("config.json") || name == std::string("metrics.jsonl") ||
+                        name == std::string("checkpoints");
+    CHECK(RunDirectory::has_run(path) == is_run);
+  }
+}
+
+TEST_CASE("run directory: settings, samples and metrics are read back as they were written") {
+  const TemporaryDirectory temporary;
+  const RunDirectory run(temporary / "run");
+  run.write_config({{"steps", 7}});
+  CHECK(run.read_config() == nlohmann::json{{"steps", 7}});
+  run.write_sample(42, "Once upon a time\n");
+  CHECK(read_text(temporary / "run/samples/step_00000042.txt") == "Once upon a time\n");
+  CHECK(run.read_metrics().empty());
+  run.append_metrics({{"step", 1}, {"loss", 0.1}});
+  run.append_metrics({{"step", 2}, {"loss", NAN}});  // written as null: no loss to draw
+  run.append_metrics({{"loss", 1.0}});               // of no step
+  run.append_metrics({{"step", 3}, {"loss", 1e-300}});
+  const auto lines = run.read_metrics();
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0]["loss"].get<double>() == 0.1);
+  CHECK(lines[1]["loss"].get<double>() == 1e-300);
+  run.drop_metrics_after(-1);
+  CHECK(run.read_metrics().empty());
 }
 
 TEST_CASE("run directory: a second run is refused while the first lives, and let in afterwards") {
