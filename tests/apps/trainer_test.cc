@@ -1,0 +1,261 @@
+// The run around the step: validations, samples, checkpoints and the end of a run, on a tiny model in this
+// process.
+#include "apps/run/trainer.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "nn/checkpoint.h"
+#include "tests/apps/tiny_run.h"
+#include "tests/nn/reference_gpt2.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+const std::string kShard = "tests/goldens/curve_tokens.bin", kModel = "tests/goldens/small.bin";
+constexpr double kFloatAgainstDouble = 1e-5;  // relative, of a mean of losses summed in double
+
+// The mean loss of `rows` rows of T tokens in sequence, from the start of the shard.
+double reference_loss(std::int64_t rows, std::int64_t T) {
+  const Shard shard(kShard);
+  GPT2 model = load_model(kModel);
+  ReferenceGpt2 reference(model);
+  double sum = 0;
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(T + 1));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    shard.copy(r * T, T + 1, tokens.data());
+    for (double loss : reference.token_losses(tokens)) sum += loss;
+  }
+  return sum / static_cast<double>(rows * T);
+}
+
+std::vector<std::int64_t> steps_of(const std::vector<Validation>& validations) {
+  std::vector<std::int64_t> steps;
+  for (const Validation& v : validations) steps.push_back(v.step);
+  return steps;
+}
+
+TEST_CASE("trainer: a validation is the mean loss of the first rows of the shard, each time the same rows") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"init", kModel},
+                                                {"val_data", kShard},
+                                                {"steps", 5},
+                                                {"lr", 0.0},  // the weights stay what they are
+                                                {"val_every", 2},
+                                                {"val_batches", 3}});
+  TinyRun run(temporary / "run", settings);
+  REQUIRE(run.start(settings).trainer.run(never));
+  const double want = reference_loss(3 * 2, 16);
+  const std::vector<Validation>& validations = run.trainer.validations();
+  CHECK(steps_of(validations) == std::vector<std::int64_t>{0, 2, 4, 5});
+  for (const Validation& v : validations) {
+    CHECK(v.loss == approx(want).epsilon(kFloatAgainstDouble));
+    CHECK(v.loss == validations.front().loss);
+    CHECK_FALSE(v.theoretical_min.has_value());
+  }
+  std::size_t seen = 0;
+  for (const json& line : timeless_metrics(temporary / "run")) {
+    if (!line.contains("val_loss")) continue;
+    REQUIRE(seen < validations.size());
+    CHECK(line == json{{"step", validations[seen].step},
+                       {"val_loss", validations[seen].loss},
+                       {"val_perplexity", std::exp(validations[seen].loss)}});
+    ++seen;
+  }
+  CHECK(seen == validations.size());
+}
+
+TEST_CASE("trainer: a validation of more batches than the shard has takes every batch once") {
+  const TemporaryDirectory temporary;
+  const Shard shard(kShard);
+  std::vector<std::int32_t> tokens(5 * 2 * 16 + 1 + 20);  // five batches, and a rest that fills none
+  shard.copy(0, std::ssize(tokens), tokens.data());
+  write_shard(temporary / "val.bin", tokens, 131);
+  const TrainSettings settings = tiny_settings({{"init", kModel},
+                                                {"val_data", temporary / "val.bin"},
+                                                {"steps", 1},
+                                                {"val_every", 1},
+                                                {"val_batches", 1000}});
+  TinyRun run(temporary / "run", settings);
+  run.start(settings).trainer.run(never);
+  CHECK(run.trainer.validations().front().loss ==
+        approx(reference_loss(5 * 2, 16)).epsilon(kFloatAgainstDouble));
+}
+
+TEST_CASE("trainer: the first step's loss is the mean over its micro-batches") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings =
+      tiny_settings({{"init", kModel}, {"shuffle", false}, {"steps", 1}, {"grad_accum", 3}});
+  TinyRun run(temporary / "run", settings);
+  run.start(settings).trainer.run(never);
+  REQUIRE(run.trainer.losses().size() == 1);
+  CHECK(run.trainer.losses()[0].first == 1);
+  CHECK(run.trainer.losses()[0].second == approx(reference_loss(3 * 2, 16)).epsilon(kFloatAgainstDouble));
+}
+
+TEST_CASE("trainer: validations, samples and checkpoints come every few steps and after the last one") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings(
+      {{"val_data", kShard}, {"steps", 8}, {"val_every", 3}, {"sample_every", 3}, {"save_every", 3}});
+  TinyRun run(temporary / "run", settings);
+  REQUIRE(run.start(settings).trainer.run(never));
+  CHECK(run.trainer.step() == 8);
+  CHECK(steps_of(run.trainer.validations()) == std::vector<std::int64_t>{0, 3, 6, 8});
+  CHECK(names_in(temporary / "run/samples") ==
+        std::vector<std::string>{"step_00000003.txt", "step_00000006.txt", "step_00000008.txt"});
+  CHECK(names_in(temporary / "run/checkpoints") ==
+        std::vector<std::string>{"step_00000006", "step_00000008"});
+  const std::string checkpoint = temporary / "run/checkpoints/step_00000008";
+  CHECK(names_in(checkpoint) ==
+        std::vector<std::string>{"manifest.json", "model.bin", "optimizer.bin", "state.json"});
+  CHECK((read_text(checkpoint + "/model.bin") == read_text(temporary / "run/model.bin")));
+  CHECK((read_text(temporary / "run/checkpoints/step_00000006/model.bin") !=
+         read_text(temporary / "run/model.bin")));
+  // Three batches of 2 x 16 tokens are behind step 3; the file counts them in samples.
+  CHECK(read_json(checkpoint + "/state.json").at("data").at("sample") == 8);
+}
+
+TEST_CASE("trainer: with an interval of 0 there are no validations, samples or checkpoints") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"val_data", kShard}, {"steps", 2}});
+  TinyRun run(temporary / "run", settings);
+  REQUIRE(run.start(settings).trainer.run(never));
+  CHECK(run.trainer.validations().empty());
+  CHECK(names_in(temporary / "run") ==
+        std::vector<std::string>{"config.json", "lock", "metrics.jsonl", "model.bin"});
+}
+
+TEST_CASE("trainer: a step's line of metrics has its loss, its learning rate and a rate that fits its time") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"steps", 4}, {"grad_accum", 2}});
+  TinyRun run(temporary / "run", settings);
+  run.start(settings).trainer.run(never);
+  const std::vector<json> lines = run.directory.read_metrics();
+  REQUIRE(lines.size() == 4);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    CHECK(lines[i].at("step") == i + 1);
+    CHECK(std::pair<std::int64_t, double>(lines[i].at("step"), lines[i].at("loss")) ==
+          run.trainer.losses()[i]);
+    CHECK(lines[i].at("grad_norm") > 0);
+    const double tokens = lines[i].at("tokens_per_s").get<double>() * lines[i].at("ms").get<double>() / 1000;
+    CHECK(tokens == approx(2.0 * 16 * 2));
+  }
+}
+
+TEST_CASE("trainer: a request to stop finishes the step, saves it and ends the run early") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"steps", 6}});
+  TinyRun run(temporary / "run", settings);
+  int asked = 0;
+  CHECK_FALSE(run.start(settings).trainer.run([&] { return ++asked == 3; }));
+  CHECK(asked == 3);
+  CHECK(run.trainer.step() == 3);
+  CHECK(run.directory.read_metrics().size() == 3);
+  CHECK(names_in(temporary / "run/checkpoints") == std::vector<std::string>{"step_00000003"});
+  CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
+}
+
+TEST_CASE("trainer: a request to stop in the last step changes nothing: the run is complete") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"steps", 3}});
+  TinyRun run(temporary / "run", settings);
+  CHECK(run.start(settings).trainer.run([&] { return run.trainer.step() == 3; }));
+  CHECK(std::filesystem::exists(temporary / "run/model.bin"));
+}
+
+TEST_CASE("trainer: a sample is the same each time for the same step, and another one at another step") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"steps", 3}, {"lr", 0.0}, {"sample_every", 1}});
+  for (const char* name : {"one", "two"}) train_whole(temporary / name, settings);
+  std::vector<std::string> texts;
+  for (const char* file :
+       {"/samples/step_00000001.txt", "/samples/step_00000002.txt", "/samples/step_00000003.txt"}) {
+    texts.push_back(read_text(temporary / "one" + file));
+    CHECK(texts.back() == read_text(temporary / "two" + file));
+    CHECK(texts.back().ends_with("\n"));
+  }
+  CHECK(texts[0] != texts[1]);  // the weights have not moved, so the difference is in the draws
+  CHECK(texts[1] != texts[2]);
+  TinyRun again(temporary / "three", settings);
+  again.start(settings);
+  const std::string first = again.trainer.sample(30);
+  CHECK(first == again.trainer.sample(30));
+  CHECK(std::count(first.begin(), first.end(), ' ') <= 29);
+}
+
+TEST_CASE("trainer: samples of a run with a tokenizer are text") {
+  const TemporaryDirectory temporary;
+  std::vector<std::string> tokens;
+  for (int id = 0; id < 131; ++id) tokens.push_back(std::string(1, static_cast<char>('a' + id % 26)));
+  Tokenizer(tokens, 130).write(temporary / "letters.bin");
+  const TrainSettings settings =
+      tiny_settings({{"steps", 1}, {"sample_every", 1}, {"tokenizer", temporary / "letters.bin"}});
+  train_whole(temporary / "run", settings);
+  const std::string text = read_text(temporary / "run/samples/step_00000001.txt");
+  CHECK(text.find_first_not_of("abcdefghijklmnopqrstuvwxyz\n") == std::string::npos);
+  CHECK((read_text(temporary / "run/tokenizer.bin") == read_text(temporary / "letters.bin")));
+}
+
+// The golden model with changed weights, saved as `path`.
+void write_changed_model(const std::string& path, const std::function<void(GPT2&)>& change) {
+  GPT2 model = load_model(kModel);
+  change(model);
+  save_model(path, model.config(), model.parameters().values());
+}
+
+// Trains `model`, which is to end at its first step for the reason `why`, with nothing of the step applied.
+void check_diverges(const std::string& run_path, const std::string& model, const std::string& why) {
+  const TrainSettings settings = tiny_settings({{"init", model}, {"save_every", 1}, {"sample_every", 1}});
+  TinyRun run(run_path, settings);
+  run.start(settings);
+  bool diverged = false;
+  try {
+    run.trainer.run(never);
+  } catch (const Diverged& error) {
+    diverged = true;
+    CHECK_THAT(error.what(), contains(why) && contains(kShard + ": tokens "));
+  }
+  CHECK(diverged);
+  CHECK(run.trainer.step() == 0);
+  CHECK(run.trainer.losses().empty());
+  CHECK(names_in(run_path) == std::vector<std::string>{"config.json", "lock"});
+}
+
+TEST_CASE("trainer: a loss of NaN or infinity ends the run with nothing of the step applied") {
+  const TemporaryDirectory temporary;
+  write_changed_model(temporary / "nan.bin",
+                      [](GPT2& model) { model.parameters().values_of(kLnfb)[3] = NAN; });
+  check_diverges(temporary / "nan", temporary / "nan.bin", "the loss is nan at step 1, micro-batch 1 (");
+  // Finite logits around 1e38 of either sign: the difference between the largest and the target's overflows.
+  write_changed_model(temporary / "inf.bin", [](GPT2& model) {
+    for (float& w : model.parameters().values_of(kLnfw)) w = 0;
+    for (float& b : model.parameters().values_of(kLnfb)) b = 0;
+    model.parameters().values_of(kLnfb)[0] = 1e19f;
+    const std::span<float> wte = model.parameters().values_of(kWte);
+    for (std::size_t v = 0; v < 131; ++v) wte[v * 30] = v == 0 ? 3e19f : -3e19f;
+  });
+  check_diverges(temporary / "inf", temporary / "inf.bin", "the loss is inf at step 1, micro-batch 1 (");
+}
+
+// Infinite gradients behind a finite loss. The MLP's inner activations are near 1e8 but its output weights
+// are 0, so the forward pass does not see them; the last norm's weights of 1e35 make dresidual near 1e33, and
+// the product of the two is the gradient of the output weights.
+void make_gradient_infinite(GPT2& model) {
+  for (float& w : model.parameters().values_of(kFcprojw)) w = 0;
+  for (float& w : model.parameters().values_of(kLn2w)) w = 1e8f;
+  for (float& w : model.parameters().values_of(kLnfw)) w = 1e35f;
+}
+
+TEST_CASE("trainer: an infinite gradient norm ends the run with nothing of the step applied") {
+  const TemporaryDirectory temporary;
+  write_changed_model(temporary / "model.bin", make_gradient_infinite);
+  check_diverges(temporary / "run", temporary / "model.bin", "the gradient's norm is inf at step 1 (");
+}
+
+}  // namespace
+}  // namespace inkling
