@@ -1,0 +1,67 @@
+// The loss chart, from hand-made curves: where the dots are, what the labels say.
+#include "apps/run/loss_chart.h"
+
+#include "tests/catch.h"
+
+namespace inkling {
+namespace {
+
+using Losses = std::vector<std::pair<std::int64_t, double>>;
+
+TEST_CASE(
+    "loss chart: every column has a dot in the row of its loss, and rows are labelled from top to bottom") {
+  const Losses losses = {{1, 4.0}, {2, 2.0}, {3, 1.0}, {4, 0.0}};
+  CHECK(loss_chart(losses, std::nullopt, 4, 5) ==
+        "    4.00 ┤●   \n"
+        "    3.00 ┤    \n"
+        "    2.00 ┤ ●  \n"
+        "    1.00 ┤  ● \n"
+        "    0.00 ┤   ●\n"
+        "          step 1 4\n");
+}
+
+TEST_CASE(
+    "loss chart: the theoretical minimum is a dashed line, and the lowest row where nothing is below it") {
+  const Losses losses = {{10, 5.0}, {20, 3.0}, {30, 2.0}, {40, 2.0},  {50, 2.0},  {60, 2.0},
+                         {70, 2.0}, {80, 2.0}, {90, 2.0}, {100, 2.0}, {110, 2.0}, {120, 2.0}};
+  CHECK(loss_chart(losses, 1.0, 12, 5) ==
+        "    5.00 ┤●           \n"
+        "    4.00 ┤            \n"
+        "    3.00 ┤ ●          \n"
+        "    2.00 ┤  ●●●●●●●●●●\n"
+        "    1.00 ┤╌╌╌╌╌╌╌╌╌╌╌╌ theoretical minimum\n"
+        "          step 10  120\n");
+  // A minimum inside the chart is drawn around the dots of its row.
+  CHECK(loss_chart({{1, 2.0}, {2, 1.0}, {3, 0.0}}, 1.0, 3, 3) ==
+        "    2.00 ┤●  \n"
+        "    1.00 ┤╌●╌ theoretical minimum\n"
+        "    0.00 ┤  ●\n"
+        "          step 1 3\n");
+}
+
+TEST_CASE("loss chart: with more steps than columns a column is the mean of its steps") {
+  const Losses losses = {{1, 5.0}, {2, 3.0}, {3, 2.5}, {4, 1.5}, {5, 1.0}, {6, -1.0}};
+  CHECK(loss_chart(losses, std::nullopt, 3, 3) ==
+        "    4.00 ┤●  \n"
+        "    2.00 ┤ ● \n"
+        "    0.00 ┤  ●\n"
+        "          step 1 6\n");
+}
+
+TEST_CASE("loss chart: every step counts in exactly one column when columns are of unequal length") {
+  // Five steps in two columns: two and three steps, with means 8 and 2.
+  CHECK(loss_chart({{1, 9.0}, {2, 7.0}, {3, 1.0}, {4, 1.0}, {5, 4.0}}, std::nullopt, 2, 2) ==
+        "    8.00 ┤● \n"
+        "    2.00 ┤ ●\n"
+        "          step 1 5\n");
+}
+
+TEST_CASE("loss chart: a curve without slope is one row, and fewer than two points are no curve") {
+  CHECK_THAT(loss_chart({{1, 3.0}, {2, 3.0}}, std::nullopt, 2, 2),
+             test::contains("    3.00 ┤●●\n          step 1 2\n"));
+  CHECK(loss_chart({{1, 3.0}}, std::nullopt).empty());
+  CHECK(loss_chart({}, 1.0).empty());
+}
+
+}  // namespace
+}  // namespace inkling
