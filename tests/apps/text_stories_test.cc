@@ -189,6 +189,21 @@ TEST_CASE("stories: one seed, one corpus; validation is not training, and does n
   CHECK(files("c", 20'000, 1).second == first.second);
   CHECK(files("d", 10'000, 2).second != first.second);
   CHECK(first.first != first.second);
+
+  const auto stories_in = [&](const std::string& path) {
+    const Shard shard(path);
+    std::vector<Ids> stories;
+    for (std::int64_t i = 0; i < shard.size(); ++i) {
+      if (shard[i] == story_tokenizer().end_of_text()) stories.emplace_back();
+      stories.back().push_back(shard[i]);
+    }
+    return stories;
+  };
+  const std::vector<Ids> training = stories_in(directory / "c/stories_train.bin"),
+                         validation = stories_in(directory / "c/stories_val.bin");
+  const std::set<Ids> learned(training.begin(), training.end());
+  CHECK(validation.size() > 100);
+  for (const Ids& story : validation) CHECK_FALSE(learned.contains(story));
 }
 
 TEST_CASE("stories: the floor of a shard that is no story is an error with the place") {
