@@ -1,0 +1,99 @@
+// tokenize and generate as a user sees them: what goes to stdout and stderr, exactly.
+#include "apps/text/tokenizer.h"
+#include "nn/checkpoint.h"
+#include "nn/generate.h"
+#include "tests/apps/process.h"
+#include "tests/apps/tiny_run.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+TEST_CASE("tokenize: says how much text there was and what it wrote") {
+  const TemporaryDirectory temporary;
+  std::string text;
+  while (text.size() < 12000) text += "words and words. ";
+  text.resize(12000);
+  write_text(temporary / "text", text + "\n<|endoftext|>\n" + std::string(987, 'x'));
+  const Outcome outcome = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"});
+  CHECK(outcome.status == 0);
+  // 12,001 and 987 bytes, and an end-of-text before each document: 12,990 tokens, of which the last 2,049
+  // are kept for validation. No document begins nearby, so validation gets an end-of-text of its own.
+  CHECK(outcome.out == "13,002 bytes, 2 documents\n" + temporary.path() + "/my_train.bin: 10,941 tokens\n" +
+                           temporary.path() + "/my_val.bin: 2,050 tokens\n" + temporary.path() +
+                           "/my_tokenizer.bin\n");
+  CHECK(outcome.err.empty());
+  CHECK(Shard(temporary / "my_train.bin").size() == 10'941);
+  CHECK(Shard(temporary / "my_val.bin").size() == 2'050);
+}
+
+TEST_CASE("tokenize: --val-fraction is the share that is kept for validation") {
+  const TemporaryDirectory temporary;
+  write_text(temporary / "text", std::string(19'999, 'x'));
+  const Outcome outcome =
+      run({"tokenize", "--input", temporary / "text", "--out", temporary / "my", "--val-fraction", "0.25"});
+  CHECK_THAT(outcome.out, contains("my_train.bin: 15,000 tokens") && contains("my_val.bin: 5,001 tokens"));
+}
+
+// The golden model with a tokenizer beside it whose token `id` is the letter 'a' + id % 25 and a space, and
+// "END" the end of a text.
+std::string model_with_tokenizer(const TemporaryDirectory& temporary) {
+  std::filesystem::copy("tests/goldens/small.bin", temporary / "model.bin");
+  std::vector<std::string> tokens;
+  for (int id = 0; id < 130; ++id) tokens.push_back(std::string(1, static_cast<char>('a' + id % 25)) + " ");
+  tokens.emplace_back("END");
+  Tokenizer(tokens, 130).write(temporary / "tokenizer.bin");
+  return temporary / "model.bin";
+}
+
+TEST_CASE("generate: without a prompt a text begins after end-of-text, drawn with the seed's numbers") {
+  const TemporaryDirectory temporary;
+  const std::string path = model_with_tokenizer(temporary);
+  GPT2 model = load_model(path);
+  const Tokenizer tokenizer = Tokenizer::read(temporary / "tokenizer.bin");
+  GenerateSettings settings;
+  settings.max_tokens = 9;
+  settings.sampler.temperature = 0.7f;
+  settings.sampler.top_k = 20;
+  settings.sampler.top_p = 0.9f;
+  const std::int32_t start = tokenizer.end_of_text();
+  std::string want;
+  for (std::uint64_t text = 0; text < 2; ++text) {
+    Rng rng(5, text);
+    want += text == 0 ? "" : "---\n";
+    generate(model, std::span(&start, 1), settings, rng, [&](std::int32_t id) {
+      want += tokenizer.decode(std::span(&id, 1));
+      return true;
+    });
+    want += "\n";
+  }
+  const std::vector<std::string> flags = {"generate", "--model",       path,  "--max-tokens", "9",  "--seed",
+                                          "5",        "--temperature", "0.7", "--top-k",      "20", "--top-p",
+                                          "0.9",      "--ignore-end"};
+  CHECK(run(flags + std::vector<std::string>{"--samples", "2"}).out == want);
+  const Outcome one = run(flags);
+  CHECK(one.out == want.substr(0, want.find('\n') + 1));
+  CHECK(one.err.starts_with("9 tokens, "));
+}
+
+TEST_CASE("generate: end-of-text ends a text and is not printed, and --ignore-end goes on") {
+  const TemporaryDirectory temporary;
+  const std::string path = model_with_tokenizer(temporary);
+  GPT2 model = load_model(path);
+  // Equal logits but for end-of-text's, whatever came before: the last norm gives its bias alone.
+  for (float& w : model.parameters().values_of(kLnfw)) w = 0;
+  for (float& b : model.parameters().values_of(kLnfb)) b = 0;
+  model.parameters().values_of(kLnfb)[0] = 1;
+  for (std::size_t v = 0; v < 131; ++v) model.parameters().values_of(kWte)[v * 30] = v == 130 ? 9.0f : 0.0f;
+  save_model(path, model.config(), model.parameters().values());
+  const std::vector<std::string> greedy = {"generate", "--model", path, "--greedy", "--max-tokens", "3"};
+  const Outcome ended = run(greedy);
+  CHECK(ended.out == "\n");
+  CHECK(ended.err.starts_with("0 tokens, "));
+  CHECK(run(greedy + std::vector<std::string>{"--ignore-end"}).out == "ENDENDEND\n");
+}
+
+}  // namespace
+}  // namespace inkling
