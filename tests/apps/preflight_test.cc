@@ -108,6 +108,59 @@ TEST_CASE("preflight: time follows the roof: twice as fast a machine takes half 
   CHECK(predicted_seconds(preflight, without_bf16) > seconds);
 }
 
+TEST_CASE(
+    "preflight: an op's time is that of its arithmetic or its memory at its share of the roof, whichever is "
+    "more") {
+  const Roof roof{.fma_gflops = 100, .bf16_gflops = 1000, .triad_gbs = 20, .read_gbs = 25};
+  const auto seconds = [&](const char* op, Phase phase, Work work, Roof at) {
+    Preflight preflight;
+    preflight.ops = {{phase, op, 1, work}};
+    return predicted_seconds(preflight, at);
+  };
+  const Work f32{.flops = 7e9, .bytes = 1e6}, bf16{.flops = 7e9, .bytes = 1e6, .operands = DType::bf16};
+  CHECK(seconds("linear", Phase::forward, f32, roof) == approx(7 / (100 * kProducts.share)));
+  CHECK(seconds("attention", Phase::backward, f32, roof) == approx(7 / (100 * kAttention.share)));
+  CHECK(seconds("linear", Phase::forward, bf16, roof) == approx(7 / (1000 * kBf16Products.share)));
+  CHECK(seconds("attention", Phase::forward, bf16, roof) == approx(7 / (1000 * kBf16Attention.share)));
+  Roof without = roof;
+  without.bf16_gflops = 0;
+  CHECK(seconds("linear", Phase::forward, bf16, without) == approx(7 / (100 * kProducts.share)));
+  const Work bytes{.flops = 1e6, .bytes = 4e9};
+  CHECK(seconds("gelu", Phase::forward, bytes, roof) == approx(4 / (20 * kPasses.share)));
+  CHECK(seconds("adamw", Phase::update, bytes, roof) == approx(4 / (20 * kUpdate.share)));
+  Preflight both;
+  both.ops = {{Phase::forward, "linear", 1, f32}, {Phase::update, "adamw", 1, bytes}};
+  CHECK(predicted_seconds(both, roof) == approx(7 / (100 * kProducts.share) + 4 / (20 * kUpdate.share)));
+}
+
+TEST_CASE("preflight: micro-batches repeat a step's work but not its update, and take no more memory") {
+  PreflightRequest request = small(Precision::f32);
+  const Preflight one = rehearse(request);
+  request.grad_accum = 3;
+  const Preflight three = rehearse(request);
+  REQUIRE(one.ops.size() == three.ops.size());
+  for (std::size_t i = 0; i < one.ops.size(); ++i) {
+    INFO(one.ops[i].name);
+    const int times = one.ops[i].phase == Phase::update ? 1 : 3;
+    CHECK(three.ops[i].calls == times * one.ops[i].calls);
+    CHECK(three.ops[i].work.flops == approx(times * one.ops[i].work.flops));
+    CHECK(three.ops[i].work.bytes == approx(times * one.ops[i].work.bytes));
+  }
+  for (std::size_t i = 0; i < one.memory.size(); ++i) {
+    if (one.memory[i].name != std::string("the program itself"))
+      CHECK(one.memory[i].bytes == three.memory[i].bytes);
+  }
+}
+
+TEST_CASE("preflight: a generated token takes the reading of all weights but the positions it is not at") {
+  const PreflightRequest request = small(Precision::f32);
+  const Roof roof{.fma_gflops = 100, .bf16_gflops = 1000, .triad_gbs = 20, .read_gbs = 25};
+  const double weights = static_cast<double>(request.model.parameter_count()) - 64.0 * 64;
+  CHECK(predicted_token_seconds(request, roof) == approx(4 * weights / (25e9 * kReading.share)));
+  CHECK(predicted_token_seconds(small(Precision::bf16), roof) ==
+        approx(2 * weights / (25e9 * kReading.share)));
+}
+
 TEST_CASE("info: the machine, and with a model what a run needs, as text and as JSON") {
   const Outcome machine = run({"info"});
   REQUIRE(machine.status == 0);
@@ -115,8 +168,8 @@ TEST_CASE("info: the machine, and with a model what a run needs, as text and as 
     CHECK_THAT(machine.out, contains(word));
   CHECK(machine.out.find("Training with") == std::string::npos);
 
-  const Outcome outcome =
-      run({"info", "--model", "tests/goldens/small.bin", "--batch-size", "2", "--seq-len", "16", "--json"});
+  const Outcome outcome = run({"info", "--model", "tests/goldens/small.bin", "--batch-size", "2", "--seq-len",
+                               "16", "--grad-accum", "5", "--recompute", "--json"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   const json info = json::parse(outcome.out);
@@ -127,6 +180,17 @@ TEST_CASE("info: the machine, and with a model what a run needs, as text and as 
   for (const json& count : preflight.at("parameter_groups")) parameters += count.get<std::int64_t>();
   CHECK(preflight.at("total_bytes") == total);
   CHECK(preflight.at("parameters") == parameters);
+  const std::int64_t C = 30, L = 2;
+  const json& groups = preflight.at("parameter_groups");
+  CHECK(groups.at("embeddings") == 256 * C + 24 * C);  // V = 131 padded to a multiple of 128
+  CHECK(groups.at("attention") == L * (3 * C * C + 3 * C + C * C + C));
+  CHECK(groups.at("mlp") == L * (4 * C * C + 4 * C + 4 * C * C + C));
+  CHECK(groups.at("norms") == L * 4 * C + 2 * C);
+  CHECK(preflight.at("memory")[0] == json{{"what", "weights"}, {"bytes", 4 * parameters}});
+  CHECK(preflight.at("grad_accum") == 5);
+  CHECK(preflight.at("recompute") == true);
+  CHECK(preflight.at("tokens_per_s").get<double>() ==
+        approx(2 * 16 * 5 / preflight.at("step_seconds").get<double>()));
   CHECK(preflight.at("fits") == true);
   CHECK(preflight.at("largest_batch_size") >= 2);
   CHECK(preflight.at("step_seconds") > 0);
