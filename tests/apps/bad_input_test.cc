@@ -182,7 +182,9 @@ TEST_CASE("bad input: a full disk stops the run with one line and leaves the las
   CHECK(clean == 0);
   INFO(outcome.err);
   CHECK(outcome.status == 1);
-  CHECK_THAT(outcome.err, contains("No space left"));
+  const std::size_t last_line = outcome.err.rfind('\n', outcome.err.size() - 2) + 1;
+  CHECK_THAT(outcome.err.substr(last_line), contains("inkling: ") && contains("No space left"));
+  CHECK(outcome.err.find("No space left") >= last_line);
   CHECK(newest.has_value());
 }
 

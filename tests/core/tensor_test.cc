@@ -41,6 +41,11 @@ TEST_CASE("tensor: views name the elements they should") {
   CHECK(swapped.stride(2) == 12);
   CHECK_FALSE(swapped.contiguous());
   CHECK(swapped.transpose(2, 0).contiguous());
+  for (std::int64_t i = 0; i < 24; ++i) {
+    const std::int64_t a = i / 12, b = i / 4 % 3, c = i % 4;
+    CHECK(swapped.f32()[c * swapped.stride(0) + b * swapped.stride(1) + a * swapped.stride(2)] ==
+          static_cast<float>(i));
+  }
 
   const Tensor part = t.slice(1, 1, 3);  // (2, 2, 4)
   CHECK(part.shape() == Shape{2, 2, 4});

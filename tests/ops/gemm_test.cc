@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/parallel.h"
+#include "tests/fenced.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -199,7 +200,7 @@ TEST_CASE("gemm: each of a few rows has the same bits as alone") {
   });
 }
 
-TEST_CASE("gemm: kernels read and write nothing outside their operands") {
+TEST_CASE("gemm: packing writes every panel, zeros in lanes past the end, and nothing beside them") {
   for_each_isa([] {
     const GemmKernels& kernel = kernels().gemm;
     for (std::int64_t lanes : {1, 3, 8, 13, 50, 96}) {
@@ -218,6 +219,36 @@ TEST_CASE("gemm: kernels read and write nothing outside their operands") {
             CHECK(got == (lane < lanes ? source[static_cast<std::size_t>(place)] : 0.0f));
           }
         }
+      }
+    }
+  });
+}
+
+// The same with operands against pages that may not be touched: what is read or written outside ends the
+// test.
+TEST_CASE("gemm: kernels read and write nothing outside their operands") {
+  const std::int64_t shapes[][3] = {{1, 1, 1},   {3, 5, 7},   {8, 48, 16}, {9, 49, 33},
+                                    {50, 3, 17}, {1, 50, 64}, {5, 97, 1}};
+  for_each_isa([&] {
+    for (const auto& [M, N, K] : shapes) {
+      INFO("M = " << M << ", N = " << N << ", K = " << K);
+      const Case c(M, N, K);
+      for (const Fence fence : {Fence::before, Fence::after}) {
+        Fenced A(floats(c.A), fence), B(floats(c.B), fence), bias(floats(c.bias), fence),
+            C(floats(c.before), fence);
+        for (bool a_in_rows : {true, false}) {
+          for (bool b_in_rows : {true, false}) {
+            // Read as columns the same memory is another matrix; here only its bounds matter.
+            const MatrixView a{A.data(), a_in_rows ? K : 1, a_in_rows ? 1 : M};
+            const MatrixView b{B.data(), b_in_rows ? N : 1, b_in_rows ? 1 : K};
+            gemm(C.data(), N, a, b, M, N, K, bias.data(), false);
+            gemm(C.data(), N, a, b, M, N, K, nullptr, true);
+          }
+        }
+        gemm(C.data(), N, rows(A.data(), K), rows(B.data(), N), M, N, K, bias.data(), false);
+        std::vector<double> want(c.before.size());
+        reference::gemm(want.data(), c.A.data(), c.B.data(), M, N, K, c.bias.data(), false);
+        check_close("C", C.values(), want, tolerance_for(K));
       }
     }
   });

@@ -77,7 +77,11 @@ TEST_CASE("linear: works without a bias and without a gradient of x or of the we
   const Tensor X = tape.leaf(x.data(), dx.data(), {M, IC}, LeafGradient::overwrite);
   const Tensor frozen(weight.data(), {OC, IC});
   const Tensor W = tape.leaf(weight.data(), dweight.data(), {OC, IC}, LeafGradient::overwrite);
-  const Tensor first = dot(tape, linear(tape, data, W, Tensor{}), dy.data());
+  const Tensor y = linear(tape, data, W, Tensor{});
+  std::vector<double> without_bias = c.y;
+  for (std::size_t i = 0; i < without_bias.size(); ++i) without_bias[i] -= c.bias[i % c.bias.size()];
+  check_close("y", std::span<const float>(y.f32(), dy.size()), without_bias, kFloatTolerance);
+  const Tensor first = dot(tape, y, dy.data());
   const Tensor second = dot(tape, linear(tape, X, W, Tensor{}), dy.data());
   const Tensor third = dot(tape, linear(tape, X, frozen, Tensor{}), dy.data());
   const Tensor loss = tape.output({}, {first, second, third});
