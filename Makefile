@@ -115,7 +115,8 @@ $(BUILD)/libinkling.a: $(LIBRARY)
 $(BUILD)/inkling: $(APP) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(BUILD)/inkling_tests: $(TESTS) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
+# The tests call the subcommands in their own process, too.
+$(BUILD)/inkling_tests: $(TESTS) $(filter-out $(BUILD)/apps/main.o,$(APP)) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(CATCH) $(LDLIBS) -o $@
 
 $(BUILD)/inkling_bench: $(BENCH) $(BUILD)/libinkling.a
