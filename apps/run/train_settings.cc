@@ -11,7 +11,6 @@
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
-#include "ops/kernels.h"
 #include "optim/schedule.h"
 
 namespace inkling {
@@ -231,7 +230,7 @@ std::vector<std::string> validation_shards(const TrainSettings& settings) {
   return shards;
 }
 
-TrainSettings resolve(const TrainFlags& flags) {
+TrainSettings resolve(const TrainFlags& flags, Isa isa) {
   check_text(flags.given);
   TrainSettings s;
   choose_data(s, flags.given);
@@ -247,7 +246,7 @@ TrainSettings resolve(const TrainFlags& flags) {
   s.schedule = defaults.schedule;
   s.beta2 = defaults.beta2;
   s.weight_decay = defaults.weight_decay;
-  s.precision = defaults.as_fast_as_can_be && kernels().isa == Isa::amx ? "bf16" : "f32";
+  s.precision = defaults.as_fast_as_can_be && isa == Isa::amx ? "bf16" : "f32";
   s.val_batches = 40;
   s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 5);
 

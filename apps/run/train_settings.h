@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/gpt2_config.h"
+#include "ops/kernels.h"
 
 namespace inkling {
 
@@ -64,9 +65,9 @@ struct TrainFlags {
   std::string model_name;  // --model gpt2:d12; empty: none
 };
 
-// Fills in what the flags leave open with what suits the model and the data. UsageError, naming the flag,
-// when something cannot be.
-TrainSettings resolve(const TrainFlags& flags);
+// Fills in what the flags leave open with what suits the model, the data and the instruction set. UsageError,
+// naming the flag, when something cannot be.
+TrainSettings resolve(const TrainFlags& flags, Isa isa = kernels().isa);
 
 // The settings of a saved run with the flags of the command line that resumes it. UsageError if a flag
 // contradicts what decides the weights; how often to validate, sample and save may change, and so may the
