@@ -205,13 +205,16 @@ void check_text(const json& given) {
   }
 }
 
-// A flag of the other optimiser would be without effect.
-void check_optimizer_flags(const TrainSettings& s, const json& given) {
+// A flag of the other optimiser would have no effect. Neither would --min-lr when the rate stays constant.
+void check_effects(const TrainSettings& s, const json& given) {
   for (const auto& [flag, optimizer] :
        {std::pair{"beta1", "adamw"}, {"beta2", "adamw"}, {"eps", "adamw"}, {"momentum", "sgd"}}) {
     if (given.contains(flag) && s.optimizer != optimizer) {
       throw UsageError(str("--", flag, " goes with --optimizer ", optimizer, ", got ", s.optimizer));
     }
+  }
+  if (given.contains("min_lr") && s.schedule == "constant") {
+    throw UsageError("--min-lr goes with --schedule linear, cosine or wsd, got constant");
   }
 }
 
@@ -254,7 +257,7 @@ TrainSettings resolve(const TrainFlags& flags, Isa isa) {
   merged.merge_patch(flags.given);
   s = merged.get<TrainSettings>();
   check(s);
-  check_optimizer_flags(s, flags.given);
+  check_effects(s, flags.given);
   return s;
 }
 
@@ -280,7 +283,7 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
   try {
     auto s = merged.get<TrainSettings>();
     check(s);
-    check_optimizer_flags(s, flags.given);
+    check_effects(s, flags.given);
     return s;
   } catch (const json::exception& error) {
     fail(path, ": not the settings of a run: ", error.what());
