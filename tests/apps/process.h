@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/apps/words.h"
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
 
@@ -62,11 +63,6 @@ class Process {
 
 inline Outcome run(const std::vector<std::string>& arguments) {
   return Process(arguments).wait();
-}
-
-inline std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
 }
 
 // Refused with one line on stderr that has all `words` in it.
