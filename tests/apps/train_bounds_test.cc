@@ -1,0 +1,179 @@
+// How far the settings of a run may go: each bound from both sides, and what a resumed run may change.
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "apps/run/train_settings.h"
+#include "core/error.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+constexpr std::int64_t kMost = std::int64_t{1} << 31;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+const std::string kCheckpoint = "tests/goldens/small.bin";
+constexpr std::int64_t kCheckpointPositions = 24;
+
+json given(const char* key, const json& value, json more = json::object()) {
+  more[json::json_pointer(key)] = value;
+  return more;
+}
+
+void accepted(const json& flags) {
+  INFO(flags);
+  CHECK_NOTHROW(resolve({.given = flags, .model_name = ""}));
+}
+
+void refused(const json& flags, const std::string& why) {
+  INFO(flags);
+  CHECK_THROWS_AS(resolve({.given = flags, .model_name = ""}), UsageError);
+  CHECK_THROWS_WITH(resolve({.given = flags, .model_name = ""}), contains(why));
+}
+
+TEST_CASE("train bounds: counts are taken up to both ends of their range, and not past them") {
+  for (const auto& [key, flag, least] : {std::tuple{"/batch_size", "--batch-size", 1},
+                                         {"/grad_accum", "--grad-accum", 1},
+                                         {"/steps", "--steps", 1},
+                                         {"/val_batches", "--val-batches", 1},
+                                         {"/warmup", "--warmup", 0},
+                                         {"/val_every", "--val-every", 0},
+                                         {"/sample_every", "--sample-every", 0},
+                                         {"/save_every", "--save-every", 0}}) {
+    accepted(given(key, least));
+    accepted(given(key, kMost));
+    refused(given(key, least - 1), str(flag, " is ", least - 1, ", expected ", least, " to ", kMost));
+    refused(given(key, kMost + 1), str(flag, " is ", kMost + 1, ", expected"));
+  }
+}
+
+TEST_CASE("train bounds: real numbers are taken up to both ends of their range, and not past them") {
+  struct Bound {
+    const char *key, *flag;
+    double least, most;
+    json more = json::object();
+  };
+  for (const Bound& b : {Bound{"/lr", "--lr", 0, 1e3},
+                         {"/min_lr", "--min-lr", 0, 0.02, {{"lr", 0.02}}},
+                         {"/momentum", "--momentum", 0, 0.999999, {{"optimizer", "sgd"}}},
+                         {"/weight_decay", "--weight-decay", 0, 1e3},
+                         {"/beta1", "--beta1", 0, 0.999999},
+                         {"/beta2", "--beta2", 0, 0.999999},
+                         {"/eps", "--eps", 1e-30, 1},
+                         {"/grad_clip", "--grad-clip", 0, 1e9}}) {
+    accepted(given(b.key, b.least, b.more));
+    accepted(given(b.key, b.most, b.more));
+    refused(given(b.key, std::nextafter(b.least, -kInfinity), b.more), str(b.flag, " is "));
+    refused(given(b.key, std::nextafter(b.most, kInfinity), b.more), str(b.flag, " is "));
+    refused(given(b.key, NAN, b.more), str(b.flag, " is nan"));
+  }
+}
+
+TEST_CASE("train bounds: rows are as long as the model has positions, at most") {
+  accepted({{"seq_len", 1}});
+  refused({{"seq_len", 0}}, "--seq-len is 0, expected 1 to");
+  refused({{"seq_len", kMost + 1}}, str("--seq-len is ", kMost + 1, ", expected 1 to ", kMost));
+  accepted({{"seq_len", 32}, {"model", {{"max_seq_len", 32}}}});
+  refused({{"seq_len", 33}, {"model", {{"max_seq_len", 32}}}},
+          "--seq-len is 33, expected at most the model's maximum of 32");
+  const json from = {{"init", kCheckpoint}};
+  accepted(given("/seq_len", kCheckpointPositions, from));
+  refused(given("/seq_len", kCheckpointPositions + 1, from), "expected at most the model's maximum of 24");
+  refused(given("/seq_len", 0, from), "--seq-len is 0");
+}
+
+TEST_CASE("train bounds: a model's dimensions are positive, and its heads divide its channels") {
+  for (const char* key :
+       {"/model/layers", "/model/heads", "/model/channels", "/model/max_seq_len", "/model/vocab_size"}) {
+    refused(given(key, 0), "is 0, expected 1 to 1048576");
+    refused(given(key, 1048577), "is 1048577, expected 1 to 1048576");
+  }
+  accepted(
+      {{"model", {{"layers", 1}, {"heads", 1}, {"channels", 1}, {"vocab_size", 1}, {"max_seq_len", 1}}}});
+  for (const char* key : {"/model/layers", "/model/max_seq_len", "/model/vocab_size"})
+    accepted(given(key, 1048576));
+  accepted({{"model", {{"heads", 3}, {"channels", 30}}}});
+  refused({{"model", {{"heads", 3}, {"channels", 31}}}}, "expected a multiple of the number of heads");
+}
+
+TEST_CASE("train bounds: names are taken as they are written in the help, and no others") {
+  for (const char* schedule : {"constant", "linear", "cosine", "wsd"}) accepted({{"schedule", schedule}});
+  for (const char* optimizer : {"adamw", "sgd"}) accepted({{"optimizer", optimizer}});
+  for (const char* precision : {"f32", "bf16"}) accepted({{"precision", precision}});
+  refused({{"schedule", "step"}}, "expected constant, linear, cosine or wsd");
+  refused({{"optimizer", "adam"}}, "--optimizer is adam, expected adamw or sgd");
+  refused({{"precision", "int8"}}, "--precision is int8");  // has no backward
+}
+
+// Every setting, and another value than the one it has in a run on stories.
+struct Change {
+  bool allowed;
+  json value;
+};
+const std::map<std::string, Change>& resumed_with() {
+  static const std::map<std::string, Change> changes = {
+      {"/steps", {true, 6000}},         {"/recompute", {true, true}},    {"/val_every", {true, 0}},
+      {"/val_batches", {true, 7}},      {"/sample_every", {true, 3}},    {"/save_every", {true, 1}},
+      {"/data", {false, "x.bin"}},      {"/val_data", {false, "x.bin"}}, {"/tokenizer", {false, "x.bin"}},
+      {"/init", {false, "x.bin"}},      {"/model/layers", {false, 3}},   {"/model/heads", {false, 2}},
+      {"/model/channels", {false, 64}}, {"/batch_size", {false, 4}},     {"/model/max_seq_len", {false, 256}},
+      {"/seq_len", {false, 64}},        {"/grad_accum", {false, 2}},     {"/model/vocab_size", {false, 900}},
+      {"/lr", {false, 2e-3}},           {"/min_lr", {false, 1e-6}},      {"/warmup", {false, 99}},
+      {"/optimizer", {false, "sgd"}},   {"/momentum", {false, 0.8}},     {"/schedule", {false, "cosine"}},
+      {"/beta1", {false, 0.8}},         {"/beta2", {false, 0.8}},        {"/weight_decay", {false, 0.3}},
+      {"/eps", {false, 1e-3}},          {"/grad_clip", {false, 0}},      {"/shuffle", {false, false}},
+      {"/seed", {false, 43}},           {"/precision", {false, "bf16"}},
+  };
+  return changes;
+}
+
+json resumed(const json& saved, const json& flags) {
+  return resolve_resumed(saved, {.given = flags, .model_name = ""}, "run/config.json");
+}
+
+TEST_CASE("train resumed: what decides the weights stays, how often to look may change, and the steps") {
+  const json saved = resolve({}, Isa::avx2);
+  for (const auto& [path, change] : resumed_with()) {
+    INFO(path);
+    const json flags = given(path.c_str(), change.value);
+    if (change.allowed) {
+      json want = saved;
+      want[json::json_pointer(path)] = change.value;
+      CHECK(resumed(saved, flags) == want);  // and nothing follows it: not the warm-up, not the cadence
+    } else {
+      CHECK_THROWS_AS(resumed(saved, flags), UsageError);
+      CHECK_THROWS_WITH(resumed(saved, flags), contains("the run was started with") &&
+                                                   contains(change.value.dump()) && contains("config.json"));
+    }
+  }
+}
+
+TEST_CASE("train resumed: every setting has its place in the table") {
+  const json settings = json(resolve({})).flatten();
+  CHECK(settings.size() == resumed_with().size());
+  for (const auto& [path, value] : settings.items()) {
+    INFO(path);
+    CHECK(resumed_with().contains(path));
+  }
+}
+
+TEST_CASE("train resumed: a flag that says what the run has already is no change") {
+  const json saved = resolve({}, Isa::avx2);
+  CHECK(resumed(saved, json::object()) == saved);
+  CHECK(resumed(saved, {{"lr", 1.5e-3}, {"model", {{"layers", 2}}}, {"seed", 42}}) == saved);
+}
+
+TEST_CASE("train resumed: what may change keeps its bounds, and the model's name is refused") {
+  const json saved = resolve({}, Isa::avx2);
+  CHECK_THROWS_WITH(resumed(saved, {{"steps", 0}}), contains("--steps is 0"));
+  CHECK_THROWS_WITH(resumed(saved, {{"save_every", -1}}), contains("--save-every is -1"));
+  CHECK_THROWS_WITH(
+      resolve_resumed(saved, {.given = json::object(), .model_name = "gpt2:d12"}, "config.json"),
+      contains("got --model gpt2:d12"));
+}
+
+}  // namespace
+}  // namespace inkling
