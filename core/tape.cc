@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace inkling {
 
@@ -105,7 +106,10 @@ Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
   if (!kept.contiguous()) fail("rewind: kept tensor ", kept.shape(), " is not contiguous");
   memory_.rewind(mark);
   Tensor moved = output(kept.shape(), {});
-  std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
+  // One chunk, as the two may overlap. A rehearsal skips it and touches no memory.
+  parallel_chunks(1, [&](std::int64_t) {
+    std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
+  });
   profiled_bytes_ = std::min(profiled_bytes_, static_cast<std::int64_t>(memory_.used_bytes()));
   return moved;
 }

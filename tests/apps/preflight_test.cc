@@ -87,6 +87,19 @@ TEST_CASE("preflight: a model of a thousand million weights is rehearsed without
   CHECK(preflight.total_bytes() > std::int64_t{40} << 30);
 }
 
+TEST_CASE("preflight: what a block hands on is not touched either when its inside is computed once more") {
+  const Rehearsal rehearsal;
+  GPT2 model({.max_seq_len = 1024, .vocab_size = 300, .layers = 8, .heads = 4, .channels = 512});
+  model.set_recompute(true);
+  std::vector<std::int32_t> tokens(8 * 1024, 7);
+  const std::int64_t before = resident_bytes();
+  Tape tape;
+  model.loss(tape, Tensor(tokens.data(), {8, 1024}), Tensor(tokens.data(), {8, 1024}));
+  // Two results a block, of 16 MiB each.
+  CHECK(tape.peak_bytes() > std::size_t{256} << 20);
+  CHECK(resident_bytes() - before < std::int64_t{64} << 20);
+}
+
 TEST_CASE("preflight: the largest batch fits, one more does not") {
   PreflightRequest request = small(Precision::f32);
   const std::int64_t available = rehearse(request).total_bytes() + (std::int64_t{4} << 20);
