@@ -71,7 +71,8 @@ TEST_CASE("learning rates: a step past the end has the lowest rate, but the cons
   for (LearningRateDecay decay :
        {LearningRateDecay::linear, LearningRateDecay::cosine, LearningRateDecay::wsd}) {
     for (std::int64_t step : {8, 9, 1000}) {
-      CHECK(learning_rate({decay, kPeak, kLowest, 2, 8}, step) == static_cast<float>(kLowest));
+      for (std::int64_t warmup : {0, 2, 8})  // 8: the whole run
+        CHECK(learning_rate({decay, kPeak, kLowest, warmup, 8}, step) == static_cast<float>(kLowest));
     }
   }
   CHECK(learning_rate({LearningRateDecay::constant, kPeak, kLowest, 2, 8}, 8) == static_cast<float>(kPeak));
