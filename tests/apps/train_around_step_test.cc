@@ -5,7 +5,7 @@
 #include <random>
 
 #include "apps/run/profile_report.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/command_run.h"
 
 namespace inkling {
 namespace {
@@ -51,7 +51,7 @@ TEST_CASE("train: the seed decides the weights and the order of the data, unless
   // A learning rate of 0 leaves the weights as they were: the losses show which batch was taken.
   for (const auto& [seed, shuffle] : {std::pair{3u, true}, {4u, true}, {3u, false}, {4u, false}}) {
     INFO("seed " << seed << (shuffle ? ", shuffled" : ", in order"));
-    const TinyRun run(
+    const CommandRun run(
         {"--steps", "5", "--lr", "0", "--seed", str(seed), shuffle ? "--shuffle" : "--no-shuffle"});
     GPT2 model = random_model(seed);
     for (std::size_t step = 0; step < 5; ++step) {
@@ -67,7 +67,7 @@ TEST_CASE("train: the seed decides the weights and the order of the data, unless
 TEST_CASE("train: the data is shuffled unless told otherwise") {
   const auto losses = [](const Words& flags) {
     std::vector<double> list;
-    for (const json& line : TinyRun(Words{"--steps", "3", "--lr", "0"} + flags).steps())
+    for (const json& line : CommandRun(Words{"--steps", "3", "--lr", "0"} + flags).steps())
       list.push_back(line.at("loss"));
     return list;
   };
@@ -78,8 +78,8 @@ TEST_CASE("train: the data is shuffled unless told otherwise") {
 TEST_CASE("train: a validation covers --val-batches batches from the beginning, or all if there are fewer") {
   for (const auto& [given, covered] : {std::pair{1, 1}, {3, 3}, {187, 187}, {188, 187}, {1000000, 187}}) {
     INFO(given << " batches");
-    const TinyRun run({"--steps", "2", "--lr", "0.01", "--val-data", kTinyShard, "--val-every", "1",
-                       "--val-batches", str(given)});
+    const CommandRun run({"--steps", "2", "--lr", "0.01", "--val-data", kTinyShard, "--val-every", "1",
+                          "--val-batches", str(given)});
     REQUIRE(run.validations().size() == 3);
     GPT2 before = random_model(kTinySeed), after = run.model();
     for (const auto& [model, line] :
@@ -92,13 +92,13 @@ TEST_CASE("train: a validation covers --val-batches batches from the beginning, 
 }
 
 TEST_CASE("train: without --val-batches a validation covers 40 batches") {
-  const TinyRun run({"--steps", "1", "--val-data", kTinyShard, "--val-every", "1"});
+  const CommandRun run({"--steps", "1", "--val-data", kTinyShard, "--val-every", "1"});
   GPT2 model = random_model(kTinySeed);
   CHECK(run.validations().front().at("val_loss").get<double>() ==
         approx(mean_loss(model, 40)).epsilon(kRounding));
 }
 
-std::vector<std::int64_t> validated(const TinyRun& run) {
+std::vector<std::int64_t> validated(const CommandRun& run) {
   std::vector<std::int64_t> steps;
   for (const json& line : run.validations()) steps.push_back(line.at("step"));
   return steps;
@@ -129,15 +129,15 @@ TEST_CASE("train: validations, samples and checkpoints come every so many steps 
     Steps before_and_due = {0};
     before_and_due.insert(before_and_due.end(), c.due.begin(), c.due.end());
     // One after another, so that none is taken for another.
-    const TinyRun validating(steps + Words{"--val-every", every});
+    const CommandRun validating(steps + Words{"--val-every", every});
     CHECK(validated(validating) == before_and_due);
     CHECK(numbered(validating.file("samples")).empty());
     CHECK(numbered(validating.file("checkpoints")).empty());
-    const TinyRun sampling(steps + Words{"--sample-every", every});
+    const CommandRun sampling(steps + Words{"--sample-every", every});
     CHECK(validated(sampling).empty());
     CHECK(numbered(sampling.file("samples")) == c.due);
     CHECK(numbered(sampling.file("checkpoints")).empty());
-    const TinyRun saving(steps + Words{"--save-every", every});
+    const CommandRun saving(steps + Words{"--save-every", every});
     CHECK(validated(saving).empty());
     CHECK(numbered(saving.file("samples")).empty());
     const Steps newest(c.due.end() - std::min<std::ptrdiff_t>(2, std::ssize(c.due)), c.due.end());
@@ -147,9 +147,9 @@ TEST_CASE("train: validations, samples and checkpoints come every so many steps 
 
 TEST_CASE("train: how often to validate, sample and save changes no weight") {
   const Words steps = {"--steps", "4", "--val-data", kTinyShard};
-  const std::vector<float> quiet = TinyRun(steps).weights();
+  const std::vector<float> quiet = CommandRun(steps).weights();
   CHECK(quiet ==
-        TinyRun(steps + Words{"--val-every", "2", "--sample-every", "1", "--save-every", "3"}).weights());
+        CommandRun(steps + Words{"--val-every", "2", "--sample-every", "1", "--save-every", "3"}).weights());
 }
 
 // A trainer as start() leaves it, for what does not need a run.
@@ -209,7 +209,7 @@ TEST_CASE("train: --precision bf16 computes the loss in bf16") {
   const double bf16 = loss_of_batch(model, 0);
   REQUIRE(std::abs(bf16 - f32) > 10 * kRounding * f32);
   const auto first = [](const char* precision) {
-    return TinyRun({"--steps", "1", "--no-shuffle", "--precision", precision}).steps().front().at("loss");
+    return CommandRun({"--steps", "1", "--no-shuffle", "--precision", precision}).steps().front().at("loss");
   };
   CHECK(first("f32").get<double>() == approx(f32).epsilon(kRounding));
   CHECK(first("bf16").get<double>() == approx(bf16).epsilon(kRounding));
@@ -227,7 +227,7 @@ TEST_CASE("train: --recompute computes once more in backward, and changes no byt
   };
   CHECK_FALSE(recomputed({}));
   CHECK(recomputed({"--recompute"}));
-  CHECK(TinyRun({"--steps", "3"}).weights() == TinyRun({"--steps", "3", "--recompute"}).weights());
+  CHECK(CommandRun({"--steps", "3"}).weights() == CommandRun({"--steps", "3", "--recompute"}).weights());
 }
 
 }  // namespace
