@@ -11,7 +11,11 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <limits>
+#include <string_view>
+#include <utility>
 
+#include "apps/run/strict_json.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 
@@ -83,24 +87,41 @@ void remove_directory(const std::string& path) {
   if (error) fail(path, ": cannot remove the directory: ", error.message());
 }
 
-// An object that says which step it is of, and whose values are numbers: a loss that is none was written as
-// null.
-bool is_metrics(const json& line) {
-  return line.is_object() && line.contains("step") &&
-         std::all_of(line.begin(), line.end(), [](const json& value) { return value.is_number(); });
+// A line of metrics.jsonl, or nothing if it is damaged: every line has a step, and all its values are
+// numbers. A loss that is not a number was written as null.
+std::optional<json> parse_metrics(std::string_view text, const std::string& path) {
+  constexpr std::int64_t kMostSteps = std::int64_t{1} << 31;  // the greatest value of --steps
+  try {
+    json line = parse_json(text, path);
+    const JsonObject object(line, path);
+    object.integer("step", 0, kMostSteps);
+    for (const auto& [key, value] : line.items()) object.number(key);
+    return line;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 void check_manifest(const std::string& directory) {
-  const json manifest = read_json(directory + "/" + kManifest);
-  for (const auto& [name, want] : manifest.at("files").items()) {
+  const std::string manifest_path = directory + "/" + kManifest;
+  const json manifest = read_json(manifest_path);
+  const JsonObject files = JsonObject(manifest, manifest_path).object("files");
+  const auto& names = manifest["files"];
+  if (names.empty()) fail(manifest_path, ": files is empty, expected the files of a checkpoint");
+  for (const auto& [name, value] : names.items()) {
+    const JsonObject want = files.object(name);
+    const std::int64_t expected = want.integer("bytes", 0, std::numeric_limits<std::int64_t>::max());
+    const std::string expected_checksum = want.text("xxh3");
+    if (name.empty() || name.find_first_of(std::string("/\0", 2)) != std::string::npos)
+      fail(manifest_path, ": files holds ", json(name).dump(),
+           ", expected the names of files in this directory");
     const std::string path = str(directory, "/", name);
     std::error_code error;
     const auto size = fs::file_size(path, error);
-    if (error) fail(path, ": ", error.message());
-    const auto expected = want.at("bytes").get<std::uintmax_t>();
-    if (size != expected) fail(path, ": size is ", size, " bytes, the manifest says ", expected);
-    if (checksum(path) != want.at("xxh3").get<std::string>())
-      fail(path, ": contents do not match the manifest's checksum");
+    if (error) fail(manifest_path, ": ", json(name).dump(), ": ", error.message());
+    if (std::cmp_not_equal(size, expected))
+      fail(path, ": size is ", size, " bytes, the manifest says ", expected);
+    if (checksum(path) != expected_checksum) fail(path, ": contents do not match the manifest's checksum");
   }
 }
 
@@ -109,22 +130,12 @@ std::string damage(const std::string& directory) {
   try {
     check_manifest(directory);
     return "";
-  } catch (const std::exception& error) {  // Error, or a manifest without the expected fields
+  } catch (const Error& error) {
     return error.what();
   }
 }
 
 }  // namespace
-
-json read_json(const std::string& path) {
-  const FileView file(path);
-  const char* begin = reinterpret_cast<const char*>(file.bytes().data());
-  try {
-    return json::parse(begin, begin + file.bytes().size());
-  } catch (const json::exception& error) {
-    fail(path, ": not valid JSON: ", error.what());
-  }
-}
 
 void write_json(const std::string& path, const json& value) {
   AtomicFile file(path);
@@ -194,8 +205,7 @@ std::vector<json> RunDirectory::read_metrics() const {
   while (next < end) {
     const char* newline = std::find(next, end, '\n');
     if (newline == end) break;  // a line that a crash cut short
-    json line = json::parse(next, newline, nullptr, false);
-    if (is_metrics(line)) lines.push_back(std::move(line));
+    if (auto line = parse_metrics({next, newline}, path)) lines.push_back(std::move(*line));
     next = newline + 1;
   }
   return lines;

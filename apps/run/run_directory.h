@@ -65,7 +65,6 @@ class RunDirectory {
   int lock_ = -1;
 };
 
-nlohmann::json read_json(const std::string& path);
 void write_json(const std::string& path, const nlohmann::json& json);
 
 }  // namespace inkling

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "apps/run/flags.h"
+#include "apps/run/strict_json.h"
 #include "apps/text/shard.h"
 #include "apps/text/stories.h"
 #include "apps/text/tokenizer.h"
@@ -132,12 +133,41 @@ const Defaults& defaults_for(const TrainSettings& s, const TrainFlags& flags) {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 31;
 
-template <class T>
-void in_range(const char* flag, T value, T least, T most) {
-  if (!(value >= least && value <= most)) {
-    throw UsageError(str("--", flag, " is ", value, ", expected ", least, " to ", most));
+// Where settings come from, for errors: the command line, or the config.json that they were read from.
+class Origin {
+ public:
+  static Origin flags() { return Origin(""); }
+  static Origin file(const std::string& path) { return Origin(path); }
+
+  // `key` is the setting's name in config.json.
+  [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
+    if (path_.empty()) throw UsageError(flag_of(key) + " " + what);
+    fail(path_, ": ", key, " ", what);
   }
-}
+  template <class T>
+  void in_range(const char* key, T value, T least, T most) const {
+    if (!(value >= least && value <= most))
+      refuse(key, str("is ", value, ", expected ", least, " to ", most));
+  }
+  // Calls f, whose errors do not say where the value comes from.
+  template <class F>
+  void checked_by(F&& f, const std::string& flag_prefix = "") const {
+    if (path_.empty()) {
+      from_flags(f, flag_prefix);
+    } else {
+      try {
+        f();
+      } catch (const Error& error) {
+        fail(path_, ": ", error.what());
+      }
+    }
+  }
+
+ private:
+  explicit Origin(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;  // empty: the command line
+};
 
 void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& defaults) {
   if (!s.init.empty()) {
@@ -155,7 +185,7 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
                                      : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
   const std::int64_t seq_len = flags.given.value("seq_len", defaults.seq_len);
-  in_range("seq-len", seq_len, std::int64_t{1}, kMost);  // before it becomes the model's
+  Origin::flags().in_range("seq_len", seq_len, std::int64_t{1}, kMost);  // before it becomes the model's
   s.model.max_seq_len = std::max(s.model.max_seq_len, seq_len);
   json merged = s.model;
   merged.merge_patch(flags.given.value("model", json::object()));
@@ -163,35 +193,72 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
   from_flags([&] { s.model.check("model"); });
 }
 
-void check(const TrainSettings& s) {
-  in_range("batch-size", s.batch_size, std::int64_t{1}, kMost);
-  in_range("seq-len", s.seq_len, std::int64_t{1}, kMost);
-  in_range("grad-accum", s.grad_accum, std::int64_t{1}, kMost);
-  in_range("steps", s.steps, std::int64_t{1}, kMost);
-  in_range("val-batches", s.val_batches, std::int64_t{1}, kMost);
-  in_range("warmup", s.warmup, std::int64_t{0}, kMost);
-  in_range("lr", s.lr, 0.0, 1e3);
-  in_range("min-lr", s.min_lr, 0.0, s.lr);
-  if (s.optimizer != "adamw" && s.optimizer != "sgd") {
-    throw UsageError(str("--optimizer is ", s.optimizer, ", expected adamw or sgd"));
+void check(const TrainSettings& s, const Origin& origin) {
+  constexpr std::int64_t kZero = 0, kOne = 1;
+  origin.in_range("batch_size", s.batch_size, kOne, kMost);
+  origin.in_range("seq_len", s.seq_len, kOne, kMost);
+  origin.in_range("grad_accum", s.grad_accum, kOne, kMost);
+  origin.in_range("steps", s.steps, kOne, kMost);
+  origin.in_range("val_batches", s.val_batches, kOne, kMost);
+  origin.in_range("warmup", s.warmup, kZero, kMost);
+  origin.in_range("lr", s.lr, 0.0, 1e3);
+  origin.in_range("min_lr", s.min_lr, 0.0, s.lr);
+  if (s.optimizer != "adamw" && s.optimizer != "sgd")
+    origin.refuse("optimizer", str("is ", s.optimizer, ", expected adamw or sgd"));
+  origin.in_range("momentum", s.momentum, 0.0, 0.999999);
+  origin.in_range("weight_decay", s.weight_decay, 0.0, 1e3);
+  origin.in_range("beta1", s.beta1, 0.0, 0.999999);
+  origin.in_range("beta2", s.beta2, 0.0, 0.999999);
+  origin.in_range("eps", s.eps, 1e-30, 1.0);
+  origin.in_range("grad_clip", s.grad_clip, 0.0, 1e9);
+  for (const auto& [key, value] :
+       {std::pair{"val_every", s.val_every}, std::pair{"sample_every", s.sample_every},
+        std::pair{"save_every", s.save_every}}) {
+    origin.in_range(key, value, kZero, kMost);
   }
-  in_range("momentum", s.momentum, 0.0, 0.999999);
-  in_range("weight-decay", s.weight_decay, 0.0, 1e3);
-  in_range("beta1", s.beta1, 0.0, 0.999999);
-  in_range("beta2", s.beta2, 0.0, 0.999999);
-  in_range("eps", s.eps, 1e-30, 1.0);
-  in_range("grad-clip", s.grad_clip, 0.0, 1e9);
-  for (const auto& [flag, value] :
-       {std::pair{"val-every", s.val_every}, std::pair{"sample-every", s.sample_every},
-        std::pair{"save-every", s.save_every}}) {
-    in_range(flag, value, std::int64_t{0}, kMost);
-  }
-  precision_flag(s.precision, Recording::on);
-  from_flags([&] { return parse_learning_rate_decay(s.schedule); });
+  origin.checked_by([&] { parse_precision(s.precision, Recording::on); }, "--");
+  origin.checked_by([&] { parse_learning_rate_decay(s.schedule); });
+  origin.checked_by([&] { s.model.check("model"); });
   if (s.seq_len > s.model.max_seq_len) {
-    throw UsageError(
-        str("--seq-len is ", s.seq_len, ", expected at most the model's maximum of ", s.model.max_seq_len));
+    origin.refuse("seq_len",
+                  str("is ", s.seq_len, ", expected at most the model's maximum of ", s.model.max_seq_len));
   }
+}
+
+// Error unless `saved` has every key that `example` has, with a value of the same type, and no other key.
+void check_types(const JsonObject& saved, const json& example) {
+  for (const auto& [key, value] : example.items()) {
+    if (key == "recompute" && !saved.has(key)) continue;  // older runs do not have it: it was off
+    switch (value.type()) {
+      case json::value_t::string:
+        saved.text(key);
+        break;
+      case json::value_t::boolean:
+        saved.boolean(key);
+        break;
+      case json::value_t::number_float:
+        saved.number(key);
+        break;
+      case json::value_t::number_unsigned:
+        saved.unsigned_integer(key);
+        break;
+      case json::value_t::number_integer:
+        saved.integer(key, 0, kMost);
+        break;
+      default:
+        check_types(saved.object(key), value);
+    }
+  }
+  saved.expect_no_other_keys(example);
+}
+
+// The settings in a run's config.json. Error, naming the file and the key, when they cannot be.
+TrainSettings settings_from_json(const json& saved, const std::string& path) {
+  if (!saved.is_object()) fail(path, ": not the settings of a run, expected a JSON object");
+  check_types(JsonObject(saved, path), TrainSettings{});
+  auto settings = saved.get<TrainSettings>();
+  check(settings, Origin::file(path));
+  return settings;
 }
 
 // config.json holds every flag, and JSON holds UTF-8.
@@ -256,7 +323,7 @@ TrainSettings resolve(const TrainFlags& flags, Isa isa) {
   json merged = s;
   merged.merge_patch(flags.given);
   s = merged.get<TrainSettings>();
-  check(s);
+  check(s, Origin::flags());
   check_effects(s, flags.given);
   return s;
 }
@@ -268,7 +335,7 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
     throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
                          "; leave it out to resume"));
   }
-  if (!saved.is_object()) fail(path, ": not the settings of a run, expected a JSON object");
+  settings_from_json(saved, path);  // what the file says is right by itself, before flags change it
   check_text(flags.given);
   json merged = saved;
   merged.merge_patch(flags.given);
@@ -280,14 +347,10 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
                          saved.contains(at) ? saved[at].dump() : "unset", ", got ", merged[at].dump(),
                          "; leave the flag out to resume"));
   }
-  try {
-    auto s = merged.get<TrainSettings>();
-    check(s);
-    check_effects(s, flags.given);
-    return s;
-  } catch (const json::exception& error) {
-    fail(path, ": not the settings of a run: ", error.what());
-  }
+  auto s = merged.get<TrainSettings>();
+  check(s, Origin::flags());
+  check_effects(s, flags.given);
+  return s;
 }
 
 }  // namespace inkling

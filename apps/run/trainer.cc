@@ -6,6 +6,8 @@
 
 #include "apps/run/optimizer_file.h"
 #include "apps/run/progress.h"
+#include "apps/run/state_file.h"
+#include "apps/run/strict_json.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
@@ -118,9 +120,8 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   }
   adopt(std::move(saved));
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
-  const json state = read_json(checkpoint->directory + "/state.json");
-  batches_->set_state(state.at("data").get<BatchPosition>());
   step_ = checkpoint->step;
+  go_to(checkpoint->directory + "/state.json");
   directory_.drop_metrics_after(step_);
   for (const json& line : directory_.read_metrics()) {
     if (line.contains("loss")) losses_.emplace_back(line["step"], line["loss"]);
@@ -128,6 +129,20 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
     Validation v{line["step"], line["val_loss"], std::nullopt};
     if (line.contains("theoretical_min")) v.theoretical_min = line["theoretical_min"].get<double>();
     validations_.push_back(v);
+  }
+}
+
+// Goes to the position in the data that a checkpoint's state.json holds.
+void Trainer::go_to(const std::string& path) {
+  const BatchPosition position = state_from_json(read_json(path), path);
+  const std::int64_t expected = step_ * settings_.grad_accum;
+  try {
+    const std::int64_t taken = batches_->batches_before(position);
+    if (taken != expected)
+      fail("the saved position is ", taken, " batches in, expected ", expected, " at step ", step_);
+    batches_->set_state(position);
+  } catch (const Error& error) {
+    fail(path, ": ", error.what());
   }
 }
 
@@ -229,7 +244,7 @@ void Trainer::save() {
   directory_.commit_checkpoint(step_, [&](const std::string& into) {
     save_model(into + "/model.bin", model_->config(), model_->parameters().values());
     save_optimizer(into + "/optimizer.bin", *optimizer_);
-    write_json(into + "/state.json", {{"data", batches_->state()}});
+    write_json(into + "/state.json", state_to_json(batches_->state()));
   });
 }
 

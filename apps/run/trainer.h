@@ -69,6 +69,7 @@ class Trainer {
   };
   void open_data();
   void adopt(GPT2 model);
+  void go_to(const std::string& path);
   Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
   StepResult train_step();
   void validate();

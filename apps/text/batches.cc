@@ -1,7 +1,6 @@
 #include "apps/text/batches.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "core/error.h"
@@ -162,18 +161,37 @@ void Batches::check_state(const BatchPosition& p) const {
       fail("batches: the saved position's shard order is not a permutation");
   }
   const auto shards = static_cast<std::int64_t>(shards_.size());
-  if (p.epoch < 0 || p.shard < 0 || p.shard >= shards) {
-    fail("batches: the saved position is at shard ", p.shard, " of epoch ", p.epoch, ", expected 0 .. ",
-         shards - 1);
-  }
+  const std::int64_t most_epochs = kMostBatches / batches_;
+  if (p.epoch < 0 || p.epoch > most_epochs)
+    fail("batches: the saved position is in epoch ", p.epoch, ", expected 0 .. ", most_epochs);
+  if (p.shard < 0 || p.shard >= shards)
+    fail("batches: the saved position is at shard ", p.shard, ", expected 0 .. ", shards - 1);
   const std::int64_t samples = samples_of(p.shard_order[index(p.shard)]);
   if (p.sample < 0 || p.sample > samples) {
     fail("batches: the saved position is at sample ", p.sample, ", expected 0 .. ", samples);
   }
-  // An epoch draws fewer numbers than it has shards and batches: a lie here would be hours of winding.
-  const auto most = (static_cast<std::uint64_t>(p.epoch) + 1) * static_cast<std::uint64_t>(batches_ + shards);
-  if (p.draws > most)
-    fail("batches: the saved position is ", p.draws, " random numbers in, expected at most ", most);
+  const std::uint64_t draws = settings_.shuffle ? draws_before(p) : 0;
+  if (p.draws != draws)
+    fail("batches: the saved position is ", p.draws, " random numbers in, expected ", draws);
+}
+
+std::int64_t Batches::samples_before_shard(const BatchPosition& p) const {
+  std::int64_t samples = 0;
+  for (std::int64_t place = 0; place < p.shard; ++place) samples += samples_of(p.shard_order[index(place)]);
+  return samples;
+}
+
+// permute() draws one number fewer than it has elements. So an epoch draws shards - 1 numbers to order its
+// shards, and for each shard its samples - 1: together batches - 1.
+std::uint64_t Batches::draws_before(const BatchPosition& p) const {
+  const auto shards = static_cast<std::int64_t>(shards_.size());
+  return static_cast<std::uint64_t>(p.epoch * (batches_ - 1) + shards - 1 + samples_before_shard(p) -
+                                    p.shard);
+}
+
+std::int64_t Batches::batches_before(const BatchPosition& p) const {
+  check_state(p);
+  return p.epoch * batches_ + samples_before_shard(p) + p.sample;
 }
 
 void Batches::set_state(const BatchPosition& position) {
@@ -187,34 +205,6 @@ void Batches::set_state(const BatchPosition& position) {
   rows_.clear();
   begin_shard();
   sample_ = position.sample;
-}
-
-void to_json(nlohmann::json& json, const BatchPosition& p) {
-  json = {{"epoch", p.epoch},
-          {"shard_order", p.shard_order},
-          {"shard", p.shard},
-          {"sample", p.sample},
-          {"draws", p.draws},
-          {"B", p.B},
-          {"T", p.T},
-          {"tokens", p.tokens},
-          {"shuffle", p.shuffle},
-          {"align_documents", p.align_documents},
-          {"seed", p.seed}};
-}
-
-void from_json(const nlohmann::json& json, BatchPosition& p) {
-  json.at("epoch").get_to(p.epoch);
-  json.at("shard_order").get_to(p.shard_order);
-  json.at("shard").get_to(p.shard);
-  json.at("sample").get_to(p.sample);
-  json.at("draws").get_to(p.draws);
-  json.at("B").get_to(p.B);
-  json.at("T").get_to(p.T);
-  json.at("tokens").get_to(p.tokens);
-  json.at("shuffle").get_to(p.shuffle);
-  json.at("align_documents").get_to(p.align_documents);
-  json.at("seed").get_to(p.seed);
 }
 
 }  // namespace inkling

@@ -25,7 +25,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <random>
 #include <span>
 #include <string>
@@ -45,8 +44,8 @@ struct BatchSettings {
   std::int32_t end_of_text = -1;  // needed to align
 };
 
-// A run's 64-bit seed as the 32 bits that llm.c's shuffle takes: the lower half, with a hash of the upper half
-// exclusive-or'ed in. So seeds below 2^32 are taken as they are, and every bit of others counts.
+// A run's 64-bit seed as the 32 bits that llm.c's shuffle takes: the lower half, with a hash of the upper
+// half exclusive-or'ed in. So seeds below 2^32 are taken as they are, and every bit of others counts.
 std::uint32_t shuffle_seed(std::uint64_t seed);
 
 // A place in the data, enough to continue from exactly: plain numbers, small however large the shards.
@@ -63,8 +62,9 @@ struct BatchPosition {
   bool shuffle = false, align_documents = false;
   std::uint32_t seed = 0;
 };
-void to_json(nlohmann::json& json, const BatchPosition& position);
-void from_json(const nlohmann::json& json, BatchPosition& position);
+// A run of this many batches would take years. Positions further on are refused, so that no count overflows
+// and going to a position takes a few minutes at most.
+constexpr std::int64_t kMostBatches = std::int64_t{1} << 36;
 
 class Batches {
  public:
@@ -86,8 +86,10 @@ class Batches {
   std::string where() const;  // "stories_train.bin: tokens 12800 .. 13056 (epoch 0)"
 
   BatchPosition state() const;
+  // Both throw Error for a position that these settings and shards cannot lead to.
   void set_state(const BatchPosition& position);
-  void rewind();  // to the very beginning, as constructed
+  std::int64_t batches_before(const BatchPosition& position) const;  // since the first of the first epoch
+  void rewind();                                                     // to the very beginning, as constructed
 
   const std::vector<Shard>& shards() const { return shards_; }
   std::int64_t tokens() const { return tokens_; }          // in all shards
@@ -102,6 +104,8 @@ class Batches {
   void begin_shard();
   std::int64_t row_start(const Shard& shard, std::int64_t natural) const;
   void check_state(const BatchPosition& position) const;
+  std::int64_t samples_before_shard(const BatchPosition& position) const;  // in its epoch
+  std::uint64_t draws_before(const BatchPosition& position) const;
 
   BatchSettings settings_;
   std::vector<Shard> shards_;

@@ -2,10 +2,12 @@
 #include "apps/text/batches.h"
 
 #include <fstream>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/run/state_file.h"
 #include "core/error.h"
 #include "core/rng.h"
 #include "tests/allocation_count.h"
@@ -179,12 +181,12 @@ TEST_CASE("batches: restored to any place of three epochs, the same batches foll
     std::vector<Batch> all;
     std::vector<json> places;
     for (int i = 0; i < 36; ++i) {
-      places.push_back(whole.state());
+      places.push_back(state_to_json(whole.state()));
       all.push_back(next(whole, 6));
     }
     for (std::size_t place = 0; place < places.size(); ++place) {
       Batches resumed(paths, settings(2, 3, shuffle));
-      resumed.set_state(json::parse(places[place].dump()).get<BatchPosition>());
+      resumed.set_state(state_from_json(json::parse(places[place].dump()), "state.json"));
       for (std::size_t i = place; i < all.size(); ++i) REQUIRE(next(resumed, 6) == all[i]);
     }
     whole.rewind();
@@ -214,7 +216,32 @@ TEST_CASE("batches: a place in other data, of other settings, or that cannot be,
   refuses([](auto& p) { p.sample = 8; }, "sample 8");
   refuses([](auto& p) { p.sample = -1; }, "sample -1");
   refuses([](auto& p) { p.draws = std::uint64_t{1} << 60; }, "random numbers");
+  refuses([](auto& p) { p.draws += 1; },
+          "1 random numbers in, expected 0");  // of one shard no order is drawn
+  refuses([](auto& p) { p.epoch = -1; }, "epoch -1");
+  refuses([](auto& p) { p.epoch = 100'000'000'000'000'000, p.draws = 1'000'000'000'000'000'000; },
+          "epoch 1000");
+  refuses([](auto& p) { p.epoch = std::numeric_limits<std::int64_t>::max(); }, "epoch 9223372036854775807");
+  // 7 batches an epoch, and at most 2^36 in all
+  refuses([](auto& p) { p.epoch = 9'817'068'106; }, "epoch 9817068106, expected 0 .. 9817068105");
   CHECK_NOTHROW(batches.set_state(good));
+}
+
+TEST_CASE("batches: a position knows how many batches and random numbers came before it") {
+  const TemporaryDirectory directory;
+  const std::vector<std::string> paths = {counting_shard(directory / "a.bin", 7, 6),
+                                          counting_shard(directory / "b.bin", 1, 6, 500),
+                                          counting_shard(directory / "c.bin", 4, 6, 900)};
+  for (bool shuffle : {false, true}) {
+    Batches batches(paths, settings(2, 3, shuffle));
+    for (std::int64_t taken = 0; taken < 40; ++taken) {
+      BatchPosition position = batches.state();
+      CHECK(batches.batches_before(position) == taken);
+      position.draws += 1;
+      CHECK_THROWS_WITH(batches.batches_before(position), contains("random numbers in"));
+      next(batches, 6);
+    }
+  }
 }
 
 TEST_CASE("batches: aligned rows begin with their document, where it begins less than T tokens back") {

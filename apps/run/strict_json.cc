@@ -1,0 +1,165 @@
+#include "apps/run/strict_json.h"
+
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "core/binary_file.h"
+#include "core/error.h"
+
+namespace inkling {
+
+using nlohmann::json;
+
+namespace {
+
+// A value as it is shown in a message: short, and without line breaks.
+std::string shown(const json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "an array";
+  constexpr std::size_t kMost = 60;
+  std::string text = value.dump(-1, ' ', true);  // only ASCII, so that the text can be cut anywhere
+  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
+  return text;
+}
+
+std::string integer_from(std::int64_t least, std::int64_t most) {
+  return str("an integer from ", least, " to ", most);
+}
+
+std::optional<std::int64_t> integer_in(const json& value, std::int64_t least, std::int64_t most) {
+  if (value.is_number_unsigned()) {
+    const auto number = value.get<std::uint64_t>();
+    if (std::cmp_greater_equal(number, least) && std::cmp_less_equal(number, most))
+      return static_cast<std::int64_t>(number);
+  } else if (value.is_number_integer()) {
+    const auto number = value.get<std::int64_t>();
+    if (number >= least && number <= most) return number;
+  }
+  return std::nullopt;
+}
+
+// Hears of each piece of JSON while it is parsed, before more of it is kept.
+class Limits {
+ public:
+  explicit Limits(const std::string& source) : source_(source) {}
+
+  bool operator()(int levels, json::parse_event_t event, const json& parsed) {
+    using Event = json::parse_event_t;
+    if (event == Event::object_start) keys_.emplace_back();
+    if (event == Event::object_end) keys_.pop_back();
+    if (event == Event::object_start || event == Event::array_start) {
+      if (levels >= kMostJsonLevels)
+        fail(source_, ": not valid JSON here: nested deeper than ", kMostJsonLevels, " levels");
+    }
+    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second)
+      fail(source_, ": not valid JSON here: the key ", shown(parsed), " stands twice in one object");
+    return true;
+  }
+
+ private:
+  const std::string& source_;
+  std::vector<std::set<std::string>> keys_;  // of each object that is still open
+};
+
+}  // namespace
+
+json parse_json(std::string_view text, const std::string& source) {
+  if (std::ssize(text) > kMostJsonBytes)
+    fail(source, ": has ", text.size(), " bytes of JSON, expected at most ", kMostJsonBytes);
+  try {
+    return json::parse(text.begin(), text.end(), Limits(source));
+  } catch (const json::exception& error) {
+    // After "[json.exception.parse_error.101] " the message is for people.
+    const std::string_view what = error.what();
+    fail(source, ": not valid JSON: ", what.substr(what.find("] ") + 2));
+  }
+}
+
+json read_json(const std::string& path) {
+  const FileView file(path);
+  return parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
+}
+
+JsonObject::JsonObject(const json& value, std::string source, std::string prefix)
+    : value_(value), source_(std::move(source)), prefix_(std::move(prefix)) {
+  if (!value.is_object()) fail(source_, ": is ", shown(value), ", expected an object");
+}
+
+std::string JsonObject::name_of(const std::string& key) const {
+  const std::string quoted = json(key).dump(-1, ' ', true);  // a key from a file may hold anything
+  return prefix_ + (quoted.size() == key.size() + 2 ? key : quoted);
+}
+
+void JsonObject::refuse(const std::string& key, const std::string& expected) const {
+  const auto found = value_.find(key);
+  fail(source_, ": ", name_of(key), " is ", found == value_.end() ? "missing" : shown(*found), ", expected ",
+       expected);
+}
+
+const json& JsonObject::at(const std::string& key, const std::string& expected) const {
+  const auto found = value_.find(key);
+  if (found == value_.end()) refuse(key, expected);
+  return *found;
+}
+
+void JsonObject::expect_no_other_keys(const json& known) const {
+  for (const auto& [key, value] : value_.items()) {
+    if (!known.contains(key)) fail(source_, ": ", name_of(key), " is unknown, expected no such key");
+  }
+}
+
+std::int64_t JsonObject::integer(const std::string& key, std::int64_t least, std::int64_t most) const {
+  const std::string expected = integer_from(least, most);
+  if (const auto found = integer_in(at(key, expected), least, most)) return *found;
+  refuse(key, expected);
+}
+
+std::uint64_t JsonObject::unsigned_integer(const std::string& key) const {
+  const std::string expected = str("an integer from 0 to ", UINT64_MAX);
+  const json& value = at(key, expected);
+  if (value.is_number_unsigned()) return value.get<std::uint64_t>();
+  refuse(key, expected);
+}
+
+double JsonObject::number(const std::string& key) const {
+  const json& value = at(key, "a number");
+  if (value.is_number()) return value.get<double>();
+  refuse(key, "a number");
+}
+
+bool JsonObject::boolean(const std::string& key) const {
+  const json& value = at(key, "true or false");
+  if (value.is_boolean()) return value.get<bool>();
+  refuse(key, "true or false");
+}
+
+std::string JsonObject::text(const std::string& key) const {
+  const json& value = at(key, "a text");
+  if (value.is_string()) return value.get<std::string>();
+  refuse(key, "a text");
+}
+
+std::vector<std::int64_t> JsonObject::integers(const std::string& key, std::int64_t least,
+                                               std::int64_t most) const {
+  const std::string expected = "an array, each element " + integer_from(least, most);
+  const json& value = at(key, expected);
+  if (!value.is_array()) refuse(key, expected);
+  std::vector<std::int64_t> all;
+  for (const json& element : value) {
+    const auto number = integer_in(element, least, most);
+    if (!number)
+      fail(source_, ": ", name_of(key), "[", all.size(), "] is ", shown(element), ", expected ",
+           integer_from(least, most));
+    all.push_back(*number);
+  }
+  return all;
+}
+
+JsonObject JsonObject::object(const std::string& key) const {
+  const json& value = at(key, "an object");
+  if (!value.is_object()) refuse(key, "an object");
+  return {value, source_, name_of(key) + "."};
+}
+
+}  // namespace inkling

@@ -1,0 +1,59 @@
+// Reads the JSON files of a run directory without trusting them.
+//
+// parse_json() refuses text that is not JSON, that is nested too deep, or that has a key twice in one object.
+// A JsonObject then hands out the values of an object by key. It checks the type and the range of each value,
+// so nobody converts a number that does not fit. Every error is an Error of one line that names the file, the
+// key, what was expected and what was found:
+//   runs/a/state.json: data.epoch is 1e+19, expected an integer from 0 to 68719476736
+// What the keys mean is not known here. Read next: train_settings.h and state_file.h, which use this.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace inkling {
+
+// inkling's own files have at most 3 levels. Functions of nlohmann::json call themselves once for each level,
+// so the limit also keeps the stack small.
+constexpr int kMostJsonLevels = 16;
+// Far above any file that inkling writes, and little memory.
+constexpr std::int64_t kMostJsonBytes = std::int64_t{16} << 20;
+
+// `source` is the path of the file that `text` comes from.
+nlohmann::json parse_json(std::string_view text, const std::string& source);
+nlohmann::json read_json(const std::string& path);
+
+class JsonObject {
+ public:
+  // Error unless `value` is an object. `value` must live as long as this does.
+  JsonObject(const nlohmann::json& value, std::string source) : JsonObject(value, std::move(source), "") {}
+
+  bool has(const std::string& key) const { return value_.contains(key); }
+  // Error for a key that `known`, another object, does not have.
+  void expect_no_other_keys(const nlohmann::json& known) const;
+
+  // The value of `key`. Error when it is missing, has another type, or lies outside least .. most.
+  std::int64_t integer(const std::string& key, std::int64_t least, std::int64_t most) const;
+  std::uint64_t unsigned_integer(const std::string& key) const;
+  double number(const std::string& key) const;
+  bool boolean(const std::string& key) const;
+  std::string text(const std::string& key) const;
+  std::vector<std::int64_t> integers(const std::string& key, std::int64_t least, std::int64_t most) const;
+  JsonObject object(const std::string& key) const;
+
+ private:
+  JsonObject(const nlohmann::json& value, std::string source, std::string prefix);
+
+  const nlohmann::json& at(const std::string& key, const std::string& expected) const;
+  std::string name_of(const std::string& key) const;
+  [[noreturn]] void refuse(const std::string& key, const std::string& expected) const;
+
+  const nlohmann::json& value_;
+  std::string source_;
+  std::string prefix_;  // of keys in messages: "data." inside {"data": {...}}; empty for the outermost object
+};
+
+}  // namespace inkling

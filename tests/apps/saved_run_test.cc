@@ -1,0 +1,254 @@
+// What a run saved and a resumed run reads: config.json, state.json, manifest.json and metrics.jsonl, damaged
+// or lying. Every fault is refused with the file's and the key's name, or passed over.
+#include "apps/run/run_directory.h"
+#include "apps/run/state_file.h"
+#include "apps/run/train_settings.h"
+#include "core/error.h"
+#include "tests/apps/process.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+// Settings as a run writes them.
+json saved_settings() {
+  TrainSettings s;
+  s.data = "a_train.bin", s.val_data = "", s.schedule = "cosine";
+  s.model = {.max_seq_len = 8, .vocab_size = 131, .layers = 1, .heads = 2, .channels = 16};
+  s.batch_size = 2, s.seq_len = 8, s.steps = 20, s.lr = 1e-3, s.val_batches = 40;
+  return s;
+}
+
+// resolve_resumed() refuses `saved` as a fault of the file, not of the command line, with all `words` in the
+// message.
+void refused(const json& saved, const std::vector<std::string>& words) {
+  INFO(saved.dump());
+  try {
+    resolve_resumed(saved, {}, "run/config.json");
+    FAIL_CHECK("was taken for the settings of a run");
+  } catch (const UsageError& error) {
+    FAIL_CHECK("blames the command line: " << error.what());
+  } catch (const Error& error) {
+    CHECK_THAT(error.what(), contains("run/config.json: "));
+    CHECK_THAT(error.what(), !contains("--"));
+    for (const std::string& word : words) CHECK_THAT(error.what(), contains(word));
+  }
+}
+
+json with(const std::string& pointer, const json& value) {
+  json saved = saved_settings();
+  saved[json::json_pointer(pointer)] = value;
+  return saved;
+}
+
+TEST_CASE("config.json: a whole one is read, an older one without recompute too") {
+  json saved = saved_settings();
+  CHECK(json(resolve_resumed(saved, {}, "c")) == saved);
+  saved.erase("recompute");
+  CHECK_FALSE(resolve_resumed(saved, {}, "c").recompute);
+}
+
+TEST_CASE("config.json: each setting that is missing is named with its file") {
+  refused(json::object(), {"is missing"});
+  const json whole = saved_settings();
+  for (const auto& [key, value] : whole.items()) {
+    if (key == "recompute") continue;
+    json saved = whole;
+    saved.erase(key);
+    refused(saved, {key + " is missing, expected "});
+  }
+  for (const auto& [key, value] : whole["model"].items()) {
+    json saved = whole;
+    saved["model"].erase(key);
+    refused(saved, {"model." + key + " is missing, expected an integer"});
+  }
+}
+
+TEST_CASE("config.json: numbers that no setting can hold are refused, not converted") {
+  refused(with("/steps", 1e19), {"steps is 1e+19, expected an integer from 0 to 2147483648"});
+  refused(with("/seed", 1e20), {"seed is 1e+20, expected an integer from 0 to 18446744073709551615"});
+  refused(with("/seed", -1), {"seed is -1"});
+  refused(with("/steps", 20.5), {"steps is 20.5"});
+  refused(with("/steps", std::uint64_t{1} << 63), {"steps is 9223372036854775808"});
+  refused(with("/model/layers", 1e19), {"model.layers is 1e+19"});
+  CHECK(resolve_resumed(with("/seed", ~std::uint64_t{0}), {}, "c").seed == ~std::uint64_t{0});
+}
+
+TEST_CASE("config.json: values out of range, of another type, and unknown settings are the file's fault") {
+  refused(with("/batch_size", 0), {"batch_size is 0, expected 1 to"});
+  refused(with("/lr", -1.0), {"lr is -1"});
+  refused(with("/min_lr", 1.0), {"min_lr is 1"});
+  refused(with("/seq_len", 9), {"seq_len is 9", "maximum of 8"});
+  refused(with("/model/heads", 3), {"heads (NH=3)"});
+  refused(with("/optimizer", "adam"), {"optimizer is adam"});
+  refused(with("/precision", "int8"), {"precision is int8"});
+  refused(with("/schedule", "zigzag"), {"schedule", "zigzag"});
+  refused(with("/shuffle", 1), {"shuffle is 1, expected true or false"});
+  refused(with("/data", 1), {"data is 1, expected a text"});
+  refused(with("/lr", "1"), {"lr is \"1\", expected a number"});
+  refused(with("/model", json::array()), {"model is an array, expected an object"});
+  refused(with("/setps", 3), {"setps is unknown"});
+  refused(with("/model/width", 3), {"model.width is unknown"});
+  refused(json::array(), {"not the settings of a run"});
+}
+
+TEST_CASE("config.json: a flag out of range is the command line's fault") {
+  TrainFlags flags;
+  flags.given["steps"] = 0;
+  CHECK_THROWS_AS(resolve_resumed(saved_settings(), flags, "c"), UsageError);
+  CHECK_THROWS_WITH(resolve_resumed(saved_settings(), flags, "c"), contains("--steps is 0"));
+  flags.given["steps"] = 40;
+  CHECK(resolve_resumed(saved_settings(), flags, "c").steps == 40);
+}
+
+json saved_state() {
+  return state_to_json({.epoch = 1,
+                        .shard_order = {1, 0},
+                        .shard = 1,
+                        .sample = 2,
+                        .draws = 9,
+                        .B = 2,
+                        .T = 3,
+                        .tokens = 99,
+                        .shuffle = true,
+                        .align_documents = false,
+                        .seed = 42});
+}
+
+TEST_CASE("state.json: values that are missing, of another type or out of range are named with their file") {
+  CHECK(state_to_json(state_from_json(saved_state(), "s")) == saved_state());
+  const auto refused_state = [](const json& state, const std::string& message) {
+    INFO(state.dump());
+    CHECK_THROWS_AS(state_from_json(state, "step_3/state.json"), Error);
+    CHECK_THROWS_WITH(state_from_json(state, "step_3/state.json"), contains("step_3/state.json: " + message));
+  };
+  refused_state(json::object(), "data is missing, expected an object");
+  refused_state({{"data", 3}}, "data is 3, expected an object");
+  const json whole = saved_state();
+  for (const auto& [key, value] : whole["data"].items()) {
+    json state = whole;
+    state["data"].erase(key);
+    refused_state(state, "data." + key + " is missing, expected ");
+    state["data"][key] = "x";
+    refused_state(state, "data." + key + " is \"x\", expected ");
+  }
+  const auto with_value = [&](const char* key, const json& value) {
+    json state = whole;
+    state["data"][key] = value;
+    return state;
+  };
+  refused_state(with_value("epoch", 1e17), "data.epoch is 1e+17");
+  refused_state(with_value("epoch", 100'000'000'000'000'000), "data.epoch is 100000000000000000");
+  refused_state(with_value("epoch", -1), "data.epoch is -1");
+  refused_state(with_value("draws", 1'000'000'000'000'000'000), "data.draws is 1000000000000000000");
+  refused_state(with_value("seed", 4294967338), "data.seed is 4294967338");  // 42 if it were cut to 32 bits
+  refused_state(with_value("shard_order", {0, -1}), "data.shard_order[1] is -1");
+}
+
+TEST_CASE("manifest.json: one that lists no files, or odd ones, does not make a checkpoint whole") {
+  const TemporaryDirectory t;
+  const RunDirectory run(t / "run");
+  run.commit_checkpoint(3,
+                        [](const std::string& directory) { write_text(directory + "/model.bin", "hello"); });
+  const auto damage = [&] {
+    std::string said;
+    const auto newest = run.newest_checkpoint([&](const std::string& line) { said += line; });
+    CHECK(newest.has_value() == said.empty());
+    return said;
+  };
+  REQUIRE(damage().empty());
+  const std::string path = t / "run/checkpoints/step_00000003/manifest.json";
+  const json whole = json::parse(read_text(path));
+  const auto with_manifest = [&](const std::string& text) {
+    write_text(path, text);
+    return damage();
+  };
+  const auto with_file = [&](const std::string& name, const json& value) {
+    json manifest = whole;
+    manifest["files"][name] = value;
+    return with_manifest(manifest.dump());
+  };
+  CHECK_THAT(with_manifest("{}"), contains("manifest.json: files is missing, expected an object"));
+  CHECK_THAT(with_manifest("[]"), contains("manifest.json: is an array"));
+  CHECK_THAT(with_manifest(R"({"files": {}})"), contains("manifest.json: files is empty"));
+  CHECK_THAT(with_manifest(R"({"files": null})"), contains("manifest.json: files is null"));
+  CHECK_THAT(with_manifest(std::string(80'000, '[')), contains("deeper than"));
+  CHECK_THAT(with_file("model.bin", json::object()),
+             contains("manifest.json: files.model.bin.bytes is missing"));
+  CHECK_THAT(with_file("model.bin", {{"bytes", 5}}), contains("files.model.bin.xxh3 is missing"));
+  CHECK_THAT(with_file("model.bin", {{"bytes", -5}, {"xxh3", ""}}), contains("files.model.bin.bytes is -5"));
+  CHECK_THAT(with_file("model.bin", {{"bytes", 5.5}, {"xxh3", ""}}),
+             contains("files.model.bin.bytes is 5.5"));
+  CHECK_THAT(with_file("more.bin", whole["files"]["model.bin"]), contains("\"more.bin\": No such file"));
+  // A path that leads out of the checkpoint is refused even where the file is there and is as described.
+  const std::string outside = "../step_00000003/model.bin";
+  CHECK_THAT(with_file(outside, whole["files"]["model.bin"]), contains("expected the names of files"));
+  CHECK(with_manifest(whole.dump()).empty());
+}
+
+TEST_CASE("metrics.jsonl: damaged lines are passed over, whole ones around them are read") {
+  const TemporaryDirectory t;
+  const RunDirectory run(t / "run");
+  for (const char* damaged :
+       {R"({"step":1e19})", R"({"step":-1})", R"({"step":2.5})", R"({"step":99999999999,"loss":1.0})",
+        R"({"loss":1.0})", R"({"step":2,"loss":null})", R"({"step":2,"loss":"x"})", R"({"step":2,"step":3})",
+        "[]", "7", "", "\xff", R"({"step":2,"loss":1e999})"}) {
+    INFO(damaged);
+    const std::string good = R"({"step":1,"loss":2.5})", after = R"({"step":3,"loss":1.5})";
+    write_text(t / "run/metrics.jsonl", good + "\n" + damaged + "\n" + after + "\n");
+    const auto lines = run.read_metrics();
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0] == json::parse(good));
+    CHECK(lines[1] == json::parse(after));
+    run.drop_metrics_after(1);
+    CHECK(read_text(t / "run/metrics.jsonl") == R"({"loss":2.5,"step":1})"
+                                                "\n");
+  }
+  write_text(t / "run/metrics.jsonl", std::string(80'000, '[') + "\n");
+  CHECK(run.read_metrics().empty());
+}
+
+TEST_CASE("resume: a run whose saved files lie is refused with one line, at once") {
+  const TemporaryDirectory t;
+  const std::string config = t / "run/config.json", checkpoint = t / "run/checkpoints/step_00000020";
+  REQUIRE(run(twenty_steps(t / "run")).status == 0);
+  const std::vector<std::string> resume = {"train", "--out", t / "run", "--resume"};
+  const std::string whole_config = read_text(config);
+  write_text(config, std::string(80'000, '[') + std::string(80'000, ']'));
+  expect(resume, 1, {"config.json", "deeper than 16 levels"});
+  write_text(config, "{}");
+  expect(resume, 1, {"config.json", "is missing, expected"});
+  write_text(config, whole_config);
+
+  // The checkpoint again, with another position in the data; its manifest is true.
+  const std::string model = read_text(checkpoint + "/model.bin"),
+                    optimizer = read_text(checkpoint + "/optimizer.bin");
+  const json whole = json::parse(read_text(checkpoint + "/state.json"));
+  const auto save_with = [&](const json& change) {
+    std::filesystem::remove_all(checkpoint);
+    json state = whole;
+    state.merge_patch({{"data", change}});
+    RunDirectory(t / "run").commit_checkpoint(20, [&](const std::string& directory) {
+      write_text(directory + "/model.bin", model);
+      write_text(directory + "/optimizer.bin", optimizer);
+      write_text(directory + "/state.json", state.dump());
+    });
+  };
+  save_with({{"epoch", 100'000'000'000'000'000}, {"draws", 1'000'000'000'000'000'000}});
+  expect(resume, 1, {"step_00000020/state.json", "data.epoch is 100000000000000000"});
+  save_with({{"epoch", std::numeric_limits<std::int64_t>::max()}});
+  expect(resume, 1, {"step_00000020/state.json", "data.epoch is 9223372036854775807"});
+  save_with({{"draws", nullptr}});  // merge_patch takes the key out
+  expect(resume, 1, {"step_00000020/state.json", "data.draws is missing"});
+  save_with({{"draws", whole["data"]["draws"].get<std::int64_t>() + 1}});
+  expect(resume, 1, {"step_00000020/state.json", "random numbers in"});
+  save_with({{"sample", whole["data"]["sample"].get<std::int64_t>() - 1}});
+  expect(resume, 1, {"step_00000020/state.json", "19 batches in, expected 20 at step 20"});
+  save_with(json::object());
+  CHECK(run(resume).status == 0);
+}
+
+}  // namespace
+}  // namespace inkling
