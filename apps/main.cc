@@ -8,20 +8,17 @@
 #include <iostream>
 #include <new>
 
-#include "apps/commands.h"
+#include "apps/command_line.h"
 #include "core/error.h"
 
 namespace {
 
-// CLI11 only says that a subcommand is missing.
-void check_first(const CLI::App& app, const std::string& word) {
-  if (word.empty() || word == "-h" || word == "--help") return;
-  std::string names;
-  for (const CLI::App* subcommand : app.get_subcommands({})) {
-    if (subcommand->get_name() == word) return;
-    names += (names.empty() ? "" : ", ") + subcommand->get_name();
+// A message may quote a file's name or content, with line breaks in it: they are shown as spaces.
+void print_error(std::string message) {
+  for (char& c : message) {
+    if (c == '\n' || c == '\r') c = ' ';
   }
-  throw inkling::UsageError(inkling::str("no such subcommand: ", word, ", expected one of ", names));
+  std::cerr << "inkling: " << message << std::endl;
 }
 
 }  // namespace
@@ -29,34 +26,18 @@ void check_first(const CLI::App& app, const std::string& word) {
 int main(int argc, char** argv) {
   using namespace inkling;
   try {
-    CLI::App app("inkling trains GPT-2-style language models on the CPU, from scratch.", "inkling");
-    app.require_subcommand(1);
-    Action action;
-    add_train(app, action);
-    add_generate(app, action);
-    add_tokenize(app, action);
-    add_eval(app, action);
-    add_info(app, action);
-    add_inspect(app, action);
-    check_first(app, argc > 1 ? argv[1] : "");
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::CallForHelp& help) {
-      return app.exit(help);
-    } catch (const CLI::ParseError& error) {
-      throw UsageError(str(error.what(), " (see inkling --help)"));
-    }
+    const Action action = parse_command_line(argc, argv);
     const int status = action();
     if (!std::cout.flush()) fail("cannot write to stdout");
     return status;
   } catch (const UsageError& error) {
-    std::cerr << "inkling: " << error.what() << std::endl;
+    print_error(error.what());
     return 2;
   } catch (const std::bad_alloc&) {
-    std::cerr << "inkling: out of memory" << std::endl;
+    print_error("out of memory");
     return 1;
   } catch (const std::exception& error) {
-    std::cerr << "inkling: " << error.what() << std::endl;
+    print_error(error.what());
     return 1;
   }
 }

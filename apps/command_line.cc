@@ -1,0 +1,48 @@
+#include "apps/command_line.h"
+
+#include <iostream>
+
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+// CLI11 only says that a subcommand is missing.
+void check_first(const CLI::App& app, const std::string& word) {
+  if (word.empty() || word == "-h" || word == "--help") return;
+  std::string names;
+  for (const CLI::App* subcommand : app.get_subcommands({})) {
+    if (subcommand->get_name() == word) return;
+    names += (names.empty() ? "" : ", ") + subcommand->get_name();
+  }
+  throw UsageError(str("no such subcommand: ", word, ", expected one of ", names));
+}
+
+}  // namespace
+
+Action parse_command_line(int argc, const char* const* argv) {
+  CLI::App app("inkling trains GPT-2-style language models on the CPU, from scratch.", "inkling");
+  app.require_subcommand(1);
+  Action action;
+  add_train(app, action);
+  add_generate(app, action);
+  add_tokenize(app, action);
+  add_eval(app, action);
+  add_info(app, action);
+  add_inspect(app, action);
+  check_first(app, argc > 1 ? argv[1] : "");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return [help = app.help()] {
+      std::cout << help;
+      return 0;
+    };
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(str(error.what(), " (see inkling --help)"));
+  }
+  return action;
+}
+
+}  // namespace inkling
