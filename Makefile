@@ -14,10 +14,13 @@ JSON    ?=
 PYTHON  ?= python3
 # of make test: which tests, a name or a [tag]
 TEST    ?=
+# of make fuzz: seconds for each target, and which targets (none: all)
+FUZZ_SECONDS ?= 10
+FUZZ    ?=
 
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
 PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2
-CHECK_PACKAGES := clang clang-tidy clang-format
+CHECK_PACKAGES := clang clang-tidy clang-format libclang-rt-dev llvm
 BENCH_PACKAGES := libdnnl-dev libopenblas-dev
 
 # The -Wconversion family keeps sizes 64-bit. No warning is tolerated (CI sets CI=true; WERROR=1 does the same).
@@ -48,13 +51,20 @@ $(BUILD)/ops/isa_%.o $(EMULATED_AMX): CXXFLAGS += -O3
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
 LIBRARY := $(call objects,core/*.cc ops/*.cc nn/*.cc optim/*.cc apps/text/*.cc apps/run/*.cc)
 APP     := $(call objects,apps/*.cc)
-TESTS   := $(call objects,tests/*.cc tests/*/*.cc)
+COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
+FUZZER  := $(call objects,tests/fuzz/*.cc)
+TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.cc tests/*/*.cc))
 BENCH   := $(call objects,bench/*.cc)
+# Kernels compiled before, to link instead of compiling them once more.
+KERNELS :=
+ifneq ($(KERNELS),)
+LIBRARY := $(filter-out $(BUILD)/ops/isa_%,$(LIBRARY)) $(KERNELS)
+endif
 # oneDNN's face is a library of its own, built where its headers are, or will be.
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench train test bench asan tidy format check-layers check-thresholds check-isa clean
+.PHONY: help all deps deps-check deps-bench train test bench asan fuzz tidy format check-layers check-thresholds check-isa clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -64,7 +74,7 @@ all: $(BUILD)/inkling $(BUILD)/inkling_tests $(BUILD)/inkling_bench $(PEERS)  ##
 
 deps:  ## install the Debian packages inkling needs
 	@sh .ci/install $(PACKAGES)
-deps-check:  ## install what tidy, format and a build with clang need
+deps-check:  ## install what fuzz, tidy, format and a build with clang need
 	@sh .ci/install $(CHECK_PACKAGES)
 deps-bench:  ## install the libraries that make bench compares with
 	@sh .ci/install $(BENCH_PACKAGES)
@@ -85,6 +95,11 @@ bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak an
 # g++ 12 takes parts of the standard library for uninitialised when it instruments them.
 asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -Wno-maybe-uninitialized' test
+
+# The kernels are the ones of the ordinary build: no reader depends on them, and to compile them takes longest.
+fuzz: $(filter $(BUILD)/ops/isa_%,$(LIBRARY))  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
+	$(MAKE) BUILD=$(BUILD)/fuzz CXX=clang++ OPT=-O1 KERNELS='$^' SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all' $(BUILD)/fuzz/inkling_fuzz
+	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 tidy:  ## clang-tidy over the sources
 	clang-tidy --quiet $(filter-out ops/isa_%,$(filter %.cc,$(SOURCES))) -- -std=c++20 $(CPPFLAGS)
@@ -115,9 +130,11 @@ $(BUILD)/libinkling.a: $(LIBRARY)
 $(BUILD)/inkling: $(APP) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-# The tests call the subcommands in their own process, too.
-$(BUILD)/inkling_tests: $(TESTS) $(filter-out $(BUILD)/apps/main.o,$(APP)) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
+$(BUILD)/inkling_tests: $(TESTS) $(COMMANDS) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(CATCH) $(LDLIBS) -o $@
+
+$(BUILD)/inkling_fuzz: $(FUZZER) $(COMMANDS) $(BUILD)/libinkling.a
+	$(CXX) $(CXXFLAGS) -fsanitize=fuzzer $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(BUILD)/inkling_bench: $(BENCH) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -ldl -o $@
@@ -130,6 +147,6 @@ $(BUILD)/bench/peers/onednn.so: bench/peers/onednn.cc bench/peers/onednn.h
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
-$(LIBRARY) $(APP) $(TESTS) $(BENCH) $(PEERS): | $(filter deps%,$(MAKECMDGOALS))
+$(LIBRARY) $(APP) $(TESTS) $(FUZZER) $(BENCH) $(PEERS): | $(filter deps%,$(MAKECMDGOALS))
 
--include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(BENCH:.o=.d)
+-include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(FUZZER:.o=.d) $(BENCH:.o=.d)

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs targets of inkling_fuzz one after another and prints a line for each. Stops at the first input that does harm.
+#   run.sh BUILD SECONDS [TARGET...]
+# What libFuzzer learns about a target is kept in BUILD/corpus/TARGET, so the next run goes on from there.
+set -eu
+build=$1 seconds=$2
+shift 2
+fuzz=$build/inkling_fuzz
+# Targets write files; in memory that is fast.
+TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 130' INT TERM
+
+for target in ${*:-$("$fuzz")}; do
+  log=$build/$target.log crashes=$build/crashes/$target
+  mkdir -p "$build/corpus/$target" "$crashes"
+  # Inputs of 4 KiB reach everything. More than 10 s or 512 MB for one of them is a bug, too; sanitizers slow a reader down.
+  if "$fuzz" "$target" "$build/corpus/$target" "tests/fuzz/seeds/$target" -dict=tests/fuzz/dictionary \
+    -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=512 -malloc_limit_mb=256 \
+    -artifact_prefix="$crashes/" -print_final_stats=1 >"$log" 2>&1; then
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    covered=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
+    printf '%-14s %9s inputs, %6s branches covered: nothing found\n' "$target" "$runs" "$covered"
+  else
+    input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
+    printf '%-14s FAILED: %s\n' "$target" "$(grep -m 1 -E 'ERROR|runtime error|what\(\)' "$log" || echo "see $log")"
+    echo "  the log:      $log"
+    echo "  the input:    ${input:-none was written}"
+    echo "  to try again: $fuzz $target $input"
+    exit 1
+  fi
+done

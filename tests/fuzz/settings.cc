@@ -1,0 +1,58 @@
+#include <cstdint>
+#include <cstring>
+
+#include "apps/run/train_settings.h"
+#include "tests/fuzz/targets.h"
+
+namespace inkling::fuzz {
+
+namespace {
+
+const char* const kIntegers[] = {
+    "/batch_size",  "/seq_len",        "/grad_accum",        "/steps",           "/warmup",
+    "/val_every",   "/val_batches",    "/sample_every",      "/save_every",      "/model/layers",
+    "/model/heads", "/model/channels", "/model/max_seq_len", "/model/vocab_size"};
+const char* const kNumbers[] = {"/lr",    "/min_lr", "/weight_decay", "/beta1",
+                                "/beta2", "/eps",    "/momentum",     "/grad_clip"};
+const char* const kTexts[] = {"/schedule", "/optimizer", "/precision"};
+// --data, --val-data, --tokenizer and --init are left out: they open files.
+
+template <class T>
+T take(Bytes& bytes) {
+  T value{};
+  const std::size_t count = std::min(bytes.size(), sizeof value);
+  std::memcpy(&value, bytes.data(), count);
+  bytes = bytes.subspan(count);
+  return value;
+}
+
+}  // namespace
+
+// A byte says which flag is next, then comes its value: 8 bytes of a number, or a byte that says how long the
+// text is, and the text.
+void settings(Bytes bytes) {
+  TrainFlags flags;
+  while (!bytes.empty()) {
+    const std::size_t which =
+        take<std::uint8_t>(bytes) % (std::size(kIntegers) + std::size(kNumbers) + std::size(kTexts));
+    const auto flag = [&](const char* pointer) -> auto& {
+      return flags.given[nlohmann::json::json_pointer(pointer)];
+    };
+    if (which < std::size(kIntegers)) {
+      flag(kIntegers[which]) = take<std::int64_t>(bytes);
+    } else if (which < std::size(kIntegers) + std::size(kNumbers)) {
+      flag(kNumbers[which - std::size(kIntegers)]) = take<double>(bytes);
+    } else {
+      const std::size_t length = std::min<std::size_t>(take<std::uint8_t>(bytes), bytes.size());
+      flag(kTexts[which - std::size(kIntegers) - std::size(kNumbers)]) = as_text(bytes.first(length));
+      bytes = bytes.subspan(length);
+    }
+  }
+  accepted([&] {
+    const nlohmann::json saved = resolve(flags);
+    require(nlohmann::json(resolve_resumed(saved, {}, "config.json")) == saved,
+            "settings: what the flags ask for can be saved and resumed");
+  });
+}
+
+}  // namespace inkling::fuzz
