@@ -55,11 +55,8 @@ COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(call objects,tests/fuzz/*.cc)
 TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.cc tests/*/*.cc))
 BENCH   := $(call objects,bench/*.cc)
-# Kernels compiled before, to link instead of compiling them once more.
-KERNELS :=
-ifneq ($(KERNELS),)
-LIBRARY := $(filter-out $(BUILD)/ops/isa_%,$(LIBRARY)) $(KERNELS)
-endif
+# make fuzz links the kernels of the ordinary build.
+LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
 # oneDNN's face is a library of its own, built where its headers are, or will be.
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
@@ -96,7 +93,7 @@ bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak an
 asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -Wno-maybe-uninitialized' test
 
-# The kernels are the ones of the ordinary build: no reader depends on them, and to compile them takes longest.
+# The kernels come from the ordinary build: they read no file, and compiling them takes longest.
 fuzz: $(filter $(BUILD)/ops/isa_%,$(LIBRARY))  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
 	$(MAKE) BUILD=$(BUILD)/fuzz CXX=clang++ OPT=-O1 KERNELS='$^' SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all' $(BUILD)/fuzz/inkling_fuzz
 	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
