@@ -32,6 +32,16 @@ TEST_CASE("run directory: the newest checkpoint is found, and only two are kept"
   CHECK_FALSE(std::filesystem::exists(temporary / "run/checkpoints/step_00000010"));
 }
 
+TEST_CASE("run directory: a line of metrics has a step of at most 2^31") {
+  const TemporaryDirectory temporary;
+  const RunDirectory run(temporary / "run");
+  run.append_metrics({{"step", std::int64_t{1} << 31}, {"loss", 1.5}});
+  run.append_metrics({{"step", (std::int64_t{1} << 31) + 1}, {"loss", 2.5}});
+  const auto lines = run.read_metrics();
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0]["loss"] == 1.5);
+}
+
 // The names in a directory, sorted.
 std::vector<std::string> names_in(const std::string& directory) {
   std::vector<std::string> names;

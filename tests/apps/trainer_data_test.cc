@@ -2,6 +2,7 @@
 // its theoretical minimum.
 #include <numeric>
 
+#include "apps/run/strict_json.h"
 #include "apps/run/trainer.h"
 #include "apps/text/stories.h"
 #include "core/error.h"

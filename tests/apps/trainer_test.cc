@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "apps/run/strict_json.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/tiny_run.h"
