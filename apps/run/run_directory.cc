@@ -15,7 +15,6 @@
 #include <string_view>
 #include <utility>
 
-#include "apps/run/strict_json.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 

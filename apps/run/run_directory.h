@@ -21,6 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/run/strict_json.h"  // reads the files that write_json writes
+
 namespace inkling {
 
 class RunDirectory {
