@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/apps/words.h"
@@ -46,6 +48,12 @@ class Process {
     _exit(127);
   }
   void send(int signal) const { kill(pid_, signal); }
+  // Returns as soon as reached() is true, however long that takes, or when the process has ended.
+  template <class F>
+  void watch(F reached) const {
+    // The pause leaves the core to the process. No result depends on its length.
+    while (!reached() && running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   Outcome wait() {
     int status = 0;
     waitpid(pid_, &status, 0);
@@ -56,6 +64,11 @@ class Process {
  private:
   std::string out_path() const { return directory_ / "out"; }
   std::string err_path() const { return directory_ / "err"; }
+  bool running() const {
+    siginfo_t ended{};
+    waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT);
+    return ended.si_pid == 0;
+  }
 
   TemporaryDirectory directory_;
   pid_t pid_ = 0;
