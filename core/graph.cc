@@ -1,7 +1,5 @@
 #include "core/graph.h"
 
-#include <tbb/task_group.h>
-
 #include <algorithm>
 #include <cassert>
 
@@ -193,30 +191,26 @@ void Graph::run_tbb() {
   }
   for (std::size_t n = 0; n < nodes_.size(); ++n) open_[n].store(predecessors_[n], std::memory_order_relaxed);
 
-  in_arena([this] {
-    tbb::task_group group;
-    const auto run_from = [this, &group](const auto& self, std::int32_t node) -> void {
-      while (node != kNone) {
-        run_node(node);
-        std::int32_t next = kNone;
-        for (std::int32_t l = first_successor_[static_cast<std::size_t>(node)]; l != kNone;) {
-          const Link& successor = successors_[static_cast<std::size_t>(l)];
-          l = successor.next;
-          if (open_[static_cast<std::size_t>(successor.node)].fetch_sub(1, std::memory_order_acq_rel) != 1)
-            continue;
-          const std::int32_t spawned = std::min(next, successor.node);
-          next = std::max(next, successor.node);
-          if (spawned != kNone) group.run([&self, spawned] { self(self, spawned); });
-        }
-        node = next;
-      }
-    };
+  const auto spawn_ready = [this](Tasks& tasks) {
     for (std::size_t n = nodes_.size(); n-- > 0;) {
-      if (live_[n] != 0 && predecessors_[n] == 0) {
-        group.run([&run_from, n] { run_from(run_from, static_cast<std::int32_t>(n)); });
-      }
+      if (live_[n] != 0 && predecessors_[n] == 0) tasks.spawn(static_cast<std::int32_t>(n));
     }
-    group.wait();
+  };
+  run_tasks(spawn_ready, [this](Tasks& tasks, std::int32_t node) {
+    while (node != kNone) {
+      run_node(node);
+      std::int32_t next = kNone;
+      for (std::int32_t l = first_successor_[static_cast<std::size_t>(node)]; l != kNone;) {
+        const Link& successor = successors_[static_cast<std::size_t>(l)];
+        l = successor.next;
+        if (open_[static_cast<std::size_t>(successor.node)].fetch_sub(1, std::memory_order_acq_rel) != 1)
+          continue;
+        const std::int32_t spawned = std::min(next, successor.node);
+        next = std::max(next, successor.node);
+        if (spawned != kNone) tasks.spawn(spawned);
+      }
+      node = next;
+    }
   });
 }
 

@@ -5,6 +5,7 @@
 #include <tbb/parallel_for.h>
 #include <tbb/partitioner.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_group.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/happens_before.h"
 #include "core/profile.h"
 
 namespace inkling {
@@ -70,10 +72,6 @@ void set_threads(int count) {
   workers_slot() = std::make_unique<Workers>(count);
 }
 
-void detail::run_in_arena(TaskFn fn, void* context) {
-  workers_slot()->arena.execute([&] { fn(context); });
-}
-
 void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
   if (chunks <= 0 || rehearsing.load(std::memory_order_relaxed)) return;
   const LoopTimer timer(chunks);
@@ -89,6 +87,7 @@ void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
     shares[static_cast<std::size_t>(s)].end = chunks * (s + 1) / count;
   }
   const auto take = [&](std::int64_t taker) {
+    const Handed handed(&shares, &shares);
     for (std::int64_t s = 0; s < count; ++s) {
       Share& share = shares[static_cast<std::size_t>((taker + s) % count)];
       while (share.next.load(std::memory_order_relaxed) < share.end) {
@@ -99,16 +98,36 @@ void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
   };
   // isolate: a thread that waits for this loop must not pick up another op, which could last longer than the
   // loop.
+  published(&shares);
   workers_slot()->arena.execute([&] {
     tbb::this_task_arena::isolate(
         [&] { tbb::parallel_for(std::int64_t{0}, takers, take, tbb::simple_partitioner()); });
   });
+  observed(&shares);
 }
 
-void parallel_fill(float* out, std::int64_t n, float value) {
-  constexpr std::int64_t kChunk = 1 << 16;
-  parallel_for(n, kChunk,
-               [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
+void Tasks::spawn(std::int32_t i) {
+  published(tag_of_task(i));
+  static_cast<tbb::task_group*>(group_)->run([this, i] {
+    const Handed handed(tag_of_task(i), this);
+    run_(context_, *this, i);
+  });
+}
+
+void run_tasks(Tasks::Start start, Tasks::Run run, void* context) {
+  published(context);
+  workers_slot()->arena.execute([&] {
+    tbb::task_group group;
+    Tasks tasks(&group, run, context);
+    {
+      const Handed handed(context, context);
+      start(context, tasks);
+    }
+    group.wait();
+    observed(&tasks);
+    published(context);
+  });
+  observed(context);
 }
 
 }  // namespace inkling

@@ -19,8 +19,6 @@ void set_threads(int count);  // Error unless 1 <= count <= 1024
 namespace detail {
 using ChunkFn = void (*)(void* context, std::int64_t chunk);
 void run_chunks(std::int64_t chunks, ChunkFn fn, void* context);
-using TaskFn = void (*)(void* context);
-void run_in_arena(TaskFn fn, void* context);
 }  // namespace detail
 
 inline std::int64_t ceil_div(std::int64_t n, std::int64_t d) {
@@ -56,14 +54,41 @@ void parallel_for(std::int64_t n, std::int64_t chunk, F&& f) {
 }
 
 // Fills n floats with a value, in parallel.
-void parallel_fill(float* out, std::int64_t n, float value);
+inline void parallel_fill(float* out, std::int64_t n, float value) {
+  constexpr std::int64_t kChunk = 1 << 16;
+  parallel_for(n, kChunk,
+               [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
+}
 
-// Runs f() inside the arena of worker threads, so that what it spawns uses them.
-template <class F>
-void in_arena(F&& f) {
-  using Fn = std::remove_reference_t<F>;
-  detail::run_in_arena([](void* context) { (*static_cast<Fn*>(context))(); },
-                       const_cast<std::remove_const_t<Fn>*>(&f));
+// Hands tasks to idle threads.
+class Tasks {
+ public:
+  using Start = void (*)(void* context, Tasks& tasks);
+  using Run = void (*)(void* context, Tasks& tasks, std::int32_t i);
+
+  void spawn(std::int32_t i);  // some thread will run task i
+
+ private:
+  friend void run_tasks(Tasks::Start start, Tasks::Run run, void* context);
+  Tasks(void* group, Run run, void* context) : group_(group), run_(run), context_(context) {}
+
+  void* group_;
+  Run run_;
+  void* context_;
+};
+void run_tasks(Tasks::Start start, Tasks::Run run, void* context);
+
+// Calls start(tasks), which spawns tasks, and run(tasks, i) for each that is spawned, which may spawn more.
+// Returns when all are done.
+template <class Start, class Run>
+void run_tasks(Start&& start, Run&& run) {
+  struct Both {
+    std::remove_reference_t<Start>& start;
+    std::remove_reference_t<Run>& run;
+  } both{start, run};
+  run_tasks([](void* context, Tasks& tasks) { static_cast<Both*>(context)->start(tasks); },
+            [](void* context, Tasks& tasks, std::int32_t i) { static_cast<Both*>(context)->run(tasks, i); },
+            &both);
 }
 
 }  // namespace inkling

@@ -1,5 +1,5 @@
 // The readers that are fed with bytes from anywhere: by libFuzzer (make fuzz), and by
-// tests/fuzz_replay_test.cc with the seeds and with every input that once did harm.
+// tests/fuzz/replay_test.cc with the seeds and with every input that once did harm.
 //
 // A target gives the bytes to one reader and uses what it reads. The reader may throw Error. Everything else
 // that it may do with wrong bytes is a bug: another exception, a crash, undefined behaviour, much memory or
