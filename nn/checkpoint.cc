@@ -74,7 +74,7 @@ void save_model(const std::string& path, const GPT2Config& config, std::span<con
   config.check(path);
   if (std::ssize(weights) != config.parameter_count()) {
     fail(path, ": cannot save ", weights.size(), " weights, expected ", config.parameter_count(),
-         " of such a model");
+         " for this model");
   }
   if (dtype != DType::f32 && dtype != DType::bf16)
     fail(path, ": cannot save weights as ", name(dtype), ", expected f32 or bf16");

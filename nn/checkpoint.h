@@ -1,8 +1,8 @@
 // llm.c's model checkpoints: version 3 holds float32, version 5 bfloat16 (all tensors, norms too).
 //
-// 256 int32 of header (magic 20240326, version, maxT, V, L, NH, C, Vp), then the 16 tensors of
-// nn/gpt2_config.h, each stacked over the layers. Nothing is allocated before the header is found plausible
-// and the file's real size is what the header implies.
+// A header of 256 int32 (magic 20240326, version, maxT, V, L, NH, C, Vp), then the 16 tensors of
+// nn/gpt2_config.h, each stacked over the layers. The reader allocates memory only after it has checked the
+// header and has compared the file's real size with the size that the header implies.
 #pragma once
 
 #include <string>
@@ -20,15 +20,15 @@ struct ModelHeader {
   DType dtype = DType::f32;
 };
 
-// Reads and checks a header; afterwards `in` stands at the first weight. Error unless exactly the weights
-// follow.
+// Reads and checks the header. Afterwards `in` is at the first weight. Error unless exactly the weights
+// follow the header.
 ModelHeader read_model_header(ByteReader& in);
 
 GPT2 load_model(const std::string& path);
 GPT2 load_model(ByteReader& in);
 
-// As f32 or bf16, which rounds to nearest, ties to even. Error unless the weights are as many as the config
-// has.
+// Saves the weights as f32, or rounds them to bf16 (to nearest, ties to even). Error unless `weights` has as
+// many numbers as a model with this config.
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,
                 DType dtype = DType::f32);
 

@@ -10,17 +10,18 @@ namespace inkling {
 
 namespace {
 
-// A text that is being written.
+// The state of one text that is being generated.
 struct Writer {
   std::int64_t text;
   Rng* rng;
   Sampler sampler;
-  std::vector<std::int32_t> context;  // what its cache has seen, and behind that what the model is to read
-  const float* logits = nullptr;      // of the token to come
-  std::int32_t next = -1;             // that token
+  std::vector<std::int32_t> context;  // ids already in the cache, then the ids that the model reads next
+  const float* logits = nullptr;      // scores of the next token
+  std::int32_t next = -1;             // the token that was drawn from them
 };
 
-// Reads a text from its beginning or, when that is too long, the newer half of what the model can see.
+// Fills the cache again from the start of the context. If the context is longer than maxT, only its newest
+// maxT/2 tokens are kept.
 void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
   const std::int64_t maxT = model.config().max_seq_len;
   auto& context = writer.context;
@@ -31,8 +32,8 @@ void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
       model.next_logits(tape, Tensor(context.data(), {1, std::ssize(context)}), std::span(&cache, 1)).f32();
 }
 
-// Reads the newest token of every text, in one pass. All are equally long: when they fill the context, each
-// is read again.
+// Reads the newest token of every text in one pass. All texts have the same length, so all reach the end of
+// the context at the same step; then each is read again.
 void read_on(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<KvCache>& caches) {
   tape.clear();
   if (caches.front().length() == model.config().max_seq_len) {
@@ -55,7 +56,7 @@ void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size) {
   });
 }
 
-// Texts first_text and on, as many as there are Rngs: kTogether at the most.
+// Generates texts first_text, first_text + 1, ...: one for each Rng, at most kTogether.
 std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt,
                                const GenerateSettings& settings, std::int64_t first_text, std::span<Rng> rngs,
                                const std::function<bool(std::int64_t, std::int32_t)>& on_token) {
@@ -67,7 +68,7 @@ std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt
         {first_text + std::ssize(writers), &rng, Sampler(settings.sampler), {prompt.begin(), prompt.end()}});
     caches.emplace_back(model.config());
   }
-  // The first reads the prompt, the others go on from what it knows.
+  // The first text reads the prompt; the others start from a copy of its cache and logits.
   read_again(model, tape, writers[0], caches[0]);
   for (std::size_t i = 1; i < writers.size(); ++i) {
     caches[i].copy(caches[0]);

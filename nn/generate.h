@@ -1,12 +1,14 @@
-// Generation: the model's own predictions, fed back to it one token at a time.
+// Generation: the model predicts the next token, the sampler picks one, and the model reads it as input.
 //
-// The prompt is read in one pass, filling the KV cache; after that each token costs one pass over the
-// weights. When the context is full, the older half is forgotten and the newer half read again.
+// The model reads the whole prompt in one pass and fills the KV cache. After that, each new token costs one
+// pass over the weights. When the context is full, the older half of it is dropped, and the model reads the
+// newer half again.
 //
-// Reading the weights is what takes time, so several texts are written together: a pass makes a token of
-// each. They begin with the same prompt, which is read once, and differ by their random numbers. A text is
-// the same as if it were written alone: of at most kTogether texts, each is computed with the same bits
-// (ops/gemm.h). One that has ended takes no part any more.
+// Reading the weights from memory takes most of the time. So up to kTogether texts are generated together:
+// one pass over the weights produces the next token of every text. All texts start with the same prompt,
+// which is read once; each text has its own random numbers. A text has the same tokens as if it were
+// generated alone, because the kernels compute each row with the same bits whatever rows are beside it
+// (ops/gemm.h). A text that has ended leaves the group.
 #pragma once
 
 #include <cstdint>
@@ -22,16 +24,16 @@ namespace inkling {
 
 struct GenerateSettings {
   std::int64_t max_tokens = 128;  // of each text
-  std::int32_t stop_token = -1;   // a text ends when it is drawn; -1: never
+  std::int32_t stop_token = -1;   // a text ends when this token is drawn; -1: no such token
   SamplerSettings sampler;
 };
 
 constexpr std::int64_t kTogether = kGemvRows;
 
-// Continues `prompt` (at least one id) once for each Rng, kTogether of them at a time. `on_token` gets every
-// new id as it is drawn, and which text it belongs to; returning false ends that text. The stop token is not
-// handed out. Returns how many tokens were handed out. Error for an id outside the vocabulary or an empty
-// prompt.
+// Continues `prompt` (at least one id) once for each Rng, up to kTogether texts at a time. Calls `on_token`
+// with the text's index and each new id as soon as it is drawn; if `on_token` returns false, that text ends.
+// The stop token itself is not passed to `on_token`. Returns the number of tokens passed to `on_token`. Error
+// for an id outside the vocabulary or an empty prompt.
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       std::span<Rng> rngs,
                       const std::function<bool(std::int64_t text, std::int32_t id)>& on_token);

@@ -16,28 +16,28 @@ struct GPT2Config {
   std::int64_t heads = 12;          // NH
   std::int64_t channels = 768;      // C
 
-  // OpenAI's four: gpt2:d12 (124M), gpt2:d24 (350M), gpt2:d36 (774M), gpt2:d48 (1558M). Error for another
-  // name.
+  // OpenAI's four models: gpt2:d12 (124M), gpt2:d24 (350M), gpt2:d36 (774M), gpt2:d48 (1558M). Error for any
+  // other name.
   static GPT2Config named(const std::string& name);
 
-  // V rounded up to a multiple of kVocabUnit: the rows that wte has. Those past V are zero and stay zero.
+  // Vp, the number of rows of wte: V rounded up to a multiple of kVocabUnit. The rows past V are zero and stay
+  // zero.
   static constexpr std::int64_t kVocabUnit = 128;
   std::int64_t padded_vocab_size() const { return (vocab_size + kVocabUnit - 1) / kVocabUnit * kVocabUnit; }
   std::int64_t head_size() const { return channels / heads; }
 
-  // Error unless every dimension is positive and plausible, and C is divisible by NH. `where` begins the
-  // message.
+  // Error unless every dimension is in its range and C is divisible by NH. The message starts with `where`.
   void check(const std::string& where) const;
 
   std::int64_t parameter_count() const;
-  // FLOPs to train on one token: 6 for each weight (2 forward, 4 backward), and attention's T-dependent part,
-  // 12 L C T, halved by causality (Kaplan et al. 2020; Chowdhery et al. 2022, appendix B).
+  // FLOPs to train on one token: 6 for each weight (2 forward, 4 backward), plus attention's part, 12 L C T,
+  // halved because attention is causal (Kaplan et al. 2020; Chowdhery et al. 2022, appendix B).
   double training_flops_per_token(std::int64_t T) const;
 
   bool operator==(const GPT2Config&) const = default;
 };
 
-// The tensors' numbers in the table.
+// The index of each tensor in the table of parameters.
 enum GPT2Tensor : std::size_t {
   kWte,       // (Vp, C)    token embedding, and the output head
   kWpe,       // (maxT, C)  position embedding

@@ -1,8 +1,7 @@
-// The keys and values of all tokens of one text so far, for every layer: what makes generating a token cost
-// one pass over the weights instead of one over the whole text (ops/attention_decode.h).
+// The KV cache: the keys and values of all tokens of one text so far, for every layer. With it, generating a
+// token computes only that token's row in every layer, not the whole text again (ops/attention_decode.h).
 //
-// Several texts that are generated together have a cache each: they share the pass over the weights, not what
-// they remember.
+// Texts that are generated together share the pass over the weights, but each text has a cache of its own.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +21,9 @@ class KvCache {
   const GPT2Config& config() const { return config_; }
   std::int64_t length() const { return length_; }  // positions filled
   void clear() { length_ = 0; }
-  void copy(const KvCache& other);  // continue what `other` has seen; Error if it is another model's
-  // Counts T positions as filled, once every layer has attended; T below 0 forgets the newest.
+  void copy(const KvCache& other);  // takes over the contents of `other`; Error if its config differs
+  // Marks T more positions as filled. Call it once after all layers have written theirs. A negative T drops
+  // the newest positions.
   void advance(std::int64_t T) { length_ += T; }
 
   KvCacheLayer layer(std::int64_t layer) const;
@@ -35,8 +35,8 @@ class KvCache {
   Pages memory_;
 };
 
-// Appends the keys and values in qkv (B, Tq, 3C) to layer `layer` of B caches, all equally long, and attends
-// their queries to all so far: (B, Tq, C).
+// Appends the keys and values in qkv (B, Tq, 3C) to layer `layer` of B caches of equal length. Then the
+// queries attend to all keys so far. Returns (B, Tq, C).
 Tensor attend(Tape& tape, std::int64_t layer, const Tensor& qkv, std::span<const KvCache> caches);
 
 }  // namespace inkling

@@ -1,6 +1,6 @@
-// The matrices of a model, rounded to bf16 and packed for ops/gemm_bf16.h: once for Y = X W^T and, for
-// training, once more for dX = dY W. Or rounded to 8 bits for ops/gemv_int8.h. The f32 weights stay the
-// truth: whoever changes them says so.
+// Packed copies of a model's matrices: rounded to bf16 and laid out for ops/gemm_bf16.h, one copy for
+// Y = X W^T and, when training, a second one for dX = dY W; or rounded to 8 bits for ops/gemv_int8.h. The f32
+// weights remain the master copy. Code that changes them must call pack() for the changed range.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ namespace inkling {
 enum class Packing { bf16, bf16_twice, int8 };
 
 struct PackedMatrix {
-  std::int64_t offset;  // of its weights in the flat buffer
+  std::int64_t offset;  // of the matrix in the flat buffer of weights
   std::int64_t OC, IC;
-  bf16* packed = nullptr;             // nullptr with Packing::int8
-  bf16* packed_transposed = nullptr;  // only with Packing::bf16_twice
-  std::int8_t* q = nullptr;           // only with Packing::int8, as the next
+  bf16* packed = nullptr;             // Packing::bf16 and bf16_twice
+  bf16* packed_transposed = nullptr;  // Packing::bf16_twice
+  std::int8_t* q = nullptr;           // Packing::int8, with the scale of each row below
   float* scales = nullptr;
 
   Weight weight(const Tensor& values) const;
@@ -28,15 +28,16 @@ struct PackedMatrix {
 
 class PackedWeights {
  public:
-  // Of tensors (OC, IC) and stacks of them (L, OC, IC), by their numbers in the table. Packs all. Error when
-  // a weight that is not finite is to have 8 bits.
+  // Packs the given tensors, named by their indices in the table. Each is a matrix (OC, IC) or a stack of
+  // matrices (L, OC, IC). Error if a weight is not finite and the packing is int8.
   PackedWeights(const Parameters& parameters, const std::vector<std::size_t>& tensors, Packing packing);
 
   const PackedMatrix& matrix(std::size_t tensor, std::int64_t layer) const;
 
-  // Packs [offset, offset + count) of the flat buffer again. A part of a matrix begins and ends with its
-  // first or last row or between strips of kWeightRows (SegmentChunk). What is no matrix is skipped.
-  // Thread-safe for stretches apart.
+  // Packs [offset, offset + count) of the flat buffer again. Where the range covers a part of a matrix, that
+  // part must be whole strips of kWeightRows rows, except for a shorter strip at the matrix's end
+  // (SegmentChunk). Parameters that are not packed matrices are skipped. Threads may call this at the same
+  // time for ranges that do not overlap.
   void pack(std::int64_t offset, std::int64_t count);
 
   std::size_t size_bytes() const { return memory_.size_bytes(); }
@@ -45,8 +46,8 @@ class PackedWeights {
   void pack_rows(const PackedMatrix& matrix, std::int64_t begin, std::int64_t end) const;
 
   const float* weights_;
-  std::vector<PackedMatrix> matrices_;         // by offset
-  std::vector<std::int32_t> first_of_tensor_;  // a tensor: its first matrix, or -1
+  std::vector<PackedMatrix> matrices_;         // sorted by offset
+  std::vector<std::int32_t> first_of_tensor_;  // for each tensor the index of its first matrix, or -1
   Pages memory_;
 };
 

@@ -1,9 +1,9 @@
 // Parameters: all weights of a model in one flat buffer of floats, their gradients in another, and a table
 // that names the parts.
 //
-// Flat, because then loading is one read, saving one write, and the optimiser one loop. The table gives each
-// tensor's name, shape and whether weight decay applies to it. What a model does with the tensors is not
-// known here.
+// The buffer is flat so that loading is one read, saving is one write, and the optimiser is one loop. The
+// table gives each tensor's name, shape and whether weight decay applies to it. This file does not know what
+// a model does with the tensors.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +37,13 @@ class Parameters {
   const std::vector<Parameter>& table() const { return table_; }
 
   std::span<float> values() const { return {reinterpret_cast<float*>(values_.data()), size()}; }
-  // The gradients: made on first use, so that a model that only generates does without. Contents are the last
-  // backward's.
+  // The gradients of the last backward. The buffer is allocated on first use, so a model that only generates
+  // text does not pay for it.
   std::span<float> gradients();
 
   std::span<float> values_of(std::size_t index) const;  // one tensor
 
-  // A leaf of `tape` for the whole of tensor `index`, or for part `layer` of one stacked along its first
-  // axis.
+  // A leaf of `tape` for the whole tensor `index`, or for slice `layer` of a tensor stacked over layers.
   Tensor leaf(Tape& tape, std::size_t index, LeafGradient mode);
   Tensor layer_leaf(Tape& tape, std::size_t index, std::int64_t layer, LeafGradient mode);
 

@@ -1,9 +1,10 @@
-// What a model computes in.
+// The number formats that a model computes with.
 //
-//   f32    everything
-//   bf16   f32 master weights, residual stream, norms, softmax, sums, loss, optimiser, gradients of weights;
-//          bf16 copies of the matrices, bf16 activations between them and bf16 gradients of those
-//   int8   f32, but for the matrices, which are of 8 bits: for generating and evaluating only
+//   f32    everything is f32
+//   bf16   in f32: master weights, residual stream, norms, softmax, sums, loss, gradients of weights and the
+//          optimiser; in bf16: the packed copies of the matrices, the activations between matrices, and the
+//          gradients of those activations
+//   int8   matrices have 8 bits, everything else is f32; only for generating and evaluating
 #pragma once
 
 #include <string>
@@ -16,7 +17,7 @@ enum class Precision { f32, bf16, int8 };
 
 const char* name(Precision precision);
 
-// Error, with the choices, for a name that is none of those to train in (Recording::on) or to use a model in.
+// Error, which lists the choices, for an unknown name. Recording::on means training, where int8 is not allowed.
 Precision parse_precision(const std::string& name, Recording recording);
 
 }  // namespace inkling

@@ -1,10 +1,11 @@
 // From logits to the next token: temperature, top-k, top-p.
 //
 //   p_i = exp(z_i / temperature) / sum_j exp(z_j / temperature)
-// temperature < 1 sharpens, > 1 flattens, 0 means greedy: always the likeliest. top-k keeps the k likeliest
-// tokens (Fan et al. 2018), top-p then the fewest whose probabilities, renormalised, reach p together (the
-// nucleus, Holtzman et al. 2020), at least one. Then one is drawn. Ties go to the lower id, so a seed gives
-// the same text everywhere.
+// A temperature below 1 sharpens the distribution, above 1 flattens it; 0 means greedy: always the likeliest
+// token. top-k keeps the k likeliest tokens (Fan et al. 2018). top-p then keeps the smallest number of the
+// likeliest tokens whose renormalised probabilities sum to at least p (the nucleus, Holtzman et al. 2020). At
+// least one token is kept. Then one of the kept tokens is drawn. Among equal probabilities the lower id comes
+// first, so a seed gives the same text everywhere.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ struct SamplerSettings {
   std::int64_t top_k = 0;    // 0: all
   float top_p = 1.0f;        // in (0, 1]
 
-  void check() const;  // Error naming the setting that is out of range
+  void check() const;  // Error that names the setting that is out of range
 };
 
 struct Candidate {
@@ -32,7 +33,7 @@ class Sampler {
  public:
   explicit Sampler(const SamplerSettings& settings);
 
-  // The tokens that may come next, with their probabilities, in an order that only the logits decide. Valid
+  // The tokens that may come next, with their probabilities. Their order depends only on the logits. Valid
   // until the next call. Error if a logit is NaN.
   std::span<const Candidate> candidates(std::span<const float> logits);
 

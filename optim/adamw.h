@@ -7,12 +7,12 @@
 
 namespace inkling {
 
-// Doubles, because 1 - beta2 of a float beta2 = 0.999 is wrong in the fifth digit.
+// These are doubles: with beta2 = 0.999 as a float, 1 - beta2 is wrong in the fifth digit.
 struct AdamWSettings {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  double weight_decay = 0.1;  // of the segments that decay
+  double weight_decay = 0.1;  // applies to the segments marked `decay`
 };
 
 class AdamW final : public Optimizer {
@@ -24,11 +24,11 @@ class AdamW final : public Optimizer {
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"m", m()}, {"v", v()}}; }
-  // w, m, v twice; the gradient
+  // reads and writes w, m and v, reads the gradient: 7 floats a weight
   double step_bytes() const override { return 28.0 * static_cast<double>(extent_); }
 
-  std::span<float> m();  // mean of gradients
-  std::span<float> v();  // mean of squared gradients
+  std::span<float> m();  // running mean of the gradients
+  std::span<float> v();  // running mean of the squared gradients
 
  private:
   AdamWSettings settings_;

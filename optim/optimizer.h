@@ -1,5 +1,5 @@
-// The face of all optimisers: they turn gradients into new weights, and have a state that a checkpoint can
-// save.
+// The interface of all optimisers: they turn gradients into new weights, and have a state that a checkpoint
+// saves.
 //
 // An optimiser knows flat buffers of floats and which parts of them decay (optim/segment.h), never a model.
 // Thread safety: one caller at a time; step() itself uses all threads and allocates nothing.
@@ -15,7 +15,7 @@ namespace inkling {
 
 class Optimizer {
  public:
-  // One of the buffers a checkpoint saves, as long as the weights. Restoring is writing into `values`.
+  // One buffer of the state, with one number for each weight. To restore a checkpoint, write into `values`.
   struct State {
     const char* name;
     std::span<float> values;
@@ -25,8 +25,8 @@ class Optimizer {
 
   virtual const char* name() const = 0;
 
-  // Hears of weights [offset, offset + count) as soon as they are updated, on the thread that still has them
-  // in its cache: a chunk of optim/segment.h. Called from many threads.
+  // Called as soon as weights [offset, offset + count), a chunk of optim/segment.h, are updated, on the thread
+  // that still has them in its cache. Many threads call it at the same time.
   using Updated = std::function<void(std::int64_t offset, std::int64_t count)>;
 
   // Updates the weights. `step` counts from 1, `lr` is this step's learning rate, every gradient is
@@ -36,7 +36,7 @@ class Optimizer {
 
   virtual std::vector<State> state() = 0;
 
-  // Bytes that a step reads and writes: what bounds its speed.
+  // Bytes that a step reads and writes. Memory bandwidth limits the speed of a step.
   virtual double step_bytes() const = 0;
 };
 

@@ -12,15 +12,15 @@ namespace {
 
 constexpr LearningRateDecay kDecays[] = {LearningRateDecay::constant, LearningRateDecay::linear,
                                          LearningRateDecay::cosine, LearningRateDecay::wsd};
-constexpr double kWsdDecayStart = 0.8;  // of all steps
+constexpr double kWsdDecayStart = 0.8;  // as a fraction of all steps
 
-// How far `step` is on its way from `begin` to `end`, 0 to 1.
+// The fraction of the way from `begin` to `end` that `step` has covered: 0 to 1.
 double progress(std::int64_t step, double begin, double end) {
   if (end <= begin) return 1;
   return std::clamp((static_cast<double>(step) - begin) / (end - begin), 0.0, 1.0);
 }
 
-// What is left of lr - min_lr after the warm-up, 1 to 0.
+// The fraction of lr - min_lr that remains at `step`, after the warm-up: from 1 down to 0.
 double remaining(const LearningRateSchedule& s, std::int64_t step) {
   const auto begin = static_cast<double>(s.warmup_steps), end = static_cast<double>(s.steps);
   switch (s.decay) {

@@ -1,13 +1,14 @@
-// The learning rate of each step: a linear warm-up, then one of four ways to go on.
+// The learning rate of each step: a linear warm-up, then one of four schedules.
 //
 //   warm-up   lr (step + 1) / warmup_steps               while step < warmup_steps
 //   constant  lr
-//   linear    from lr to min_lr, straight
+//   linear    from lr to min_lr along a straight line
 //   cosine    from lr to min_lr along half a cosine      (Loshchilov & Hutter 2017, without restarts)
-//   wsd       lr, then in the last fifth of all steps straight to min_lr: warm-up, stable, decay
-//             (Hu et al. 2024, MiniCPM)
+//   wsd       warm-up, stable, decay: lr, then in the last fifth of all steps along a straight line to
+//             min_lr (Hu et al. 2024, MiniCPM)
 //
-// Step counts from 0, as in llm.c: min_lr belongs to step `steps`, which is not trained any more.
+// Steps count from 0, as in llm.c. min_lr would be the rate of step number `steps`, but training ends one
+// step before it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ enum class LearningRateDecay { constant, linear, cosine, wsd };
 
 const char* name(LearningRateDecay decay);
 
-// Error, with the choices, for a name that is none of theirs.
+// Error, which lists the choices, for an unknown name.
 LearningRateDecay parse_learning_rate_decay(std::string_view name);
 
 struct LearningRateSchedule {

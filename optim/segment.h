@@ -1,8 +1,8 @@
-// What an optimiser knows of a model: which stretches of one flat buffer of weights are parameters, and which
-// decay.
+// Segments: all that an optimiser knows about a model. A segment is a range of the flat buffer of weights; it
+// says whether weight decay applies to it.
 //
-// Gradients and the optimiser's state are laid out as the weights are. Updates run over fixed chunks of
-// segments, so that they are parallel and each number is computed the same on any number of threads.
+// Gradients and the optimiser's state have the same layout as the weights. An update runs in parallel over
+// chunks of segments. The chunks are the same for any number of threads, and so are the results.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ struct ParameterSegment {
   std::int64_t count = 0;
   bool decay = false;  // weight decay applies: matrices and embeddings, not biases and norms
   std::string name;
-  std::int64_t columns = 1;  // of a matrix, whose rows are updated in whole strips
+  std::int64_t columns = 1;  // of a matrix; its chunks are whole strips of rows
 };
 
-// The segments of a model, from its table: rows with an offset, a shape, decay and a name (nn/parameters.h
-// has one). Each matrix of a stack (L, OC, IC) is a segment of its own.
+// Makes the segments from a table whose rows have an offset, a shape, `decay` and a name (for example
+// Parameters::table()). Each matrix of a stack (L, OC, IC) becomes a segment of its own.
 template <class Table>
 std::vector<ParameterSegment> segments_of(const Table& table) {
   std::vector<ParameterSegment> segments;
@@ -35,18 +35,18 @@ std::vector<ParameterSegment> segments_of(const Table& table) {
   return segments;
 }
 
-// A piece of a segment, small enough that many threads find work and that it stays in the second cache. Of a
-// matrix it is whole strips of kWeightRows rows (ops/gemm_bf16.h), but for the matrix's end: as many as
-// kFloats hold, and one if a single strip is longer.
+// A piece of a segment: small enough for the L2 cache, and for many threads to share the work. In a matrix, a
+// chunk is whole strips of kWeightRows rows (ops/gemm_bf16.h), except for a shorter strip at the matrix's end.
+// It has as many strips as fit into kFloats, but at least one.
 struct SegmentChunk {
-  static constexpr std::int64_t kFloats = 1 << 16;  // at most, but for such a strip
+  static constexpr std::int64_t kFloats = 1 << 16;  // the most floats of a chunk, unless one strip is longer
 
   std::int64_t offset;
   std::int64_t count;
   bool decay;
 };
 
-// Error unless the segments lie one after another, without overlap, with offset and count >= 0.
+// Error unless the segments are in order and do not overlap, and every offset and count is at least 0.
 std::vector<SegmentChunk> cut_segments(const std::vector<ParameterSegment>& segments);
 
 // One past the last float of the segments.

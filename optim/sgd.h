@@ -9,7 +9,7 @@ namespace inkling {
 
 struct SgdSettings {
   double momentum = 0.9;
-  double weight_decay = 0;  // of the segments that decay; L2, part of the gradient
+  double weight_decay = 0;  // L2, added to the gradient of the segments marked `decay`
 };
 
 class Sgd final : public Optimizer {
@@ -21,7 +21,7 @@ class Sgd final : public Optimizer {
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"velocity", velocity()}}; }
-  // w, velocity twice; the gradient
+  // reads and writes w and the velocity, reads the gradient: 5 floats a weight
   double step_bytes() const override { return 20.0 * static_cast<double>(extent_); }
 
   std::span<float> velocity();
