@@ -17,7 +17,8 @@ enum class Precision { f32, bf16, int8 };
 
 const char* name(Precision precision);
 
-// Error, which lists the choices, for an unknown name. Recording::on means training, where int8 is not allowed.
+// Error, which lists the choices, for an unknown name. Recording::on means training, where int8 is not
+// allowed.
 Precision parse_precision(const std::string& name, Recording recording);
 
 }  // namespace inkling

@@ -2,15 +2,15 @@
 // it.
 //
 // For each weight p with gradient g and moments m, v, at step t = 1, 2, ...:
-//   g' = gradient_scale g                      clipping by global norm, without a pass of its own
-//   m  = beta1 m + (1 - beta1) g'              mean of gradients
-//   v  = beta2 v + (1 - beta2) g'^2            mean of their squares
-//   m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)     both start at 0 and would be too small at first
+//   g' = gradient_scale g                      the factor of clipping by global norm (optim/clip.h)
+//   m  = beta1 m + (1 - beta1) g'              running mean of the gradients
+//   v  = beta2 v + (1 - beta2) g'^2            running mean of their squares
+//   m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)     corrects the bias: m and v start at 0
 //   p  = p - lr weight_decay p - lr m^ / (sqrt(v^) + eps)
-// What is the same for all weights of a step is worked out once (AdamWFactors), in double as in PyTorch:
+// The factors that all weights of a step share are computed once (AdamWFactors), in double as in PyTorch:
 //   p  = keep p + minus_step_size m / (one_over_root sqrt(v) + eps)
 //
-// One pass: p, m, v are read and written, g is read: 28 bytes a weight, bound by memory.
+// One pass reads and writes p, m and v and reads g: 28 bytes a weight. Memory bandwidth limits its speed.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct AdamWFactors {
   float gradient_scale;
 };
 
-// Step t >= 1. weight_decay is 0 for those weights that do not decay.
+// t >= 1. Pass weight_decay 0 for weights that do not decay.
 AdamWFactors adamw_factors(double beta1, double beta2, double eps, double weight_decay, double lr,
                            double gradient_scale, std::int64_t t);
 

@@ -1,23 +1,27 @@
 // Cross-entropy: minus the logarithm of the probability that a row of logits gives to its target, averaged.
 //
 // Forward, for each row x of logits with target t, over the vocabulary's V columns:
-//   m    = max_v x_v                            taken off so that no e^x overflows
+//   m    = max_v x_v                            subtracted so that no e^x overflows
 //   s    = sum_v e^(x_v - m)
 //   loss = -log(e^(x_t - m) / s) = (m - x_t) + log s
-// A target of -1 takes no part: its loss is 0 and it is not counted. The mean is over those counted.
-// Columns V .. Vp-1 (a vocabulary padded to a round number, as llm.c does) take no part either.
+// A row with target -1 is masked: its loss is 0, and the mean is taken over the other rows only. The columns
+// V .. Vp-1 pad the vocabulary to a round number, as in llm.c; they are not part of the softmax.
 //
-// Backward: with p_v = e^(x_v - m) / s, d loss / d x_v = p_v - [v = t]. Times scale = d L / d loss, which is
-// 1 / counted for the mean. Rows with target -1 and columns from V on have gradient 0.
+// Backward: with p_v = e^(x_v - m) / s, d loss / d x_v = p_v - [v = t]. This is multiplied by scale =
+// dL/dloss, which is 1 / (number of unmasked rows) for the mean. Masked rows and columns from V on have
+// gradient 0.
 //
-// One pass over memory for m and s: blocks small enough for the L1 cache are read for their maximum and, from
-// there, for their sum; when a block raises the maximum from m to m', what was summed before is brought along
-// with e^(m - m') (the online softmax of Milakov & Gimelshein 2018). The kernel in place does a row's
-// backward while the row is still in the L2 cache: each logit is read from memory once, its gradient written
-// once. It can also write the gradient as bf16: row r's takes the first half of the memory of row r's
-// logits, so rows stay Vp floats apart.
+// m and s take one pass over memory. Each block is small enough for the L1 cache, so its maximum is taken
+// first, then its sum. When a block raises the maximum from m to m', the sum so far is multiplied by
+// e^(m - m') (the online softmax of Milakov & Gimelshein 2018). The in-place kernel computes a row's gradient
+// while the row is still in the L2 cache: each logit is read from memory once, and its gradient is written
+// once. The gradient can also be written as bf16. Then row r's gradient takes the first half of the memory of
+// row r's logits, so rows remain Vp floats apart.
 //
-// A row of nothing but -inf, or with NaN or +inf in it, has loss NaN.
+// The loss of a row is NaN if all its logits are -inf, or if one is NaN or +inf.
+//
+// In training this runs as cross_entropy_in_place in ops/cross_entropy_simd.h, called by
+// ops/linear_cross_entropy.cc.
 //
 // Shapes: logits, dlogits (rows, Vp); targets, losses, row_max, row_sum (rows).
 #pragma once
@@ -26,14 +30,14 @@
 
 namespace inkling {
 
-// logits (..., Vp), targets i32 (...) -> the mean loss, a scalar. Error when a target is none of -1 ..
-// vocab-1, or all are -1. The targets' memory must live until backward.
+// logits (..., Vp), targets i32 (...) -> the mean loss, a scalar. Error if a target is not in -1 .. vocab-1,
+// or if all are -1. The targets' memory must live until backward.
 Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, std::int64_t vocab);
 
-// How many of n targets are not -1. Error, in the name of `op`, unless each is -1 or in [0, vocab).
+// The number of targets that are not -1. Error, which names `op`, unless each target is in -1 .. vocab-1.
 std::int64_t count_targets(const char* op, const std::int32_t* targets, std::int64_t n, std::int64_t vocab);
 
-// The sum of n losses, in order, so that it is the same on any number of threads.
+// The sum of n losses, always added in the same order, so that it does not depend on the number of threads.
 double sum_losses(const float* losses, std::int64_t n);
 
 namespace reference {  // T is float or double

@@ -1,27 +1,27 @@
-// Arithmetic of two tensors, element by element with broadcasting, and functions of one.
+// Element-wise ops: arithmetic on two tensors, with broadcasting, and functions of one tensor.
 //
 // Broadcasting (NumPy's rule): shapes are aligned at their last axis; an axis that one operand lacks, or has
 // with size 1, is repeated to the other's size. So (B, T, C) + (C) adds one row to all rows, and (V, 1) * (1,
 // C) makes a table (V, C).
 //
-// Forward, y_i = a_i op b_i, an operand's index along a repeated axis being 0; backward, given d = dL/dy_i:
+// Forward: y_i = a_i op b_i. An operand's index along a repeated axis is 0. Backward, given d = dL/dy_i:
 //   y = a + b     da_i = d        db_i = d
 //   y = a - b     da_i = d        db_i = -d
 //   y = a * b     da_i = d b      db_i = d a
 //   y = a / b     da_i = d / b    db_i = -d a / b^2
-// An element that was repeated takes part in many y, and its gradient is the sum of what each of them gives:
-// repeating forward is summing backward.
+// A repeated element contributes to many y, so its gradient is the sum over all of them: a repetition in
+// forward becomes a sum in backward.
 //
 // Functions of one argument:
 //   y = exp x     dx = d y
 //   y = log x     dx = d / x
 //   y = tanh x    dx = d (1 - y^2)
-//   y = relu x    dx = d where x > 0, else 0             relu x = max(x, 0); a NaN stays one
+//   y = relu x    dx = d where x > 0, else 0             relu x = max(x, 0); NaN stays NaN
 //   y = s x       dx = s d                               scale; neg x is -1 x
 //   y = x + s     dx = d                                 shift
 //
-// All tensors are f32, of at most four axes. Results are contiguous; an operand that is not is copied first
-// (ops/views.h).
+// All tensors are f32 and have at most four axes. Results are contiguous. An operand that is not contiguous
+// is copied first (ops/views.h).
 #pragma once
 
 #include "core/tape.h"
@@ -45,7 +45,7 @@ Tensor neg(Tape& tape, const Tensor& x);
 Tensor scale(Tape& tape, const Tensor& x, float factor);
 Tensor add(Tape& tape, const Tensor& x, float number);
 
-// The shape of `a op b`. Error, in the name of `op`, if the two do not go together.
+// The shape of `a op b`. Error, which names `op`, if the shapes cannot be broadcast to each other.
 Shape broadcast(const char* op, const Shape& a, const Shape& b);
 
 namespace reference {  // T is float or double
@@ -57,7 +57,7 @@ template <class T>  // da and db are accumulated
 void binary_backward(Binary op, T* da, T* db, const T* dy, const T* a, const T* b, const Shape& a_shape,
                      const Shape& b_shape);
 
-template <class T>  // s is what scale and shift take
+template <class T>  // s is the number of scale and shift; other functions ignore it
 void unary_forward(Unary op, T* y, const T* x, std::int64_t n, T s);
 
 template <class T>  // dx is accumulated

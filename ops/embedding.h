@@ -1,25 +1,25 @@
-// GPT-2's embedding: every token's row of one table plus its position's row of another.
+// GPT-2's embedding: each token's row of the table wte plus its position's row of the table wpe.
 //
 //   y[b, t, :] = wte[ids[b, t], :] + wpe[first_position + t, :]
 // Backward:
 //   dwte[v, :] = sum over the (b, t) with ids[b, t] = v of dy[b, t, :]      as in ops/gather.h
 //   dwpe[first_position + t, :] = sum_b dy[b, t, :]                         zero for positions not used
 //
-// Shapes: wte (Vp, C), of which the first `vocab` rows are tokens and the rest padding; wpe (maxT, C); ids
-// i32 (B, T).
+// Shapes: wte (Vp, C), where the first `vocab` rows are tokens and the others are padding; wpe (maxT, C);
+// ids i32 (B, T).
 #pragma once
 
 #include "core/tape.h"
 
 namespace inkling {
 
-// -> (B, T, C). Errors: an id outside 0 .. vocab-1 (named with its place), positions beyond maxT, shapes that
-// do not fit. first_position is that of the first token, e.g. how many a KV cache holds already. The ids'
-// memory must live until backward.
+// -> (B, T, C). Errors: an id outside 0 .. vocab-1 (the message says where), positions beyond maxT, shapes
+// that do not fit. first_position is the position of the first token; with a KV cache it is the number of
+// tokens in the cache. The ids' memory must live until backward.
 Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor& ids, std::int64_t vocab,
                  std::int64_t first_position = 0);
 
-namespace reference {  // Real is float or double; wpe starts at the first position
+namespace reference {  // Real is float or double; wpe points to the row of the first position
 
 template <class Real>
 void embedding_forward(Real* y, const Real* wte, const Real* wpe, const std::int32_t* ids, std::int64_t B,

@@ -3,15 +3,15 @@
 //   gather  y[n, :] = table[ids[n], :]        dtable[v, :] = sum over the n with ids[n] = v of dy[n, :]
 //   pick    y[n]    = x[n, ids[n]]            dx[n, v] = dy[n] if v = ids[n], else 0
 //
-// gather is what an embedding is: a product with one-hot rows, without the zeros. pick takes log p(correct)
-// out of log p.
+// An embedding is a gather: it equals a product with one-hot rows, but skips the zeros. pick selects the log
+// probability of the correct token from a row of log probabilities.
 //
-// Many positions can name one row. So that no two threads add to one place and the order of a sum is always
-// that of positions, the backward of gather is cut by columns: every task walks all positions and adds its
-// own columns of dy.
+// Several positions may have the same id and add to the same row of dtable. Therefore the backward of gather
+// is divided by columns: each task goes over all positions in order and adds its own columns of dy. So no two
+// threads write to the same place, and every sum has the same order.
 //
-// An id outside the table is an Error that names its place and value, before anything is read. The ids'
-// memory must live until backward.
+// An id outside the table is an Error that gives the id and its position. The check runs before any row is
+// read. The ids' memory must live until backward.
 #pragma once
 
 #include "core/tape.h"
@@ -24,11 +24,11 @@ Tensor gather(Tape& tape, const Tensor& table, const Tensor& ids);
 // x (..., V), ids i32 (...) -> (...)
 Tensor pick(Tape& tape, const Tensor& x, const Tensor& ids);
 
-// Error unless ids is i32, contiguous, and 0 <= id < V for each:
+// Error unless ids is i32 and contiguous, and every id satisfies 0 <= id < V. For example:
 // "gather: ids(0, 3) is 70000, expected 0 <= id < 50257".
 void check_ids(const char* op, const Tensor& ids, std::int64_t V);
 
-// dtable[ids[n], :] += dy[n, :] for n = 0 .. N-1 in this order, in parallel over columns.
+// dtable[ids[n], :] += dy[n, :] for n = 0 .. N-1, in this order; parallel over columns.
 void scatter_add(float* dtable, const float* dy, const std::int32_t* ids, std::int64_t N, std::int64_t C);
 
 namespace reference {  // T is float or double

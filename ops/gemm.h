@@ -1,23 +1,23 @@
-// General matrix multiplication, C = A B: nine tenths of what training a transformer computes.
+// General matrix multiplication, C = A B. It is nine tenths of the arithmetic of training a transformer.
 //
 //   C_mn = sum_k A_mk B_kn (+ bias_n) (+ addend_mn)        A (M,K), B (K,N), C (M,N), bias (N)
 //
-// A fast one is a ladder, each rung there because of what the one below waits for (Goto & van de Geijn 2008,
-// "Anatomy of high-performance matrix multiplication"; Van Zee & van de Geijn 2015, "BLIS"):
-//   1. Naive: three loops, one multiply-add a step (reference::gemm). Each number is loaded for one use.
-//   2. Register tile: the micro-kernel keeps an MR x NR tile of C in registers. A step of k loads MR + NR
-//      numbers for MR * NR multiply-adds. With 32 registers of 16 floats, 8 x 48 makes 24 independent sums,
-//      and two FMA units with a latency of 4 want 8 of them at least. One number of A is spread over a
-//      register by a broadcast load, B comes as whole registers.
-//   3. Packing: the operands are copied so that the micro-kernel reads both front to back: A in panels of MR
-//      rows, [k][MR], B in panels of NR columns, [k][NR]. A transposed operand now costs no more than
-//      another, pages and cache lines are used whole, and edges are padded.
-//   4. Cache blocks: k is cut into steps of KC, so that a panel of A fits the L1 cache and a panel of B L2,
-//      with the packed side that all panels of the other meet. What is not in L2 is fetched while the
-//      micro-kernel computes on what is. C is visited once a step: first assigned, then added to.
-//   5. Threads: C is cut into strips, mostly along its longer side. The other side's operand is shared by
-//      all strips and packed first, by all threads; a strip's own operand is packed by the thread that is
-//      about to use it.
+// A fast gemm is built like a ladder. Each rung removes what the rung below waits for (Goto & van de Geijn
+// 2008, "Anatomy of high-performance matrix multiplication"; Van Zee & van de Geijn 2015, "BLIS"):
+//   1. Naive: three loops, one multiply-add at a time (reference::gemm). Each loaded number is used once.
+//   2. Register tile: the micro-kernel keeps an MR x NR tile of C in registers. One step of k loads MR + NR
+//      numbers and does MR * NR multiply-adds. With 32 registers of 16 floats, a tile of 8 x 48 is 24
+//      independent sums; two FMA units with a latency of 4 cycles need at least 8. One number of A is
+//      copied to all lanes by a broadcast load; B is loaded in whole registers.
+//   3. Packing: the operands are copied so that the micro-kernel reads both from front to back: A in panels
+//      of MR rows, [k][MR], B in panels of NR columns, [k][NR]. Then a transposed operand costs no more than
+//      a plain one, pages and cache lines are used completely, and edges are padded with zeros.
+//   4. Cache blocks: k is cut into steps of KC numbers, so that a panel of A fits into the L1 cache and a
+//      panel of B into L2, together with the packed side that all panels of the other side meet. Data that
+//      is not in L2 yet is prefetched while the micro-kernel computes. Each step of k visits C once: the
+//      first step assigns, later steps add.
+//   5. Threads: C is cut into strips, usually along its longer side. The operand of the other side is shared
+//      by all strips; all threads pack it first. A strip's own operand is packed by the thread that uses it.
 //
 //   loop over blocks of k, as large as the packed shared side may be                   ops/gemm.cc
 //     pack the shared side                                        (in parallel)
@@ -26,19 +26,21 @@
 //         loop over panels of B, loop over panels of A                                 ops/gemm_simd.h
 //           loop over k: tile += a column of A's panel times a row of B's panel        the micro-kernel
 //
-// Strips and blocks depend on the shape alone, so each C_mn is summed in one order on any number of threads.
-// With a few rows of X (decoding), Y = X W^T is bound by reading W once: `gemv` streams it and packs nothing.
-// Up to kGemvRows a row of Y has the same bits however many there are: text does not depend on what is
-// generated beside it.
+// Strips and blocks depend only on the shape, so each C_mn is summed in the same order on any number of
+// threads. When X has only a few rows (generation), the time of Y = X W^T is the time to read W once. Then
+// `gemv` streams W from memory and packs nothing. For up to kGemvRows rows, each row of Y has the same bits
+// however many rows there are, so a generated text does not depend on the texts generated beside it.
+//
+// In training this runs as GemmKernels::multiply and multiply_source in ops/gemm_simd.h.
 #pragma once
 
 #include <cstdint>
 
 namespace inkling {
 
-constexpr std::int64_t kGemvRows = 16;  // with more, packing pays
+constexpr std::int64_t kGemvRows = 16;  // with more rows, packing is faster
 
-// A matrix that is read: element (i, j) is data[i * row_stride + j * col_stride]; one of the strides is 1.
+// An input matrix: element (i, j) is data[i * row_stride + j * col_stride]. One of the strides is 1.
 struct MatrixView {
   const float* data;
   std::int64_t row_stride, col_stride;
@@ -50,9 +52,9 @@ inline MatrixView rows(const float* data, std::int64_t ld) {
   return {data, ld, 1};
 }
 
-// C(M,N) = A(M,K) B(K,N) (+ bias(N) on every row) (+ addend(M,N)), nullptr for those not wanted. ldc is the
-// row stride of C and of addend, which may be C. C overlaps no other input. Uses all threads; may be called
-// from any. For example Y = X W^T + b:
+// C(M,N) = A(M,K) B(K,N) (+ bias(N) on every row) (+ addend(M,N)). bias and addend may be nullptr. ldc is the
+// row stride of C and of addend. addend may be C itself; otherwise C overlaps no input. Uses all threads; any
+// thread may call it. For example Y = X W^T + b:
 //   gemm(Y, OC, rows(X, IC), rows(W, IC).transposed(), M, OC, IC, b, false);
 void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
           std::int64_t K, const float* bias, const float* addend);

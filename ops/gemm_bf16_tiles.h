@@ -1,5 +1,5 @@
-// The numbers that packing, micro-kernels and driver of ops/gemm_bf16.h share; those of a tile are AMX's, so
-// attention on AMX shares them, too.
+// The sizes that the packing, the micro-kernels and the driver of ops/gemm_bf16.h share. A tile has the size
+// of an AMX tile register, so attention on AMX uses them too.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 namespace inkling {
 
 constexpr std::int64_t kTileLanes = 16;                           // rows of A, or columns of B
-constexpr std::int64_t kTileK = 32;                               // numbers a product of tiles sums over
+constexpr std::int64_t kTileK = 32;                               // numbers that a product of tiles sums over
 constexpr std::int64_t kTile = kTileLanes * kTileK;               // elements, 1 KiB
 constexpr std::int64_t kPanelTiles = 3;                           // tiles side by side in a panel of B
 constexpr std::int64_t kPanelColumns = kPanelTiles * kTileLanes;  // 48

@@ -1,5 +1,5 @@
-// Layer normalisation (Ba, Kiros, Hinton 2016): every row is brought to mean 0 and variance 1, then scaled
-// and shifted.
+// Layer normalisation (Ba, Kiros, Hinton 2016): each row is shifted and scaled to mean 0 and variance 1, then
+// multiplied by a weight and shifted by a bias.
 //
 // Forward, for each row x of C numbers:
 //   mean = 1/C sum_c x_c
@@ -11,9 +11,11 @@
 // Backward, given dy = dL/dy:
 //   dbias_c   = sum over rows of dy_c
 //   dweight_c = sum over rows of dy_c * n_c
-//   g_c = dy_c * weight_c = dL/dn_c. x reaches n directly, through the mean and through rstd:
+//   g_c = dy_c * weight_c = dL/dn_c. n depends on x directly, through the mean, and through rstd:
 //     dn_i/dx_c = rstd * (delta_ic - 1/C - n_i n_c / C)
 //   so dx_c = sum_i g_i dn_i/dx_c = rstd * (g_c - mean_i(g_i) - n_c * mean_i(g_i n_i)).
+//
+// In training this runs as layernorm_forward and layernorm_backward in ops/layernorm_simd.h.
 //
 // Shapes: x, y, dx, dy (rows, C); mean, rstd (rows); weight, bias, dweight, dbias (C).
 #pragma once
@@ -24,7 +26,7 @@ namespace inkling {
 
 constexpr float kLayerNormEps = 1e-5f;
 
-// x (..., C), weight (C), bias (C) -> (..., C), of dtype f32 or bf16. In between all is f32, and so is dx.
+// x (..., C), weight (C), bias (C) -> (..., C) with dtype `out`, f32 or bf16. The arithmetic and dx are f32.
 Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  DType out = DType::f32);
 

@@ -1,14 +1,14 @@
-// The linear layer: every row of x times the rows of a matrix of weights.
+// The linear layer: the product of each row of x with each row of a weight matrix.
 //
 // Forward: y_mo = sum_i x_mi weight_oi + bias_o, that is Y = X W^T + b.
 //
-// Backward, given dy = dL/dy. x_mi reaches y_mo for every o, weight_oi reaches it for every m:
+// Backward, given dy = dL/dy. x_mi contributes to y_mo for every o, weight_oi for every m:
 //   dx_mi      = sum_o dy_mo weight_oi        dX = dY W
 //   dweight_oi = sum_m dy_mo x_mi             dW = dY^T X
 //   dbias_o    = sum_m dy_mo
 //
-// These are two nodes on the tape: only dX is waited for by the layers below. dW and dbias are recorded
-// first, so that backward takes dX up first and fills idle threads with the others.
+// These are two nodes on the tape, because the layers below wait only for dX. dW and dbias are recorded
+// first, so backward, which runs in reverse order, starts with dX and leaves dW and dbias to idle threads.
 //
 // Shapes: x, dx (M, IC); weight, dweight (OC, IC); bias, dbias (OC); y, dy (M, OC).
 #pragma once
@@ -19,9 +19,10 @@
 
 namespace inkling {
 
-// What a linear layer multiplies by: f32 (OC, IC). With the packed copies of ops/gemm_bf16.h the products are
-// computed in bf16; x may be bf16 then, and gradients have the dtype of what they are the gradient of. With
-// that of ops/gemv_int8.h the weights are of 8 bits; x is f32, and there is no backward.
+// The weight of a linear layer: an f32 matrix (OC, IC), and copies of it in other formats. With the packed
+// copies of ops/gemm_bf16.h, products are computed in bf16; then x may be bf16, and a gradient has the dtype
+// of its tensor. With the copy of ops/gemv_int8.h, weights have 8 bits; then x is f32 and there is no
+// backward.
 struct Weight {
   Weight(const Tensor& f32_values) : values(f32_values) {}  // implicit: a plain matrix is a weight
   Weight(const Tensor& f32_values, const bf16* forward, const bf16* backward)
@@ -31,17 +32,17 @@ struct Weight {
   Tensor values;
   const bf16* packed = nullptr;             // as W^T (IC, OC), for Y = X W^T
   const bf16* packed_transposed = nullptr;  // as W (OC, IC), for dX = dY W; nullptr if there is no backward
-  Int8Matrix int8;                          // its q is nullptr if this is not the form to use
+  Int8Matrix int8;                          // int8.q is nullptr if the weight has no 8-bit copy
 };
 
-// y (M,OC) = x (M,IC) W^T, and what `y` says is added, in the form that W is in. x and y are contiguous, and
-// f32 unless W is packed.
+// y (M,OC) = x (M,IC) W^T, plus the bias and addend given in `y`, in the number format of W. x and y are
+// contiguous, and f32 unless W is packed.
 void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t M);
 
-// x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC), of x's dtype
+// x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC), with x's dtype
 Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias);
 
-// residual + linear(x): residual (..., OC) f32 -> (..., OC) f32. One pass less over both than add() needs.
+// residual + linear(x): residual (..., OC) f32 -> (..., OC) f32. Saves the extra pass over memory of add().
 Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Weight& weight,
                   const Tensor& bias);
 

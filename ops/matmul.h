@@ -1,8 +1,8 @@
-// Matrix multiplication of tensors: the last two axes are matrices, the axes before them count them.
+// Matrix multiplication of tensors: the last two axes are the matrices, the leading axes are a batch of them.
 //
 //   c[..., m, n] = sum_k a[..., m, k] b[..., k, n], C = A B for each matrix.
-// Backward: a_mk reaches c_mn for every n, b_kn for every m:
-//   dA = dC B^T,  dB = A^T dC, summed over all matrices of A that met the same B.
+// Backward: a_mk contributes to c_mn for every n, b_kn for every m:
+//   dA = dC B^T,  dB = A^T dC, summed over all matrices of A that were multiplied by the same B.
 //
 // Shapes: a (..., M, K); b (..., K, N) with the same leading axes, or (K, N), shared by all; c (..., M, N).
 #pragma once
@@ -11,7 +11,7 @@
 
 namespace inkling {
 
-// Rank 2 to 4; views of any strides, e.g. transposed ones.
+// Rank 2 to 4. Operands may be views with any strides, for example transposed.
 Tensor matmul(Tape& tape, const Tensor& a, const Tensor& b);
 
 }  // namespace inkling

@@ -1,16 +1,17 @@
 // Sum, mean and maximum over one axis, or over all elements.
 //
-// An axis of n elements cuts a contiguous tensor into (outer, n, inner): for every o and i
+// The axis has n elements; the tensor is contiguous and seen as (outer, n, inner). For every o and i:
 //   sum    y[o, i] = sum_k x[o, k, i]         dx[o, k, i] = dy[o, i]
 //   mean   y[o, i] = 1/n sum_k x[o, k, i]     dx[o, k, i] = dy[o, i] / n
 //   max    y[o, i] = max_k x[o, k, i]         dx[o, k, i] = dy[o, i] if k is the first with
 //                                                           x[o, k, i] = y[o, i], else 0
-// The maximum has no derivative where two elements share it; like PyTorch for an axis, the first takes all. A
-// NaN is the maximum of what it stands among, so that it does not vanish unseen.
+// Where two elements are equal to the maximum, it has no derivative; the first element gets the whole
+// gradient, as in PyTorch's max over an axis. If one element is NaN, the maximum is NaN, so that a NaN is not
+// lost.
 //
-// Sums run in an order that the shape alone decides, in pieces short enough for float to stay accurate: along
-// the last axis pieces of 16384 elements, which are added up in double; along others columns side by side, in
-// blocks of 128 rows.
+// The order of a sum depends only on the shape. Sums are cut into pieces short enough for float to remain
+// accurate: along the last axis into pieces of 16384 elements, which are added in double; along other axes
+// columns are summed side by side, in blocks of 128 rows.
 #pragma once
 
 #include "core/tape.h"
@@ -27,8 +28,8 @@ Tensor sum(Tape& tape, const Tensor& x);
 Tensor mean(Tape& tape, const Tensor& x);
 Tensor max(Tape& tape, const Tensor& x);
 
-// out[o, i] = or += scale * sum_k x[o, k, i], in parallel: the sum behind sum(), mean() and the gradient of a
-// repeated operand.
+// out[o, i] = (or +=) scale * sum_k x[o, k, i], in parallel. sum(), mean() and the gradient of a broadcast
+// operand use it.
 void sum_axis(GradientTarget<> out, const float* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
               float scale);
 

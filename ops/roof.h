@@ -1,10 +1,10 @@
-// The roof: what this machine can do at best, measured, so that every figure can be given as a share of it.
+// The roof: the measured peak speed of this machine, so that every benchmark can be given as a share of it
+// (Williams, Waterman & Patterson 2009, "Roofline").
 //
-// Arithmetic: a loop of fused multiply-adds on registers alone. Twelve independent sums hide the
-// instruction's latency of four cycles on two units, with some to spare. Products of bf16 have a loop of
-// their own where the CPU has an instruction for them. Memory: McCalpin's triad a = b + s c on arrays far
-// larger than any cache, counted as 12 bytes an element, and reading alone, which is what generating a token
-// does to the weights (Williams, Waterman & Patterson 2009, "Roofline").
+// Arithmetic: a loop of fused multiply-adds on registers only. Two units with a latency of four cycles need
+// eight independent sums; the loop has twelve. Where the CPU has an instruction for products of bf16, they
+// have a loop of their own. Memory: McCalpin's triad a = b + s c on arrays far larger than any cache, counted
+// as 12 bytes an element; and reading only, because generating a token reads all weights once.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,17 @@ constexpr std::int64_t kFmaChains = 12;  // independent sums of the loop
 
 struct Roof {
   double fma_gflops = 0;   // GFLOP/s, all threads
-  double bf16_gflops = 0;  // the same for products of bf16; 0 where they are widened and multiplied as floats
+  double bf16_gflops = 0;  // the same for products of bf16; 0 if the CPU has no instruction for them
   double triad_gbs = 0;    // GB/s
   double read_gbs = 0;     // GB/s
 };
 
-// One short sample of each (about 40 ms), in 192 MiB of workspace (core/memory.h: release_workspaces). The
-// machine's speed drifts: call it between what it is to be compared with, and take medians.
+// Takes one short sample of each figure (about 40 ms in all). Uses 192 MiB of workspace memory
+// (release_workspaces in core/memory.h). A machine's speed changes over time: measure the roof before and
+// after the work that you compare with it, and take medians.
 Roof measure_roof();
-// The best of a few samples: one alone may meet threads that are not awake yet, and a roof is what nothing
-// exceeds.
+// The best of several samples. A single sample may run while some threads are still asleep, and would be
+// below the true peak.
 Roof best_roof(int samples = 3);
 
 }  // namespace inkling

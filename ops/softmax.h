@@ -1,11 +1,11 @@
-// Softmax over the last axis: numbers become probabilities in proportion to e^x.
+// Softmax over the last axis: turns numbers x into probabilities that are proportional to e^x.
 //
 // Forward, for each row x of C numbers:
-//   m   = max_c x_c, taken off so that no e^x overflows; it cancels
+//   m   = max_c x_c, subtracted so that no e^x overflows; it cancels in y
 //   e_c = e^(x_c - m)
 //   y_c = e_c / sum_i e_i
-//   -inf has probability 0. A row of nothing but -inf has no softmax: it comes out as NaN, as in PyTorch; so
-//   does a row with +inf or NaN in it.
+//   -inf gets probability 0. A row whose numbers are all -inf has no softmax; the result is NaN, as in
+//   PyTorch. A row with +inf or NaN also gives NaN.
 //
 // Backward, given dy = dL/dy. From dy_i/dx_c = y_i (delta_ic - y_c):
 //   dx_c = sum_i dy_i y_i (delta_ic - y_c) = y_c (dy_c - sum_i dy_i y_i)

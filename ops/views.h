@@ -1,10 +1,11 @@
-// Views and their copies.
+// Contiguous copies of views.
 //
 // reshape, transpose and slice are methods of Tensor: they copy nothing, share the gradient's slot and need
-// no node on the tape. Most ops want their operands in one piece, the last axis fastest, as C lays out
-// arrays; a view that is not is copied:
-//   y[i, j, k, l] = x[i, j, k, l]     backward: dx[i, j, k, l] += dy[i, j, k, l], at the places x views
-// Two indices of one view never name the same element, so elements can be added to in any order and in
+// no node on the tape. Most ops need contiguous operands: all elements in one block, the last axis fastest,
+// as in C arrays. A view that is not contiguous is copied:
+//   y[i, j, k, l] = x[i, j, k, l]     backward: dx[i, j, k, l] += dy[i, j, k, l], at the elements that x
+//   views
+// Two different indices of a view are never the same element, so the additions may run in any order and in
 // parallel.
 #pragma once
 
@@ -12,7 +13,7 @@
 
 namespace inkling {
 
-// x itself if it is contiguous, otherwise a copy that is. f32.
+// Returns x itself if it is contiguous, otherwise a contiguous copy. x is f32.
 Tensor contiguous(Tape& tape, const Tensor& x);
 
 }  // namespace inkling

@@ -25,8 +25,8 @@ class Optimizer {
 
   virtual const char* name() const = 0;
 
-  // Called as soon as weights [offset, offset + count), a chunk of optim/segment.h, are updated, on the thread
-  // that still has them in its cache. Many threads call it at the same time.
+  // Called as soon as weights [offset, offset + count), a chunk of optim/segment.h, are updated, on the
+  // thread that still has them in its cache. Many threads call it at the same time.
   using Updated = std::function<void(std::int64_t offset, std::int64_t count)>;
 
   // Updates the weights. `step` counts from 1, `lr` is this step's learning rate, every gradient is
