@@ -1,7 +1,7 @@
 // bf16: the upper half of a float, 8 bits of exponent and 7 of mantissa.
 //
-// Only storage and conversion; arithmetic happens in float. Rounding is to nearest, ties to even; a NaN stays
-// a NaN.
+// This file only stores and converts bf16; all arithmetic is done in float. Conversion rounds to nearest,
+// ties to even. A NaN remains a NaN.
 #pragma once
 
 #include <bit>
@@ -19,8 +19,7 @@ inline float to_float(bf16 x) {
 
 inline bf16 to_bf16(float x) {
   const std::uint32_t u = std::bit_cast<std::uint32_t>(x);
-  if ((u & 0x7fffffffu) > 0x7f800000u)
-    return {static_cast<std::uint16_t>((u >> 16) | 0x40u)};  // quiet the NaN
+  if ((u & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((u >> 16) | 0x40u)};  // a quiet NaN
   const std::uint32_t ties_to_even = 0x7fffu + ((u >> 16) & 1u);
   return {static_cast<std::uint16_t>((u + ties_to_even) >> 16)};
 }

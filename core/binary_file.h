@@ -1,10 +1,11 @@
-// Reading and writing files so that a wrong one is told apart from a right one, and a crash loses nothing.
+// Reading and writing files: a damaged file is always recognised, and a crash never destroys data.
 //
-// Reading: a FileView maps a whole file; a ByteReader walks over bytes, checks every step against their real
-// number, and names the path and the offset in its errors. Parsers take a ByteReader, so a test or fuzzer
-// needs no file. Writing: an AtomicFile is written under a temporary name beside its target and takes its
-// place only at commit(): write, fsync, rename, fsync the directory. Whoever opens the path sees the old file
-// or the new one, whole. All formats are little-endian, and so are the machines we build for.
+// Reading: a FileView maps a whole file. A ByteReader reads values one after another, checks that enough
+// bytes are left, and gives the path and the offset in its errors. Parsers take a ByteReader, so a test or a
+// fuzzer needs no file. Writing: an AtomicFile is written under a temporary name in the same directory and
+// replaces its target only at commit(): write, fsync, rename, fsync the directory. A program that opens the
+// path always sees either the old file or the new one, complete. All formats are little-endian; so are the
+// machines that we build for.
 #pragma once
 
 #include <cerrno>
@@ -21,7 +22,7 @@
 
 namespace inkling {
 
-// A read-only mapping of a regular file. Error when it is missing, a directory, empty or unreadable.
+// A read-only mapping of a regular file. Error if it is missing, a directory, empty or unreadable.
 // Move-only.
 class FileView {
  public:
@@ -50,7 +51,7 @@ class ByteReader {
   std::int64_t remaining_bytes() const { return size_bytes() - offset_; }
   const std::string& path() const { return path_; }
 
-  // The next `count` bytes. Error if fewer are left; `what` names them.
+  // The next `count` bytes. Error if fewer are left; `what` describes them in the message.
   std::span<const std::byte> take(std::int64_t count, std::string_view what);
 
   template <class T>

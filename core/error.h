@@ -1,8 +1,8 @@
-// How inkling says that something is wrong.
+// How inkling reports errors.
 //
-// A fault of the caller or of a file throws Error with one line that names what, where, expected and got.
-// Library code never prints, exits or aborts; apps/main.cc turns an Error into exit status 1 and a UsageError
-// into 2. `assert` is for broken internal invariants only.
+// A mistake of the caller or a damaged file throws Error. Its message is one line: what is wrong, where, what
+// was expected and what was found. Library code never prints, exits or aborts; apps/main.cc turns an Error
+// into exit status 1 and a UsageError into 2. `assert` is only for broken internal invariants.
 #pragma once
 
 #include <sstream>
@@ -16,13 +16,13 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The command line asks for something that does not exist or cannot be.
+// The command line is wrong: an unknown flag, a value out of range, or flags that contradict each other.
 class UsageError : public Error {
  public:
   using Error::Error;
 };
 
-// Joins anything printable into one string: str("C=", C, " is odd").
+// Prints all arguments into one string: str("C=", C, " is odd").
 template <class... Parts>
 std::string str(const Parts&... parts) {
   std::ostringstream out;

@@ -1,17 +1,18 @@
 // The autograd graph: nodes, the gradients between them, and the order in which backward runs them.
 //
-// The tape appends nodes in forward order. backward walks them in reverse and links node b behind node a when
-//   - b reads a gradient that a adds to (chain rule: a sum must be complete before it is used),
-//   - both add to the same gradient: they are chained in reverse tape order, so a sum has one order and needs
-//     no locks,
-//   - b's gradient is given the memory of one that a still reads.
-// What is linked is run by the number of open predecessors: run_tbb() counts them down atomically and spawns
-// what is ready, run_serial() is the ten-line walk that tests hold it against. Both give the same bits.
+// The tape appends nodes in forward order. backward() goes through them in reverse order. Node b must wait
+// for node a in three cases:
+//   - b reads a gradient that a adds to (the chain rule: a sum must be complete before it is used),
+//   - both add to the same gradient: they run in reverse tape order, so the order of the sum is fixed and no
+//     lock is needed,
+//   - b's gradient uses the memory of a gradient that a still reads.
+// Each node counts the nodes that it waits for. run_tbb() counts them down atomically and starts a node when
+// its count reaches 0. run_serial() is a ten-line loop; tests compare the two. Both give the same bits.
 //
-// Memory of gradients is planned before the run, by walking the nodes once in serial order: a gradient is
-// born when its first writer runs, and dies when its last reader is done; its buffer then serves another of
-// the same size. A few dead buffers are left to rest before they are reused, so that a slow reader (dW, off
-// the critical path) holds nobody up.
+// The memory of gradients is planned before the run, in one walk over the nodes in serial order. A gradient
+// gets a buffer when its first writer runs. When its last reader has finished, the buffer is free for another
+// gradient of the same size. The two most recently freed buffers of a size are not reused yet: otherwise the
+// next node would often have to wait for a slow reader, such as dW, which is not on the critical path.
 #pragma once
 
 #include <array>
@@ -29,8 +30,8 @@ namespace inkling {
 class Graph;
 class Gradients;
 
-// Where a node puts a gradient: `accumulate` false means that nothing was written yet and the node is to
-// assign.
+// Where a node writes a gradient. If `accumulate` is false, the node is the first writer and must assign;
+// otherwise it must add.
 template <class T = float>
 struct GradientTarget {
   T* data;
@@ -42,7 +43,7 @@ struct GraphNode {
   using Run = void (*)(const void* capture, Gradients& gradients);
 
   const char* name = "";
-  Shape shape;  // of what it reads first, for the profile
+  Shape shape;  // of the first gradient that it reads, for the profile
   Work work;
   Run run = nullptr;
   const void* capture = nullptr;
@@ -56,22 +57,22 @@ enum class Schedule { serial, tbb };
 
 class Graph {
  public:
-  // A gradient to be: that of `values`, a block of `count` numbers; it has their dtype. A leaf brings its
-  // buffer, others get one by the plan.
+  // Adds a slot: the gradient of `values`, a block of `count` numbers of this dtype. A leaf brings its own
+  // buffer; for other slots the plan chooses one.
   std::int32_t add_slot(const void* values, std::int64_t count, DType dtype, float* leaf_gradient,
                         bool started);
   std::int32_t find_leaf(const float* leaf_gradient) const;  // Tensor::kNoGradient if there is none
-  // Whether x's slot is one of these, and that of the memory it views: not so for a tensor of another tape,
-  // or from before clear() unless another took its place.
+  // True if x's slot belongs to this graph and to the memory that x views. False for a tensor of another
+  // tape, and for a tensor made before clear(), unless a new tensor has the same slot and memory by now.
   bool knows(const Tensor& x) const;
   GraphNode& add_node();
   void clear();
 
-  // Runs every node that `loss` depends on; once between two clear()s. `seed` is the gradient of the loss
-  // itself. Memory for gradients comes from `arena`.
+  // Runs every node that `loss` depends on. May be called once after each clear(). `seed` is the gradient of
+  // the loss itself. The memory for gradients comes from `arena`.
   void backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena);
 
-  // The same from a tensor y whose gradient the caller has.
+  // The same, but starts from a tensor y whose gradient dy the caller provides.
   void backward_from(const Tensor& y, const float* dy, Arena& arena);
 
   std::size_t node_count() const { return nodes_.size(); }
@@ -102,7 +103,8 @@ class Graph {
     std::int32_t last_adder = -1;         // used by the plan: the node that added to it most recently
     std::int32_t first_reader_link = -1;  // used by the plan: list in reader_links_ of the nodes that read it
   };
-  struct Buffer {  // memory of a dead gradient, and whose readers must be done before it lives again
+  struct Buffer {  // the memory of a gradient that is no longer needed, and the readers to wait for before
+                   // reuse
     void* data = nullptr;
     std::int64_t size_bytes = 0;
     std::int32_t first_reader_link = -1;
@@ -129,34 +131,34 @@ class Graph {
   bool ran_ = false;
 
   // The plan. All vectors keep their capacity from step to step.
-  std::vector<std::uint8_t> live_;             // a node
-  std::vector<std::int32_t> first_successor_;  // a node: list in successors_
+  std::vector<std::uint8_t> live_;             // for each node: whether the loss depends on it
+  std::vector<std::int32_t> first_successor_;  // for each node: the start of its list in successors_
   std::vector<Link> successors_;
   std::vector<Link> reader_links_;
-  std::vector<std::int32_t> predecessors_;             // a node: how many
-  std::vector<Buffer> resting_;                        // dead buffers, oldest first
-  std::unique_ptr<std::atomic<std::int32_t>[]> open_;  // a node: predecessors yet to finish
+  std::vector<std::int32_t> predecessors_;             // for each node: how many nodes it waits for
+  std::vector<Buffer> resting_;                        // free buffers, oldest first
+  std::unique_ptr<std::atomic<std::int32_t>[]> open_;  // for each node: how many of these have not finished
   std::size_t open_capacity_ = 0;
 };
 
-// What a node's function sees while backward runs.
+// The interface through which a node's function reads and writes gradients while backward runs.
 class Gradients {
  public:
   explicit Gradients(Graph& graph) : graph_(graph) {}
 
-  // The gradient of an op's output, complete; at the place and with the strides of the view `y`.
+  // The complete gradient of an op's output, at the offset and with the strides of the view `y`.
   template <class T = float>
   const T* of(const Tensor& y) {
     return static_cast<const T*>(complete(y, dtype_of<T>));
   }
-  // Where to put the gradient of an input: assign or accumulate, as told. Assigning must write all of x's
-  // elements.
+  // Where to write the gradient of an input, and whether to assign or to add. A node that assigns must write
+  // all of x's elements.
   template <class T = float>
   GradientTarget<T> target(const Tensor& x) {
     const auto [data, accumulate] = target_of(x, dtype_of<T>);
     return {static_cast<T*>(data), accumulate};
   }
-  // The same for kernels that only accumulate: what was not written yet is zero.
+  // The same for kernels that can only add: a buffer that was not written yet is set to zero first.
   float* sum_into(const Tensor& x);
 
  private:

@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kSlab = std::size_t{1} << 30;  // an arena grows by this much address space at least
-constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // address space of a pooled workspace, at least
-constexpr std::size_t kScratch = std::size_t{64} << 20;     // address space of a thread's scratch, at least
+constexpr std::size_t kSlab = std::size_t{1} << 30;         // the least address space by which an arena grows
+constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // the least address space of a workspace
+constexpr std::size_t kScratch = std::size_t{64} << 20;     // the least address space of a thread's scratch
 
 std::atomic<std::int64_t> page_allocation_count{0};
 
@@ -36,7 +36,7 @@ Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t
       mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");
   if (size_bytes_ >= kHugePage)
-    madvise(p, size_bytes_, MADV_HUGEPAGE);  // advice: failing changes nothing but speed
+    madvise(p, size_bytes_, MADV_HUGEPAGE);  // only advice: if it fails, the memory is slower
   data_ = static_cast<std::byte*>(p);
   ++page_allocation_count;
 }
@@ -89,9 +89,9 @@ WorkspacePool& workspace_pool() {
   return pool;
 }
 
-// The free block to take for a workspace: the one with the fewest used pages among those that have enough, so
-// that large ones stay free for who needs them; otherwise the one that has to grow least. Blocks.end(): there
-// is none.
+// Chooses a free block for a workspace. Among the blocks whose used pages are enough, it is the one with the
+// fewest, so that larger blocks stay free for larger requests. If no block has enough used pages, it is the
+// one with the most, which has to touch the fewest new pages. blocks.end() if no block is large enough.
 std::vector<Workspace::Block>::iterator best_block(std::vector<Workspace::Block>& blocks,
                                                    std::size_t size_bytes) {
   auto best = blocks.end();

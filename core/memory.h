@@ -1,8 +1,8 @@
 // Memory for tensors: pages from the operating system, an arena on top of them, and scratch for kernels.
 //
-// In the steady state of training nothing here asks the system for memory: an Arena keeps its pages when it
-// is reset, a Workspace goes back to a pool, a thread keeps its scratch. page_allocations() counts what was
-// asked of the system, so a test can hold us to that.
+// After the first steps of training, nothing here requests memory from the system any more: an Arena keeps
+// its pages when it is reset, a Workspace returns to a pool, and a thread keeps its scratch memory.
+// page_allocations() counts the requests, and a test checks the count.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +11,12 @@
 
 namespace inkling {
 
-// A zero-filled, page-aligned region. Untouched pages cost no memory. Large regions ask for huge pages, which
-// makes the first touch about three times as fast. Move-only.
+// A region of memory, filled with zeros and aligned to a page. Pages that are never touched cost no memory.
+// Large regions use huge pages, which makes the first touch about three times as fast. Move-only.
 class Pages {
  public:
   Pages() = default;
-  explicit Pages(std::size_t size_bytes);  // Error when the system has no more address space
+  explicit Pages(std::size_t size_bytes);  // Error if the system has no more address space
   ~Pages();
   Pages(Pages&& other) noexcept;
   Pages& operator=(Pages&& other) noexcept;
@@ -31,10 +31,10 @@ class Pages {
   std::size_t size_bytes_ = 0;
 };
 
-// How many Pages were ever made.
+// The number of Pages that were ever allocated.
 std::int64_t page_allocations();
 
-// A stack of allocations that are given back together, by reset() or back to a mark(). Not thread-safe.
+// A stack of allocations. reset() frees all of them, rewind() those made after a mark(). Not thread-safe.
 class Arena {
  public:
   static constexpr std::size_t kAlignment = 64;  // a cache line, and an AVX-512 register
@@ -49,7 +49,7 @@ class Arena {
   void rewind(Mark mark);
   void reset() { rewind(Mark{}); }
 
-  std::size_t used_bytes() const;  // the sum of live allocations, with padding
+  std::size_t used_bytes() const;  // the sum of all current allocations, with padding
   std::size_t peak_bytes() const { return peak_bytes_; }
 
  private:
@@ -58,11 +58,11 @@ class Arena {
   std::size_t peak_bytes_ = 0;
 };
 
-// Scratch memory of one running op, e.g. the packed activations of a gemm; returned to a shared pool at
-// scope's end. Thread-safe.
+// Scratch memory of one running op, for example the packed activations of a gemm. The destructor returns it
+// to a shared pool. Thread-safe.
 class Workspace {
  public:
-  // Pages, and how many of their bytes were ever used: what they cost, as untouched pages cost nothing.
+  // Pages, and how many of their bytes were ever used. Only these cost memory: untouched pages cost nothing.
   struct Block {
     Pages pages;
     std::size_t used_bytes = 0;
@@ -80,14 +80,14 @@ class Workspace {
   Block block_;
 };
 
-// What all workspaces together have ever used of their pages, and so hold.
+// The memory that all workspaces hold: the bytes of their pages that were ever used.
 std::int64_t workspace_bytes();
-// Gives the pages of those not in use back to the system.
+// Returns the pages of all workspaces that are not in use to the system.
 void release_workspaces();
 
-// Scratch memory of the calling thread, at least `size_bytes` long, 64-byte aligned, contents undefined.
-// Valid until the thread's next call: only for a leaf task, which neither waits for other tasks nor calls
-// what may want scratch too.
+// Scratch memory of the calling thread: at least `size_bytes`, aligned to 64 bytes, with undefined contents.
+// It is valid until the thread's next call of this function. So only a leaf task may use it: a task that does
+// not wait for other tasks and calls no function that needs scratch memory.
 void* thread_scratch(std::size_t size_bytes);
 
 }  // namespace inkling

@@ -1,9 +1,9 @@
-// The face of TBB: loops over fixed chunks, and the number of threads.
+// The interface to TBB: parallel loops over fixed chunks, and the number of threads.
 //
-// Work is cut by shape, never by thread count: chunk i always covers the same elements, so whatever a chunk
-// computes has the same bits on 1, 2 or 64 threads. A reduction over floats writes one partial result a chunk
-// and adds them in order. Thread safety: parallel_for may be called from any thread and nested; set_threads
-// only between steps, from the main thread.
+// Work is cut into chunks by its shape, never by the number of threads: chunk i always covers the same
+// elements, so its result has the same bits on 1, 2 or 64 threads. A sum of floats writes one partial sum for
+// each chunk and adds the partial sums in order. Thread safety: parallel_for may be called from any thread
+// and may be nested; set_threads may be called only between steps, from the main thread.
 #pragma once
 
 #include <algorithm>
@@ -25,9 +25,9 @@ inline std::int64_t ceil_div(std::int64_t n, std::int64_t d) {
   return (n + d - 1) / d;
 }
 
-// While one lives, loops over chunks do nothing. A rehearsal of a step so goes the way of a real one and asks
-// for the same memory, without touching it: it shows in milliseconds what the step would need
-// (apps/run/preflight.h). What ops compute outside of loops they compute, on zeros. Made by the main thread,
+// While a Rehearsal object exists, loops over chunks do nothing. So a training step allocates the same memory
+// as a real step without touching it, and shows within milliseconds how much memory the step needs
+// (apps/run/preflight.h). Code outside of such loops still runs, on zeros. Create it on the main thread,
 // between steps.
 class Rehearsal {
  public:
@@ -37,7 +37,7 @@ class Rehearsal {
   Rehearsal& operator=(const Rehearsal&) = delete;
 };
 
-// Calls f(chunk) for chunk = 0 .. chunks-1, each once, in any order and in parallel.
+// Calls f(chunk) once for each chunk = 0 .. chunks-1, in any order and in parallel.
 template <class F>
 void parallel_chunks(std::int64_t chunks, F&& f) {
   using Fn = std::remove_reference_t<F>;
@@ -46,8 +46,8 @@ void parallel_chunks(std::int64_t chunks, F&& f) {
       const_cast<std::remove_const_t<Fn>*>(&f));
 }
 
-// Calls f(begin, end) for the consecutive ranges of `chunk` elements (the last may be shorter) that make up
-// [0, n).
+// Cuts [0, n) into consecutive ranges of `chunk` elements (the last may be shorter) and calls f(begin, end)
+// for each, in parallel.
 template <class F>
 void parallel_for(std::int64_t n, std::int64_t chunk, F&& f) {
   parallel_chunks(ceil_div(n, chunk), [&](std::int64_t i) { f(i * chunk, std::min(n, (i + 1) * chunk)); });
@@ -60,13 +60,13 @@ inline void parallel_fill(float* out, std::int64_t n, float value) {
                [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
 }
 
-// Hands tasks to idle threads.
+// The tasks of run_tasks().
 class Tasks {
  public:
   using Start = void (*)(void* context, Tasks& tasks);
   using Run = void (*)(void* context, Tasks& tasks, std::int32_t i);
 
-  void spawn(std::int32_t i);  // some thread will run task i
+  void spawn(std::int32_t i);  // starts task i, on any thread
 
  private:
   friend void run_tasks(Tasks::Start start, Tasks::Run run, void* context);
@@ -78,8 +78,8 @@ class Tasks {
 };
 void run_tasks(Tasks::Start start, Tasks::Run run, void* context);
 
-// Calls start(tasks), which spawns tasks, and run(tasks, i) for each that is spawned, which may spawn more.
-// Returns when all are done.
+// Calls start(tasks), which spawns the first tasks. Calls run(tasks, i) for each task i, which may spawn more.
+// Returns when all tasks have finished.
 template <class Start, class Run>
 void run_tasks(Start&& start, Run&& run) {
   struct Both {

@@ -1,15 +1,14 @@
-// The profile: which op ran when, on which thread, for how long, and what it had to do.
+// The profile: it records when each op ran, on which thread, for how long, and how much it computed.
 //
-// A Profile is a recorder. A tape that was given one (Tape::profile_into) opens a ProfileScope for every op:
-// forward, where the op says `tape.scope(...)` before it computes; backward, where the graph runs a node.
-// Whoever takes the step opens scopes for the rest: data, norm, optimiser. A scope inside another one of the
-// same thread is part of that one and records nothing. Without a Profile a scope is one comparison with
-// nullptr.
+// A tape that has a Profile (Tape::profile_into) opens a ProfileScope for every op: in forward, the op calls
+// `tape.scope(...)` before it computes; in backward, the graph does so when it runs a node. The training loop
+// opens scopes for the rest: data, gradient norm, optimiser. A scope inside another scope of the same thread
+// is part of the outer one and records nothing. Without a Profile, a scope costs one comparison with nullptr.
 //
-// Events are kept for the last few steps, in memory that is used again: recording allocates nothing once it
-// is warm. Thread safety: scopes may open and close on any thread; everything else belongs to the thread that
-// takes the steps. What the numbers are made into is not known here: apps/run/profile_report.h,
-// apps/run/trace.h.
+// Events of the last few steps are kept, and their memory is reused, so after the first steps recording
+// allocates nothing. Thread safety: scopes may open and close on any thread; all other calls come from the
+// training thread. apps/run/profile_report.h and apps/run/trace.h turn the events into a table and a time
+// line.
 #pragma once
 
 #include <array>
@@ -23,16 +22,16 @@
 
 namespace inkling {
 
-// What an op has to do, however it does it.
+// The work of an op, independent of its implementation.
 struct Work {
   double flops = 0;
-  double bytes = 0;             // of memory that must be read and written at least
-  DType operands = DType::f32;  // of the products among the flops
-  bool in_parts = false;        // it consists of ops that record themselves: no event of its own
+  double bytes = 0;             // the least number of bytes that must be read and written
+  DType operands = DType::f32;  // the dtype of the factors, if the flops are products
+  bool in_parts = false;        // consists of ops that record themselves, so it records no event of its own
 };
-Work moving(std::initializer_list<Tensor> tensors);  // reads or writes each once
+Work moving(std::initializer_list<Tensor> tensors);  // reads or writes each tensor once
 Work multiplying(std::int64_t multiply_adds,
-                 std::initializer_list<Tensor> tensors);  // the first is an operand
+                 std::initializer_list<Tensor> tensors);  // the first tensor is a factor: it gives `operands`
 
 enum class Phase : std::uint8_t { data, forward, recomputed, backward, update };
 const char* name(Phase phase);
@@ -44,21 +43,21 @@ struct ProfileLoop {
 };
 
 struct ProfileEvent {
-  const char* name = "";  // lives as long as the program
+  const char* name = "";  // a string literal
   Phase phase = Phase::data;
   Shape shape;  // of the op's result
   Work work;
-  int thread = 0;  // 0 takes the steps
+  int thread = 0;  // 0 is the training thread
   std::int64_t begin_ns = 0, end_ns = 0;
-  std::int64_t allocated_bytes = 0;       // of the tape's memory
-  std::int32_t node = -1;                 // of the graph, backward only
+  std::int64_t allocated_bytes = 0;       // bytes taken from the tape's memory
+  std::int32_t node = -1;                 // index in the graph, in backward only
   std::size_t first_loop = 0, loops = 0;  // in ProfileStep::loops, when loops are recorded
 };
 
 struct ProfileStep {
   std::int64_t number = 0;
   std::int64_t begin_ns = 0, end_ns = 0;
-  // What was asked of the system (core/memory.h): none in the steady state.
+  // Blocks of memory requested from the operating system (core/memory.h): 0 after the first steps.
   std::int64_t page_allocations = 0;
   std::vector<ProfileEvent> events;  // in the order in which they ended
   std::vector<ProfileLoop> loops;
@@ -68,7 +67,7 @@ class Profile {
  public:
   static constexpr std::size_t kKeptSteps = 3;
 
-  enum class Loops { off, on };  // on: only with one thread, or loops of several ops would be mixed up
+  enum class Loops { off, on };  // on: use only one thread, otherwise loops of several ops are mixed up
   explicit Profile(Loops loops = Loops::off);
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
@@ -91,11 +90,11 @@ class Profile {
   bool with_loops_;
   std::mutex mutex_;  // guards the current step
   std::array<ProfileStep, kKeptSteps> steps_;
-  std::int64_t begun_ = 0;  // steps begun
+  std::int64_t begun_ = 0;  // number of steps that have begun
   bool in_step_ = false;
 };
 
-// An event, from construction to the end of the scope.
+// Records an event that lasts from the construction to the destruction of this object.
 class ProfileScope {
  public:
   ProfileScope(Profile* profile, Phase phase, const char* name, const Shape& shape = {},
@@ -118,8 +117,8 @@ class ProfileScope {
   ProfileEvent event_;
 };
 
-// Tells the scope open on this thread, if it wants to know, of a loop that runs from here to the end of this
-// scope.
+// Times a loop over chunks, from construction to destruction, for the profile scope that is open on this
+// thread (if that profile records loops).
 class LoopTimer {
  public:
   explicit LoopTimer(std::int64_t chunks);

@@ -1,10 +1,10 @@
 // Streams of random numbers that can be saved and restored.
 //
 // xoshiro256** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through
-// splitmix64. Each purpose (initialisation, sampling, stories) has a stream of its own, named by a number, so
-// that drawing more of one never moves another. next(), uniform() and below() are integer arithmetic and
-// exact scaling: a seed gives the same numbers on every machine. normal() does as far as the C library's log
-// and cos agree.
+// splitmix64. Each purpose (initialisation, sampling, stories) has its own stream, named by a number, so that
+// drawing from one stream never changes another. next(), uniform() and below() use integer arithmetic and
+// exact scaling, so a seed gives the same numbers on every machine. normal() uses the C library's log and
+// cos, so its numbers are equal only where these functions give equal results.
 #pragma once
 
 #include <array>
@@ -39,7 +39,8 @@ class Rng {
   // Uniform in [0, 1), 53 random bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
-  // Uniform integer in [0, n), n > 0, without bias: draws in the incomplete last interval are thrown away.
+  // Uniform integer in [0, n), n > 0. There is no bias: the 2^64 values are not a multiple of n, so the few
+  // values too many are drawn again.
   std::uint64_t below(std::uint64_t n) {
     const std::uint64_t reject_under = (0 - n) % n;
     std::uint64_t x = next();
@@ -47,8 +48,8 @@ class Rng {
     return x % n;
   }
 
-  // Standard normal, by the cosine half of Box & Muller (1958): two uniforms a draw, nothing kept between
-  // draws.
+  // Standard normal, by the cosine half of Box & Muller (1958). A draw takes two uniform numbers and keeps no
+  // state besides that of the generator.
   double normal() {
     const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
     return radius * std::cos(2.0 * std::numbers::pi * uniform());

@@ -1,20 +1,20 @@
-// The tape: what a forward pass computed, kept so that backward() can differentiate it.
+// The tape: it records a forward pass so that backward() can compute the gradients.
 //
-// Eager and explicit: an op is a function `Tensor gelu(Tape& tape, const Tensor& x)` that computes its result
-// at once, into memory the tape owns, and records one node or more: a name, which gradients it reads, which
-// it adds to, and a function that does it. backward(loss) runs the nodes in reverse (core/graph.h says in
-// which order, and on which threads). A tape with Recording::off is for inference: the same ops run, nothing
-// is recorded or kept.
+// An op is a function such as `Tensor gelu(Tape& tape, const Tensor& x)`. It computes its result at once,
+// into memory that the tape owns. Then it records one or more nodes: a name, the gradients that the node
+// reads, the gradients that it adds to, and the function that does this. backward(loss) runs the nodes in
+// reverse; core/graph.h describes the order and the threads. A tape with Recording::off is for inference: the
+// same ops run, but nothing is recorded.
 //
 //   Tape tape;
 //   Tensor w = tape.leaf(weights, gradients, {C, C}, LeafGradient::overwrite);
 //   Tensor y = gelu(tape, linear(tape, x, w, b));
 //   tape.backward(loss);   // gradients now hold d loss / d w
-//   tape.clear();          // forgets the step, keeps the memory
+//   tape.clear();          // removes all nodes and tensors, keeps the memory for the next step
 //
-// Invariants: a Tensor made by a tape is dead after clear(). Every gradient has the layout of the whole
-// memory block its tensor views. Not thread-safe; only backward() itself runs on many threads. Next:
-// core/graph.h, then ops/gelu.h for a first op.
+// Invariants: a Tensor made by a tape must not be used after clear(). A gradient has the layout of the whole
+// memory block that its tensor views. Not thread-safe; only backward() itself runs on many threads. Read
+// next: core/graph.h, then ops/gelu.h as a first op.
 #pragma once
 
 #include <initializer_list>
@@ -30,8 +30,8 @@
 namespace inkling {
 
 enum class LeafGradient {
-  overwrite,   // this backward() replaces what the leaf's gradient buffer held
-  accumulate,  // it adds to it, e.g. the second micro-batch of a step
+  overwrite,   // backward() replaces the contents of the leaf's gradient buffer
+  accumulate,  // backward() adds to them, for example in the second micro-batch of a step
 };
 
 enum class Recording { on, off };
@@ -44,26 +44,26 @@ class Tape {
 
   bool recording() const { return recording_; }
 
-  // A parameter: memory of the caller's, and where its gradient goes (nullptr: it gets none). f32,
-  // contiguous. Asked for again, it is the same leaf: all its uses add to one gradient, in the mode it was
-  // first given.
+  // A parameter: f32, contiguous. The caller owns `values` and `gradient`; if `gradient` is nullptr, no
+  // gradient is computed. A second call with the same `gradient` gives the same leaf: all uses add to one
+  // gradient, in the mode of the first call.
   Tensor leaf(float* values, float* gradient, Shape shape, LeafGradient mode);
 
-  // Uninitialised memory for an op's result. It has a gradient, of the same dtype, if the tape records and
-  // one of `inputs` has one.
+  // Uninitialised memory for an op's result. The result has a gradient, of the same dtype, if the tape
+  // records and at least one of `inputs` has a gradient.
   Tensor output(Shape shape, std::initializer_list<Tensor> inputs, DType dtype = DType::f32);
 
-  // Uninitialised memory that lives until clear() or a rewind() past it: what an op's backward wants to find
-  // again, e.g. layernorm's mean.
+  // Uninitialised memory that lives until clear() or a rewind() past it. Ops store numbers here that their
+  // backward needs, for example layernorm's mean.
   template <class T = float>
   T* keep(std::int64_t count) {
     return static_cast<T*>(memory_.allocate(static_cast<std::size_t>(count) * sizeof(T)));
   }
 
-  // Records a node. `backward` is a small lambda that captures Tensors, pointers and numbers by value; it
-  // gets a Gradients&. `reads` are the op's outputs, `adds_to` its inputs; those without a gradient are left
-  // out. Recorded only if something is read and something added to. Nodes recorded later run earlier. `work`
-  // tells the profile what the node has to do.
+  // Records a node. `backward` is a small lambda that captures Tensors, pointers and numbers by value and
+  // takes a Gradients&. `reads` are the op's outputs, `adds_to` its inputs. Tensors without a gradient are
+  // left out; if `reads` or `adds_to` is then empty, no node is recorded. Nodes recorded later run earlier.
+  // `work` tells the profile how much the node computes.
   template <class F>
   void record(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to,
               const Work& work, F backward) {
@@ -83,28 +83,28 @@ class Tape {
     record(name, reads, adds_to, Work{}, backward);
   }
 
-  // d loss / d everything, times `seed`. `loss` is a scalar computed on this tape. Once per tape between two
-  // clear()s.
+  // Computes the gradient of `seed` * `loss` for every tensor that the loss depends on. `loss` is a scalar
+  // computed on this tape. May be called once after each clear().
   void backward(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::tbb); }
   void backward_serial(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::serial); }
 
-  // The same from a tensor whose gradient is known: `dy`, as many floats as y has.
+  // The same, but starts from a tensor y whose gradient dy is known. dy has as many floats as y.
   void backward_from(const Tensor& y, const float* dy);
 
-  // The gradient buffer of a leaf, for the one op that must write it in the forward pass
-  // (ops/linear_cross_entropy.h). The first caller is told to overwrite (accumulate = false), as a node would
-  // be.
+  // The gradient buffer of a leaf, for the one op that writes a gradient in its forward pass
+  // (ops/linear_cross_entropy.h). As for a node, the first caller gets accumulate = false.
   GradientTarget<> leaf_gradient(const Tensor& leaf);
 
-  // Forgets every tensor and node; the memory stays for the next step.
+  // Removes all tensors and nodes. The memory stays for the next step.
   void clear();
 
-  // Without recording, a model gives back a block's temporaries: everything allocated since mark(), except
-  // `kept`, which is moved down to the mark. While recording this does nothing and returns `kept` as it is.
+  // Frees a block's temporaries during inference: everything allocated since mark(), except `kept`, which is
+  // moved down to the mark and returned. While recording, this does nothing and returns `kept` unchanged.
   Arena::Mark mark() const { return memory_.mark(); }
   Tensor rewind(Arena::Mark mark, const Tensor& kept);
 
-  // For core/recompute.h: what `f` returns, a tensor of this tape, and nothing of how it came to be.
+  // For core/recompute.h: runs f without recording and returns its result as a tensor of this tape. All
+  // intermediate results are freed.
   template <class F>
   Tensor compute_unrecorded(F f) {
     const Arena::Mark start = mark();
@@ -115,15 +115,16 @@ class Tape {
     } resume{*this};
     return with_gradient(rewind(start, f()));
   }
-  // For it, too: a tape to compute it again on, made when first asked for.
+  // For core/recompute.h: the separate tape on which backward runs f again. Created on first use.
   Tape& inner();
-  // And something that all who use that tape add to, so that they do so one after another.
-  Tensor turn() { return leaf(&turn_, &turn_gradient_, {}, LeafGradient::overwrite); }
+  // For core/recompute.h: a fake leaf. All recompute nodes add to its gradient, so they run one after
+  // another, because they share the inner tape.
+  Tensor recompute_lock() { return leaf(&lock_, &lock_gradient_, {}, LeafGradient::overwrite); }
 
-  // From now on every op tells `profile` (core/profile.h) of itself; nullptr: none does.
+  // From now on every op records itself in `profile` (core/profile.h). nullptr stops this.
   void profile_into(Profile* profile) { profile_ = graph_.profile_ = profile; }
-  // The event of an op's forward pass, opened when its result `y` and what it keeps are allocated and it
-  // begins to compute.
+  // The profile's event of an op's forward pass. An op opens it after it has allocated its result `y` and
+  // other memory, just before it computes.
   ProfileScope scope(const char* name, const Tensor& y, const Work& work) {
     return ProfileScope(profile_, phase_, name, y.shape(), work, newly_used_bytes());
   }
@@ -143,10 +144,10 @@ class Tape {
   Arena memory_;
   Profile* profile_ = nullptr;
   Phase phase_ = Phase::forward;
-  std::int64_t profiled_bytes_ = 0;  // of memory_, that some op's event has shown
+  std::int64_t profiled_bytes_ = 0;  // bytes of memory_ that are already counted in an event
   Graph graph_;
   std::unique_ptr<Tape> inner_;
-  float turn_ = 0, turn_gradient_ = 0;
+  float lock_ = 0, lock_gradient_ = 0;
 };
 
 }  // namespace inkling

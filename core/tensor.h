@@ -1,11 +1,10 @@
-// Tensor: a small view of memory that somebody else owns.
+// Tensor: a small view of memory that another object owns.
 //
-// A Tensor is a pointer, a shape of at most four dimensions, strides and a dtype; copying one copies no data.
-// Activations live in memory the Tape owns (core/tape.h), parameters in a Parameters object
-// (nn/parameters.h). A Tensor knows nothing of mathematics. Its only tie to autograd is `slot`: the number
-// under which the tape keeps the gradient of the memory it views. Views (reshape, transpose, slices) share
-// the slot, so a view needs no node on the tape: the gradient of a view is the same view of the gradient.
-// Next: core/tape.h.
+// A Tensor is a pointer, a shape of at most four dimensions, strides and a dtype; copying a Tensor copies no
+// data. Activations are in memory that the Tape owns (core/tape.h), parameters in a Parameters object
+// (nn/parameters.h). A Tensor knows no mathematics. Its only connection to autograd is `slot`: the index of
+// the gradient of the memory that it views. Views (reshape, transpose, slice) share the slot, so a view needs
+// no node on the tape: the gradient of a view is the same view of the gradient. Read next: core/tape.h.
 #pragma once
 
 #ifdef __FAST_MATH__
@@ -38,16 +37,16 @@ struct Shape {
   static constexpr int kMaxRank = 4;
 
   Shape() = default;
-  // Error if there are too many, or one is below 0; but for -1, which leaves it open to reshape().
+  // Error if there are more than four dimensions or one is negative. -1 is allowed: reshape() fills it in.
   Shape(std::initializer_list<std::int64_t> dims);
 
   std::int64_t operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
   std::int64_t& operator[](int axis) { return dims[static_cast<std::size_t>(axis)]; }
   std::int64_t numel() const;
   std::int64_t back() const { return rank == 0 ? 1 : (*this)[rank - 1]; }
-  // All dimensions but the last, as one; 0 if the last is 0 and there is nothing in the rows.
+  // The product of all dimensions except the last; 0 if the last dimension is 0.
   std::int64_t rows() const { return back() == 0 ? 0 : numel() / back(); }
-  Shape leading() const;  // without the last dimension; a scalar's is a scalar's
+  Shape leading() const;  // without the last dimension; for a scalar, a scalar
 
   bool operator==(const Shape& other) const;
 
@@ -62,7 +61,7 @@ class Tensor {
   static constexpr std::int32_t kNoGradient = -1;
 
   Tensor() = default;
-  // A contiguous view without gradient: data for the network to read.
+  // A contiguous view without a gradient, for input data.
   Tensor(float* data, Shape shape) : Tensor(data, shape, DType::f32) {}
   Tensor(std::int32_t* data, Shape shape) : Tensor(data, shape, DType::i32) {}
   Tensor(bf16* data, Shape shape) : Tensor(data, shape, DType::bf16) {}
@@ -79,7 +78,7 @@ class Tensor {
   bool contiguous() const;
   explicit operator bool() const { return data_ != nullptr; }
 
-  template <class T>  // float, bf16 or std::int32_t; Error when the dtype is another
+  template <class T>  // float, bf16 or std::int32_t; Error if the tensor has another dtype
   T* data() const {
     expect_dtype(dtype_of<T>);
     return static_cast<T*>(data_);
@@ -87,7 +86,7 @@ class Tensor {
   float* f32() const { return data<float>(); }
   std::int32_t* i32() const { return data<std::int32_t>(); }
   const void* raw() const { return data_; }
-  float item() const;  // of an f32 tensor that has one element, whatever its rank
+  float item() const;  // the number in an f32 tensor with one element, of any rank
 
   // Views of the same memory. Errors name the shapes.
   Tensor reshape(Shape shape) const;     // contiguous only; one dimension may be -1
@@ -105,7 +104,7 @@ class Tensor {
   std::int32_t slot_ = kNoGradient;
 };
 
-// Error "op: x (2, 3): dtype is i32, expected f32", x being called `argument`.
+// Error unless x has the expected dtype: "op: argument (2, 3): dtype is i32, expected f32".
 void check_dtype(const char* op, const char* argument, const Tensor& x, DType expected);
 
 }  // namespace inkling
