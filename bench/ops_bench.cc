@@ -232,20 +232,20 @@ void add_heads() {
                 },
                 {}};
           });
-  add_row(
-      "linear_cross_entropy/rows256_C768_V50257", {.flops = 6.0 * static_cast<double>(rows) * kC * kVp}, [=] {
-        const Floats x(rows * kC, 1), dx(rows * kC, 2), w(kVp * kC, 3), dw(kVp * kC, 4);
-        const auto tape = std::make_shared<Tape>();
-        const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
-        return Candidates{
-            [=] {
-              tape->clear();
-              const Tensor h = tape->leaf(x.data(), dx.data(), {1, rows, kC}, LeafGradient::overwrite);
-              const Tensor wte = tape->leaf(w.data(), dw.data(), {kVp, kC}, LeafGradient::overwrite);
-              tape->backward(linear_cross_entropy(*tape, h, wte, Tensor(ids->data(), {1, rows}), kV, 1.0f));
-            },
-            {}};
-      });
+  add_row("linear_cross_entropy/rows256_C768_V50257", {.flops = 6.0 * static_cast<double>(rows) * kC * kVp},
+          [=] {
+            const Floats x(rows * kC, 1), dx(rows * kC, 2), w(kVp * kC, 3), dw(kVp * kC, 4);
+            const auto tape = std::make_shared<Tape>();
+            const auto ids = std::make_shared<std::vector<std::int32_t>>(targets);
+            return Candidates{
+                [=] {
+                  tape->clear();
+                  const Tensor h = tape->leaf(x.data(), dx.data(), {1, rows, kC}, LeafGradient::overwrite);
+                  const Tensor wte = tape->leaf(w.data(), dw.data(), {kVp, kC}, LeafGradient::overwrite);
+                  tape->backward(linear_cross_entropy(*tape, h, wte, Tensor(ids->data(), {1, rows}), kV));
+                },
+                {}};
+          });
 }
 
 void add_optimizers() {

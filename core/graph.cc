@@ -53,6 +53,7 @@ GraphNode& Graph::add_node() {
 void Graph::clear() {
   nodes_.clear();
   slots_.clear();
+  required_.clear();
   ran_ = false;
 }
 
@@ -71,6 +72,16 @@ void Graph::mark_live(std::int32_t loss_slot) {
       ++slots_[static_cast<std::size_t>(node.reads[r])].open_readers;
     for (std::size_t a = 0; a < node.add_count; ++a)
       slots_[static_cast<std::size_t>(node.adds_to[a])].reached = true;
+  }
+}
+
+void Graph::check_required() const {
+  for (const std::int32_t slot : required_) {
+    if (slots_[static_cast<std::size_t>(slot)].reached) continue;
+    fail(
+        "backward: a loss on this tape has written gradients in its forward pass, and is not part of the "
+        "loss "
+        "that backward started from");
   }
 }
 
@@ -164,6 +175,7 @@ void Graph::run(std::int32_t start_slot, Schedule schedule, Arena& arena) {
     ProfileScope scope(profile_, Phase::backward, "plan");
     const std::size_t before = arena.used_bytes();
     mark_live(start_slot);
+    check_required();
     plan(arena);
     scope.allocated(static_cast<std::int64_t>(arena.used_bytes() - before));
   }

@@ -66,6 +66,8 @@ class Graph {
   // tape, and for a tensor made before clear(), unless a new tensor has the same slot and memory by now.
   bool knows(const Tensor& x) const;
   GraphNode& add_node();
+  // backward() must reach this slot: its op has written gradients of its inputs already.
+  void require(std::int32_t slot) { required_.push_back(slot); }
   void clear();
 
   // Runs every node that `loss` depends on. May be called once after each clear(). `seed` is the gradient of
@@ -116,6 +118,7 @@ class Graph {
 
   void run(std::int32_t start_slot, Schedule schedule, Arena& arena);
   void mark_live(std::int32_t loss_slot);
+  void check_required() const;
   void plan(Arena& arena);
   void give_buffer(Slot& slot, std::int32_t for_node, Arena& arena);
   void link(std::int32_t before, std::int32_t after);
@@ -127,6 +130,7 @@ class Graph {
 
   std::vector<GraphNode> nodes_;
   std::vector<Slot> slots_;
+  std::vector<std::int32_t> required_;  // slots that backward must reach
   Profile* profile_ = nullptr;
   bool ran_ = false;
 

@@ -56,11 +56,11 @@ void Tape::check_known(const char* what, const Tensor& x) const {
   fail(what, ": tensor ", x.shape(), " is another tape's or from before clear(), expected one of this tape");
 }
 
-void Tape::run_backward(const Tensor& loss, float seed, Schedule schedule) {
+void Tape::backward(const Tensor& loss, float seed) {
   if (loss.numel() != 1) fail("backward: loss has shape ", loss.shape(), ", expected one element");
   if (!loss.has_gradient()) fail("backward: the loss does not depend on anything that wants a gradient");
   check_known("backward", loss);
-  graph_.backward(loss, seed, schedule, memory_);
+  graph_.backward(loss, seed, schedule_, memory_);
 }
 
 void Tape::backward_from(const Tensor& y, const float* dy) {
@@ -81,12 +81,14 @@ Tensor Tape::with_gradient(const Tensor& y) {
   return Tensor(const_cast<void*>(y.raw()), y.shape(), y.dtype(), slot);
 }
 
-GradientTarget<> Tape::leaf_gradient(const Tensor& leaf) {
+GradientTarget<> Tape::leaf_gradient(const Tensor& leaf, const Tensor& result) {
   if (!leaf.has_gradient()) fail("leaf_gradient: tensor ", leaf.shape(), " has no gradient");
   check_known("leaf_gradient", leaf);
   if (!graph_.slots_[static_cast<std::size_t>(leaf.slot())].is_leaf) {
     fail("leaf_gradient: tensor ", leaf.shape(), " is not a leaf");
   }
+  check_known("leaf_gradient", result);
+  graph_.require(result.slot());
   return Gradients(graph_).target(leaf);
 }
 

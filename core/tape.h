@@ -85,15 +85,18 @@ class Tape {
 
   // Computes the gradient of `seed` * `loss` for every tensor that the loss depends on. `loss` is a scalar
   // computed on this tape. May be called once after each clear().
-  void backward(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::tbb); }
-  void backward_serial(const Tensor& loss, float seed = 1.0f) { run_backward(loss, seed, Schedule::serial); }
+  void backward(const Tensor& loss, float seed = 1.0f);
+  // How backward() runs the nodes: on all threads (the default), or one after another, for tests and
+  // benchmarks.
+  void set_schedule(Schedule schedule) { schedule_ = schedule; }
 
   // The same, but starts from a tensor y whose gradient dy is known. dy has as many floats as y.
   void backward_from(const Tensor& y, const float* dy);
 
   // The gradient buffer of a leaf, for the one op that writes a gradient in its forward pass
-  // (ops/linear_cross_entropy.h). As for a node, the first caller gets accumulate = false.
-  GradientTarget<> leaf_gradient(const Tensor& leaf);
+  // (ops/linear_cross_entropy.h). As for a node, the first caller gets accumulate = false. `result` is the
+  // op's result: a backward that does not reach it is an Error, because the gradient would be wrong.
+  GradientTarget<> leaf_gradient(const Tensor& leaf, const Tensor& result);
 
   // Removes all tensors and nodes. The memory stays for the next step.
   void clear();
@@ -128,6 +131,10 @@ class Tape {
   ProfileScope scope(const char* name, const Tensor& y, const Work& work) {
     return ProfileScope(profile_, phase_, name, y.shape(), work, newly_used_bytes());
   }
+  // The event of a part of a step that is not an op, for example the optimiser's update.
+  ProfileScope scope(Phase phase, const char* name, const Work& work) {
+    return ProfileScope(profile_, phase, name, {}, work);
+  }
 
   const Graph& graph() const { return graph_; }
   std::size_t peak_bytes() const { return memory_.peak_bytes() + (inner_ ? inner_->peak_bytes() : 0); }
@@ -136,7 +143,6 @@ class Tape {
   GraphNode* begin_node(const char* name, std::initializer_list<Tensor> reads,
                         std::initializer_list<Tensor> adds_to, const Work& work);
   void check_known(const char* what, const Tensor& x) const;
-  void run_backward(const Tensor& loss, float seed, Schedule schedule);
   Tensor with_gradient(const Tensor& y);
   std::int64_t newly_used_bytes();
 
@@ -144,6 +150,7 @@ class Tape {
   Arena memory_;
   Profile* profile_ = nullptr;
   Phase phase_ = Phase::forward;
+  Schedule schedule_ = Schedule::tbb;
   std::int64_t profiled_bytes_ = 0;  // bytes of memory_ that are already counted in an event
   Graph graph_;
   std::unique_ptr<Tape> inner_;

@@ -37,7 +37,7 @@ void GPT2::initialise(std::uint64_t seed) {
     const bool is_norm_weight = t == kLn1w || t == kLn2w || t == kLnfw;
     std::fill(values.begin(), values.end(), is_norm_weight ? 1.0f : 0.0f);
     if (!parameters_.table()[t].decay)
-      continue;  // biases and norms are done; what decays is a matrix or an embedding
+      continue;  // biases and norms are done; the tensors that decay are matrices and embeddings
     const double deviation = t == kAttprojw || t == kFcprojw ? residual_deviation : matrix_deviation;
     const std::size_t drawn =
         t == kWte ? static_cast<std::size_t>(config_.vocab_size * config_.channels) : values.size();
@@ -63,75 +63,79 @@ void GPT2::weights_changed(std::int64_t offset, std::int64_t count) {
   if (packed_) packed_->pack(offset, count);
 }
 
-Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradient mode) {
-  const Tensor values =
-      tensor == kWte ? parameters_.leaf(tape, kWte, mode) : parameters_.layer_leaf(tape, tensor, layer, mode);
-  if (!packed_) return values;
-  return packed_->matrix(tensor, layer).weight(values);
+// ---- The forward pass ----
+
+// A parameter, or layer `l` of a parameter that is stacked over layers.
+Tensor GPT2::leaf(Tape& tape, GPT2Tensor tensor, std::int64_t l, const Pass& pass) {
+  return is_stacked(tensor) ? parameters_.layer_leaf(tape, tensor, l, pass.mode)
+                            : parameters_.leaf(tape, tensor, pass.mode);
 }
 
-// The residual stream x is f32 in every precision. `inner` is the dtype of what lies between two matrices; a
-// cache keeps f32.
+// The same for a matrix, with its packed copies if there are any.
+Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t l, const Pass& pass) {
+  const Tensor values = leaf(tape, tensor, l, pass);
+  return packed_ ? packed_->matrix(tensor, l).weight(values) : Weight(values);
+}
 
 // x + attention(layernorm(x))
-Tensor GPT2::attention_half(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, DType inner,
-                            Caches caches) {
-  const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
-  const Tensor n = layernorm(tape, x, w(kLn1w), w(kLn1b), inner);              // (B, T, C)
-  const Tensor qkv = linear(tape, n, matrix(tape, kQkvw, l, mode), w(kQkvb));  // (B, T, 3C)
-  const Tensor a =
-      caches.empty() ? attention(tape, qkv, config_.heads) : attend(tape, l, qkv, caches);  // (B, T, C)
-  return linear_add(tape, x, a, matrix(tape, kAttprojw, l, mode), w(kAttprojb));            // (B, T, C)
+Tensor GPT2::attention_block(Tape& tape, const Tensor& x, std::int64_t l, const Pass& pass) {
+  const auto w = [&](GPT2Tensor t) { return leaf(tape, t, l, pass); };
+  const Tensor n = layernorm(tape, x, w(kLn1w), w(kLn1b), pass.inner);         // (B, T, C)
+  const Tensor qkv = linear(tape, n, matrix(tape, kQkvw, l, pass), w(kQkvb));  // (B, T, 3C)
+  const Tensor a = pass.caches.empty() ? attention(tape, qkv, config_.heads)
+                                       : attend(tape, l, qkv, pass.caches);       // (B, T, C)
+  return linear_add(tape, x, a, matrix(tape, kAttprojw, l, pass), w(kAttprojb));  // (B, T, C)
 }
 
 // x + mlp(layernorm(x))
-Tensor GPT2::mlp_half(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, DType inner) {
-  const auto w = [&](GPT2Tensor t) { return parameters_.layer_leaf(tape, t, l, mode); };
-  const Tensor n = layernorm(tape, x, w(kLn2w), w(kLn2b), inner);                      // (B, T, C)
-  const Tensor h = gelu(tape, linear(tape, n, matrix(tape, kFcw, l, mode), w(kFcb)));  // (B, T, 4C)
-  return linear_add(tape, x, h, matrix(tape, kFcprojw, l, mode), w(kFcprojb));         // (B, T, C)
+Tensor GPT2::mlp_block(Tape& tape, const Tensor& x, std::int64_t l, const Pass& pass) {
+  const auto w = [&](GPT2Tensor t) { return leaf(tape, t, l, pass); };
+  const Tensor n = layernorm(tape, x, w(kLn2w), w(kLn2b), pass.inner);                 // (B, T, C)
+  const Tensor h = gelu(tape, linear(tape, n, matrix(tape, kFcw, l, pass), w(kFcb)));  // (B, T, 4C)
+  return linear_add(tape, x, h, matrix(tape, kFcprojw, l, pass), w(kFcprojb));         // (B, T, C)
 }
 
-Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, LeafGradient mode, Caches caches) {
-  const DType inner = caches.empty() ? inner_dtype() : DType::f32;
-  const auto attended = [=, this](Tape& t, const Tensor& in) {
-    return attention_half(t, in, l, mode, inner, caches);
-  };
-  const auto mapped = [=, this](Tape& t, const Tensor& in) { return mlp_half(t, in, l, mode, inner); };
-  if (!recompute_) return mapped(tape, attended(tape, x));
-  return recompute(tape, recompute(tape, x, attended), mapped);
+Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, const Pass& pass) {
+  const auto attend_to = [=, this](Tape& t, const Tensor& in) { return attention_block(t, in, l, pass); };
+  const auto map = [=, this](Tape& t, const Tensor& in) { return mlp_block(t, in, l, pass); };
+  if (!recompute_) return map(tape, attend_to(tape, x));
+  return recompute(tape, recompute(tape, x, attend_to), map);
 }
 
-// What the last layernorm gives, of dtype `out`: (B, T, C).
-Tensor GPT2::run(Tape& tape, const Tensor& ids, LeafGradient mode, Caches caches, DType out) {
+// The embedding, all blocks, and the last layernorm: (B, T, C), of dtype `out`.
+Tensor GPT2::hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DType out) {
   if (ids.rank() != 2) fail("gpt2: ids are ", ids.shape(), ", expected (B, T)");
-  const std::int64_t first_position = caches.empty() ? 0 : caches.front().length();
+  const std::int64_t first_position = pass.caches.empty() ? 0 : pass.caches.front().length();
   if (first_position + ids.dim(1) > config_.max_seq_len) {
     fail("gpt2: T=", first_position + ids.dim(1), " positions, expected at most maxT=", config_.max_seq_len);
   }
-  const Tensor wte = parameters_.leaf(tape, kWte, mode), wpe = parameters_.leaf(tape, kWpe, mode);
+  const auto w = [&](GPT2Tensor t) { return leaf(tape, t, 0, pass); };
   const Arena::Mark mark = tape.mark();
-  Tensor x = embedding(tape, wte, wpe, ids, config_.vocab_size, first_position);  // (B, T, C)
-  for (std::int64_t l = 0; l < config_.layers; ++l) {
-    x = tape.rewind(mark, block(tape, x, l, mode, caches));
-  }
-  return layernorm(tape, x, parameters_.leaf(tape, kLnfw, mode), parameters_.leaf(tape, kLnfb, mode), out);
+  Tensor x = embedding(tape, w(kWte), w(kWpe), ids, config_.vocab_size, first_position);  // (B, T, C)
+  for (std::int64_t l = 0; l < config_.layers; ++l) x = tape.rewind(mark, block(tape, x, l, pass));
+  return layernorm(tape, x, w(kLnfw), w(kLnfb), out);
 }
 
-Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale, LeafGradient mode) {
-  const Tensor x = run(tape, ids, mode, {}, inner_dtype());
-  return linear_cross_entropy(tape, x, matrix(tape, kWte, 0, mode), targets, config_.vocab_size, loss_scale);
+// ---- What the hidden states are used for ----
+
+Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, LeafGradient mode,
+                  std::int64_t mean_over) {
+  const Pass pass{.mode = mode, .inner = inner_dtype()};
+  const Tensor x = hidden_states(tape, ids, pass, pass.inner);
+  return linear_cross_entropy(tape, x, matrix(tape, kWte, 0, pass), targets, config_.vocab_size, mean_over);
 }
 
 void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
   if (tape.recording()) fail("gpt2: token_losses on a tape that records, expected Recording::off");
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, {}, inner_dtype());
-  linear_token_losses(losses, x, matrix(tape, kWte, 0, LeafGradient::overwrite), targets, config_.vocab_size);
+  const Pass pass{.inner = inner_dtype()};
+  const Tensor x = hidden_states(tape, ids, pass, pass.inner);
+  linear_token_losses(losses, x, matrix(tape, kWte, 0, pass), targets, config_.vocab_size);
 }
 
 Tensor GPT2::logits(Tape& tape, const Tensor& ids) {
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, {}, DType::f32);
-  return linear(tape, x, matrix(tape, kWte, 0, LeafGradient::overwrite), Tensor{});
+  const Pass pass{.inner = inner_dtype()};
+  const Tensor x = hidden_states(tape, ids, pass, DType::f32);
+  return linear(tape, x, matrix(tape, kWte, 0, pass), Tensor{});  // (B, T, Vp)
 }
 
 Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches) {
@@ -139,14 +143,15 @@ Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> cache
   if (ids.rank() != 2 || caches.empty() || std::ssize(caches) != ids.dim(0)) {
     fail("gpt2: ids are ", ids.shape(), ", expected one row for each of ", caches.size(), " caches");
   }
-  const Tensor x = run(tape, ids, LeafGradient::overwrite, caches, DType::f32);  // (B, T, C)
+  const Pass pass{.caches = caches};  // the cache holds f32, so the activations are f32 too
+  const Tensor x = hidden_states(tape, ids, pass, DType::f32);  // (B, T, C)
   for (KvCache& cache : caches) cache.advance(ids.dim(1));
   const std::int64_t B = x.dim(0), T = x.dim(1), C = x.dim(2);
   const Tensor last = tape.output({B, C}, {});
   for (std::int64_t b = 0; b < B; ++b) {
     std::copy_n(x.f32() + (b * T + T - 1) * C, C, last.f32() + b * C);
   }
-  return linear(tape, last, matrix(tape, kWte, 0, LeafGradient::overwrite), Tensor{});  // (B, Vp)
+  return linear(tape, last, matrix(tape, kWte, 0, pass), Tensor{});  // (B, Vp)
 }
 
 }  // namespace inkling

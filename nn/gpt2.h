@@ -4,9 +4,9 @@
 //   L times:  x = x + attention(layernorm(x));  x = x + mlp(layernorm(x))
 //   logits = layernorm(x) wte^T                  (the head is tied to the embedding)
 //
-// The model knows token ids, not text; targets come already shifted (apps/text/batches.h). It holds weights
-// and no activations: those belong to the tape of a step. Not thread-safe; one call uses many threads inside.
-// Next: ops/attention.h for the one step in which tokens see each other.
+// The model knows token ids, not text; targets are already shifted (apps/text/batches.h). It owns the
+// weights; activations belong to the tape of a step. Not thread-safe, but one call uses many threads. Read
+// next: ops/attention.h, the only step in which tokens see each other.
 #pragma once
 
 #include <optional>
@@ -28,48 +28,58 @@ class GPT2 {
   const GPT2Config& config() const { return config_; }
   Parameters& parameters() { return parameters_; }
 
-  // N(0, s) for matrices and embeddings, N(0, s/sqrt(2L)) for the two projections that add to the residual
-  // stream, biases 0, norm weights 1; rows of wte past V are zero. s is GPT-2's 0.02 from its 768 channels
-  // on. A sum of C products of size s grows with sqrt(C), so a narrower model gets s = 0.02 sqrt(768 / C):
-  // its activations and attention scores begin as large as GPT-2's. (1,000 steps on stories at C = 128 end
-  // 21% above the theoretical minimum so, 33% with 0.02.)
+  // Random weights: N(0, s) for matrices and embeddings, N(0, s/sqrt(2L)) for the two projections that add to
+  // the residual stream, 0 for biases, 1 for norm weights; rows of wte past V are 0. For 768 channels and
+  // more, s is GPT-2's 0.02. A sum of C products of size s grows with sqrt(C), so a narrower model gets s =
+  // 0.02 sqrt(768 / C): then its activations and attention scores start as large as GPT-2's. (After 1,000
+  // steps on stories with C = 128, the loss is 21% above the theoretical minimum; with s = 0.02 it is 33%.)
   void initialise(std::uint64_t seed);
 
-  // What to compute in from now on: bf16 packs the matrices, with a second copy if there will be a backward;
-  // int8 packs them, too, and is an Error if there will be one.
+  // Sets the number format of all later calls. bf16 makes packed copies of the matrices, two of each when
+  // recording is on, because backward needs its own. int8 makes packed copies too; it is an Error when
+  // recording is on.
   void set_precision(Precision precision, Recording recording);
-  // Whether backward computes each block's inside once more instead of keeping it (core/recompute.h).
+  // Whether backward computes each block's activations a second time instead of storing them
+  // (core/recompute.h).
   void set_recompute(bool recompute) { recompute_ = recompute; }
-  // Whoever changes weights says which, as the optimiser does chunk by chunk (optim/optimizer.h): their
-  // packed copies follow. Thread-safe for stretches apart.
+  // Must be called after weights [offset, offset + count) have changed; it updates their packed copies. The
+  // optimiser calls it for each chunk (optim/optimizer.h). Threads may call it at the same time for ranges
+  // that do not overlap.
   void weights_changed(std::int64_t offset, std::int64_t count);
 
   std::int64_t packed_bytes() const { return packed_ ? static_cast<std::int64_t>(packed_->size_bytes()) : 0; }
 
-  // The mean cross-entropy of targets (B, T), -1 for those that do not count; never holds (B, T, V) logits.
-  // `loss_scale` is the seed that backward() will be called with: 1 / micro-batches of a step.
-  Tensor loss(Tape& tape, const Tensor& ids, const Tensor& targets, float loss_scale = 1.0f,
-              LeafGradient mode = LeafGradient::overwrite);
+  // The mean cross-entropy over all targets (B, T) that are not -1. In a step of several micro-batches,
+  // `mean_over` is the number of such targets in the whole step; the losses of the micro-batches then add up
+  // to the mean (ops/linear_cross_entropy.h). Never stores all (B, T, V) logits.
+  Tensor loss(Tape& tape, const Tensor& ids, const Tensor& targets,
+              LeafGradient mode = LeafGradient::overwrite, std::int64_t mean_over = 0);
 
-  // Each token's own loss, 0 where the target is -1: losses (B*T). For a tape that does not record.
+  // The loss of each token, 0 where the target is -1: losses (B*T). For a tape that does not record.
   void token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses);
 
-  // All logits (B, T, Vp); columns past V mean nothing. For tests and small models.
+  // All logits (B, T, Vp); columns from V on have no meaning. For tests and small models.
   Tensor logits(Tape& tape, const Tensor& ids);
 
-  // Generation: each row of ids (B, T) continues what its cache has seen, and is added to it; all have seen
-  // as many. Returns the last position's logits (B, Vp). For a tape that does not record.
+  // Generation: appends each row of ids (B, T) to its cache, which holds the earlier tokens of that text. All
+  // caches have the same length. Returns the logits of the last position (B, Vp). For a tape that does not
+  // record.
   Tensor next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches);
 
  private:
-  using Caches = std::span<const KvCache>;  // none: a whole text at once
+  // What all parts of one forward pass share.
+  struct Pass {
+    LeafGradient mode = LeafGradient::overwrite;
+    DType inner = DType::f32;              // of the activations between two matrices; x is always f32
+    std::span<const KvCache> caches = {};  // empty: ids are whole texts
+  };
 
-  Weight matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, LeafGradient mode);
-  Tensor attention_half(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner,
-                        Caches caches);
-  Tensor mlp_half(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, DType inner);
-  Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, LeafGradient mode, Caches caches);
-  Tensor run(Tape& tape, const Tensor& ids, LeafGradient mode, Caches caches, DType out);
+  Tensor hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DType out);
+  Tensor block(Tape& tape, const Tensor& x, std::int64_t layer, const Pass& pass);
+  Tensor attention_block(Tape& tape, const Tensor& x, std::int64_t layer, const Pass& pass);
+  Tensor mlp_block(Tape& tape, const Tensor& x, std::int64_t layer, const Pass& pass);
+  Tensor leaf(Tape& tape, GPT2Tensor tensor, std::int64_t layer, const Pass& pass);
+  Weight matrix(Tape& tape, GPT2Tensor tensor, std::int64_t layer, const Pass& pass);
   DType inner_dtype() const { return precision_ == Precision::bf16 ? DType::bf16 : DType::f32; }
 
   GPT2Config config_;

@@ -58,6 +58,11 @@ enum GPT2Tensor : std::size_t {
   kGPT2Tensors,
 };
 
+// Whether a tensor is stacked: it has one part for each layer.
+constexpr bool is_stacked(GPT2Tensor tensor) {
+  return tensor >= kLn1w && tensor <= kFcprojb;
+}
+
 std::vector<ParameterSpec> gpt2_parameters(const GPT2Config& config);
 
 }  // namespace inkling

@@ -105,12 +105,11 @@ void losses_and_gradients(float* losses, float* dx, GradientTarget<> dwte, const
   });
 }
 
-void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const float* kept_dx,
-              float loss_scale) {
-  const float seed = *gradients.of(loss);
-  if (seed != loss_scale) {
-    fail("linear_cross_entropy: backward's seed is ", seed, ", expected the loss_scale of the forward pass, ",
-         loss_scale);
+void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const float* kept_dx) {
+  const float dloss = *gradients.of(loss);
+  if (dloss != 1.0f) {
+    fail("linear_cross_entropy: the gradient of the loss is ", dloss,
+         ", expected 1: the gradients were computed in the forward pass");
   }
   if (kept_dx == nullptr) return;
   if (x.dtype() == DType::bf16) {
@@ -152,7 +151,7 @@ Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor
 }  // namespace
 
 Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& targets,
-                            std::int64_t vocab, float loss_scale) {
+                            std::int64_t vocab, std::int64_t mean_over) {
   const Head head = head_of("linear_cross_entropy", x, weight, targets, vocab);
   const Tensor& wte = weight.values;
   if (weight.int8.q != nullptr && (x.has_gradient() || wte.has_gradient())) {
@@ -163,8 +162,12 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
   }
   const std::int64_t N = head.N;
   const std::int64_t counted = count_targets("linear_cross_entropy", head.targets, N, vocab);
-  if (counted == 0)
-    fail("linear_cross_entropy: all ", N, " targets are -1, expected one at least that counts");
+  if (mean_over == 0 && counted == 0)
+    fail("linear_cross_entropy: all ", N, " targets are -1, expected at least one that is not");
+  if (mean_over != 0 && mean_over < counted)
+    fail("linear_cross_entropy: mean_over is ", mean_over, ", expected at least the ", counted,
+         " targets here");
+  const std::int64_t divisor = mean_over == 0 ? counted : mean_over;
 
   const Tensor loss = tape.output({}, {x, wte});
   float* losses = tape.keep(N);
@@ -173,16 +176,16 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
   const auto scope =
       tape.scope("linear_cross_entropy", loss, multiplying(products * x.numel() * head.Vp, {x, wte}));
   if (loss.has_gradient()) {
-    const auto dwte = wte.has_gradient() ? tape.leaf_gradient(wte) : GradientTarget<>{nullptr, false};
-    losses_and_gradients(losses, dx, dwte, head, loss_scale / static_cast<float>(counted));
+    const auto dwte = wte.has_gradient() ? tape.leaf_gradient(wte, loss) : GradientTarget<>{nullptr, false};
+    losses_and_gradients(losses, dx, dwte, head, 1.0f / static_cast<float>(divisor));
   } else {
     losses_only(losses, head);
   }
-  *loss.f32() = static_cast<float>(sum_losses(losses, N) / static_cast<double>(counted));
-  // wte's gradient is complete already; naming it here puts the check of the seed on the tape even if x has
-  // no gradient.
+  *loss.f32() = static_cast<float>(sum_losses(losses, N) / static_cast<double>(divisor));
+  // wte's gradient is complete already. It is named here so that the node is recorded even if x has no
+  // gradient: the node checks the gradient of the loss.
   tape.record("linear_cross_entropy", {loss}, {x, wte}, moving({x, x}),
-              [=](Gradients& gradients) { backward(gradients, loss, x, dx, loss_scale); });
+              [=](Gradients& gradients) { backward(gradients, loss, x, dx); });
   return loss;
 }
 

@@ -13,9 +13,13 @@
 //
 // This is the only op that computes gradients in its forward pass. Other ops store what their backward needs.
 // This op would have to store all logits or compute them a second time: a gemm of 2*B*T*Vp*C operations, a
-// tenth of a 124M model's step. The price is that the seed of backward must be known in advance. It is
-// `loss_scale`, a factor of all dlogits: 1 for a plain step, 1/n when the gradients of n micro-batches are
-// summed. backward checks that its seed is loss_scale. It must start from this loss itself.
+// tenth of a 124M model's step. The price: backward must start from this loss itself, with a gradient of 1.
+// It checks that; and a backward of the tape that does not reach this loss is an error, because dwte was
+// already added to.
+//
+// Micro-batches. A step may be split into micro-batches, each with its own loss, whose gradients are summed.
+// Then the mean is taken over the targets of the whole step: `mean_over` is their number, so that each
+// micro-batch contributes sum(losses) / mean_over, and the contributions add up to the mean.
 //
 // Shapes: x, dx (B,T,C), or (...,C); wte, dwte (Vp,C); targets (B,T).
 #pragma once
@@ -25,11 +29,12 @@
 
 namespace inkling {
 
-// -> the mean loss over targets that are not -1, a scalar, not scaled. wte must be a leaf or a view of a
-// leaf; it may have no gradient. The targets' memory may be freed after the call. Errors as in cross_entropy,
-// and in backward if its seed is not loss_scale.
+// -> sum of the losses of all targets that are not -1, divided by mean_over; a scalar. With mean_over 0 it is
+// the number of these targets, and the result is their mean. wte must be a leaf or a view of a leaf; it may
+// have no gradient. The targets' memory may be freed after the call. Errors as in cross_entropy, and if
+// mean_over is less than the number of targets that are not -1.
 Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& wte, const Tensor& targets,
-                            std::int64_t vocab, float loss_scale);
+                            std::int64_t vocab, std::int64_t mean_over = 0);
 
 // The loss of each row, for evaluation; 0 where the target is -1. All targets may be -1. Shapes as above;
 // `losses` has as many numbers as `targets`. Add them with sum_losses(). Errors as above.

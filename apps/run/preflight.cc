@@ -52,10 +52,11 @@ Preflight rehearse(const PreflightRequest& request) {
   Profile profile;
   Tape tape;
   tape.profile_into(&profile);
+  tape.set_schedule(Schedule::serial);
   profile.begin_step(1);
   const Tensor loss = model.loss(tape, ids, ids);
   const auto activations = static_cast<std::int64_t>(tape.peak_bytes());
-  tape.backward_serial(loss);
+  tape.backward(loss);
   const auto with_gradients = static_cast<std::int64_t>(tape.peak_bytes());
   const ProfileStep& step = profile.end_step();
   const std::int64_t workspaces = workspace_bytes();

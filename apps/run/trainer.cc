@@ -13,7 +13,6 @@
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
 #include "optim/adamw.h"
-#include "optim/clip.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
 
@@ -51,10 +50,16 @@ LearningRateSchedule schedule(const TrainSettings& s) {
 Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
     : settings_(settings), directory_(directory) {
   open_data();
-  const auto tokens = static_cast<std::size_t>(settings_.batch_size * settings_.seq_len);
-  inputs_.resize(tokens);
-  targets_.resize(tokens);
-  token_losses_.resize(tokens);
+  const Shape shape{settings_.batch_size, settings_.seq_len};
+  const std::int64_t tokens = shape.numel(), micro_batches = settings_.grad_accum;
+  inputs_.resize(static_cast<std::size_t>(tokens * micro_batches));
+  targets_.resize(inputs_.size());
+  token_losses_.resize(static_cast<std::size_t>(tokens));
+  places_.resize(static_cast<std::size_t>(micro_batches));
+  for (std::int64_t i = 0; i < micro_batches; ++i) {
+    micro_batches_.push_back(
+        {Tensor(inputs_.data() + i * tokens, shape), Tensor(targets_.data() + i * tokens, shape)});
+  }
 }
 
 void Trainer::open_data() {
@@ -151,61 +156,35 @@ void Trainer::watch(ProfileReport& report) {
   tape_.profile_into(&report.profile());
 }
 
-// One update: the gradient of the mean loss over grad_accum micro-batches, and a step against it.
-Trainer::StepResult Trainer::train_step() {
-  const Shape shape{settings_.batch_size, settings_.seq_len};
-  const float share = 1.0f / static_cast<float>(settings_.grad_accum);
-  double loss = 0;
-  for (std::int64_t micro = 0; micro < settings_.grad_accum; ++micro) {
-    {
-      const ProfileScope scope(profile(), Phase::data, "batch", shape);
-      batches_->next(inputs_.data(), targets_.data());
-    }
-    tape_.clear();
-    const Tensor mean_loss =
-        model_->loss(tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape), share,
-                     micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate);
-    loss += static_cast<double>(mean_loss.item()) * share;
-    if (!std::isfinite(loss)) {
-      throw Diverged(str("the loss is ", loss, " at step ", step_ + 1, ", micro-batch ", micro + 1, " (",
-                         batches_->where(), ")"));
-    }
-    tape_.backward(mean_loss, share);
+// Reads the micro-batches of one step, and takes the step.
+StepResult Trainer::train_step(float lr) {
+  for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
+    const MicroBatch& batch = micro_batches_[i];
+    const ProfileScope scope(profile(), Phase::data, "batch", batch.ids.shape());
+    batches_->next(batch.ids.i32(), batch.targets.i32());
+    places_[i] = batches_->place();
   }
-  const std::span<float> weights = model_->parameters().values(),
-                         gradients = model_->parameters().gradients();
-  double norm = 0;
-  {
-    const Work work{.bytes = static_cast<double>(gradients.size_bytes())};
-    const ProfileScope scope(profile(), Phase::update, "gradient norm", {}, work);
-    norm = global_norm(gradients.data(), std::ssize(gradients));
+  try {
+    return training_step(*model_, *optimizer_, tape_, micro_batches_,
+                         {.step = step_ + 1, .lr = lr, .max_norm = settings_.grad_clip});
+  } catch (const Diverged& error) {
+    std::string read;
+    for (const Batches::Place& place : places_)
+      read += str(read.empty() ? "" : "; ", batches_->describe(place));
+    throw Diverged(str(error.what(), " (", read, ")"));
   }
-  if (!std::isfinite(norm)) {
-    throw Diverged(
-        str("the gradient's norm is ", norm, " at step ", step_ + 1, " (", batches_->where(), ")"));
-  }
-  const float lr = learning_rate(schedule(settings_), step_);
-  const float shorten = settings_.grad_clip > 0 ? clip_factor(norm, settings_.grad_clip) : 1.0f;
-  const double moved = optimizer_->step_bytes() + static_cast<double>(model_->packed_bytes());
-  const ProfileScope scope(profile(), Phase::update, optimizer_->name(), {}, {.bytes = moved});
-  optimizer_->step(
-      weights.data(), gradients.data(), step_ + 1, lr, shorten,
-      [this](std::int64_t offset, std::int64_t count) { model_->weights_changed(offset, count); });
-  ++step_;
-  return {loss, norm, lr};
 }
 
 void Trainer::validate() {
-  const Shape shape{settings_.batch_size, settings_.seq_len};
+  const auto& [ids, targets] = micro_batches_.front();
   double loss = 0, minimum = 0;
   std::int64_t tokens = 0;
   validation_batches_->rewind();
   const std::int64_t batches = std::min(settings_.val_batches, validation_batches_->epoch_batches());
   for (std::int64_t batch = 0; batch < batches; ++batch) {
-    validation_batches_->next(inputs_.data(), targets_.data());
+    validation_batches_->next(ids.i32(), targets.i32());
     inference_tape_.clear();
-    model_->token_losses(inference_tape_, Tensor(inputs_.data(), shape), Tensor(targets_.data(), shape),
-                         token_losses_.data());
+    model_->token_losses(inference_tape_, ids, targets, token_losses_.data());
     for (std::size_t i = 0; i < token_losses_.size(); ++i) {
       if (targets_[i] < 0) continue;
       loss += token_losses_[i];
@@ -270,7 +249,9 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
   while (step_ < settings_.steps) {
     const auto start = std::chrono::steady_clock::now();
     if (report_ != nullptr) report_->begin_step(step_ + 1);
-    const StepResult result = train_step();
+    const float lr = learning_rate(schedule(settings_), step_);
+    const StepResult result = train_step(lr);
+    ++step_;
     const double ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (report_ != nullptr) report_->end_step();
@@ -279,7 +260,7 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
         {{"step", step_},
          {"loss", result.loss},
          {"grad_norm", result.grad_norm},
-         {"lr", result.lr},
+         {"lr", static_cast<double>(lr)},
          {"ms", ms},
          {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}});
     progress.update(step_, result.loss, ms);

@@ -15,18 +15,13 @@
 #include "apps/run/profile_report.h"
 #include "apps/run/run_directory.h"
 #include "apps/run/train_settings.h"
+#include "apps/run/training_step.h"
 #include "apps/text/batches.h"
 #include "apps/text/tokenizer.h"
 #include "nn/gpt2.h"
 #include "optim/optimizer.h"
 
 namespace inkling {
-
-// The loss or the gradient became NaN or infinite. Nothing of the step was applied.
-class Diverged : public Error {
- public:
-  using Error::Error;
-};
 
 struct Validation {
   std::int64_t step = 0;
@@ -62,16 +57,11 @@ class Trainer {
   std::string sample(std::int64_t tokens);
 
  private:
-  struct StepResult {
-    double loss;
-    double grad_norm;
-    double lr;
-  };
   void open_data();
   void adopt(GPT2 model);
   void go_to(const std::string& path);
   Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
-  StepResult train_step();
+  StepResult train_step(float lr);
   void validate();
   void save();
 
@@ -86,7 +76,9 @@ class Trainer {
   ProfileReport* report_ = nullptr;
   Tape tape_;
   Tape inference_tape_{Recording::off};
-  std::vector<std::int32_t> inputs_, targets_;
+  std::vector<std::int32_t> inputs_, targets_;  // of all micro-batches of a step
+  std::vector<MicroBatch> micro_batches_;       // views of these
+  std::vector<Batches::Place> places_;          // where each micro-batch was read from
   std::vector<float> token_losses_;
   std::int64_t step_ = 0;
   std::vector<Validation> validations_;

@@ -123,11 +123,13 @@ void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
   }
 }
 
-std::string Batches::where() const {
-  if (rows_.empty()) return "before the first batch";
-  const Shard& shard = shards_[index(rows_.front().shard)];
-  return str(shard.path(), ": tokens ", rows_.front().first, " .. ", rows_.back().first + settings_.T,
-             " (epoch ", last_epoch_, ")");
+Batches::Place Batches::place() const {
+  return {rows_.front().shard, rows_.front().first, rows_.back().first + settings_.T, last_epoch_};
+}
+
+std::string Batches::describe(const Place& place) const {
+  return str(shards_[index(place.shard)].path(), ": tokens ", place.begin, " .. ", place.end, " (epoch ",
+             place.epoch, ")");
 }
 
 BatchPosition Batches::state() const {

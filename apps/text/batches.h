@@ -74,6 +74,11 @@ class Batches {
     std::int64_t first;
   };
 
+  // Where a batch was read from: tokens [begin, end] of a shard.
+  struct Place {
+    std::int64_t shard = 0, begin = 0, end = 0, epoch = 0;
+  };
+
   // Error for a shard of fewer than B*T+1 tokens, and (here or at its first use) for a token outside the
   // vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
@@ -83,7 +88,8 @@ class Batches {
 
   // About the batch next() gave last.
   std::span<const Row> rows() const { return rows_; }
-  std::string where() const;  // "stories_train.bin: tokens 12800 .. 13056 (epoch 0)"
+  Place place() const;
+  std::string describe(const Place& place) const;  // "stories_train.bin: tokens 12800 .. 13056 (epoch 0)"
 
   BatchPosition state() const;
   // Both throw Error for a position that these settings and shards cannot lead to.

@@ -1,0 +1,65 @@
+#include "apps/run/training_step.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "optim/clip.h"
+
+namespace inkling {
+
+namespace {
+
+std::int64_t counted_targets(std::span<const MicroBatch> batches) {
+  std::int64_t counted = 0;
+  for (const MicroBatch& batch : batches) {
+    const std::int32_t* targets = batch.targets.i32();
+    counted += batch.targets.numel() - std::count(targets, targets + batch.targets.numel(), -1);
+  }
+  if (counted == 0) fail("training step: all targets are -1, expected at least one that is not");
+  return counted;
+}
+
+void check_finite(const char* what, double value, std::int64_t step) {
+  if (!std::isfinite(value)) throw Diverged(str(what, " is ", value, " at step ", step));
+}
+
+// ---- Clip and update, each with its event for the profile ----
+
+double gradient_norm(GPT2& model, Tape& tape) {
+  const std::span<const float> gradients = model.parameters().gradients();
+  const auto scope =
+      tape.scope(Phase::update, "gradient norm", {.bytes = static_cast<double>(gradients.size_bytes())});
+  return global_norm(gradients.data(), std::ssize(gradients));
+}
+
+void update(GPT2& model, Optimizer& optimizer, Tape& tape, const StepSettings& settings, float shorten) {
+  const double moved = optimizer.step_bytes() + static_cast<double>(model.packed_bytes());
+  const auto scope = tape.scope(Phase::update, optimizer.name(), {.bytes = moved});
+  optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), settings.step,
+                 settings.lr, shorten,
+                 [&](std::int64_t offset, std::int64_t count) { model.weights_changed(offset, count); });
+}
+
+}  // namespace
+
+StepResult training_step(GPT2& model, Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
+                         const StepSettings& settings) {
+  StepResult result;
+  const std::int64_t counted = counted_targets(batches);
+  LeafGradient mode = LeafGradient::overwrite;
+  for (const MicroBatch& batch : batches) {
+    tape.clear();
+    const Tensor loss = model.loss(tape, batch.ids, batch.targets, mode, counted);
+    result.loss += static_cast<double>(loss.item());
+    check_finite("the loss", result.loss, settings.step);
+    tape.backward(loss);
+    mode = LeafGradient::accumulate;
+  }
+  result.grad_norm = gradient_norm(model, tape);
+  check_finite("the gradient's norm", result.grad_norm, settings.step);
+  const bool clips = settings.max_norm > 0;
+  update(model, optimizer, tape, settings, clips ? clip_factor(result.grad_norm, settings.max_norm) : 1.0f);
+  return result;
+}
+
+}  // namespace inkling
