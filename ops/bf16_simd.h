@@ -2,7 +2,7 @@
 // a time.
 #pragma once
 
-#include "ops/simd.h"
+#include "ops/lanes_simd.h"
 
 namespace inkling::simd {
 
@@ -20,9 +20,7 @@ template <class V>
 // y and x (n), each of type float or bf16: to the other type, or a copy
 template <class V, class To, class From>
 void convert(To* y, const From* x, std::int64_t n) noexcept {
-  const std::int64_t tail = n % V::kLanes, body = n - tail;
-  for (std::int64_t i = 0; i < body; i += V::kLanes) store(y + i, load<V>(x + i));
-  if (tail != 0) store_n(y + body, load_n<V>(x + body, tail), tail);
+  for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, lanes.load(x + i)); });
 }
 
 }  // namespace inkling::simd

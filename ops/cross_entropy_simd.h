@@ -1,18 +1,18 @@
-// Cross-entropy, vectorised along a row of logits. The mathematics, and why blocks, is in
-// ops/cross_entropy.h.
+// Cross-entropy, vectorised along a row of logits. ops/cross_entropy.h has the mathematics, and the reason
+// for the blocks.
 #pragma once
 
 #include <limits>
 
 #include "ops/cross_entropy.h"
+#include "ops/lanes_simd.h"
 #include "ops/math_simd.h"
-#include "ops/simd.h"
 #include "ops/softmax_simd.h"
 
 namespace inkling::simd {
 
 template <class V>
-struct RowStatistics {                                  // of the numbers seen so far
+struct RowStatistics {                                  // of the logits read so far
   float max = -std::numeric_limits<float>::infinity();  // m
   float sum = 0.0f;                                     // s, of e^(x - m)
 };
@@ -24,31 +24,26 @@ float exp_of_one(float x) {
   return lanes[0];
 }
 
-// Sum of e^(x_i - m) over n numbers, which are kept in e if so asked; e may be x.
+// The sum of e^(x_i - m) over n numbers. With kKeep the numbers e^(x_i - m) are stored in e, which may be x.
 template <class V, bool kKeep>
 float sum_exp(float* e, const float* x, V m, std::int64_t n) {
-  const std::int64_t tail = n % V::kLanes, body = n - tail;
   V total(0.0f);
-  for (std::int64_t i = 0; i < body; i += V::kLanes) {
-    const V e_i = exp(load<V>(x + i) - m);
+  for_lanes<V>(n, [&](std::int64_t i, auto lanes) {
+    const V e_i = exp(lanes.load(x + i, -std::numeric_limits<float>::infinity()) - m);
     total += e_i;
-    if constexpr (kKeep) store(e + i, e_i);
-  }
-  if (tail != 0) {
-    const V e_i = exp(load_n<V>(x + body, tail, -std::numeric_limits<float>::infinity()) - m);
-    total += e_i;
-    if constexpr (kKeep) store_n(e + body, e_i, tail);
-  }
+    if constexpr (kKeep) lanes.store(e + i, e_i);
+  });
   return sum(total);
 }
 
-// Adds a block of n numbers to a row's statistics.
+// Adds a block of n logits to a row's statistics.
 template <class V, bool kKeep>
 void add_block(RowStatistics<V>& row, float* e, const float* x, std::int64_t n) {
   constexpr float kMinusInf = -std::numeric_limits<float>::infinity();
   const float block_max = max_of<V>(x, n);
   const float raised = block_max > row.max ? block_max : row.max;
-  const float taken_off = raised == kMinusInf ? 0.0f : raised;  // nothing but -inf yet: -inf - -inf is NaN
+  const float taken_off =
+      raised == kMinusInf ? 0.0f : raised;  // all logits so far are -inf, and -inf - -inf is NaN
   row.sum = row.sum * exp_of_one<V>(row.max - taken_off) + sum_exp<V, kKeep>(e, x, V(taken_off), n);
   row.max = raised;
 }
@@ -79,16 +74,11 @@ void zero(T* d, std::int64_t n) {
 template <class V>
 void row_gradient(float* d, const float* x, RowStatistics<V> row, std::int32_t target, float scale,
                   std::int64_t vocab, std::int64_t Vp, bool accumulate) {
-  const std::int64_t tail = vocab % V::kLanes, body = vocab - tail;
   const V m(row.max), scale_over_sum(scale / row.sum);
-  for (std::int64_t v = 0; v < body; v += V::kLanes) {
-    const V before = accumulate ? load<V>(d + v) : V(0.0f);
-    store(d + v, fma(exp(load<V>(x + v) - m), scale_over_sum, before));
-  }
-  if (tail != 0) {
-    const V before = accumulate ? load_n<V>(d + body, tail) : V(0.0f);
-    store_n(d + body, fma(exp(load_n<V>(x + body, tail) - m), scale_over_sum, before), tail);
-  }
+  for_lanes<V>(vocab, [&](std::int64_t v, auto lanes) {
+    const V before = lanes.load_if(accumulate, d + v);
+    lanes.store(d + v, fma(exp(lanes.load(x + v) - m), scale_over_sum, before));
+  });
   d[target] -= scale;
   if (accumulate) return;
   zero<V>(d + vocab, Vp - vocab);
@@ -122,17 +112,15 @@ void cross_entropy_backward(float* dlogits, const float* logits, const std::int3
   }
 }
 
-// y = factor x, for y that is x, or begins before it in the same memory
+// y = factor x. y may be x, or may start before x in the same memory.
 template <class V, class T>
 void scale_array(T* y, const float* x, float factor, std::int64_t n) {
-  const std::int64_t tail = n % V::kLanes, body = n - tail;
-  for (std::int64_t i = 0; i < body; i += V::kLanes) store(y + i, load<V>(x + i) * V(factor));
-  if (tail != 0) store_n(y + body, load_n<V>(x + body, tail) * V(factor), tail);
+  for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, lanes.load(x + i) * V(factor)); });
 }
 
-// A row's loss; its gradient, of type T, takes the place of x. There is one exp a number: pass 1 leaves
-// e^(x - m) in x, with the maximum m as it was known at that block, and pass 2 makes up for what m rose
-// since.
+// Returns a row's loss and replaces the logits x by their gradient, of type T. Each logit takes one exp: pass
+// 1 stores e^(x - m) in x, where m is the maximum up to that block; pass 2 multiplies by e^(m - final
+// maximum).
 template <class V, class T>
 float row_in_place(float* x, std::int32_t target, float scale, std::int64_t vocab, std::int64_t Vp) {
   constexpr std::int64_t kBlocks = 256, kSmallest = 2048;  // 8 KiB

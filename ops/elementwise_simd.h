@@ -2,22 +2,21 @@
 #pragma once
 
 #include "ops/elementwise.h"
+#include "ops/lanes_simd.h"
 #include "ops/math_simd.h"
-#include "ops/simd.h"
 
 namespace inkling::simd {
 
-// What a run reads: the elements at `data`, or (step 0) the first of them for the whole run.
+// The operand of a run: the elements at `data`, or, with step 0, its first element for the whole run.
 template <class V>
 struct Run {
   Run(const float* p, std::int64_t step) : data(p), repeats(step == 0), first(*p) {}
   explicit Run(const float* p) : Run(p, 1) {}
 
-  // A full register from element i on, or fewer lanes at the end; the rest is 1, by which anything can be
-  // divided.
-  V at(std::int64_t i, std::int64_t lanes) const {
-    if (repeats) return first;
-    return lanes == V::kLanes ? load<V>(data + i) : load_n<V>(data + i, lanes, 1.0f);
+  // The elements from i on. Lanes past the end are 1, because a division by 0 would be slow.
+  template <class Lanes>
+  V at(std::int64_t i, Lanes lanes) const {
+    return repeats ? first : lanes.load(data + i, 1.0f);
   }
 
   const float* data;
@@ -25,29 +24,22 @@ struct Run {
   V first;
 };
 
-// out = f or out += f, for f(i, lanes) the register that belongs at element i.
+// out = f or out += f, where f(i, lanes) gives the elements from i on.
 template <class V, class F>
 void write_run(float* out, std::int64_t n, bool accumulate, F f) {
-  constexpr std::int64_t W = V::kLanes;
-  const std::int64_t body = n - n % W, tail = n % W;
-  for (std::int64_t i = 0; i < body; i += W) {
-    const V before = accumulate ? load<V>(out + i) : V(0.0f);
-    store(out + i, accumulate ? before + f(i, W) : f(i, W));
-  }
-  if (tail == 0) return;
-  const V before = accumulate ? load_n<V>(out + body, tail) : V(0.0f);
-  store_n(out + body, accumulate ? before + f(body, tail) : f(body, tail), tail);
+  for_lanes<V>(n, [&](std::int64_t i, auto lanes) {
+    lanes.store(out + i, accumulate ? lanes.load(out + i) + f(i, lanes) : f(i, lanes));
+  });
 }
 
-// y = a op b. a_step and b_step are 1, or 0 for an operand whose one element serves the whole run.
+// y = a op b. a_step and b_step are 1, or 0 for an operand with one element for the whole run.
 template <class V>
 void binary_forward(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
                     std::int64_t b_step) noexcept {
   if (n <= 0) return;
   const Run<V> A(a, a_step), B(b, b_step);
   const auto run = [&](auto f) {
-    write_run<V>(y, n, false,
-                 [&](std::int64_t i, std::int64_t lanes) { return f(A.at(i, lanes), B.at(i, lanes)); });
+    write_run<V>(y, n, false, [&](std::int64_t i, auto lanes) { return f(A.at(i, lanes), B.at(i, lanes)); });
   };
   switch (op) {
     case Binary::add:
@@ -61,15 +53,15 @@ void binary_forward(Binary op, float* y, const float* a, const float* b, std::in
   }
 }
 
-// The gradient of operand `of`, one number for each of y's elements: what a repeated operand gets of them is
-// summed by the caller.
+// The gradient of operand `of`, one number for each element of y. For a repeated operand the caller sums
+// them.
 template <class V>
 void binary_backward(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
                      std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept {
   if (n <= 0) return;
   const Run<V> D(dy), A(a, a_step), B(b, b_step);
   const auto run = [&](auto f) {
-    write_run<V>(dx, n, accumulate, [&](std::int64_t i, std::int64_t lanes) {
+    write_run<V>(dx, n, accumulate, [&](std::int64_t i, auto lanes) {
       return f(D.at(i, lanes), A.at(i, lanes), B.at(i, lanes));
     });
   };
@@ -93,7 +85,7 @@ void unary_forward(Unary op, float* y, const float* x, std::int64_t n, float s) 
   const Run<V> X(x);
   const V zero(0.0f), factor(s);
   const auto run = [&](auto f) {
-    write_run<V>(y, n, false, [&](std::int64_t i, std::int64_t lanes) { return f(X.at(i, lanes)); });
+    write_run<V>(y, n, false, [&](std::int64_t i, auto lanes) { return f(X.at(i, lanes)); });
   };
   switch (op) {
     case Unary::exp:
@@ -118,7 +110,7 @@ void unary_backward(Unary op, float* dx, const float* dy, const float* x, const 
   const Run<V> D(dy), X(x), Y(y);
   const V zero(0.0f), one(1.0f), factor(s);
   const auto run = [&](auto f) {
-    write_run<V>(dx, n, accumulate, [&](std::int64_t i, std::int64_t lanes) {
+    write_run<V>(dx, n, accumulate, [&](std::int64_t i, auto lanes) {
       return f(D.at(i, lanes), X.at(i, lanes), Y.at(i, lanes));
     });
   };

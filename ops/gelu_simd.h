@@ -2,8 +2,8 @@
 #pragma once
 
 #include "ops/gelu.h"
+#include "ops/lanes_simd.h"
 #include "ops/math_simd.h"
-#include "ops/simd.h"
 
 namespace inkling::simd {
 
@@ -26,26 +26,18 @@ V gelu_derivative(V x) {
   return fma(z * s * (one - s), du2, s);
 }
 
-// T, the type of all four arrays, is float or bf16; the arithmetic is float's.
+// T, the type of all arrays, is float or bf16. The arithmetic is float.
 template <class V, class T>
 void gelu_forward(T* y, const T* x, std::int64_t n) noexcept {
-  const std::int64_t tail = n % V::kLanes, body = n - tail;
-  for (std::int64_t i = 0; i < body; i += V::kLanes) store(y + i, gelu(load<V>(x + i)));
-  if (tail != 0) store_n(y + body, gelu(load_n<V>(x + body, tail)), tail);
+  for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, gelu(lanes.load(x + i))); });
 }
 
 template <class V, class T>
 void gelu_backward(T* dx, const T* dy, const T* x, std::int64_t n, bool accumulate) noexcept {
-  const std::int64_t tail = n % V::kLanes, body = n - tail;
-  for (std::int64_t i = 0; i < body; i += V::kLanes) {
-    const V before = accumulate ? load<V>(dx + i) : V(0.0f);
-    store(dx + i, fma(load<V>(dy + i), gelu_derivative(load<V>(x + i)), before));
-  }
-  if (tail != 0) {
-    const V before = accumulate ? load_n<V>(dx + body, tail) : V(0.0f);
-    const V d = gelu_derivative(load_n<V>(x + body, tail));
-    store_n(dx + body, fma(load_n<V>(dy + body, tail), d, before), tail);
-  }
+  for_lanes<V>(n, [&](std::int64_t i, auto lanes) {
+    const V before = lanes.load_if(accumulate, dx + i);
+    lanes.store(dx + i, fma(lanes.load(dy + i), gelu_derivative(lanes.load(x + i)), before));
+  });
 }
 
 }  // namespace inkling::simd
