@@ -33,21 +33,23 @@ template void reference::gemm(double*, const double*, const double*, std::int64_
 
 namespace {
 
-// Steps of k between two visits of C: a panel of A (8 rows) takes 24 KiB of an L1 of 32 or 48, one of B (48
-// columns) 144 KiB of L2.
+// Steps of k between two visits of C. A panel of A (8 rows) then takes 24 KiB of the L1 cache (32 or 48 KiB),
+// a panel of B (48 columns) 144 KiB of L2.
 constexpr std::int64_t kKC = 768;
-// How much is packed for all strips at once, unless a step of KC is more: 1 MiB, to stay in L2.
+// The most that is packed for all strips at once, unless one step of KC is more: 1 MiB, so that it stays in
+// L2.
 constexpr std::int64_t kSharedFloats = std::int64_t{1} << 18;
-// Strips: sixteen or more, for threads to even out; lanes enough to be worth packing for, few enough for L2.
+// Strips: at least sixteen, so that all threads finish at about the same time. A strip has enough lanes to
+// make packing worth while, and few enough for L2.
 constexpr std::int64_t kTasks = 16;
 constexpr std::int64_t kLeastStrip = 32, kMostStrip = 96;
-// What a task is at least, in multiply-adds, floats to pack or floats to stream: 5 to 10 us, where handing it
-// out costs 1.
+// The smallest task, in multiply-adds, floats to pack or floats to stream. It takes 5 to 10 us; starting a
+// task costs 1 us.
 constexpr std::int64_t kTaskFmas = std::int64_t{1} << 19;
 constexpr std::int64_t kTaskPacked = std::int64_t{1} << 15;
 constexpr std::int64_t kTaskStreamed = std::int64_t{1} << 16;
 
-// One of the two factors: source(lane, k), a lane being a row of A or a column of B, R of them to a panel.
+// One of the two factors, source(lane, k). A lane is a row of A or a column of B; a panel has R lanes.
 struct Factor {
   MatrixView source;
   std::int64_t lanes;
@@ -57,15 +59,15 @@ struct Factor {
 
   std::int64_t panels() const { return ceil_div(lanes, R); }
 
-  // Floats from one panel of K steps to the next. Panels a multiple of 4 KiB apart would compete for the same
-  // few lines of L1.
+  // Floats from one panel of K steps to the next. If it were a multiple of 4 KiB, all panels would compete
+  // for the same few lines of L1.
   std::int64_t panel_stride(std::int64_t K) const {
     constexpr std::int64_t kLine = 16, kCompeting = 1024;
     const std::int64_t floats = ceil_div(R * K, kLine) * kLine;
     return floats % kCompeting == 0 ? floats + kLine : floats;
   }
 
-  // The source from a lane and a step on.
+  // The part of the source that starts at this lane and step.
   MatrixView from(std::int64_t lane, std::int64_t k) const {
     return {source.data + lane * source.row_stride + k * source.col_stride, source.row_stride,
             source.col_stride};
@@ -81,11 +83,13 @@ struct Problem {
   const float* addend;
 };
 
-// Packs steps [k, k_end) of the factor that all strips share: one KC after the other, in it panel by panel.
+// Packs steps [k, k_end) of the factor that all strips share: one block of KC steps after another, and each
+// panel by panel.
 void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64_t k_end) {
   const std::int64_t most_steps = std::min(kKC, k_end - k);
   const std::int64_t block = shared.panels() * shared.panel_stride(most_steps);
-  const std::int64_t group = std::max<std::int64_t>(1, kTaskPacked / (shared.R * most_steps));  // of panels
+  const std::int64_t group =
+      std::max<std::int64_t>(1, kTaskPacked / (shared.R * most_steps));  // panels in a task
   const std::int64_t groups = ceil_div(shared.panels(), group);
   parallel_chunks(ceil_div(k_end - k, kKC) * groups, [&](std::int64_t task) {
     const std::int64_t kc = k + task / groups * kKC, steps = std::min(kKC, k_end - kc);
@@ -95,14 +99,15 @@ void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64
   });
 }
 
-// How many lanes of `own` make a strip, whole panels of them.
+// The number of lanes of `own` in a strip; a strip consists of whole panels.
 std::int64_t strip_lanes(const Factor& own, const Factor& shared, std::int64_t K) {
   const std::int64_t least = ceil_div(kLeastStrip, own.R), most = ceil_div(kMostStrip, own.R);
   const std::int64_t worth_a_task = std::min(own.panels(), ceil_div(kTaskFmas, own.R * K * shared.lanes));
   return own.R * std::max(worth_a_task, std::clamp(own.panels() / kTasks, least, most));
 }
 
-// Strips run along the longer side of C, unless that has too few panels to share out and the other has more.
+// Strips are cut from the longer side of C, unless it has too few panels for all threads and the other side
+// has more.
 bool strips_are_columns(const Factor& a, const Factor& b) {
   return a.lanes <= b.lanes && (b.panels() >= kTasks || b.panels() >= a.panels());
 }
@@ -111,7 +116,8 @@ const float* offset(const float* array, std::int64_t n) {
   return array == nullptr ? nullptr : array + n;
 }
 
-// Steps [k, k_end) of columns [begin, end) of C: A is packed and shared; B is packed a panel at a time.
+// Computes steps [k, k_end) of columns [begin, end) of C. A is packed and shared; B is packed one panel at a
+// time.
 void multiply_columns(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
                       std::int64_t k, std::int64_t k_end) {
   auto* panel =
@@ -126,7 +132,7 @@ void multiply_columns(const Problem& p, const float* packed, std::int64_t begin,
   }
 }
 
-// Steps [k, k_end) of rows [begin, end) of C: B is packed and shared; A's rows are packed here.
+// Computes steps [k, k_end) of rows [begin, end) of C. B is packed and shared; the rows of A are packed here.
 void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
                    std::int64_t k, std::int64_t k_end) {
   const std::int64_t panels = ceil_div(end - begin, p.a.R);
@@ -163,7 +169,7 @@ void multiply(const Problem& p) {
   }
 }
 
-// C is the bias and the addend alone: what is left of the sum when K = 0.
+// For K = 0 the sum is empty, and C is bias + addend.
 void fill_with_bias(float* C, std::int64_t ldc, std::int64_t M, std::int64_t N, const float* bias,
                     const float* addend) {
   for (std::int64_t m = 0; m < M; ++m) {

@@ -13,18 +13,20 @@ namespace inkling {
 
 namespace {
 
-// Numbers of K packed and multiplied before C is visited again. More have only the head's dX (K = Vp) and the
-// dW of more than 4096 tokens.
+// Steps of k that are packed and multiplied before C is visited again. Only the head's dX (K = Vp) and the dW
+// of more than 4096 tokens have a larger K.
 constexpr std::int64_t kMostK = 4096;
-constexpr std::int64_t kBlockSteps = 12;  // of a panel of B: 36 KiB of an L1 of 48
-constexpr std::int64_t kMostRows = 512;   // of a chunk of A: a panel's sums take 96 KiB of L2
-constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;  // of a chunk of A, to stay in L2
-constexpr std::int64_t kRun = 4;        // panels finished together, when C is streamed: 768 bytes of a row
-constexpr std::int64_t kFewSteps = 32;  // of a K at most, for that: with more, finishing is no matter
-constexpr std::int64_t kTasks = 8;      // or more, for threads to even out
-constexpr std::int64_t kTaskMultiplies = std::int64_t{1} << 22;  // what a task is at least: 5 to 10 us
-constexpr std::int64_t kPackedTask = std::int64_t{1} << 15;      // numbers
-constexpr std::int64_t kStreamed = std::int64_t{1} << 16;        // numbers of B, for a few rows of A: 5 us
+constexpr std::int64_t kBlockSteps = 12;  // of a panel of B: 36 KiB, in an L1 cache of 48 KiB
+constexpr std::int64_t kMostRows = 512;   // in a chunk of A; a panel's sums then take 96 KiB of L2
+constexpr std::int64_t kChunkBytes = std::int64_t{1}
+                                     << 20;  // the size of a chunk of A, so that it stays in L2
+constexpr std::int64_t kRun = 4;  // panels finished together when C is streamed: 768 bytes of a row
+constexpr std::int64_t kFewSteps =
+    32;  // the largest K for that: with more steps, finishing takes little of the time
+constexpr std::int64_t kTasks = 8;  // at least, so that all threads finish at about the same time
+constexpr std::int64_t kTaskMultiplies = std::int64_t{1} << 22;  // the smallest task: 5 to 10 us
+constexpr std::int64_t kPackedTask = std::int64_t{1} << 15;      // numbers that a packing task reads
+constexpr std::int64_t kStreamed = std::int64_t{1} << 16;  // numbers of B in a task for a few rows of A: 5 us
 static_assert(kGemvRows <= kTileLanes);
 
 std::int64_t tiles(std::int64_t lanes) {
@@ -37,9 +39,9 @@ std::int64_t k_steps(std::int64_t K) {
   return ceil_div(K, kTileK);
 }
 
-// Packs the lanes of `in`, its rows, and steps [k, k + K) of its columns; the tile of lanes 16 i .. 16 i + 15
-// and step s goes to place(i, s). Tasks read along memory: some lanes over all steps, or some steps of all
-// lanes.
+// Packs all rows of `in` as lanes, and columns [k, k + K) as steps. The tile of lanes 16 i .. 16 i + 15 and
+// step s goes to place(i, s). Tasks read in the order of memory: a few lanes over all steps, or a few steps
+// of all lanes.
 template <class Place>
 void pack(const PackSource& in, std::int64_t lanes, std::int64_t lane_tiles, std::int64_t k, std::int64_t K,
           TileOrder order, const Place& place) {
@@ -73,14 +75,14 @@ void pack(const PackSource& in, std::int64_t lanes, std::int64_t lane_tiles, std
   }
 }
 
-// A(M, [k, k + K)) in tiles [M/16][K/32].
+// Packs A(M, [k, k + K)) into tiles [M/16][K/32].
 void pack_a(bf16* packed, const PackSource& A, std::int64_t M, std::int64_t k, std::int64_t K) {
-  const std::int64_t row = k_steps(K) * kTile;  // elements of 16 lanes
+  const std::int64_t row = k_steps(K) * kTile;  // elements in the tiles of 16 lanes
   pack(A, M, tiles(M), k, K, TileOrder::lane_pair,
        [=](std::int64_t i, std::int64_t s) { return packed + i * row + s * kTile; });
 }
 
-// B([k, k + K), N), the lanes being its columns, in panels [N/48][K/32][3].
+// Packs B([k, k + K), N), whose columns are the lanes, into panels [N/48][K/32][3].
 void pack_panels(bf16* packed, const PackSource& B, std::int64_t N, std::int64_t k, std::int64_t K) {
   const std::int64_t panel = k_steps(K) * kPanelStep;
   pack(B.transposed(), N, panels(N) * kPanelTiles, k, K, TileOrder::pair_lane,
@@ -89,7 +91,7 @@ void pack_panels(bf16* packed, const PackSource& B, std::int64_t N, std::int64_t
        });
 }
 
-// Sums of panels, panel_stride apart, to their place from (row, column) on.
+// Writes the sums of panels, panel_stride apart, to C from (row, column) on.
 void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* sums,
             std::int64_t panel_stride, std::int64_t rows, std::int64_t columns) {
   const float* bias = C.bias == nullptr ? nullptr : C.bias + column;
@@ -105,20 +107,20 @@ void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* s
   }
 }
 
-// What a kernel streamed past the caches is in memory before another thread hears that it is there: such
-// stores are ordered with others by a full fence only.
+// Makes sure that streamed stores are in memory before another thread is told about them: only a full fence
+// orders them with other stores.
 void finish_streams() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-// The rows of A that one task takes: those that stay in L2, all chunks equally long.
+// The number of rows of A in a chunk: few enough for L2, and about equal for all chunks.
 std::int64_t chunk_tiles(std::int64_t M, std::int64_t K) {
   const std::int64_t bytes = k_steps(K) * kTile * 2;
   const std::int64_t most = std::clamp<std::int64_t>(kChunkBytes / bytes, 1, kMostRows / kTileLanes);
   return ceil_div(tiles(M), ceil_div(tiles(M), most));
 }
 
-// One pass over K: C = A B (...), `a` packed as [M/16][steps], the steps of `b` at panel_stride.
+// One pass over K: C = A B (...). `a` is packed as [M/16][steps]; the panels of `b` are panel_stride apart.
 void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_stride, std::int64_t M,
               std::int64_t N, std::int64_t K) {
   const std::int64_t steps = k_steps(K), a_stride = steps * kTile;
@@ -151,7 +153,7 @@ void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_st
   });
 }
 
-// The same for a few rows and any K, at the speed at which B comes from memory.
+// The same for a few rows and any K, as fast as B can be read from memory.
 void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_t M, std::int64_t N,
                   std::int64_t K) {
   const std::int64_t steps = k_steps(K), panel = steps * kPanelStep;
@@ -170,13 +172,14 @@ void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_
                });
 }
 
-// How much of K one pass takes, in whole steps. A bf16 C takes one pass: adding to it would round twice.
+// The part of K that one pass takes, in whole steps. A bf16 C is computed in one pass: adding to it later
+// would round twice.
 std::int64_t pass_length(DType out, std::int64_t K) {
   const std::int64_t passes = out == DType::f32 ? ceil_div(K, kMostK) : 1;
   return ceil_div(k_steps(K), passes) * kTileK;
 }
 
-// C is the bias and the addend alone: what is left of the sum when K = 0.
+// For K = 0 the sum is empty, and C is bias + addend.
 void fill_with_bias(const Sums& C, std::int64_t M, std::int64_t N) {
   if (C.dtype == DType::f32) {
     return gemm(static_cast<float*>(C.out), C.ld, {}, {}, M, N, 0, C.bias,
@@ -198,7 +201,7 @@ struct PackedPanels {
   std::int64_t panel_stride;  // elements
 };
 
-// One pass, or several over a long K into f32: each adds to what C holds.
+// Computes C in one pass, or, for a long K and an f32 C, in several that add to C.
 template <class PanelsOf>
 void multiply_in_passes(Sums C, const PackSource& A, const PanelsOf& panels_of, std::int64_t M,
                         std::int64_t N, std::int64_t K) {
@@ -233,7 +236,8 @@ void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std
     return panels + tile / kPanelTiles * k_steps(K) * kPanelStep + tile % kPanelTiles * kTile +
            k / kTileK * kPanelStep;
   };
-  constexpr bool kStream = true;  // the optimiser passes over all weights: none of them would stay in a cache
+  constexpr bool kStream =
+      true;  // the optimiser goes over all weights, so none of them would stay in a cache
   for (std::int64_t o = begin; o < end; o += kTileLanes) {  // lanes are rows of W
     pack(tile_at(packed, o, 0, IC), kPanelStep, W + o * IC, IC, 1, std::min(kTileLanes, end - o), IC,
          TileOrder::pair_lane, kStream);

@@ -1,4 +1,4 @@
-// The micro-kernel of ops/gemm_bf16.h on AMX: tiles of A and B are loaded as they were packed.
+// The micro-kernel of ops/gemm_bf16.h on AMX: loads the packed tiles of A and B and multiplies them.
 //
 // Two tiles of A, loaded into one register in turn, meet one of B: with two of C four registers are in use. A
 // larger block would load less for each product, but on the machines measured tiles are renamed less freely

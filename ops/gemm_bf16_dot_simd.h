@@ -1,5 +1,5 @@
-// The micro-kernel of ops/gemm_bf16.h with AVX512-BF16: vdpbf16ps adds to each of 16 sums the two products of
-// a pair. As in f32 (ops/gemm_simd.h) 8 rows of 48 columns make 24 independent sums.
+// The micro-kernel of ops/gemm_bf16.h with AVX512-BF16. The instruction vdpbf16ps adds the two products of a
+// pair to each of 16 sums. As in f32 (ops/gemm_simd.h), 8 rows of 48 columns are 24 independent sums.
 #pragma once
 
 #include <type_traits>
@@ -8,7 +8,7 @@
 
 namespace inkling::simd {
 
-// R rows of C; kStream: B comes from memory.
+// R rows of C. kStream means that B is read from memory.
 template <class Arch, int R, bool kStream>
 void dot_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool accumulate) {
   constexpr int N = static_cast<int>(kPanelTiles);
@@ -45,7 +45,7 @@ void dot_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool 
   }
 }
 
-// As multiply_widened in ops/gemm_bf16_simd.h.
+// The same function as multiply_widened in ops/gemm_bf16_simd.h.
 template <class Arch>
 void multiply_dot(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
                   std::int64_t steps, bool accumulate) noexcept {
@@ -55,7 +55,7 @@ void multiply_dot(float* C, const bf16* a, std::int64_t a_stride, const bf16* b,
   }
 }
 
-// As multiply_few_widened in ops/gemm_bf16_few_simd.h.
+// The same function as multiply_few_widened in ops/gemm_bf16_few_simd.h.
 template <class Arch>
 void multiply_few_dot(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                       std::int64_t steps) noexcept {

@@ -1,16 +1,16 @@
-// Few rows (one tile of A) times a panel of B that is read once, from memory: ops/gemm_bf16.h for generating.
-// By widening, for CPUs without instructions for bf16; the others have their own in gemm_bf16_dot_simd.h and
-// gemm_bf16_amx_simd.h.
+// A few rows (one tile of A) times a panel of B that is read once from memory, for generating
+// (ops/gemm_bf16.h). This version widens bf16 to floats, for CPUs without instructions for bf16. The other
+// versions are in gemm_bf16_dot_simd.h and gemm_bf16_amx_simd.h.
 //
-// A row's sums have the same bits whatever rows are beside it.
+// The sums of a row have the same bits whatever rows are beside it.
 #pragma once
 
 #include "ops/gemm_bf16_simd.h"
 
 namespace inkling::simd {
 
-// The panel is read in order, 3 KiB a step: at pair `pair` of 16 what lies ahead is fetched as far as the
-// three tiles have been read.
+// The panel is read in order, 3 KiB in each step. At pair `pair` of 16, this prefetches as many lines ahead
+// as have been read of the three tiles.
 template <class V>
 void prefetch_panel(const bf16* step, std::int64_t pair) {
   for (std::int64_t t = 0; t < kPanelTiles; ++t) {
@@ -18,7 +18,7 @@ void prefetch_panel(const bf16* step, std::int64_t pair) {
   }
 }
 
-// R rows and, in T tiles of B side by side, NV registers of columns each.
+// R rows times T tiles of B side by side, with NV registers of columns in each tile.
 template <class V, int R, int T, int NV>
 void few_block(float* C, const bf16* a, const bf16* b, std::int64_t steps) {
   constexpr std::int64_t W = V::kLanes;
@@ -56,7 +56,7 @@ void few_block(float* C, const bf16* a, const bf16* b, std::int64_t steps) {
   }
 }
 
-// As many blocks of R rows as there are from row r on; the next row.
+// Computes as many blocks of R rows as there are from row r on. Returns the next row.
 template <class V, int R, int T, int NV>
 std::int64_t few_rows(float* C, const bf16* a, const bf16* b, std::int64_t r, std::int64_t rows,
                       std::int64_t steps) {
@@ -71,8 +71,8 @@ std::int64_t few_rows(float* C, const bf16* a, const bf16* b, std::int64_t r, st
   return r;
 }
 
-// C (rows, 48) = A (rows <= 16, 32 steps) times a panel of B. C has room for 16 rows; what those beyond
-// `rows` hold afterwards means nothing (AMX writes them, too).
+// C (rows, 48) = A (rows <= 16, 32 steps) times a panel of B. C has room for 16 rows; the rows from `rows` on
+// have undefined contents afterwards (AMX writes them).
 template <class V>
 void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                           std::int64_t steps) noexcept {

@@ -1,8 +1,8 @@
-// Packing for ops/gemm_bf16.h: 16 lanes and 32 steps of k at a time become a tile of 16 x 16 pairs.
+// Packing for ops/gemm_bf16.h: turns 16 lanes and 32 steps of k at a time into a tile of 16 x 16 pairs.
 //
-// A register holds 16 pairs. If k is contiguous in memory it gets a lane's 32 numbers as they lie: that is
-// [lane][pair], what A wants. If lanes are contiguous, two rows are interleaved, k and k + 1: that is [pair]
-// [lane], what B wants. The other two cases are these with the 16 x 16 pairs transposed.
+// A register holds 16 pairs. If k is contiguous in memory, it loads the 32 numbers of a lane in their order:
+// this is [lane][pair], the layout of A. If lanes are contiguous, rows k and k + 1 are interleaved: this is
+// [pair][lane], the layout of B. In the other two cases the 16 x 16 pairs are also transposed.
 #pragma once
 
 #include "ops/bf16_simd.h"
@@ -15,8 +15,8 @@
 
 namespace inkling::simd {
 
-// What a tile is made of: element (lane, k) is data[lane * lane_stride + k * k_stride], for lane < lanes, k <
-// K.
+// The source of a tile: element (lane, k) is data[lane * lane_stride + k * k_stride], for lane < lanes and
+// k < K.
 template <class T>
 struct TileSource {
   const T* data;
@@ -24,7 +24,7 @@ struct TileSource {
   std::int64_t lanes, K;
 };
 
-// Any instruction set, any strides, and tiles at the edge: the numbers beyond it are zero.
+// Works for every instruction set, for all strides, and for tiles at the edge, which are padded with zeros.
 template <class V, class T>
 void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
   for (std::int64_t lane = 0; lane < kTileLanes; ++lane) {
@@ -44,7 +44,7 @@ void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
   }
 }
 
-// For a few lanes, or steps, of A: they lie in its tile as they do in memory.
+// For a few lanes or steps of A, whose order in the tile is the same as in memory.
 template <class V, class T>
 void pack_lanes_along(bf16* tile, const TileSource<T>& in) {
   const auto clear = [](bf16* from, const bf16* to) {
@@ -55,12 +55,12 @@ void pack_lanes_along(bf16* tile, const TileSource<T>& in) {
     convert<V>(tile, in.data + lane * in.lane_stride, in.K);
     if (in.K < kTileK) clear(tile + in.K, tile + kTileK);
   }
-  clear(tile, end);  // in one go: for one lane of sixteen this is most of the work
+  clear(tile, end);  // in one call: with one lane of sixteen, this is most of the work
 }
 
 #if defined(__AVX512F__)
 
-// 32 neighbours: 16 pairs.
+// Loads 32 neighbouring numbers: 16 pairs.
 template <class V>
 [[gnu::always_inline]] inline __m512i pairs_along(const bf16* p) {
   return _mm512_loadu_si512(p);
@@ -76,7 +76,7 @@ template <class V>
   return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
 }
 
-// 16 neighbours of each of two rows, interleaved.
+// Loads 16 neighbours of two rows and interleaves them.
 template <class V>
 [[gnu::always_inline]] inline __m512i pairs_across(const bf16* even, const bf16* odd) {
   const __m512i first = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(even)));
@@ -93,7 +93,7 @@ template <class V>
                                  bf16_in_upper_half(b));
 }
 
-// 16 x 16 pairs transposed: two rounds inside the 128-bit lanes (ops/transpose_simd.h), two across them.
+// Transposes 16 x 16 pairs: two rounds inside the 128-bit lanes (ops/transpose_simd.h), two across them.
 template <class V>
 [[gnu::always_inline]] inline void transpose_pairs(__m512i (&r)[16]) {
   __m512i t[16];
@@ -145,8 +145,9 @@ void pack_whole_tile(bf16* tile, const TileSource<T>& in, TileOrder order, bool 
 
 #endif
 
-// The tiles of 16 lanes, one after another along k, `step` elements apart and 64-byte aligned. `stream`: what
-// is written is not wanted in a cache; a fence must follow before another thread may read it.
+// Writes the tiles of 16 lanes, one after another along k, `step` elements apart and aligned to 64 bytes.
+// With `stream`, the tiles are written past the caches; then a fence must follow before another thread reads
+// them.
 template <class V, class T>
 void pack_tiles(bf16* tiles, std::int64_t step, const T* data, std::int64_t lane_stride,
                 std::int64_t k_stride, std::int64_t lanes, std::int64_t K, TileOrder order,

@@ -1,8 +1,8 @@
-// The micro-kernel of ops/gemm_bf16.h for CPUs without instructions for bf16, and what is done with finished
-// sums on any.
+// The micro-kernel of ops/gemm_bf16.h for CPUs without instructions for bf16, and the last pass over finished
+// sums for all CPUs.
 //
-// A pair is two floats: the number in its upper half is one already once the lower is cleared, that in the
-// lower half once it is shifted up. So a register of 16 pairs of B makes two of floats, and C gets two fused
+// A pair becomes two floats: the upper half is a float after the lower half is cleared, the lower half after
+// it is shifted up. So a register of 16 pairs of B becomes two registers of floats, for two fused
 // multiply-adds.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace inkling::simd {
 
-// The second and the first numbers of a register of pairs.
+// The second, and the first, numbers of all pairs of a register, as floats.
 template <class V>
 V odd_of_pairs(typename V::Int pairs) {
   return from_bits<V>(pairs & typename V::Int(static_cast<std::int32_t>(0xffff0000u)));
@@ -22,7 +22,7 @@ V even_of_pairs(typename V::Int pairs) {
   return from_bits<V>(pairs << 16);
 }
 
-// R rows and NV registers of columns of C, both inside one tile of A and of B.
+// R rows and NV registers of columns of C, inside one tile of A and one tile of B.
 template <class V, int R, int NV>
 void widened_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, bool accumulate) {
   constexpr std::int64_t W = V::kLanes;
@@ -57,8 +57,8 @@ void widened_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, b
   }
 }
 
-// C (16 tiles_a, 48) = or += A (16 tiles_a, 32 steps) times a panel of B. Tiles of A that differ in their
-// lanes are a_stride elements apart.
+// C (16 tiles_a, 48) = or += A (16 tiles_a, 32 steps) times a panel of B. a_stride is the number of elements
+// from the tiles of 16 lanes of A to those of the next 16 lanes.
 template <class V>
 void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
                       std::int64_t steps, bool accumulate) noexcept {
@@ -76,7 +76,7 @@ void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16
   }
 }
 
-// The columns of whole panels. kStream: past the caches, in the order of memory.
+// Finishes the columns of whole panels. With kStream, writes past the caches, in the order of memory.
 template <class V, class T, bool kBias, bool kAddend, bool kStream>
 void finish_panels(T* out, std::int64_t ld, const float* sums, std::int64_t panel_stride, std::int64_t rows,
                    std::int64_t panels, const float* bias, const T* addend) {
@@ -101,7 +101,7 @@ void finish_panels(T* out, std::int64_t ld, const float* sums, std::int64_t pane
   }
 }
 
-// The columns of a part of a panel.
+// Finishes the columns of a part of a panel.
 template <class V, class T>
 void finish_part(T* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
                  const float* bias, const T* addend) {
@@ -110,7 +110,7 @@ void finish_part(T* out, std::int64_t ld, const float* sums, std::int64_t rows, 
     for (std::int64_t j = 0; j < columns; j += W) {
       const std::int64_t n = columns - j;
       V sum = load<V>(sums + j);
-      if (V::kScalar || n >= W) {  // one number is never cut
+      if (V::kScalar || n >= W) {  // a register of one number is always complete
         if (bias != nullptr) sum += load<V>(bias + j);
         if (addend != nullptr) sum += load<V>(addend + r * ld + j);
         store(out + j, sum);
@@ -123,8 +123,8 @@ void finish_part(T* out, std::int64_t ld, const float* sums, std::int64_t rows, 
   }
 }
 
-// The last pass: out (rows, columns) = sums [columns/48](rows, 48) (+ bias) (+ addend). `stream`: out is not
-// wanted in a cache; a fence must follow before another thread may read it.
+// The last pass: out (rows, columns) = sums [columns/48](rows, 48) (+ bias) (+ addend). With `stream`, it
+// writes past the caches; then a fence must follow before another thread reads `out`.
 template <class V, class T>
 void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t panel_stride, std::int64_t rows,
                  std::int64_t columns, const float* bias, const T* addend, bool stream) noexcept {

@@ -1,7 +1,7 @@
-// Packing: an operand of gemm copied into panels that the micro-kernel reads front to back (ops/gemm.h).
+// Packing: copies an operand of gemm into panels that the micro-kernel reads from front to back (ops/gemm.h).
 //
-// A panel has R lanes, rows of A or columns of B: panel[k * R + lane]. Unused lanes of the last panel are
-// zero: their sums are thrown away, but denormal rubbish would make them slow.
+// A panel has R lanes, which are rows of A or columns of B: panel[k * R + lane]. Unused lanes of the last
+// panel are set to zero. Their sums are not used, but arbitrary contents could be denormals, which are slow.
 #pragma once
 
 #include "ops/gemm.h"
@@ -10,7 +10,8 @@
 
 namespace inkling::simd {
 
-// Lanes side by side in memory, in[k * stride + lane]: row by row through all panels, so as to read in order.
+// The lanes are contiguous in memory, in[k * stride + lane]. Goes row by row through all panels, so that
+// memory is read in order.
 template <class V, int R>
 void pack_copied(float* panels, std::int64_t panel_stride, const float* in, std::int64_t stride,
                  std::int64_t lanes, std::int64_t K) {
@@ -32,7 +33,7 @@ void pack_copied(float* panels, std::int64_t panel_stride, const float* in, std:
   }
 }
 
-// One panel, its lanes apart in memory: in[lane * stride + k].
+// Packs one panel whose lanes are not contiguous in memory: in[lane * stride + k].
 template <class V, int R>
 void pack_transposed(float* panel, const float* in, std::int64_t stride, std::int64_t lanes, std::int64_t K) {
   constexpr int G = transposed_rows<V, R>();

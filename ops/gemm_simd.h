@@ -1,5 +1,5 @@
-// The micro-kernel of gemm and the two loops around it. ops/gemm.h tells how they fit together; packing is in
-// ops/gemm_pack_simd.h.
+// The micro-kernel of gemm and the two loops around it. ops/gemm.h explains how they work together; packing
+// is in ops/gemm_pack_simd.h.
 #pragma once
 
 #include "ops/gemm.h"
@@ -9,9 +9,9 @@
 
 namespace inkling::simd {
 
-// What will be read after the panel in use: `runs` runs of `length` floats, `stride` apart. The micro-kernel
-// fetches a few lines of it every kGroup steps: packing a panel that still lies in L3 or memory would cost a
-// tenth of multiplying it.
+// The memory that will be read after the current panel: `runs` runs of `length` floats, `stride` apart. The
+// micro-kernel prefetches a few lines of it every kGroup steps. Without this, packing a panel from L3 or
+// memory would take a tenth of the time of multiplying it.
 template <class V>
 struct Ahead {
   static constexpr std::int64_t kLine = 16;  // floats
@@ -23,7 +23,7 @@ struct Ahead {
 
   void fetch() {
     for (std::int64_t i = 0; i < lines_a_group && runs > 0; ++i) {
-      __builtin_prefetch(line + offset, 0, 2);  // to L2: it is not needed yet
+      __builtin_prefetch(line + offset, 0, 2);  // into L2, because it is not needed at once
       offset += kLine;
       if (offset < length) continue;
       offset = 0;
@@ -31,22 +31,22 @@ struct Ahead {
       --runs;
     }
   }
-  // Spreads all lines over `groups` calls of fetch().
+  // Divides all lines among `groups` calls of fetch().
   void spread_over(std::int64_t groups) {
     lines_a_group = (runs * ((length + kLine - 1) / kLine) + groups - 1) / groups;
   }
 };
 
-// Steps of k between two looks at what lies ahead.
+// Steps of k between two calls of Ahead::fetch().
 constexpr std::int64_t kGroup = 8;
-// A panel of B comes from L2, a row a step: asked for this many steps early it is in L1 when its turn comes.
-// Running past the end of the panel is harmless, a prefetch never faults.
+// A panel of B is read from L2, one row in each step. A row that is prefetched this many steps earlier is in
+// L1 in time. A prefetch past the end of the panel is harmless: it never faults.
 constexpr std::int64_t kStepsAhead = 8;
-// The panels of A come one after the other from L2, or from L3 if there are many.
+// The panels of A are read one after another from L2, or from L3 if there are many.
 constexpr std::int64_t kStepsAheadOfA = 40;
 
-// A row of B for each step k: from a packed panel, or from where B lies, packed on the way for the next
-// tiles.
+// Gives the row of B for each step k: either from a packed panel, or from the source B, which is packed at
+// the same time for the next tiles.
 template <class V, int NR>
 struct PackedRows {
   const float* panel;
@@ -72,14 +72,14 @@ struct RowsToPack {
   }
 };
 
-// What happens to the finished sums: where they go, and what is added to them.
+// The destination of the finished sums, and what is added to them.
 template <class V>
 struct Destination {
   float* C;
   std::int64_t ldc;
-  std::int64_t rows, columns;  // at most a tile
+  std::int64_t rows, columns;  // at most the size of a tile
   const float* bias;
-  const float* addend;  // rows are ldc apart, as C's; it may be C itself
+  const float* addend;  // with rows ldc apart, like C; it may be C itself
 };
 
 template <class V, int NRV>
@@ -97,8 +97,8 @@ void finish_edge(const Destination<V>& to, const float* tile) {
   }
 }
 
-// The whole tile, bias and addend each in a pass of its own over the registers. `to` is a copy: a store to C
-// might change the original, as far as the compiler knows, and would have it read again.
+// Stores a complete tile. Bias and addend are each added in a separate pass over the registers. `to` is a
+// copy: for all the compiler knows, a store to C could change the original, and it would read it again.
 template <class V, int MR, int NRV>
 [[gnu::always_inline]] inline void finish(const Destination<V> to, V (&tile)[MR][NRV]) {
   constexpr std::int64_t W = V::kLanes;
@@ -124,7 +124,7 @@ template <class V, int MR, int NRV>
   }
 }
 
-// C(rows, columns) = a b (+ bias) (+ addend): a is a panel [k][MR], b gives NRV registers for each k.
+// C(rows, columns) = a b (+ bias) (+ addend). a is a panel [k][MR]; b gives NRV registers for each k.
 template <class V, int MR, int NRV, class Rows>
 void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K, Ahead<V>& ahead) {
   constexpr std::int64_t W = V::kLanes;
@@ -139,7 +139,7 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
     for (std::int64_t i = 0; i < kGroup * MR; i += 16) {
       __builtin_prefetch(a + (group + kStepsAheadOfA) * MR + i);
     }
-    // A row of C at a time: all at once would hold up the loads of A and B.
+    // Prefetch one row of C at a time: all rows at once would delay the loads of A and B.
     const std::int64_t i_C = group / kGroup;
     for (std::int64_t j = 0; i_C < to.rows && j < to.columns; j += 16) {
       __builtin_prefetch(to.C + i_C * to.ldc + j, 1);
@@ -170,7 +170,7 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
   finish<V, MR, NRV>(to, tile);
 }
 
-// The last panel of B is computed with the fewest registers that hold its columns.
+// Computes the last panel of B with as few registers as its columns need.
 template <class V, int MR, int NRV, class Rows>
 void micro_kernel_up_to(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K,
                         Ahead<V>& ahead) {
@@ -180,7 +180,7 @@ void micro_kernel_up_to(const Destination<V>& to, const float* a, const Rows& b,
   micro_kernel<V, MR, NRV>(to, a, b, K, ahead);
 }
 
-// One panel of B with rows [m, M) of packed A.
+// Multiplies rows [m, M) of packed A by one panel of B.
 template <class V, int MR, int NRV>
 void multiply_panel(Destination<V> to, const float* a, std::int64_t a_stride, const float* panel,
                     std::int64_t M, std::int64_t m, std::int64_t K, Ahead<V>& ahead) {
@@ -195,13 +195,13 @@ void multiply_panel(Destination<V> to, const float* a, std::int64_t a_stride, co
   }
 }
 
-// How often a panel of B comes to Ahead::fetch().
+// The number of calls of Ahead::fetch() for one panel of B.
 template <class V, int MR>
 std::int64_t groups(std::int64_t M, std::int64_t K) {
   return ((M + MR - 1) / MR) * ((K + kGroup - 1) / kGroup);
 }
 
-// C = A B, both packed.
+// C = A B, where both are packed.
 template <class V, int MR, int NRV>
 void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
                    std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
@@ -222,8 +222,9 @@ void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_st
   }
 }
 
-// C = A B, A packed, B where it lies: each panel of B is packed when its turn comes, and the next one, up to
-// column N_ahead >= N, fetched meanwhile. If B's rows are contiguous, the first tile of C packs as it goes.
+// C = A B, where A is packed and B is not. Each panel of B is packed just before it is used; meanwhile the
+// next panel, up to column N_ahead >= N, is prefetched. If B's rows are contiguous, the first tile of C packs
+// the panel while it computes.
 template <class V, int MR, int NRV>
 void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
                           float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
@@ -256,8 +257,8 @@ void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64
   }
 }
 
-// The tile: as many sums as the registers hold beside a row of B and a number of A, and sizes that divide
-// those of GPT-2.
+// The size of the tile: as many sums as fit into the registers together with a row of B and a number of A,
+// and a divisor of GPT-2's sizes.
 template <class V, int MR, int NRV>
 constexpr GemmKernels gemm_kernels_of() {
   constexpr int NR = NRV * static_cast<int>(V::kLanes);
@@ -276,7 +277,7 @@ constexpr GemmKernels gemm_kernels() {
   } else if constexpr (V::kLanes == 8) {
     return gemm_kernels_of<V, 4, 3>();  // 12 of 16
   } else if constexpr (V::kLanes == 4) {
-    return gemm_kernels_of<V, 4, 2>();  // 8 of 16: without fma a product needs a register too
+    return gemm_kernels_of<V, 4, 2>();  // 8 of 16: without fma, the product needs a register too
   } else {
     return gemm_kernels_of<V, 4, 4>();
   }

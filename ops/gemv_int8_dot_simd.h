@@ -1,14 +1,15 @@
-// Whole numbers of 16 bits times weights of 8, by AVX512-VNNI. The mathematics is in ops/gemv_int8.h.
+// 16-bit integers times 8-bit weights, with AVX512-VNNI. The mathematics is in ops/gemv_int8.h.
 //
-// vpdpbusd adds four products at once to each 32-bit sum, but of an unsigned and a signed byte. So weights
-// get 128 more, and what that adds to each sum, 128 times the sum of x's digits, is taken off at the end.
+// vpdpbusd adds four products to each 32-bit sum, but one factor must be unsigned and the other signed. So
+// 128 is added to the weights. This adds 128 times the sum of x's digits to each sum, which is subtracted at
+// the end.
 #pragma once
 
 #include "ops/gemv_int8_simd.h"
 
 namespace inkling::simd {
 
-// A row of X (K) in digits: for each quad four h and four l. Behind them what is to be taken off, and t.
+// A row of X (K) as digits: four h and four l for each quad. After them, the number to subtract, and t.
 template <class Arch>
 struct Int8Digits {
   std::int32_t high_off, low_off;
@@ -22,7 +23,7 @@ struct Int8Digits {
   }
 };
 
-// A row of X (K) made ready. If it has a NaN or an infinity, its scale becomes NaN, and so does its row of Y.
+// Prepares a row of X (K). If it contains NaN or an infinity, its scale is NaN, and so is its row of Y.
 template <class Arch>
 void int8_digits(std::byte* out, const float* x, std::int64_t K) noexcept {
   using V = Floats<Arch>;
@@ -39,7 +40,7 @@ void int8_digits(std::byte* out, const float* x, std::int64_t K) noexcept {
   __m512i high_sum = _mm512_setzero_si512(), low_sum = _mm512_setzero_si512();
   std::byte* quads = out;
   for (std::int64_t k = 0; k < K; k += W) {
-    const V bounded = max(V(-kMost), min(at(k) * inverse, V(kMost)));  // and of a NaN a number
+    const V bounded = max(V(-kMost), min(at(k) * inverse, V(kMost)));  // this also turns NaN into a number
     const __m512i whole = _mm512_cvtps_epi32(bounded.raw);
     const __m512i low = _mm512_srai_epi32(_mm512_slli_epi32(whole, 24), 24);
     const __m512i high = _mm512_srai_epi32(_mm512_sub_epi32(whole, low), 8);
@@ -55,15 +56,15 @@ void int8_digits(std::byte* out, const float* x, std::int64_t K) noexcept {
   __builtin_memcpy(quads, &digits, sizeof(digits));
 }
 
-// Four numbers of 8 bits in every lane.
+// Four 8-bit numbers in every lane.
 template <class Arch>
 __m512i four_bytes(const std::byte* p) {
-  float four;  // as a float it is spread by the load itself
+  float four;  // as a float, because a load can copy a float to all lanes
   __builtin_memcpy(&four, p, sizeof(four));
   return _mm512_castps_si512(_mm512_set1_ps(four));
 }
 
-// ROWS rows of y and COLUMNS registers of a panel's outputs, the first of them being `column`.
+// ROWS rows of y and COLUMNS registers of a panel's outputs, starting with output `column`.
 template <class Arch, int ROWS, int COLUMNS>
 void int8_dot_tile(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
                    std::int64_t K, const Int8Panel<Floats<Arch>>& panel, std::int64_t column) {
@@ -110,7 +111,7 @@ void int8_dot_tile(float* y, const float* addend, std::int64_t ldy, const std::b
   }
 }
 
-// As gemv_int8 in ops/gemv_int8_simd.h, rows of x being as int8_digits() left them.
+// The same function as gemv_int8 in ops/gemv_int8_simd.h, for rows of x prepared by int8_digits().
 template <class Arch>
 void gemv_int8_dot(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
                    const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,
@@ -125,7 +126,7 @@ void gemv_int8_dot(float* y, const float* addend, std::int64_t ldy, const std::b
       }
     }
   };
-  blocks_of.template operator()<4, 2>();  // 16 sums: of more g++ 12 keeps some in memory
+  blocks_of.template operator()<4, 2>();  // 16 sums: with more, g++ 12 keeps some in memory
   blocks_of.template operator()<1, 4>();
 }
 

@@ -1,8 +1,8 @@
 // f32 times 8-bit weights, a panel of 64 outputs at a time. The mathematics and the layout are in
 // ops/gemv_int8.h.
 //
-// A 32-bit place holds four weights. Shifted up and masked, each in turn is a whole number times 2^24,
-// exactly a float; x comes times 2^-24.
+// A 32-bit lane holds four weights. Shifted up and masked, each is an integer times 2^24, which a float holds
+// exactly; so x is multiplied by 2^-24.
 #pragma once
 
 #include "ops/gemv_int8.h"
@@ -10,7 +10,8 @@
 
 namespace inkling::simd {
 
-// One panel of W and what belongs to its outputs; bias may be nullptr. `columns` of its 64 are real.
+// One panel of W with the scales and biases of its outputs; bias may be nullptr. The panel has 64 outputs,
+// and the first `columns` of them are used.
 template <class V>
 struct Int8Panel {
   const std::int8_t* q;
@@ -19,7 +20,7 @@ struct Int8Panel {
   std::int64_t columns;
 };
 
-// A register of finished sums, not yet scaled: outputs `column` and on of one row of y.
+// Scales and stores a register of finished sums: outputs from `column` on of one row of y.
 template <class V>
 void finish_int8(float* y, const float* addend, V sums, const Int8Panel<V>& panel, std::int64_t column) {
   const std::int64_t left = panel.columns - column, lanes = left < V::kLanes ? left : V::kLanes;
@@ -30,7 +31,7 @@ void finish_int8(float* y, const float* addend, V sums, const Int8Panel<V>& pane
   store_n(y + column, result, lanes);
 }
 
-// A row of X (K) as the kernel wants it: floats, padded with zeros.
+// Prepares a row of X (K) for the kernel: floats, padded with zeros.
 template <class V>
 void int8_floats(std::byte* out, const float* x, std::int64_t K) noexcept {
   constexpr float kDown = 0x1p-24f;
@@ -41,8 +42,8 @@ void int8_floats(std::byte* out, const float* x, std::int64_t K) noexcept {
   for (; k % kInt8Quad != 0; ++k) floats[k] = 0.0f;
 }
 
-// ROWS rows of y and COLUMNS registers of a panel's outputs, the first of them being `column`. Rows of x are
-// stride floats apart.
+// ROWS rows of y and COLUMNS registers of a panel's outputs, starting with output `column`. Rows of x are
+// `stride` floats apart.
 template <class V, int ROWS, int COLUMNS>
 void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
                std::int64_t K, const Int8Panel<V>& panel, std::int64_t column) {
@@ -78,7 +79,7 @@ void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, 
   }
 }
 
-// As many blocks of ROWS rows as there are from row m on; the next row.
+// Computes as many blocks of ROWS rows as there are from row m on. Returns the next row.
 template <class V, int ROWS, int COLUMNS>
 std::int64_t int8_rows(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
                        std::int64_t m, std::int64_t M, std::int64_t K, const Int8Panel<V>& panel) {
@@ -91,8 +92,8 @@ std::int64_t int8_rows(float* y, const float* addend, std::int64_t ldy, const fl
   return m;
 }
 
-// y (M, columns), rows ldy apart, = x (M,K) times the panel (+ bias) (+ addend, rows ldy apart, too). Rows of
-// x are as int8_floats() left them, `stride` bytes apart.
+// y (M, columns) = x (M,K) times the panel (+ bias) (+ addend). Rows of y and addend are ldy apart. Rows of x
+// were prepared by int8_floats() and are `stride` bytes apart.
 template <class V>
 void gemv_int8(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
                const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,

@@ -1,11 +1,11 @@
-// Y = X W^T for a few rows of X, as fast as W can be read. gemm() comes here by itself (ops/gemm.h).
+// Y = X W^T for a few rows of X, as fast as W can be read from memory. gemm() calls it (ops/gemm.h).
 #pragma once
 
 #include "ops/simd.h"
 
 namespace inkling::simd {
 
-// C(m, n) for ROWS rows of x and COLUMNS rows of w: a register full of partial sums for each.
+// C(m, n) for ROWS rows of x and COLUMNS rows of w. Each has one register of partial sums.
 template <class V, int ROWS, int COLUMNS>
 void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t K, const float* bias, bool accumulate) {
@@ -15,9 +15,8 @@ void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, con
   for (int m = 0; m < ROWS; ++m) {
     for (int n = 0; n < COLUMNS; ++n) sums[m][n] = V(0.0f);
   }
-  // Fetched ahead, a piece at every step: into the second cache the rows of w after these, front to back as
-  // they lie if w has no gaps; into the first these rows themselves, as the hardware does not keep up with
-  // four streams.
+  // Each step prefetches two things: into L2 a piece of the rows of w after these, in memory order; into L1 a
+  // piece of these rows, because the hardware's prefetching cannot follow four streams.
   const float* next = w + COLUMNS * ldw;
   constexpr std::int64_t kNear = 192;  // floats ahead in a row
   for (std::int64_t k = 0; k < body; k += W) {

@@ -1,15 +1,15 @@
-// The few words of SIMD that our kernels are written in, over xsimd.
+// The vocabulary of SIMD that all kernels use, built on xsimd.
 //
 // A kernel is a template on V, a register of floats: `template <class V> void gelu_forward(float* y, const
-// float* x, n)`. V is Floats<Arch>: for sse2 (NEON), avx2 and avx512 a wrapped xsimd::batch, for
-// Floats<Scalar> a single float; so one source serves all, and the scalar table proves the template itself.
-// What differs between xsimd 8.1 and 14, or is slow there, is mended here and nowhere else:
-//   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() is a multiply and an add. Ours is the
+// float* x, n)`. V is Floats<Arch>. For sse2 (NEON), avx2 and avx512 it wraps an xsimd::batch, for
+// Floats<Scalar> a single float. So one source serves all instruction sets, and the scalar table checks the
+// template itself. Differences between xsimd 8.1 and 14, and slow functions, are corrected only in this file:
+//   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() multiplies, then adds. Ours is the
 //   instruction.
-//   - Tails: load_n/store_n touch only the first n lanes' memory.
+//   - Tails: load_n and store_n access the memory of the first n lanes only.
 // Only ops/isa_*.cc may include this file (through the *_simd.h), each compiled with its own -m flags. Every
-// function here and there is a template on V or Arch, so that none exists twice under one name with different
-// instructions (make check-isa).
+// function here and in the kernels is a template on V or Arch. Otherwise one function could be compiled twice
+// with different instructions under the same name (make check-isa).
 #pragma once
 
 #include <xsimd/xsimd.hpp>
@@ -21,14 +21,14 @@
 
 namespace inkling::simd {
 
-struct Scalar {};  // the instruction set of one lane
+struct Scalar {};  // an instruction set with one lane
 
 template <class Arch>
 struct RawOf {
   using Float = xsimd::batch<float, Arch>;
   using Int = xsimd::batch<std::int32_t, Arch>;
   static constexpr std::int64_t kLanes = static_cast<std::int64_t>(Float::size);
-  static constexpr bool kRoundsToBf16 = false;  // there is an instruction for it
+  static constexpr bool kRoundsToBf16 = false;  // whether there is an instruction that rounds to bf16
 };
 template <>
 struct RawOf<Scalar> {
@@ -39,8 +39,8 @@ struct RawOf<Scalar> {
 };
 
 #if defined(__AVX512BF16__)
-// The registers of avx512 under names of their own, so that the kernels of these tables share no function
-// with avx512's.
+// The same registers as avx512, but as types of their own, so that these tables share no function with the
+// table of avx512.
 struct Avx512Bf16 {};
 template <>
 struct RawOf<Avx512Bf16> : RawOf<xsimd::avx512bw> {
@@ -63,7 +63,7 @@ struct Floats {
   Raw raw;
 
   Floats() = default;
-  Floats(float x) : raw(x) {}  // all lanes; implicit, so that kernels read like formulas
+  Floats(float x) : raw(x) {}  // x in all lanes; implicit, so that kernels look like formulas
   template <class R, class = std::enable_if_t<std::is_same_v<R, Raw> && !std::is_same_v<R, float>>>
   Floats(R r) : raw(r) {}
 
@@ -77,7 +77,7 @@ struct Floats {
 };
 
 template <class V>
-V load(const float* p) {  // no alignment needed
+V load(const float* p) {  // p needs no alignment
   if constexpr (V::kScalar) {
     return V(*p);
   } else {
@@ -94,7 +94,7 @@ void store(float* p, Floats<Arch> v) {
   }
 }
 
-// The first n lanes from memory (0 <= n <= lanes), the others `rest`.
+// Loads the first n lanes (0 <= n <= lanes); the other lanes are `rest`.
 template <class V>
 V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
 #if defined(__AVX512F__)
@@ -122,8 +122,8 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) p[i] = lanes[i];
 }
 
-// bf16 in memory, floats in registers. Storing rounds to nearest, ties to even, and quiets NaNs, as to_bf16()
-// does; the instruction for it, where there is one, makes zeros of denormals.
+// bf16 in memory, floats in registers. Storing rounds to nearest, ties to even, and makes NaNs quiet, as
+// to_bf16() does. The CPU's instruction for it, where there is one, also turns denormals into zeros.
 [[gnu::always_inline]] inline float widened(bf16 x) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
 }
@@ -150,7 +150,7 @@ V load(const bf16* p) {
 }
 
 #if defined(__AVX512F__)
-// Each lane's bf16 in its upper 16 bits; the lower 16 mean nothing.
+// Each lane's bf16 in its upper 16 bits. The lower 16 bits are undefined.
 template <class Arch>
 [[gnu::always_inline]] inline __m512i bf16_in_upper_half(Floats<Arch> v) {
   const __m512i bits = _mm512_castps_si512(v.raw);
@@ -161,7 +161,7 @@ template <class Arch>
 }
 #endif
 
-// The generic way goes through memcpy, which may alias: cross-entropy's gradient takes the place of floats.
+// The generic code uses memcpy, which may alias: the gradient of cross-entropy overwrites floats with bf16.
 template <class Arch>
 void store(bf16* p, Floats<Arch> v) {
   using V = Floats<Arch>;
@@ -227,9 +227,10 @@ void store_n(bf16* p, Floats<Arch> v, std::int64_t n) {
   __builtin_memcpy(p, lanes, static_cast<std::size_t>(n) * sizeof(bf16));
 }
 
-// For weights that are read once, in order, with work in between: the cache line at p wants others to be on
-// their way, far ahead into the second cache and a little ahead into the first. The hardware's own
-// prefetching alone reaches half of the memory's speed then. Past the end of an array it does no harm.
+// Call it for each cache line p of weights that are read once, in order, with computation in between. It
+// prefetches a line far ahead into the L2 cache and a line shortly ahead into L1. With the hardware's
+// prefetching alone, such reading reaches only half of the memory's speed. A prefetch past the end of an
+// array is harmless.
 template <class V>
 void prefetch_stream(const void* p) {
   constexpr std::int64_t kNear = 6144, kFar = 24576;  // bytes
@@ -237,7 +238,7 @@ void prefetch_stream(const void* p) {
   __builtin_prefetch(static_cast<const char*>(p) + kFar, 0, 2);
 }
 
-// The cache line at p into the first or second cache, if a register is a good part of it.
+// Prefetches the cache line at p into L1 or L2. Does nothing for registers that are much smaller than a line.
 template <class V>
 void prefetch_first(const float* p) {
   if constexpr (V::kLanes >= 4) __builtin_prefetch(p, 0, 3);
@@ -247,7 +248,7 @@ void prefetch_second(const float* p) {
   if constexpr (V::kLanes >= 4) __builtin_prefetch(p, 0, 2);
 }
 
-// a * b + c, fused wherever the instruction set can.
+// a * b + c, fused if the instruction set has such an instruction.
 template <class Arch>
 Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
   using V = Floats<Arch>;
@@ -261,7 +262,7 @@ Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
   }
 }
 
-// Both of these return b where a or b is NaN (on NEON: NaN), so max(bound, x) keeps a NaN in x.
+// max and min return b where a or b is NaN (on NEON: NaN). So max(bound, x) keeps a NaN in x.
 template <class Arch>
 Floats<Arch> max(Floats<Arch> a, Floats<Arch> b) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -289,7 +290,7 @@ Floats<Arch> sqrt(Floats<Arch> a) {
   }
 }
 
-// a < b ? x : y, lane by lane; y where a or b is NaN.
+// a < b ? x : y in each lane; y where a or b is NaN.
 template <class Arch>
 Floats<Arch> if_less(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -299,7 +300,7 @@ Floats<Arch> if_less(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch
   }
 }
 
-// a == b ? x : y, lane by lane; so if_equal(a, a, x, y) is y exactly where a is NaN.
+// a == b ? x : y in each lane. So if_equal(a, a, x, y) is y where a is NaN and x elsewhere.
 template <class Arch>
 Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -309,8 +310,7 @@ Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arc
   }
 }
 
-// The bits of every lane as an integer and back, to put exponents together and take them apart
-// (ops/math_simd.h).
+// The bits of each lane as an integer, and back: to read and build exponents (ops/math_simd.h).
 template <class Arch>
 typename Floats<Arch>::Int to_bits(Floats<Arch> v) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -329,7 +329,7 @@ V from_bits(typename V::Int bits) {
   }
 }
 
-// Whole numbers as floats.
+// Converts integers to floats.
 template <class V>
 V to_floats(typename V::Int n) {
   if constexpr (V::kScalar) {
@@ -339,8 +339,9 @@ V to_floats(typename V::Int n) {
   }
 }
 
-// x * 2^n for whole n from -125 to 128. Without an instruction for it 2x is multiplied by 2^(n-1), as 2^128
-// is no float. Adding 1.5 * 2^23 + 126 to n leaves n + 126, the exponent field of 2^(n-1), in the low bits.
+// x * 2^n for integers n from -125 to 128. Without an instruction for it, 2x is multiplied by 2^(n-1),
+// because 2^128 is too large for a float. After adding 1.5 * 2^23 + 126 to n, the low bits are n + 126, the
+// exponent field of 2^(n-1).
 template <class Arch>
 Floats<Arch> scale_by_power_of_two(Floats<Arch> x, Floats<Arch> n) {
   using V = Floats<Arch>;
@@ -351,7 +352,7 @@ Floats<Arch> scale_by_power_of_two(Floats<Arch> x, Floats<Arch> n) {
 }
 
 #if defined(__SSE2__)
-// The last two steps of the folds below.
+// The last two steps of sum() and greatest() below.
 template <class Arch>
 float sum_of_four(__m128 v) {
   v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -364,7 +365,8 @@ float greatest_of_four(__m128 v) {
 }
 #endif
 
-// The sum of all lanes, by halves; the order depends on V alone.
+// The sum of all lanes: the upper half is added to the lower half until one lane is left. The order depends
+// only on V.
 template <class Arch>
 float sum(Floats<Arch> v) {
 #if defined(__AVX512F__)
@@ -389,7 +391,7 @@ float sum(Floats<Arch> v) {
   return lanes[0];
 }
 
-// The greatest lane; NaNs may count or not.
+// The largest lane. NaNs may be ignored or returned.
 template <class Arch>
 float greatest(Floats<Arch> v) {
 #if defined(__AVX512F__)

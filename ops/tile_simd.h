@@ -1,27 +1,28 @@
-// Products of small matrices that lie in the first or second cache: what attention is made of.
+// Products of small matrices that are in the L1 or L2 cache. Attention is built from them.
 //
 //   C (rows, columns) = or += A (rows, depth) B (depth, columns)
 //
-// B and C are stored by rows, columns next to each other, so that a register holds columns. A is read one
-// number at a time and may be stored either way (TileOperand), so a transposed A costs nothing; that is why
-// attention keeps its scores transposed. Unlike ops/gemm.h nothing is packed here and there is one thread:
-// the callers' matrices are in cache and in order already.
+// B and C are stored by rows, so that a register holds neighbouring columns. A is read one number at a time
+// and may be stored by rows or by columns (TileOperand), so a transposed A costs nothing; for this reason
+// attention stores its scores transposed. Unlike in ops/gemm.h, nothing is packed and one thread does
+// everything: the callers' matrices are in the cache and in the right order already.
 //
-// Each element of C is one chain of fused multiply-adds over the depth, from 0 or from its old value. It does
-// not depend on which rows and columns are computed beside it, and a product cut along its depth gives the
-// same bits as in one piece.
+// Each element of C is one chain of fused multiply-adds over the depth. It starts from 0 or from the old
+// value. It does not depend on the rows and columns computed beside it, and a product that is cut along its
+// depth gives the same bits as one piece.
 //
-// The register block: R x S registers of C are held while the depth runs. One step loads S registers of B,
-// and R numbers of A, for R S multiply-adds. Where there are 32 registers, a C of 4 registers or more is cut
-// into blocks of 4 x 4, eight loads for 16 multiply-adds, what is left into 8 x 2; where there are 16, into
-// 4 x 2. So the two multiply-add units, of latency 4, nearly always find 8 independent chains.
+// The register block: R x S registers of C stay in registers for the whole depth. One step loads S registers
+// of B and R numbers of A, and does R S multiply-adds. With 32 registers, a C of 4 registers or more is cut
+// into blocks of 4 x 4 (eight loads for 16 multiply-adds) and the rest into 8 x 2; with 16 registers into 4
+// x 2. The two multiply-add units have a latency of 4, so they need 8 independent chains, and nearly always
+// have them.
 #pragma once
 
 #include "ops/transpose_simd.h"
 
 namespace inkling::simd {
 
-// A matrix to be read number by number: element (i, k) is data[i * row + k * step].
+// A matrix that is read one number at a time: element (i, k) is data[i * row + k * step].
 struct TileOperand {
   const float* data;
   std::int64_t row;
@@ -31,8 +32,9 @@ struct TileOperand {
 template <class V>
 constexpr std::int64_t kBlockRows = V::kLanes == 16 ? 8 : 4;
 
-// f(0), f(1) .. f(N - 1) written out. g++ splits an array of registers into registers only if every index is
-// a constant early on, and it unrolls a function's outermost loops too late for that.
+// Calls f(0), f(1) .. f(N - 1) without a loop. g++ keeps an array of registers in registers only if every
+// index is a constant early in its passes, and it unrolls the outermost loops of a function too late for
+// that.
 template <int N, class F>
 [[gnu::always_inline]] inline void unrolled(const F& f) {
   if constexpr (N > 0) {
@@ -41,8 +43,8 @@ template <int N, class F>
   }
 }
 
-// For the rows of a triangle: row i of the block goes i steps deeper than row 0. This is step `depth + J -
-// 1`, and all later ones.
+// For a triangle, where row i of the block goes i steps deeper than row 0: does step `depth + J - 1` and all
+// later ones.
 template <class V, int R, int S, int J>
 [[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, TileOperand strides,
                                                   const float* b, std::int64_t ldb) {
@@ -57,7 +59,7 @@ template <class V, int R, int S, int J>
   }
 }
 
-// One register block: R rows, S registers of columns. Triangle: row i sums over depth + i steps.
+// One register block: R rows and S registers of columns. With Triangle, row i sums over depth + i steps.
 template <class V, int R, int S, bool Triangle>
 void block_product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb,
                    std::int64_t depth, bool accumulate) noexcept {
@@ -71,7 +73,7 @@ void block_product(float* c, std::int64_t ldc, TileOperand a, const float* b, st
     unrolled<R * S>([&](int n) __attribute__((always_inline)) { acc[n / S][n % S] = V(0.0f); });
   }
   const float* a_k = a.data;
-#pragma GCC unroll 4  // the end of a loop is hard to predict, and the depth is 64 or so
+#pragma GCC unroll 4  // the CPU predicts the end of a short loop badly, and the depth is about 64
   for (std::int64_t k = 0; k < depth; ++k, a_k += a.step, b += ldb) {
     V b_k[S];
     for (int s = 0; s < S; ++s) b_k[s] = load<V>(b + s * W);
@@ -86,8 +88,8 @@ void block_product(float* c, std::int64_t ldc, TileOperand a, const float* b, st
   });
 }
 
-// C = or += A B. rows is a multiple of kBlockRows, columns one of the register. Triangle: row i sums over
-// depth + i steps.
+// C = or += A B. rows is a multiple of kBlockRows, columns a multiple of the register's lanes. With Triangle,
+// row i sums over depth + i steps.
 template <class V, bool Triangle = false>
 void product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb, std::int64_t rows,
              std::int64_t columns, std::int64_t depth, bool accumulate) noexcept {
@@ -112,8 +114,8 @@ void product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int
   }
 }
 
-// Copies (rows, n) times `factor` out of a larger matrix, of Real = float or bf16, into (padded_rows,
-// padded), what is beyond being 0.
+// Copies (rows, n) times `factor` from a larger matrix of floats or bf16 into (padded_rows, padded). The
+// padding is set to 0.
 template <class V, class Real>
 void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const Real* in, std::int64_t stride,
                std::int64_t rows, std::int64_t n, float factor) noexcept {
@@ -130,7 +132,7 @@ void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const 
   for (std::int64_t i = rows * padded; i < padded_rows * padded; i += W) store(out + i, V(0.0f));
 }
 
-// The way back: out (rows, n), inside a larger matrix, = or += in (rows, padded) times `factor`.
+// The reverse: out (rows, n), a part of a larger matrix, = or += in (rows, padded) times `factor`.
 template <class V, class Real>
 void unpack_rows(Real* out, std::int64_t stride, const float* in, std::int64_t padded, std::int64_t rows,
                  std::int64_t n, float factor, bool accumulate) noexcept {
