@@ -1,15 +1,15 @@
-// AMX: eight registers of 16 rows x 64 bytes, called tiles, and the instruction that multiplies them.
+// AMX: eight registers of 16 rows x 64 bytes, called tiles, and the instruction that multiplies tiles.
 //
 //   tile_multiply<C, A, B>:  C (16 x 16 floats) += A (16 x 32 bf16) B (32 x 16 bf16)
 //
 // A is stored by rows. B is stored by pairs of rows: row r of its tile holds B(2r, 0) B(2r + 1, 0) B(2r, 1)
 // B(2r + 1, 1) and so on ("VNNI pairs"), because the unit adds two products at a time. The products are exact
-// and the sums floats; denormals count as zero, whatever the flags say (Intel SDM, TDPBF16PS).
+// and the sums are floats. Denormals count as zero, whatever MXCSR says (Intel SDM, TDPBF16PS).
 //
-// The tiles of ops/gemm_bf16_tiles.h are of this size: kTileLanes rows, and a product sums over kTileK
-// numbers. The number of a tile is part of the instruction: a template argument. These are written in
-// assembly since g++'s own _tile_loadd takes literal numbers only, and does not tell the compiler that it
-// reads memory: a store before it may be moved behind it.
+// The tiles of ops/gemm_bf16_tiles.h have this size: kTileLanes rows, and a product sums over kTileK numbers.
+// The number of a tile is part of the instruction, so it is a template argument. The functions are written in
+// assembly because g++'s _tile_loadd accepts only literal numbers, and does not tell the compiler that it
+// reads memory: the compiler could move an earlier store behind it.
 //
 // tests/emulated_amx_kernels.cc compiles the kernels a second time with INKLING_EMULATE_AMX. Then each
 // instruction is a call of a function that does the same (ops/amx_emulation.h), and the tests run these
@@ -67,8 +67,9 @@ template <int C, int A, int B>
 }  // namespace instruction
 #endif
 
-// While one lives, its thread may use tiles 0 .. 7, all of them whole and at first zero. A kernel holds one
-// for as long as it runs: in use, tiles slow down everything else a bit, context switches above all.
+// While this object exists, its thread may use tiles 0 .. 7. All have their full size and start as zero. A
+// kernel creates it for its own run only, because tiles in use slow down other work a little, mostly context
+// switches.
 class Tiles {
  public:
   [[gnu::always_inline]] Tiles() noexcept { instruction::ldtilecfg(kWholeTiles); }
@@ -82,7 +83,7 @@ template <int Tile>
   instruction::tilezero<Tile>();
 }
 
-// Rows `stride` numbers apart, T being bf16 or float.
+// Rows are `stride` numbers apart. T is bf16 or float.
 template <int Tile, class T>
 [[gnu::always_inline]] inline void tile_load(const T* rows, std::int64_t stride) noexcept {
   instruction::tileloadd<Tile>(rows, stride * static_cast<std::int64_t>(sizeof(T)));

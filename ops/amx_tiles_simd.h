@@ -1,11 +1,11 @@
-// Products of small matrices of bf16 on AMX, in cache: what attention is made of there.
+// Products of small bf16 matrices on AMX. Attention on AMX is built from them.
 //
-// A matrix is cut into tiles of 1 KiB (ops/amx_simd.h) that lie one after the other, padded with zeros:
+// A matrix is cut into tiles of 1 KiB (ops/amx_simd.h), stored one after another and padded with zeros:
 //   as a left factor,  A (rows, depth):    tile (i, k) of [rows / 16][depth / 32] has 16 rows of 32 numbers;
 //   as a right factor, B (depth, columns): tile (k, j) of [depth / 32][columns / 16] has 16 pairs of rows.
-// Seen as 16 x 16 pairs of numbers, the transpose of a left factor's tile is a tile of the transposed matrix
-// as a right factor, and the other way round. So there are two ways to pack rows, as they are or in pairs,
-// and a transpose turns either into a factor of the other side.
+// A tile is 16 x 16 pairs of numbers. Transposing the pairs of a left factor's tile gives a tile of the
+// transposed matrix as a right factor, and the reverse. So rows are packed in one of two ways, as they are or
+// in pairs, and a transpose turns a factor of one side into a factor of the other.
 #pragma once
 
 #include <immintrin.h>
@@ -15,14 +15,14 @@
 
 namespace inkling::simd {
 
-// Numbers [c, c + 32) of a row of n numbers, 0 beyond.
+// Loads numbers [c, c + 32) of a row of n numbers; 0 past its end.
 template <class V>
 __m512i load_numbers(const bf16* row, std::int64_t c, std::int64_t n) noexcept {
   if (n - c >= kTileK) return _mm512_loadu_si512(row + c);
   return n <= c ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi16((1u << (n - c)) - 1u, row + c);
 }
 
-// a_0 b_0 a_1 b_1 .. a_15 b_15 into a tile's row, and a_16 b_16 .. into the same row of the next tile.
+// Stores a_0 b_0 a_1 b_1 .. a_15 b_15 in a tile's row, and a_16 b_16 .. in the same row of the next tile.
 template <class V>
 void store_pairs(bf16* tile_row, __m512i a, __m512i b) noexcept {
   alignas(64) static constexpr std::uint16_t kFirst[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
@@ -34,7 +34,7 @@ void store_pairs(bf16* tile_row, __m512i a, __m512i b) noexcept {
   _mm512_storeu_si512(tile_row + kTile, _mm512_permutex2var_epi16(a, second, b));
 }
 
-// (rows, n), rows `stride` apart, as a left factor of padded_rows rows.
+// Packs (rows, n), rows `stride` apart, as a left factor with padded_rows rows.
 template <class V>
 void pack_left(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
                std::int64_t n) noexcept {
@@ -47,7 +47,8 @@ void pack_left(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64
   }
 }
 
-// (rows, n), rows `stride` apart, as a right factor of padded_rows rows; its columns are padded to 32.
+// Packs (rows, n), rows `stride` apart, as a right factor with padded_rows rows. Its columns are padded
+// to 32.
 template <class V>
 void pack_right(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
                 std::int64_t n) noexcept {
@@ -62,13 +63,13 @@ void pack_right(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int6
   }
 }
 
-// A factor of rows x columns tiles becomes its transpose, a factor for the other side, of columns x rows
+// Transposes a factor of rows x columns tiles. The result is a factor for the other side, of columns x rows
 // tiles.
 template <class V>
 void transpose_tiles(bf16* out, const bf16* in, std::int64_t rows, std::int64_t columns) noexcept {
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < columns; ++j) {
-      // A pair is moved as if it were a float.
+      // A pair is moved as one float.
       float* to = reinterpret_cast<float*>(out + (j * rows + i) * kTile);
       const float* from = reinterpret_cast<const float*>(in + (i * columns + j) * kTile);
       for (std::int64_t c = 0; c < 16; c += 4) transpose_x4<V, 16>(to + c * 16, 16, from + c, 16);
@@ -76,18 +77,18 @@ void transpose_tiles(bf16* out, const bf16* in, std::int64_t rows, std::int64_t 
   }
 }
 
-// One row of a factor's tiles: the next along the depth is `step` numbers further.
+// One row of a factor's tiles. The next tile along the depth is `step` numbers further.
 struct TileRow {
   const bf16* tile;
   std::int64_t step;
 };
 
-// C (16, 32) = from + A B, `steps` tiles deep; A has one tile, B two next to each other at each step. `from`
-// may be C itself, or nullptr for 0. Rows of C and of `from` are `ldc` apart. The sum along the depth is one
-// chain: cut into several calls it has the same bits.
+// C (16, 32) = from + A B over `steps` tiles. Each step has one tile of A and two neighbouring tiles of B.
+// `from` may be C itself, or nullptr for 0. Rows of C and of `from` are `ldc` apart. The sum along the depth
+// is one chain, so several calls for parts of the depth give the same bits.
 //
-// Why no larger block of C is held: the more tiles are in use, the slower the unit gets once it is shared or
-// otherwise busy; four in use were as fast as six or eight at best, and up to twice as fast at worst.
+// Why the block of C is not larger: the unit gets slower with more tiles in use when it is shared or busy.
+// Four tiles were as fast as six or eight at best, and up to twice as fast at worst.
 template <class V>
 void multiply_tiles(float* c, const float* from, std::int64_t ldc, TileRow a, TileRow b,
                     std::int64_t steps) noexcept {

@@ -16,7 +16,7 @@ namespace inkling {
 
 namespace {
 
-// pass 1 to 3: P of query t, p (t + 1), from q = Q_t and K, whose rows are 3C apart.
+// Passes 1 to 3: computes P of query t, p (t + 1), from q = Q_t and K, whose rows are 3C apart.
 template <class Real>
 void attention_row(Real* p, Real& max, Real& inverse_sum, const Real* q, const Real* K, std::int64_t t,
                    std::int64_t C, std::int64_t HS) {
@@ -113,12 +113,12 @@ template void reference::attention_backward(double*, const double*, const double
 // ---- The differentiable op ----
 
 std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
-  constexpr std::int64_t kGaps = 4096;  // between the arrays
+  constexpr std::int64_t kGaps = 4096;  // for the gaps between the arrays
   // Backward: K, V, dK, dV; five tiles of queries; P and dP. Forward: K, V; three tiles; a strip of scores.
   const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock) + kKeyBlock;
   const std::int64_t floats = 4 * Tp * HSp + 5 * kQueryTile * HSp + (Tp + 2 * kKeyBlock) * kQueryTile;
-  // Backward on AMX: bf16 K, K^T, V and float dK, dV; five bf16 tiles and dQ, two groups of it more; P and
-  // dS, scores and vectors. Forward there wants less of each.
+  // Backward on AMX: K, K^T, V in bf16 and dK, dV in float; five bf16 tiles and dQ, with two groups more; P
+  // and dS, scores and vectors. Forward on AMX needs less of each.
   const std::int64_t HSa = pad_to(HS, kAmxHeadPad), Ta = pad_to(T, kAmxStrip);
   const std::int64_t amx = (7 * Ta * HSa + 7 * kAmxQueries * HSa) / 2 + 2 * kAmxStrip * HSa +
                            (kAmxQueries / 2 + kAmxStrip) * kAmxQueries + 4096;
@@ -127,7 +127,7 @@ std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
 
 namespace {
 
-// The kernels of a type of numbers, float or bf16.
+// The kernels for float or for bf16.
 template <class Real>
 auto forward_kernel() {
   if constexpr (std::is_same_v<Real, bf16>) {
@@ -146,7 +146,7 @@ auto backward_kernel() {
   }
 }
 
-// One task a head of a sequence; every task owns its own columns of out and dqkv.
+// One task for each head of each sequence. A task writes only its own columns of out and dqkv.
 template <class F>
 void for_each_head(const Tensor& qkv, std::int64_t heads, F&& f) {
   const std::int64_t B = qkv.dim(0), T = qkv.dim(1), C = qkv.dim(2) / 3, HS = C / heads;
@@ -189,7 +189,7 @@ Tensor attention_of(Tape& tape, const Tensor& qkv, std::int64_t heads) {
   const Tensor y = tape.output({B, T, C}, {qkv}, dtype_of<Real>);
   float* max = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
   float* inverse_sum = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
-  // Multiply-adds of one product, its causal half. Two are needed forward, five backward.
+  // The multiply-adds of the causal half of one product. Forward has two products, backward five.
   const std::int64_t product = B * T * (T + 1) / 2 * C;
   const auto scope = tape.scope("attention", y, multiplying(2 * product, {qkv, y}));
   forward<Real>(y, max, inverse_sum, qkv, heads);

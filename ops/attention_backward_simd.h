@@ -1,23 +1,22 @@
 // Attention backward for one head of one sequence. The mathematics is in ops/attention.h, tiles as in
 // attention_forward_simd.h.
 //
-// For a tile of 64 queries and 16 keys at a time, P and dP are computed once more as (keys, 64 queries); they
-// stay in the first cache while their products are added to dV and dK (whole head, in scratch). The product
-// for dQ (the tile's) takes a block of 64 keys at once.
+// For a tile of 64 queries and 16 keys at a time, P and dP are computed again as (keys, 64 queries). They
+// stay in the L1 cache while their products are added to dV and dK, which are scratch memory for the whole
+// head. The product for dQ of the tile takes a block of 64 keys at once.
 #pragma once
 
 #include "ops/attention_forward_simd.h"
 
 namespace inkling::simd {
 
-// What backward keeps of a tile of queries. The matrices are (64, HSp), the transposed ones (HSp, 64), the
-// vectors (64).
+// The data of a tile of queries. The matrices are (64, HSp), the transposed ones (HSp, 64), the vectors (64).
 struct QueryTile {
-  float* q;  // times scale
+  float* q;  // multiplied by scale
   float* q_transposed;
   float* dout;
   float* dout_transposed;
-  float* dq;  // over scale
+  float* dq;  // divided by scale
   float* m;
   float* r;
   float* D;
@@ -34,8 +33,8 @@ float dot(const Real* a, const Real* b, std::int64_t n) noexcept {
   return sum(total);
 }
 
-// pass 3 of keys [k, k + rows): p holds S and dp dP; they become P and dS. `j0` is the first column that was
-// computed.
+// Pass 3 for keys [k, k + rows): p holds S, and dp holds dP; they become P and dS. `j0` is the first column
+// that was computed.
 template <class V>
 void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int64_t rows,
                            std::int64_t j0) noexcept {
@@ -50,13 +49,13 @@ void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int6
   }
 }
 
-// Keys whose P and dP are in use at a time; any multiple of kBlockRows.
+// The number of keys whose P and dP are in use at a time: a multiple of kBlockRows.
 constexpr std::int64_t kKeyGroup = 16;
 
-// Keys 0 .. count - 1 of a block against a tile; k, v, dk, dv are the block's rows, (count, HSp); p and dp
-// scratch, (count, 64). If the block lies on the diagonal, it begins with the tile's own first position: its
-// row i is seen by queries i and later only, and no earlier tile has seen it, so dK and dV are assigned
-// there. `first` is the tile's first block, which assigns dQ.
+// Keys 0 .. count - 1 of a block with the queries of a tile. k, v, dk, dv are the block's rows, (count, HSp);
+// p and dp are scratch memory, (count, 64). A block on the diagonal starts at the tile's own first position.
+// Only queries i and later see its row i, and no earlier tile has seen it, so its dK and dV are assigned, not
+// added to. `first` means the tile's first block, which assigns dQ.
 template <class V, bool Diagonal>
 void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float* k, const float* v, float* p,
                         float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS,
@@ -87,7 +86,8 @@ void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float
                        Diagonal ? 1 : count, !first);
 }
 
-// Reads `count` queries into the tile; those beyond get Q = dO = 0 and r = 0, so they take no part.
+// Reads `count` queries into the tile. The other queries get Q = dO = 0 and r = 0, so they contribute
+// nothing.
 template <class V, class Real>
 void load_query_tile(const QueryTile& tile, const Real* q, std::int64_t stride, const Real* dout,
                      const Real* out, std::int64_t out_stride, const float* max, const float* inverse_sum,

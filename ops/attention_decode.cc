@@ -12,12 +12,12 @@ namespace inkling {
 
 namespace {
 
-// A tile of queries reads (and does not use) rows of values behind its last; they must exist.
+// A tile of queries also reads rows of values after its last row, without using them; so they must exist.
 std::int64_t positions(std::int64_t capacity) {
   return pad_to(capacity + kQueryTile, kKeyBlock);
 }
 
-// The part of one head.
+// The part of the cache that belongs to one head.
 KvCacheLayer head_of(const KvCacheLayer& cache, std::int64_t h) {
   const std::int64_t first = h * positions(cache.capacity);
   return {cache.keys + first * cache.HS, cache.values + first * pad_to(cache.HS, kHeadPad), 1, cache.HS,
@@ -49,7 +49,7 @@ void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer
   if (pos < 0 || Tq < 1 || end > capacity) {
     fail("attention_decode: positions ", pos, " to ", end - 1, ", expected 0 to ", capacity - 1);
   }
-  // One token of a short text is done sooner than a thread wakes up: a task is as many heads as make this
+  // A single token of a short text takes less time than waking a thread. So a task has enough heads for this
   // many multiply-adds.
   constexpr std::int64_t kTaskSize = 1 << 16;
   const std::int64_t heads = std::ssize(caches) * NH;

@@ -1,13 +1,13 @@
-// Attention with a cache of keys and values, for one head of one sequence. See ops/attention_decode.h for its
-// layout.
+// Attention with a cache of keys and values, for one head of one sequence. ops/attention_decode.h describes
+// the layout of the cache.
 #pragma once
 
 #include "ops/attention_forward_simd.h"
 
 namespace inkling::simd {
 
-// One row of a product, out (columns) = or += a (depth) B (depth, columns), as wide as there are registers
-// for: B streams by once. columns is a multiple of kHeadPad.
+// One row of a product, out (columns) = or += a (depth) B (depth, columns). It uses as many registers of
+// columns as there are, so that B is read once. columns is a multiple of kHeadPad.
 template <class V>
 void row_product(float* out, const float* a, const float* b, std::int64_t columns, std::int64_t depth,
                  bool accumulate) noexcept {
@@ -22,8 +22,8 @@ void row_product(float* out, const float* a, const float* b, std::int64_t column
     block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, columns, depth, accumulate);
 }
 
-// The same for a B that comes from memory. As many floats as it has are fetched from `next`, where the next
-// product reads, a few rows at a time: so memory rests as little as the multiply-adds do.
+// The same for a B that is read from memory. It prefetches as many floats from `next`, the operand of the
+// next product, a few rows at a time. So the memory is busy while the CPU multiplies.
 template <class V>
 void row_product(float* out, const float* a, const float* b, std::int64_t columns, std::int64_t depth,
                  bool accumulate, const float* next) noexcept {
@@ -35,8 +35,8 @@ void row_product(float* out, const float* a, const float* b, std::int64_t column
   }
 }
 
-// The query at position t against keys 0 .. t. Keys and values are read once and in order; `next` are the
-// keys that will be read after them.
+// The query at position t with keys 0 .. t. Keys and values are read once, in order. `next` are the keys that
+// will be read after them.
 template <class V>
 void attend_one(float* out, const float* keys, const float* values, const float* q, std::int64_t t,
                 std::int64_t HS, const float* next, float* scratch) noexcept {
@@ -46,7 +46,7 @@ void attend_one(float* out, const float* keys, const float* values, const float*
   float* o = carve<V>(scratch, HSp);
   float* s = carve<V>(scratch, padded);
   pack_rows<V>(q_scaled, 1, HSp, q, 0, 1, HS, 1.0f / __builtin_sqrtf(static_cast<float>(HS)));
-  // pass 1: scores, by blocks of keys; beyond the last key -inf
+  // pass 1: scores, by blocks of keys; -inf after the last key
   for (std::int64_t k = 0; k < end; k += kKeyBlock) {
     const float* behind = k + kKeyBlock < end ? keys + (k + kKeyBlock) * HS : values;
     row_product<V>(s + k, q_scaled, keys + k * HS, kKeyBlock, HS, false, behind);
@@ -56,7 +56,7 @@ void attend_one(float* out, const float* keys, const float* values, const float*
   V most = load<V>(s);
   for (std::int64_t k = W; k < padded; k += W) most = max(most, load<V>(s + k));
   const V m(greatest(most));
-  // pass 3: softmax, but for the factor r
+  // pass 3: softmax, without the factor r
   V total(0.0f);
   for (std::int64_t k = 0; k < padded; k += W) {
     const V p = exp(load<V>(s + k) - m);

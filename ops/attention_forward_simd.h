@@ -1,8 +1,8 @@
 // Attention forward for one head of one sequence, in tiles of queries. The mathematics is in ops/attention.h.
 //
-// Scores are kept transposed, S (keys, 64 queries): a register holds queries. So the softmax of 16 queries is
-// vertical, without any sum across a register; only the tile's Q is transposed, while K and V are used as
-// they lie (ops/tile_simd.h).
+// Scores are stored transposed, S (keys, 64 queries), so a register holds 16 queries. Their softmax needs no
+// sum across a register. Only the tile's Q is transposed; K and V are used in their own order
+// (ops/tile_simd.h).
 #pragma once
 
 #include <limits>
@@ -22,8 +22,8 @@ struct KeyBlocks {
   std::int64_t block;
 };
 
-// Scratch cut into arrays. A few cache lines between them keep equal places of different arrays out of the
-// same cache set.
+// Cuts scratch memory into arrays. A few cache lines between the arrays keep equal offsets of different
+// arrays out of the same cache set.
 template <class V>
 float* carve(float*& scratch, std::int64_t count) noexcept {
   constexpr std::int64_t kGap = 80;
@@ -32,14 +32,14 @@ float* carve(float*& scratch, std::int64_t count) noexcept {
   return piece;
 }
 
-// The first column of the tile that a query sees key k with, rounded down to a register. `t0` is the tile's
-// first position.
+// The first column of the tile whose query sees key k, rounded down to a whole register. `t0` is the position
+// of the tile's first query.
 template <class V>
 std::int64_t first_column(std::int64_t k, std::int64_t t0) noexcept {
   return k <= t0 ? 0 : (k - t0) / V::kLanes * V::kLanes;
 }
 
-// Row k of the scores: -inf, or another value, for the queries before k.
+// Sets row k of the scores to -inf, or to another value, for the queries before k.
 template <class V>
 void mask_row(float* s_k, std::int64_t k, std::int64_t t0,
               float value = -std::numeric_limits<float>::infinity()) noexcept {
@@ -52,7 +52,7 @@ void mask_row(float* s_k, std::int64_t k, std::int64_t t0,
   }
 }
 
-// pass 1 and 2: the scores of keys [begin, end), masked, and the maximum so far of each query.
+// Passes 1 and 2: the masked scores of keys [begin, end), and each query's maximum so far.
 template <class V>
 void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks& keys, std::int64_t begin,
                  std::int64_t end, std::int64_t t0, std::int64_t HS) noexcept {
@@ -69,7 +69,7 @@ void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks&
     V m_j = load<V>(m + j);
     const std::int64_t last = end < t0 + j + W ? end : t0 + j + W;
     std::int64_t k = begin;
-    for (; k + 4 <= last; k += 4) {  // in pairs, so that one maximum need not wait for another
+    for (; k + 4 <= last; k += 4) {  // in pairs, so that one maximum does not have to wait for another
       const float* s_k = s + k * kQueryTile + j;
       const V m01 = max(load<V>(s_k), load<V>(s_k + kQueryTile));
       const V m23 = max(load<V>(s_k + 2 * kQueryTile), load<V>(s_k + 3 * kQueryTile));
@@ -80,7 +80,7 @@ void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks&
   }
 }
 
-// pass 3, but for r: exp(S - m) in place for keys [begin, end), and the sum so far of each query.
+// Pass 3, without the factor r: replaces S by exp(S - m) for keys [begin, end), and adds to each query's sum.
 template <class V>
 void exp_block(float* s, float* sum, const float* m, std::int64_t begin, std::int64_t end,
                std::int64_t t0) noexcept {
@@ -98,9 +98,9 @@ void exp_block(float* s, float* sum, const float* m, std::int64_t begin, std::in
   }
 }
 
-// One tile: the queries at positions t0 .. t0 + count - 1, count <= kQueryTile, against all keys up to them.
-// `values` is (keys, HSp), rows padded. Reads, but does not use, up to kQueryTile rows of values behind the
-// last query. out (count, HS); max and inverse_sum (count), or nullptr if nobody wants them.
+// One tile: the queries at positions t0 .. t0 + count - 1, count <= kQueryTile, with all keys up to each.
+// `values` is (keys, HSp), with padded rows. It reads up to kQueryTile rows of values after the last query
+// without using them. out (count, HS); max and inverse_sum (count), or nullptr if they are not needed.
 template <class V, class Real>
 void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
                  std::int64_t q_stride, const KeyBlocks& keys, const float* values, std::int64_t t0,
@@ -120,7 +120,8 @@ void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_
   for (std::int64_t k = 0; k < end; k += kKeyBlock) {
     score_block<V>(s, m, q_transposed, keys, k, k + kKeyBlock < end ? k + kKeyBlock : end, t0, HS);
   }
-  // pass 4 by blocks that all queries see whole, then the rest, where query t0 + j sees j keys more than t0
+  // pass 4: first the blocks that all queries see completely, then the rest, where query t0 + j sees j keys
+  // more than t0
   const std::int64_t rows = pad_to(count, R);
   std::int64_t k = 0;
   for (; k + kKeyBlock <= t0; k += kKeyBlock) {
@@ -139,8 +140,7 @@ void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_
 }
 
 // Shapes: out (T, HS) with rows `out_stride` apart; q, k, v (T, HS) with rows `stride` apart; max,
-// inverse_sum (T) or nullptr. Real is float or bf16; whatever is computed between reading and writing is
-// float.
+// inverse_sum (T) or nullptr. Real is float or bf16. All arithmetic is float.
 template <class V, class Real>
 void attention_forward(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
                        const Real* k, const Real* v, std::int64_t stride, std::int64_t T, std::int64_t HS,

@@ -1,5 +1,5 @@
-// The kernels that work on bf16, of one instruction set: a part of ops/table.h, and what the tables of CPUs
-// with instructions for bf16 have of their own. Only ops/isa_*.cc include this.
+// Fills in the kernels of a table that work on bf16. ops/table.h uses it for every table; CPUs with
+// instructions for bf16 then get other kernels for some of them. Only ops/isa_*.cc include this.
 #pragma once
 
 #include "ops/attention_backward_simd.h"

@@ -44,7 +44,7 @@ template void reference::embedding_backward(double*, double*, const double*, con
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // a task
+constexpr std::int64_t kElements = 1 << 14;  // in a task
 
 std::int64_t rows_a_task(std::int64_t C) {
   return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, C));
@@ -86,7 +86,8 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
   }
   check_ids("embedding", ids, vocab);
   const Tensor y = tape.output({B, T, C}, {wte, wpe});
-  const auto scope = tape.scope("embedding", y, moving({y, y, y}));  // a row of wte and of wpe, and their sum
+  const auto scope =
+      tape.scope("embedding", y, moving({y, y, y}));  // reads a row of wte and of wpe, writes their sum
   const float* positions = wpe.f32() + first_position * C;
   parallel_for(B * T, rows_a_task(C), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t bt = begin; bt < end; ++bt) {
@@ -95,7 +96,7 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
     }
   });
   tape.record("embedding", {y}, {wte, wpe},
-              moving({y, y, y, y, y}),  // dy; rows of dwte and dwpe, read and written
+              moving({y, y, y, y, y}),  // reads dy; reads and writes rows of dwte and dwpe
               [=](Gradients& gradients) { backward(gradients, y, wte, wpe, ids, first_position); });
   return y;
 }

@@ -56,9 +56,9 @@ template void reference::pick_backward(double*, const double*, const std::int32_
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // a task copies
-constexpr std::int64_t kColumns = 64;        // a task of the backward owns: whole cache lines
-constexpr std::int64_t kPicks = 1 << 12;     // a task picks
+constexpr std::int64_t kElements = 1 << 14;  // that a task copies
+constexpr std::int64_t kColumns = 64;        // that a task of backward owns: whole cache lines
+constexpr std::int64_t kPicks = 1 << 12;     // in a task
 
 }  // namespace
 

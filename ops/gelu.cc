@@ -39,7 +39,7 @@ template void reference::gelu_backward(double*, const double*, const double*, st
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // a task: 64 KiB in and 64 KiB out
+constexpr std::int64_t kElements = 1 << 14;  // in a task: 64 KiB of input and 64 KiB of output
 
 template <class T>  // float or bf16
 void forward(const Tensor& y, const Tensor& x) {

@@ -1,4 +1,4 @@
-// The kernels of avx512, products of bf16 on AMX's tiles, and of 8 bits by AVX512-VNNI.
+// The table of avx512, with products of bf16 by AMX and products of 8 bits by AVX512-VNNI.
 // tests/emulated_amx_kernels.cc compiles this file a second time, with emulated tiles (ops/amx_emulation.h).
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)

@@ -1,5 +1,5 @@
-// The kernels of avx512, and products of bf16 and of 8 bits by instructions of their own: AVX512-BF16 and
-// AVX512-VNNI, which every CPU with the first has, too.
+// The table of avx512, with products of bf16 by AVX512-BF16 and products of 8 bits by AVX512-VNNI. Every CPU
+// with the first has the second.
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)
 // g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).

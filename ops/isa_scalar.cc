@@ -1,4 +1,4 @@
-// The kernels with registers of one float: what every CPU can run, and the proof of the templates themselves.
+// The kernels with registers of one float. Every CPU can run them, and they check the templates themselves.
 #include "ops/table.h"
 
 namespace inkling {

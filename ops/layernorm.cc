@@ -74,10 +74,10 @@ template void reference::layernorm_backward(double*, double*, double*, const dou
 
 namespace {
 
-// Rows a task: fixed, so that the partial sums of dweight and dbias are too.
+// Rows in a task. The number is fixed, so that the partial sums of dweight and dbias are always the same.
 constexpr std::int64_t kRows = 32;
 
-// What follows is for y of type T: float or bf16.
+// In the functions below, T is the type of y: float or bf16.
 
 template <class T>
 auto forward_kernel() {
@@ -115,7 +115,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
   const std::int64_t chunks = ceil_div(rows, kRows);
   const T* dy = gradients.of<T>(y);
   const GradientTarget dx = x.has_gradient() ? gradients.target(x) : GradientTarget<>{nullptr, false};
-  // Every chunk sums its own rows' part of dweight and dbias; the parts are then added in order.
+  // Each chunk sums dweight and dbias over its own rows; then these partial sums are added in order.
   const Workspace workspace(static_cast<std::size_t>(chunks * 3 * C) * sizeof(float));
   parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
     float* part = workspace.floats() + begin / kRows * 3 * C;
@@ -125,7 +125,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
       backward_kernel<T>()(dx.data + row, part, part + C, dy + row, x.f32() + row, weight.f32(), mean + begin,
                            rstd + begin, end - begin, C, dx.accumulate);
     } else {
-      for (std::int64_t r = begin; r < end; ++r) {  // nobody wants dx: its row goes to scratch
+      for (std::int64_t r = begin; r < end; ++r) {  // dx is not needed: its row goes to scratch memory
         backward_kernel<T>()(part + 2 * C, part, part + C, dy + r * C, x.f32() + r * C, weight.f32(),
                              mean + r, rstd + r, 1, C, false);
       }

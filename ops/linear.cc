@@ -59,8 +59,8 @@ void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t 
 
 namespace {
 
-constexpr bool kStream = true;          // dw is wanted next by the optimiser, after all other gradients
-constexpr std::int64_t kColumns = 256;  // columns of dy a task sums: a row's piece is 1 KiB in one go
+constexpr bool kStream = true;          // the optimiser reads dw, after all other gradients
+constexpr std::int64_t kColumns = 256;  // columns of dy in a task: 1 KiB of each row
 
 struct Layer {
   Tensor x;  // (..., IC)
@@ -158,13 +158,13 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   }
 }
 
-// Of rows that hold nothing there are some, too: y is the bias then.
+// IC may be 0. Then y is the bias.
 Layer layer_of(const Tensor& x, const Weight& weight, const Tensor& bias) {
   check_shapes(x, weight, bias);
   return {x, weight, bias, x.shape().leading().numel(), x.shape().back(), weight.values.dim(0)};
 }
 
-// Forward and dX alike, which read the weight in what they compute in.
+// The work of forward, and of dX. Both read the weight in the number format of the product.
 Work work_of(const Layer& l, const Tensor& y) {
   Work work = multiplying(l.M * l.IC * l.OC, {l.x, y});
   work.operands = l.in_bf16() ? DType::bf16 : DType::f32;

@@ -13,7 +13,8 @@ namespace inkling {
 
 namespace {
 
-// Of a large vocabulary neither logits nor dwte fit a cache; of a small one it makes no difference to time.
+// With a large vocabulary, neither the logits nor dwte fit into a cache. With a small one, streaming makes no
+// difference.
 constexpr bool kStream = true;
 constexpr std::int64_t kElements = 1 << 14;  // a task of the loss, or of passing dx on
 
@@ -24,29 +25,31 @@ struct Head {
   std::int64_t N, C, vocab, Vp;  // N rows of x
 
   bool in_bf16() const { return wte.packed != nullptr; }
-  // Rows of x from `begin` on.
+  // The rows of x from `begin` on.
   PackSource x_from(std::int64_t begin) const {
     const PackSource all = rows(x);
     return {static_cast<const std::byte*>(all.data) + begin * C * size_bytes(all.dtype), all.dtype, C, 1};
   }
 };
 
-// Rows a chunk: as many as make 128 MiB of logits. Fewer, and wte and dwte, which every chunk reads or writes
-// whole, would cost more than the arithmetic on them hides: half as many take 1.2 times as long.
+// Rows in a chunk: as many as give 128 MiB of logits. Each chunk reads all of wte and writes all of dwte.
+// With smaller chunks this traffic takes more time than the arithmetic: half as many rows take 1.2 times as
+// long.
 std::int64_t chunk_rows(const Head& h) {
   constexpr std::int64_t kLogits = 1 << 25, kRound = 64;
   const std::int64_t most = std::max(kRound, kLogits / h.Vp / kRound * kRound);
-  const std::int64_t even = ceil_div(h.N, ceil_div(h.N, most));  // no small remainder at the end
+  const std::int64_t even =
+      ceil_div(h.N, ceil_div(h.N, most));  // all chunks are about equal, without a small one at the end
   return ceil_div(even, kRound) * kRound;
 }
 
-// Rows a task of the loss.
+// Rows in a task of the loss.
 std::int64_t task_rows(const Head& h) {
   return std::max<std::int64_t>(1, kElements / h.Vp);
 }
 
-// Calls f(begin, count, logits) for one chunk of rows after another, with logits = x wte^T (count,Vp) to do
-// with as it likes.
+// Calls f(begin, count, logits) for one chunk of rows after another. logits = x wte^T (count,Vp); f may
+// overwrite them.
 template <class F>
 void for_each_chunk(const Head& h, F&& f) {
   if (h.N == 0) return;
@@ -70,8 +73,8 @@ void losses_only(float* losses, const Head& h) {
   });
 }
 
-// dx (count,C) assigned (nullptr: not wanted) and dwte as told (data nullptr: not wanted) from a chunk's
-// dlogits.
+// Computes dx (count,C) and dwte from a chunk's dlogits. dx is assigned; dwte is assigned or added to, as
+// dwte.accumulate says. Either may be nullptr.
 void gradients_in_f32(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
                       std::int64_t begin, std::int64_t count) {
   const MatrixView d = rows(dlogits, h.Vp);
@@ -90,7 +93,7 @@ void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const fl
   gemm_bf16(sums, d.transposed(), h.x_from(begin), h.Vp, h.C, count);
 }
 
-// All of them times scale.
+// Computes the losses, and dx and dwte multiplied by scale.
 void losses_and_gradients(float* losses, float* dx, GradientTarget<> dwte, const Head& h, float scale) {
   const auto cross_entropy =
       h.in_bf16() ? kernels().cross_entropy_in_place_bf16 : kernels().cross_entropy_in_place;
@@ -126,7 +129,7 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
   });
 }
 
-// Checks everything but the targets themselves, in the name of `op`.
+// Checks all arguments except the targets themselves. Errors name `op`.
 Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor& targets,
              std::int64_t vocab) {
   const Tensor& wte = weight.values;

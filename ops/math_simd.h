@@ -1,22 +1,25 @@
 // exp, tanh and log for registers of floats.
 //
-// Largest errors found, in units in the last place (ulp), over every 1021st float there is, against double
-// (tests/ops/math_simd_test.cc holds them to kMathUlps):
-//           scalar, sse2   avx2, avx512 (they fuse multiply and add)
+// The largest errors, in units in the last place (ulp), over every 1021st float, compared with double
+// (tests/ops/math_simd_test.cc checks them against kMathUlps):
+//           scalar, sse2   avx2, avx512 (these have a fused multiply-add)
 //   exp     1.13           0.87
 //   tanh    2.97           2.97
 //   log     0.90           0.90
 //
 // exp(x) = 2^n * e^r with n = round(x / ln 2), r = x - n ln 2, so |r| <= ln(2)/2 = 0.3466.
-//   - n is found by adding 1.5 * 2^23: at that size a float's last bit is worth 1, so the sum is rounded.
-//   - ln 2 is subtracted in two parts (Cody & Waite 1980): the first has few bits, so n times it is exact.
+//   - n is computed by adding 1.5 * 2^23: the last bit of a float of that size is worth 1, so the sum is
+//   rounded.
+//   - ln 2 is subtracted in two parts (Cody & Waite 1980): the first has so few bits that n times it is
+//   exact.
 //   - e^r = 1 + r (1 + r P(r)) with P of degree 4, minimax for the relative error of e^r - 1: 1.4e-8.
-// tanh(x) = t / (t + 2), t = e^(2x) - 1: (e^x - e^-x) / (e^x + e^-x) with both halves times e^x.
-//   - t = 2^n (e^r - 1) - (1 - 2^n), so nothing cancels: for small x, n = 0 and t = r (1 + r P(r)).
+// tanh(x) = t / (t + 2), t = e^(2x) - 1: (e^x - e^-x) / (e^x + e^-x) with numerator and denominator
+// multiplied by e^x.
+//   - t = 2^n (e^r - 1) - (1 - 2^n), so no digits are lost: for small x, n = 0 and t = r (1 + r P(r)).
 // log(x) = e ln 2 + log(1 + f), x = 2^e (1 + f), 1 + f from sqrt(1/2) to sqrt(2).
 //   - log(1 + f) = f - f^2/2 + f^3 Q(f) with Q of degree 7, minimax for the relative error: 2.0e-8.
-//   - e ln 2 in the same two parts: the small one is added first.
-// ops/minimax.py finds P and Q.
+//   - e ln 2 in the same two parts: the smaller part is added first.
+// ops/minimax.py computes P and Q.
 #pragma once
 
 #include <limits>
@@ -33,7 +36,7 @@ struct Ln2 {  // ln 2 = kHigh + kLow; kHigh has 15 bits, so that e * kHigh is ex
 
 template <class V>
 struct ReducedExp {
-  V n;  // a whole number
+  V n;  // an integer
   V r;  // x - n ln 2
   V q;  // (e^r - 1) / r
 };
@@ -56,12 +59,13 @@ ReducedExp<Floats<Arch>> reduce_exp(Floats<Arch> x) {
 template <class Arch>
 Floats<Arch> exp(Floats<Arch> x) {
   using V = Floats<Arch>;
-  // At 89 the result is inf already. What x = -inf makes of all this is thrown away at the end.
+  // At 89 the result is inf already. For x = -inf the steps below give nonsense, which is replaced at the
+  // end.
   const auto [n, r, q] = reduce_exp(min(V(89.0f), x));
   return if_less(x, V(-86.9f), V(0.0f), scale_by_power_of_two(fma(q, r, V(1.0f)), n));
 }
 
-// tanh x, of the sign of x; NaN stays NaN.
+// tanh x, with the sign of x; NaN stays NaN.
 template <class Arch>
 Floats<Arch> tanh(Floats<Arch> x) {
   using V = Floats<Arch>;
@@ -72,7 +76,8 @@ Floats<Arch> tanh(Floats<Arch> x) {
   return t / (t + V(2.0f));
 }
 
-// The natural logarithm, of denormals too. -inf for 0 and -0, NaN for less, inf for inf; NaN stays NaN.
+// The natural logarithm, also of denormals. -inf for 0 and -0, NaN for negative numbers, inf for inf; NaN
+// stays NaN.
 template <class Arch>
 Floats<Arch> log(Floats<Arch> x) {
   using V = Floats<Arch>;
@@ -83,7 +88,7 @@ Floats<Arch> log(Floats<Arch> x) {
   const V positive = if_less(zero, x, x, V(1.0f));
   const V normal = if_less(positive, smallest_normal, positive * V(8388608.0f), positive);  // times 2^23
   const V shift = if_less(positive, smallest_normal, V(-23.0f), zero);
-  // Counted from the bits of sqrt(1/2), the exponent field changes at sqrt(2) times a power of two.
+  // After the bits of sqrt(1/2) are subtracted, the exponent field changes at sqrt(2) times a power of two.
   const Int from_sqrt_half = to_bits(normal) - Int(0x3f3504f3);
   const V f = from_bits<V>((from_sqrt_half & Int(0x7fffff)) + Int(0x3f3504f3)) - V(1.0f);
   const V e = from_bits<V>((from_sqrt_half >> 23) + Int(0x4b400000)) - V(12582912.0f) + shift;

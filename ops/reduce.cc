@@ -50,11 +50,11 @@ void reference::max_forward(T* y, const T* x, std::int64_t outer, std::int64_t n
 
 namespace {
 
-// The place of the first maximum y among x, x + inner, ...
+// The index of the first maximum y among x[0], x[inner], x[2 inner], ...
 template <class T>
 std::int64_t first_maximum(const T* x, T y, std::int64_t n, std::int64_t inner) {
   std::int64_t k = 0;
-  while (k < n - 1 && !(x[k * inner] == y || std::isnan(x[k * inner]))) ++k;  // where a NaN is, y is NaN
+  while (k < n - 1 && !(x[k * inner] == y || std::isnan(x[k * inner]))) ++k;  // if there is a NaN, y is NaN
   return k;
 }
 
@@ -88,10 +88,10 @@ template void reference::max_backward(double*, const double*, const double*, con
 
 namespace {
 
-constexpr std::int64_t kPiece = 1 << 14;  // elements a task, and those summed in float
-constexpr std::int64_t kColumns = 64;     // columns a task: whole cache lines, a few registers
+constexpr std::int64_t kPiece = 1 << 14;  // elements in a task, and the most that are summed in float
+constexpr std::int64_t kColumns = 64;     // columns in a task: whole cache lines, a few registers
 
-// Calls f(o, first column, columns) for blocks of columns, in parallel.
+// Calls f(o, first column, number of columns) for blocks of columns, in parallel.
 template <class F>
 void for_each_column_block(std::int64_t outer, std::int64_t n, std::int64_t inner, F f) {
   const std::int64_t blocks = ceil_div(inner, kColumns);
@@ -145,7 +145,7 @@ void sum_axis(GradientTarget<> out, const float* x, std::int64_t outer, std::int
 
 namespace {
 
-// How an axis cuts x, and the shape of what is left.
+// How an axis divides x into (outer, n, inner), and the shape of the result.
 struct Cut {
   std::int64_t outer = 1, n = 1, inner = 1;
   Shape left;
@@ -169,7 +169,7 @@ Cut cut_whole(const Tensor& x) {
 void sum_backward(Gradients& gradients, const Tensor& y, const Tensor& x, Cut cut, float scale) {
   const float* dy = gradients.of(y);
   const GradientTarget dx = gradients.target(x);
-  // dy's rows of `inner` are repeated n times; if inner is 1, its single elements are, which make rows of n
+  // each row of `inner` elements of dy is repeated n times; if inner is 1, each element becomes a row of n
   const std::int64_t row_length = cut.inner == 1 ? cut.n : cut.inner;
   parallel_for(x.numel(), kPiece, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end;) {

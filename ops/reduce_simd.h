@@ -6,8 +6,8 @@
 
 namespace inkling::simd {
 
-// The sum of n consecutive numbers; four registers of partial sums, so that additions need not wait for one
-// another.
+// The sum of n consecutive numbers. Four registers hold partial sums, so that an addition does not have to
+// wait for the one before it.
 template <class V>
 float sum_row(const float* x, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
@@ -21,12 +21,14 @@ float sum_row(const float* x, std::int64_t n) noexcept {
   return sum((parts[0] + parts[1]) + (parts[2] + parts[3]));
 }
 
-// Adds or assigns the sums of R registers' width of columns; `lanes` < W of them only for R = 1.
+// Adds or assigns the sums of as many columns as R registers hold. Only with R = 1, `lanes` may be less than
+// W.
 template <class V, int R, class T>
 void sum_down(float* out, const T* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes,
               float scale, bool accumulate) {
   constexpr std::int64_t W = V::kLanes;
-  constexpr std::int64_t kBlock = 128;  // rows whose sum is made before it joins the others, for accuracy
+  constexpr std::int64_t kBlock =
+      128;  // rows that are summed before their sum is added to the others, for accuracy
   V total[R];
   for (V& t : total) t = V(0.0f);
   for (std::int64_t k = 0; k < n;) {
@@ -45,7 +47,7 @@ void sum_down(float* out, const T* x, std::int64_t n, std::int64_t row_stride, s
   }
 }
 
-// out[c] = or += scale * sum_k x[k, c], for rows k = 0 .. n-1 that are row_stride apart; T is float or bf16
+// out[c] = or += scale * sum_k x[k, c], for rows k = 0 .. n-1, row_stride apart. T is float or bf16.
 template <class V, class T>
 void sum_columns(float* out, const T* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
                  float scale, bool accumulate) noexcept {
@@ -57,21 +59,21 @@ void sum_columns(float* out, const T* x, std::int64_t n, std::int64_t columns, s
   if (c < columns) sum_down<V, 1>(out + c, x + c, n, row_stride, columns - c, scale, accumulate);
 }
 
-// The greater of two, and NaN if one is NaN.
+// The larger of two numbers, or NaN if one is NaN.
 template <class V>
 V greater_or_nan(V most, V x) {
-  // A `most` that is NaN is less than nothing, and stays.
+  // If `most` is NaN, no comparison is true, and it stays.
   return if_equal(x, x, if_less(most, x, x, most), x);
 }
 
-// The greatest of n > 0 consecutive numbers.
+// The largest of n > 0 consecutive numbers.
 template <class V>
 float max_row(const float* x, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
   float most = x[0];
   const auto join = [&](const float* p, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
-      if (most == most && !(p[i] <= most)) most = p[i];  // true for a NaN, too
+      if (most == most && !(p[i] <= most)) most = p[i];  // also true for NaN
     }
   };
   const std::int64_t body = n - n % W;
@@ -86,7 +88,7 @@ float max_row(const float* x, std::int64_t n) noexcept {
   return most;
 }
 
-// out[c] = max_k x[k, c], for n > 0 rows
+// out[c] = max_k x[k, c], over n > 0 rows
 template <class V>
 void max_columns(float* out, const float* x, std::int64_t n, std::int64_t columns,
                  std::int64_t row_stride) noexcept {
@@ -104,7 +106,7 @@ void max_columns(float* out, const float* x, std::int64_t n, std::int64_t column
   store_n(out + c, most, tail);
 }
 
-// out[i] = or += scale * x[i * step], for step 0 or 1
+// out[i] = or += scale * x[i * step]; step is 0 or 1
 template <class V>
 void add_scaled(float* out, const float* x, std::int64_t n, std::int64_t step, float scale,
                 bool accumulate) noexcept {

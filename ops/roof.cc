@@ -12,11 +12,11 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kFloats = std::int64_t{16} << 20;  // an array of the triad: 64 MiB, three of them
+constexpr std::int64_t kFloats = std::int64_t{16} << 20;  // in one of the three arrays of the triad: 64 MiB
 constexpr std::int64_t kChunk = std::int64_t{1} << 16;
-constexpr std::int64_t kFmaIterations = 200'000;  // of one piece of work: about half a millisecond
-constexpr std::int64_t kTileIterations = 10'000;  // the same of AMX's loop
-constexpr std::int64_t kPieces = 16;              // a thread
+constexpr std::int64_t kFmaIterations = 200'000;  // in one piece of work: about half a millisecond
+constexpr std::int64_t kTileIterations = 10'000;  // the same for the loop on AMX
+constexpr std::int64_t kPieces = 16;              // pieces for each thread
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -36,7 +36,7 @@ double gflops_of(std::int64_t (*loop)(float*, std::int64_t) noexcept, std::int64
   return total / seconds * 1e-9;
 }
 
-// The arrays of the triad, filled, so that no page is touched for the first time by what is measured.
+// The arrays of the triad. They are filled first, so that no measured loop touches a page for the first time.
 class Arrays {
  public:
   Arrays() : memory_(static_cast<std::size_t>(3 * kFloats) * sizeof(float)) {

@@ -1,4 +1,5 @@
-// The loops that touch the roof of bf16 arithmetic, where a table has an instruction for it; see ops/roof.h.
+// The loops that measure the peak speed of bf16 products, for tables with instructions for them; see
+// ops/roof.h.
 #pragma once
 
 #include <immintrin.h>
@@ -9,7 +10,7 @@
 
 namespace inkling::simd {
 
-// By vdpbf16ps: a register's 16 sums each take two products. As many chains as the loop of fused
+// With vdpbf16ps, which adds two products to each of 16 sums. It has as many chains as the loop of fused
 // multiply-adds.
 template <Isa>
 std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
@@ -27,8 +28,8 @@ std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
   return iterations * kFmaChains * 64;
 }
 
-// By AMX: one tile of A, one of B, three of sums. More tiles in use are slower, and fewer too. None of them
-// is zero, which would be faster.
+// With AMX: one tile of A, one of B, three of sums. More or fewer tiles are slower. No tile is zero, because
+// zeros would be faster than real data.
 template <class Arch>
 std::int64_t amx_dot_loop(float* sink, std::int64_t iterations) noexcept {
   alignas(64) std::uint16_t numbers[kTileLanes * kTileK];

@@ -1,4 +1,4 @@
-// The loops that touch the roof; see ops/roof.h.
+// The loops that measure the peak speed of this machine; see ops/roof.h.
 #pragma once
 
 #include "ops/roof.h"
@@ -6,8 +6,8 @@
 
 namespace inkling::simd {
 
-// `iterations` times kFmaChains fused multiply-adds of a register. Returns the floating-point operations
-// done; *sink keeps the compiler from leaving them out.
+// Does `iterations` times kFmaChains fused multiply-adds of registers. Returns the number of floating-point
+// operations. The result goes to *sink, so that the compiler cannot remove the loop.
 template <class V>
 std::int64_t fma_loop(float* sink, std::int64_t iterations) noexcept {
   V sums[kFmaChains];
@@ -29,7 +29,7 @@ void triad(float* a, const float* b, const float* c, float s, std::int64_t n) no
   if (i < n) store_n(a + i, fma(V(s), load_n<V>(c + i, n - i), load_n<V>(b + i, n - i)), n - i);
 }
 
-template <class V>  // the sum of n floats, as fast as they can be read
+template <class V>  // the sum of n floats, to measure the speed of reading
 float read_all(const float* a, std::int64_t n) noexcept {
   V s0(0.0f), s1(0.0f), s2(0.0f), s3(0.0f);
   std::int64_t i = 0;

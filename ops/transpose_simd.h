@@ -1,13 +1,12 @@
 // Transposing matrices of floats, a few rows at a time in registers.
 //
-// Four quads make a 4 x 4 block that two rounds of interleaving transpose:
+// A 4 x 4 block is transposed by two rounds of interleaving:
 //     a0 a1 a2 a3      a0 b0 a1 b1      a0 b0 c0 d0
 //     b0 b1 b2 b3  ->  a2 b2 a3 b3  ->  a1 b1 c1 d1
 //     c0 c1 c2 c3      c0 d0 c1 d1      a2 b2 c2 d2
 //     d0 d1 d2 d3      c2 d2 c3 d3      a3 b3 c3 d3
-// Wider registers do this in each of their 128-bit lanes at once. If lane l of the four registers was loaded
-// from rows 4l .. 4l+3, then the lanes of each result, side by side, are already one column of all rows: no
-// shuffle ever crosses lanes.
+// Wider registers do this in each of their 128-bit lanes at the same time. If lane l of the four registers is
+// loaded from rows 4l .. 4l+3, each result register is one column of all rows. So no shuffle crosses lanes.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +19,7 @@
 
 namespace inkling::simd {
 
-// How many rows transpose_x4 takes at most in one register, for panels of R rows.
+// The most rows that transpose_x4 handles in one register, for panels of R rows.
 template <class V, int R>
 constexpr int transposed_rows() {
   if (V::kLanes >= 16 && R % 16 == 0) return 16;
@@ -83,7 +82,7 @@ void transpose_x4(float* out, std::int64_t out_stride, const float* in, std::int
   }
 }
 
-// What is too narrow for registers.
+// For blocks that are too narrow for registers.
 template <class V>
 void transpose_plainly(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride,
                        std::int64_t rows, std::int64_t columns, bool accumulate) {
@@ -95,7 +94,7 @@ void transpose_plainly(float* out, std::int64_t out_stride, const float* in, std
   }
 }
 
-// out (columns, rows), rows out_stride apart, = or += the transpose of in (rows, columns), in_stride apart.
+// out (columns, rows) = or += the transpose of in (rows, columns). Rows are out_stride and in_stride apart.
 template <class V>
 void transpose(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride,
                std::int64_t rows, std::int64_t columns, bool accumulate) noexcept {
@@ -122,7 +121,7 @@ void transpose(float* out, std::int64_t out_stride, const float* in, std::int64_
                        columns, accumulate);
 }
 
-// The same for matrices without gaps.
+// The same for matrices whose rows have no gaps between them.
 template <class V>
 void transpose(float* out, const float* in, std::int64_t rows, std::int64_t columns) noexcept {
   transpose<V>(out, rows, in, columns, rows, columns, false);

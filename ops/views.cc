@@ -9,11 +9,11 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // a task
-constexpr std::int64_t kBlock = 128;         // rows, and columns, of a transpose that a task copies
+constexpr std::int64_t kElements = 1 << 14;  // in a task
+constexpr std::int64_t kBlock = 128;         // rows and columns of a transpose in one task
 
-// Calls f(first, place, n, step) for every run of x along its last axis: elements first .. first+n-1, counted
-// as a contiguous copy would, stand at place, place + step, ... of what x views.
+// Calls f(first, place, n, step) for every run of x along its last axis. Elements first .. first+n-1 of the
+// contiguous copy are at place, place + step, ... in the memory that x views.
 template <class F>
 void for_each_run(const Tensor& x, F f) {
   const int rank = x.rank();
@@ -31,7 +31,7 @@ void for_each_run(const Tensor& x, F f) {
   });
 }
 
-// The axis along which x lies side by side in memory, if that is another than the last; or -1.
+// The axis along which x is contiguous in memory, if it is not the last axis; otherwise -1.
 int side_by_side(const Tensor& x) {
   const int last = x.rank() - 1;
   if (last < 1 || x.stride(last) == 1) return -1;
@@ -41,9 +41,9 @@ int side_by_side(const Tensor& x) {
   return -1;
 }
 
-// The last axis of x and `axis`, which is side by side, span matrices that a copy transposes: rows along the
-// last axis, `row_step` apart in x; columns along `axis`, `column_step` apart in the copy. Calls f(first,
-// column_step, place, row_step, rows, columns) for every block of them, which begins at `first` in the copy
+// A copy transposes the matrices that the last axis of x and the contiguous `axis` form. Their rows go along
+// the last axis, `row_step` apart in x; their columns go along `axis`, `column_step` apart in the copy. Calls
+// f(first, column_step, place, row_step, rows, columns) for every block, which starts at `first` in the copy
 // and at `place` in x.
 template <class F>
 void for_each_block(const Tensor& x, int axis, F f) {
