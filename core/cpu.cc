@@ -50,14 +50,14 @@ bool bit(unsigned word, unsigned index) {
   return ((word >> index) & 1u) != 0;
 }
 
-// XCR0: which register states the operating system saves.
+// Reads XCR0: the register states that the operating system saves.
 std::uint64_t saved_states() {
   unsigned low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (static_cast<std::uint64_t>(high) << 32) | low;
 }
 
-// Linux hands out AMX's 8 KiB of tile state only to processes that ask for it (arch_prctl
+// Linux lets a process use AMX's 8 KiB of tile registers only after it has asked for permission (arch_prctl
 // ARCH_REQ_XCOMP_PERM).
 bool request_tile_state() {
   constexpr long kArchReqXcompPerm = 0x1023;

@@ -1,14 +1,15 @@
 // Attention backward in bf16 on AMX, for one head of one sequence. The mathematics is in ops/attention.h, the
 // products in ops/amx_tiles_simd.h, the exponential in attention_forward_amx_simd.h.
 //
-// A tile has 256 queries, eight groups of 32, or fewer at the end. A strip of 32 keys against a group gives
+// A tile has 256 queries in eight groups of 32, or fewer at the end. A strip of 32 keys and a group give
 //   S = K Q^T,  dP = V dO^T          Q^T and dO^T, the tile's
-// and from these P and dS, (32 keys, 32 queries), which stay in the first cache. With all groups it gives
+// and from these P and dS, (32 keys, 32 queries), which stay in the L1 cache. With all groups, the strip
+// gives
 //   dV (keys, HS) += P dO            dO in pairs of queries, the tile's
-//   dK (keys, HS) += dS Q            Q likewise
+//   dK (keys, HS) += dS Q            Q in pairs of queries, the tile's
 // and eight strips together
 //   dQ^T (HS, queries) += K^T dS     dS in pairs of keys
-// The larger the tile and the more strips at a time, the fewer of these sums must be read and written again.
+// With larger tiles and more strips at a time, these sums are read and written less often.
 #pragma once
 
 #include "ops/attention_backward_simd.h"
@@ -18,16 +19,16 @@ namespace inkling::simd {
 
 constexpr std::int64_t kGroups = kAmxQueries / kAmxStrip;
 
-// What backward keeps of a head. The accumulators are floats (keys, HSp).
+// The data of a head. The accumulators are floats (keys, HSp).
 struct BackwardHead {
   bf16* keys;             // left factor (T, HSp)
   bf16* values;           // left factor (T, HSp)
-  bf16* keys_transposed;  // for every 32 keys a left factor (HSp, 32)
-  float* dk;              // over scale
+  bf16* keys_transposed;  // for each 32 keys a left factor (HSp, 32)
+  float* dk;              // divided by scale
   float* dv;
 };
 
-// What it keeps of a tile of 256 queries.
+// The data of a tile of 256 queries.
 struct BackwardTile {
   bf16* q_transposed;     // right factor (HSp, 256)
   bf16* dout_transposed;  // right factor (HSp, 256)
@@ -38,13 +39,13 @@ struct BackwardTile {
   bf16* p;                // left factor (32, 256)
   bf16* ds;               // left factor (32, 256)
   bf16* ds_pairs;         // right factor (256 keys, 256)
-  float* dq;              // for every group dQ^T (HSp, 32), over scale
-  float* m;               // (256), times log2(e)
+  float* dq;              // for each group dQ^T (HSp, 32), divided by scale
+  float* m;               // (256), multiplied by log2(e)
   float* r;               // (256)
   float* D;               // (256)
 };
 
-// D of 16 queries at a time: 16 sums across registers are one sum of 16 registers, transposed.
+// Computes D of 16 queries at a time: 16 sums across registers are one sum of 16 transposed registers.
 template <class V>
 void output_gradient_dots(float* D, const bf16* dout, const bf16* out, std::int64_t stride,
                           std::int64_t count, std::int64_t HS) noexcept {
@@ -64,14 +65,14 @@ void output_gradient_dots(float* D, const bf16* dout, const bf16* out, std::int6
   store(D, sum);
 }
 
-// Two registers, rounded: 32 numbers in order.
+// Rounds two registers to 32 numbers in order.
 template <class V>
 __m512i rounded(V first, V second) noexcept {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.raw, first.raw));
 }
 
-// pass 3 of a strip and group g: from S and dP, P and dS as both products want them. `strip` counts from the
-// first whose dS is in ds_pairs.
+// Pass 3 of a strip and group g: computes P and dS from S and dP, in the layouts that the products need.
+// `strip` counts from the first strip whose dS is in ds_pairs.
 template <class V>
 void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::int64_t g,
                             float scale) noexcept {
@@ -93,8 +94,8 @@ void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::i
   }
 }
 
-// Keys k .. k + 31 against groups `first` .. `groups` - 1. If the tile begins at k or before, it is the first
-// that sees these keys, and assigns dK and dV; group `first` then begins at k.
+// Keys k .. k + 31 with groups `first` .. `groups` - 1. If the tile starts at k or before, it is the first
+// tile that sees these keys, so it assigns dK and dV; then group `first` starts at k.
 template <class V>
 void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int64_t k, std::int64_t strip,
                     std::int64_t first, std::int64_t groups, std::int64_t HS, bool diagonal) noexcept {
@@ -126,8 +127,8 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
   }
 }
 
-// The same 256 keys from b on, whose dS is in ds_pairs, against each group: dQ. On the diagonal (b is the
-// tile's first position) group g sees g strips whole, and of the next its own part; then its dQ is done.
+// dQ of each group from the 256 keys from b on, whose dS is in ds_pairs. On the diagonal (b is the tile's
+// first position) group g sees g complete strips, and its own part of the next one; then its dQ is complete.
 template <class V>
 void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::int64_t b, std::int64_t groups,
                      std::int64_t HSp, bool diagonal) noexcept {
@@ -141,7 +142,8 @@ void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::in
   }
 }
 
-// Reads `count` queries into the tile; those beyond get Q = dO = 0 and r = 0, so they take no part.
+// Reads `count` queries into the tile. The other queries get Q = dO = 0 and r = 0, so they contribute
+// nothing.
 template <class V>
 void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std::int64_t stride,
                         const bf16* dout, const bf16* out, std::int64_t out_stride, const float* max,
@@ -163,7 +165,7 @@ void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std
   }
 }
 
-// The kernel of the table; shapes as of attention_backward.
+// The kernel of the table. The shapes are those of attention_backward.
 template <class V>
 void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, const bf16* out,
                             std::int64_t out_stride, const bf16* q, const bf16* k, const bf16* v,

@@ -1,10 +1,11 @@
 // Attention forward in bf16 on AMX, for one head of one sequence. The mathematics is in ops/attention.h, the
 // products in ops/amx_tiles_simd.h.
 //
-// A task works on tiles of 32 queries. As in attention_forward_simd.h scores are transposed, (keys, 32
-// queries), so that softmax is vertical. Products are so fast here that the full strip of scores would be
-// too slow to write and read. So the softmax is the online one (Milakov & Gimelshein 2018): for a block of
-// keys at a time, m grows to a new maximum m', and what was summed before is multiplied by exp(m - m').
+// A task works on tiles of 32 queries. As in attention_forward_simd.h, scores are transposed, (keys, 32
+// queries), so that the softmax needs no sum across a register. Products are so fast here that writing and
+// reading a full strip of scores would take too long. So this is the online softmax (Milakov & Gimelshein
+// 2018): for each block of keys, the maximum m grows to m', and the sums so far are multiplied by exp(m -
+// m').
 //   S (keys, 32)  = K Q^T         K by rows; Q^T, the tile's
 //   O^T (HS, 32) += V^T P         V^T, the head's; P rounded to bf16
 // Maximum, sum and O are floats.
@@ -24,8 +25,8 @@ bf16* carve_tiles(float*& scratch, std::int64_t count) noexcept {
   return reinterpret_cast<bf16*>(carve<V>(scratch, count / 2));
 }
 
-// 2^x, off by 2.7e-6 of it at most: enough for what is rounded to bf16 next. 0 for -inf, NaN for NaN. With
-// r = x - floor(x) from 0 to 1, 2^r is a polynomial of degree 4 (ops/minimax.py).
+// 2^x with a relative error of at most 2.7e-6, which is enough before rounding to bf16. 0 for -inf, NaN for
+// NaN. With r = x - floor(x) from 0 to 1, 2^r is a polynomial of degree 4 (ops/minimax.py).
 template <class V>
 V rough_exp2(V x) noexcept {
   constexpr int kFloor = 0x09;
@@ -38,13 +39,13 @@ V rough_exp2(V x) noexcept {
   return V(typename V::Raw(_mm512_scalef_ps(p.raw, x.raw)));  // p 2^floor(x)
 }
 
-// a_0 b_0 a_1 b_1 .. a_15 b_15 rounded: a tile's row.
+// Rounds a_0 b_0 a_1 b_1 .. a_15 b_15 to a tile's row.
 template <class V>
 void store_rounded_pairs(bf16* tile_row, V a, V b) noexcept {
   _mm512_storeu_si512(tile_row, interleaved<V>((__m512i)_mm512_cvtne2ps_pbh(b.raw, a.raw)));
 }
 
-// Which of up to 32 rows hold an inf or a NaN: bit i for row i.
+// Which of up to 32 rows contain an inf or a NaN: bit i for row i.
 template <class V>
 std::uint32_t rows_not_finite(const bf16* rows, std::int64_t stride, std::int64_t count,
                               std::int64_t n) noexcept {
@@ -60,9 +61,10 @@ std::uint32_t rows_not_finite(const bf16* rows, std::int64_t stride, std::int64_
 }
 
 // The last step of a product M^T W, over a tile's own 32 positions: M^T (HS, 32 keys), W (32 keys, 32
-// queries), where the weight of a key after the query is 0. But 0 times inf or NaN is NaN. So up to the next
-// row of M that holds such a number (`bad`), queries get a product with that row and all after it cut off.
-// finish(first, last) is called when `result` = from + M^T W is right for queries first .. last - 1.
+// queries), where the weight of a key after the query is 0. But 0 times inf or NaN is NaN. So for the queries
+// before a row of M that contains such a number (`bad`), that row and all rows after it are left out of the
+// product. finish(first, last) is called when `result` = from + M^T W is correct for queries first .. last
+// - 1.
 template <class V, class F>
 void multiply_diagonal(float* result, const float* from, const bf16* m_transposed, bf16* cut, TileRow weights,
                        std::int64_t HSp, std::uint32_t bad, std::int64_t count, const F& finish) noexcept {
@@ -84,17 +86,17 @@ void multiply_diagonal(float* result, const float* from, const bf16* m_transpose
   }
 }
 
-// What forward keeps of a tile of 32 queries.
+// The data of a tile of 32 queries.
 struct ForwardTile {
   bf16* q_transposed;  // right factor (HSp, 32)
   float* s;            // scores of a block (kAmxKeys, 32), not scaled
   bf16* p;             // right factor (kAmxKeys, 32)
   float* o;            // O^T (HSp, 32), before it is divided by the sum
-  float* m;            // (32), times log2(e), as all that is an exponent here
+  float* m;            // (32), multiplied by log2(e), like all exponents here
   float* sum;          // (32)
 };
 
-// pass 1: the scores of `count` keys, of the first of which `keys` are the tiles.
+// Pass 1: the scores of `count` keys. `keys` points to the tiles of the first.
 template <class V>
 void block_scores(float* s, const bf16* keys, const bf16* q_transposed, std::int64_t count,
                   std::int64_t HSp) noexcept {
@@ -104,8 +106,8 @@ void block_scores(float* s, const bf16* keys, const bf16* q_transposed, std::int
   }
 }
 
-// pass 2 and 3 of `count` keys, for 16 queries from j on: m, sum and o move on to the new maximum. Of o only
-// rows_of_o rows are in use: none before the first product.
+// Passes 2 and 3 for `count` keys and 16 queries from j on: m, sum and o are adjusted to the new maximum.
+// Only rows_of_o rows of o are in use: none before the first product.
 template <class V>
 void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count, std::int64_t rows_of_o,
                     float scale) noexcept {
@@ -135,9 +137,9 @@ void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count,
   store(tile.sum + j, sum);
 }
 
-// Queries at positions t0 .. t0 + count - 1. `keys` is a left factor (keys, HSp), `values_transposed` for
-// every 32 keys a left factor (HSp, 32); `bad` has a bit for each of the tile's own rows of V with inf or
-// NaN.
+// Queries at positions t0 .. t0 + count - 1. `keys` is a left factor (keys, HSp); `values_transposed` is, for
+// each 32 keys, a left factor (HSp, 32). `bad` has a bit for each of the tile's own rows of V that contains
+// inf or NaN.
 template <class V>
 void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inverse_sum,
                      const ForwardTile& tile, const bf16* keys, const bf16* values_transposed,
@@ -183,7 +185,7 @@ void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inve
                        });
 }
 
-// The transpose of (rows, n), n <= 32: for every 32 rows a left factor (HSp, 32).
+// The transpose of (rows, n), n <= 32: for each 32 rows a left factor (HSp, 32).
 template <class V>
 void pack_left_transposed(bf16* tiles, const bf16* in, std::int64_t stride, std::int64_t rows, std::int64_t n,
                           bf16* temporary) noexcept {
@@ -194,7 +196,7 @@ void pack_left_transposed(bf16* tiles, const bf16* in, std::int64_t stride, std:
   }
 }
 
-// The kernel of the table; shapes as of attention_forward.
+// The kernel of the table. The shapes are those of attention_forward.
 template <class V>
 void attention_forward_amx(bf16* out, std::int64_t out_stride, float* max, float* inverse_sum, const bf16* q,
                            const bf16* k, const bf16* v, std::int64_t stride, std::int64_t T, std::int64_t HS,

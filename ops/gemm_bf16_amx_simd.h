@@ -1,9 +1,10 @@
 // The micro-kernel of ops/gemm_bf16.h on AMX: loads the packed tiles of A and B and multiplies them.
 //
-// Two tiles of A, loaded into one register in turn, meet one of B: with two of C four registers are in use. A
-// larger block would load less for each product, but on the machines measured tiles are renamed less freely
-// the more of them are in use: a product and its loads take 14.6 ns so, 18.7 ns as 1 x 3, 31 ns as 2 x 2 with
-// all eight, in the machine's usual state; undisturbed 7.0, 9.3 and 7.0.
+// Two tiles of A, loaded into one register one after the other, are multiplied by one tile of B. With two
+// tiles of C, four registers are in use. A larger block would need fewer loads for each product. But on the
+// machines that we measured, tiles get slower when more of them are in use: a product with its loads
+// takes 14.6 ns this way, 18.7 ns with 1 x 3 tiles, 31 ns with 2 x 2 and all eight in use (on a busy machine;
+// on an idle one 7.0, 9.3 and 7.0).
 #pragma once
 
 #include "ops/amx_simd.h"
@@ -11,8 +12,8 @@
 
 namespace inkling::simd {
 
-// The block of B after the one in use, fetched into L2 a few lines a step: it comes from L3 or memory, and
-// the hardware does not foresee tile loads. Running past the end is harmless, a prefetch never faults.
+// Prefetches the next block of B into L2, a few lines in each step. It is read from L3 or memory, and the
+// hardware does not predict tile loads. A prefetch past the end is harmless: it never faults.
 struct NextBlock {
   const char* line;
   std::int64_t lines_a_step;
@@ -22,7 +23,7 @@ struct NextBlock {
   }
 };
 
-// A column of C, one tile wide: Rows tiles of A (1 or 2) times a tile of B, summed over the steps.
+// One column of tiles of C: Rows tiles of A (1 or 2) times a tile of B, summed over the steps.
 template <class Arch, int Rows>
 void multiply_column(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t steps,
                      bool accumulate, NextBlock& next) {
@@ -48,7 +49,7 @@ void multiply_column(float* C, const bf16* a, std::int64_t a_stride, const bf16*
   if constexpr (Rows == 2) tile_store<1>(below, kPanelColumns);
 }
 
-// As multiply_widened in ops/gemm_bf16_simd.h.
+// The same function as multiply_widened in ops/gemm_bf16_simd.h.
 template <class Arch>
 void multiply_amx(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
                   std::int64_t steps, bool accumulate) noexcept {
@@ -66,7 +67,7 @@ void multiply_amx(float* C, const bf16* a, std::int64_t a_stride, const bf16* b,
   }
 }
 
-// Prefetches what lies ahead of a tile, a cache line for each of its own; the next tile.
+// Prefetches memory ahead of a tile: one cache line for each line of the tile. Returns the next tile.
 template <class Arch>
 const bf16* prefetch_tile(const bf16* tile) {
   const bf16* end = tile + kTile;
@@ -74,9 +75,9 @@ const bf16* prefetch_tile(const bf16* tile) {
   return end;
 }
 
-// One row of A needs no tiles: registers read a panel faster than these do. The sums have the same bits: over
-// the 32 numbers of a step a tile keeps those of even and of odd k apart, before both are added to what it
-// holds (Intel SDM, TDPBF16PS).
+// One row of A uses no tiles, because registers read a panel faster. The sums have the same bits: over the 32
+// numbers of a step, a tile sums even and odd k separately, and then adds both sums to its old value (Intel
+// SDM, TDPBF16PS).
 template <class V>
 void multiply_one_row(float* C, const bf16* a, const bf16* b, std::int64_t steps) {
   V sums[kPanelTiles] = {V(0.0f), V(0.0f), V(0.0f)};
@@ -99,7 +100,7 @@ void multiply_one_row(float* C, const bf16* a, const bf16* b, std::int64_t steps
   for (std::int64_t t = 0; t < kPanelTiles; ++t) store(C + t * kTileLanes, sums[t]);
 }
 
-// As multiply_few_widened in ops/gemm_bf16_few_simd.h. From two rows on, all 16 are as fast as two.
+// The same function as multiply_few_widened in ops/gemm_bf16_few_simd.h. 16 rows take as long as two.
 template <class Arch>
 void multiply_few_amx(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                       std::int64_t steps) noexcept {

@@ -55,7 +55,7 @@ ReducedExp<Floats<Arch>> reduce_exp(Floats<Arch> x) {
   return {n, r, fma(p, r, V(1.0f))};
 }
 
-// e^x. Exactly 0 below -86.9 (no denormals come out) and for -inf, inf above 88.73; NaN stays NaN.
+// e^x. 0 below -86.9 (so there are no denormals) and for -inf, inf above 88.73; NaN stays NaN.
 template <class Arch>
 Floats<Arch> exp(Floats<Arch> x) {
   using V = Floats<Arch>;
