@@ -1,4 +1,5 @@
-// Arrays for benchmarks: random numbers of ordinary size, so that no kernel meets denormals or overflow.
+// Arrays for benchmarks. Their random numbers have ordinary sizes, so that no kernel meets denormals or
+// overflow.
 #pragma once
 
 #include <memory>
@@ -28,7 +29,7 @@ class Numbers {
   T* data() const { return reinterpret_cast<T*>(pages_->data()); }
 
  private:
-  std::shared_ptr<Pages> pages_;  // shared: benchmarks copy what they time
+  std::shared_ptr<Pages> pages_;  // shared, because benchmarks copy the functions that they time
 };
 using Floats = Numbers<float>;
 using Bf16s = Numbers<bf16>;

@@ -1,4 +1,4 @@
-// gemm at GPT-2 124M's shapes: forward, dX and dW of every linear layer, packing included.
+// gemm with GPT-2 124M's shapes: forward, dX and dW of every linear layer, including packing.
 #include "ops/gemm.h"
 
 #include "bench/data.h"
@@ -12,7 +12,7 @@ namespace inkling::bench {
 
 namespace {
 
-// C (m,n) = op(A) op(B) with k summed; lda and ldb are the row lengths of what is stored.
+// C (m,n) = op(A) op(B), summed over k. lda and ldb are the row lengths of the stored matrices.
 struct Case {
   std::int64_t m, n, k;
   bool transpose_a, transpose_b;
@@ -49,8 +49,8 @@ void add_case(const std::string& name, const Case& c) {
   });
 }
 
-// The same three in bf16. Weights are packed beforehand, as the optimiser leaves them, for the peer too;
-// activations and gradients are packed by every call, dW's both factors.
+// The same three in bf16. Weights are packed in advance, as the optimiser does it, also for the peer.
+// Activations and gradients are packed in every call.
 void add_bf16_case(const std::string& name, const Case& c) {
   add_row(name, {.flops = flops_of(c), .bf16 = true}, [c] {
     const Bf16s A(c.m * c.k, 1), B(c.k * c.n, 2), packed(packed_b_count(c.n, c.k), 4), narrow(c.m * c.n, 5);
@@ -60,13 +60,13 @@ void add_bf16_case(const std::string& name, const Case& c) {
     const PackSource a_source = c.transpose_a ? rows(a).transposed() : rows(a);
     const PackSource b_source = c.transpose_b ? rows(b).transposed() : rows(b);
     const bool is_dw = c.transpose_a;
-    // dW is f32; so is dX of the head, a sum over the vocabulary in several passes
+    // dW is f32, and so is dX of the head, a sum over the vocabulary in several passes
     const bool is_f32 = is_dw || c.k > 4096;
     const Sums sums = is_f32 ? Sums{wide.data(), DType::f32, c.n, nullptr, nullptr, is_dw}
                              : Sums{narrow.data(), DType::bf16, c.n};
     if (!is_dw) pack_b(packed.data(), b_source, c.k, c.n);
     Candidates candidates;
-    // the arrays are captured for what the sources and the sums point to
+    // the lambda captures the arrays because its operands point to them
     candidates.ours = [c, is_dw, sums, a_source, b_source, packed, A, B, narrow, wide] {
       if (is_dw) return gemm_bf16(sums, a_source, b_source, c.m, c.n, c.k);
       gemm_bf16(sums, a_source, packed.data(), c.m, c.n, c.k);
@@ -87,7 +87,7 @@ void add_gemm_rows() {
       {2304, 768}, {768, 768}, {3072, 768}, {768, 3072}, {50304, 768}};
   for (const std::int64_t M : {64, 256, 1024}) {
     for (const auto& [N, K] : layers) {
-      if (N == 50304 && M > 256) continue;  // the head runs in blocks of rows
+      if (N == 50304 && M > 256) continue;  // the head runs in chunks of rows
       const std::string shape = str("M", M, "_N", N, "_K", K);
       add_case("gemm/forward/" + shape, {M, N, K, false, true});  // Y(M,N) = X(M,K) W(N,K)^T
       add_case("gemm/dX/" + shape, {M, K, N, false, false});      // dX(M,K) = dY(M,N) W(N,K)

@@ -1,5 +1,5 @@
-// The graph's parallelism: backward as a graph against backward in order, measured here and simulated on more
-// cores.
+// The parallelism of the graph: backward on all threads compared with backward in order, measured on this
+// machine and simulated on more cores.
 #include <chrono>
 #include <iomanip>
 #include <iostream>
@@ -30,8 +30,8 @@ void work_for(double seconds) {
   }
 }
 
-// What a loop costs besides its chunks' work, on all threads: a chunk that does nothing, and what a loop of
-// four chunks a thread takes longer than their work.
+// The overhead of a loop on all threads: the time of an empty chunk, and the additional time of a loop with
+// four chunks for each thread.
 Overhead measure_overhead() {
   constexpr std::int64_t kChunks = 20'000, kEach = 4, kLoops = 200;
   constexpr double kWork = 20e-6;
@@ -47,8 +47,8 @@ Overhead measure_overhead() {
   return {median(chunk), median(loop)};
 }
 
-// A step's tasks in the order in which one thread ran them. What precedes backward is a chain; so is what
-// follows it.
+// A step's tasks in the order in which one thread ran them. The tasks before backward form a chain, and so do
+// those after it.
 std::vector<SimulatedTask> tasks_of(const ProfileStep& step, const Graph& graph) {
   std::vector<SimulatedTask> tasks;
   std::vector<std::size_t> task_of_node(graph.node_count());
@@ -62,7 +62,7 @@ std::vector<SimulatedTask> tasks_of(const ProfileStep& step, const Graph& graph)
       task.serial_seconds = std::max(0.0, task.serial_seconds - seconds);
     }
   }
-  std::vector<std::size_t> before, nodes;  // what the next task of a chain waits for
+  std::vector<std::size_t> before, nodes;  // the tasks that the next task of a chain waits for
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     const std::int32_t node = step.events[t].node;
     if (node < 0) {
@@ -80,7 +80,7 @@ std::vector<SimulatedTask> tasks_of(const ProfileStep& step, const Graph& graph)
   return tasks;
 }
 
-// The shortest of the recorded steps: the one that other work on the machine disturbed least.
+// The shortest of the recorded steps: other work on the machine disturbed it least.
 std::vector<SimulatedTask> record(TrainingStep& training) {
   const int all = threads();
   set_threads(1);
@@ -88,7 +88,7 @@ std::vector<SimulatedTask> record(TrainingStep& training) {
   training.profile_into(&profile);
   std::vector<SimulatedTask> best;
   std::int64_t best_ns = 0;
-  for (int number = 0; number < 4; ++number) {  // the first is warm-up
+  for (int number = 0; number < 4; ++number) {  // the first is a warm-up
     profile.begin_step(number);
     training.run(Schedule::serial);
     const ProfileStep& step = profile.end_step();

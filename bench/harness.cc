@@ -20,7 +20,7 @@ using json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 9;
-constexpr int kRoundsOfSlow = 3;  // of work that takes over a second a call
+constexpr int kRoundsOfSlow = 3;  // for work that takes more than a second in each call
 constexpr double kWarmSeconds = 0.03;
 constexpr double kTimedSeconds = 0.03;
 constexpr auto kFallAsleep = std::chrono::milliseconds(60);  // OpenBLAS spins for 2^26 cycles
@@ -47,7 +47,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Seconds a call, after warming up.
+// Seconds of a call, after a warm-up.
 double time_of(const std::function<void()>& call) {
   auto start = Clock::now();
   do call();
@@ -61,7 +61,7 @@ double time_of(const std::function<void()>& call) {
   return seconds_since(start) / calls;
 }
 
-// The least time the work could take under this roof.
+// The shortest time that this roof allows for the work.
 double bound_seconds(const Work& work, const Roof& roof) {
   if (work.flops == 0) return work.bytes / ((work.reads_only ? roof.read_gbs : roof.triad_gbs) * 1e9);
   return work.flops / ((work.bf16 && roof.bf16_gflops > 0 ? roof.bf16_gflops : roof.fma_gflops) * 1e9);
@@ -69,7 +69,7 @@ double bound_seconds(const Work& work, const Roof& roof) {
 
 struct Figures {
   double seconds = 0, share_of_roof = 0;
-  std::map<std::string, double> ratios;  // a peer's time / ours
+  std::map<std::string, double> ratios;  // a peer's time divided by ours
 };
 
 Figures measure(const Row& row) {
@@ -129,7 +129,8 @@ json print_row(const Row& row, const Figures& f, const std::vector<std::string>&
           {"ratios", f.ratios}};
 }
 
-// Geometric means of the ratios, by peer and by what stands before the first slash of a name.
+// The geometric means of the ratios, for each peer and each group. The group is the part of a name before its
+// first slash.
 class Means {
  public:
   void add(const std::string& name, const Figures& figures) {

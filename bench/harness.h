@@ -1,10 +1,11 @@
-// How a benchmark is run so that its figures can be trusted on a shared machine.
+// Runs benchmarks in a way that gives reliable figures on a shared machine.
 //
-// Speeds drift by factors within minutes, so nothing is compared across time. A row runs in rounds. A round
-// measures the machine's roof, then our code, then each peer, every one warmed first; a figure is the median
-// over rounds of what one round gave: seconds, the share of that round's roof, the ratio of a peer's time to
-// ours. Libraries that leave threads spinning after a call (libgomp, OpenBLAS) are given time to fall asleep
-// before anything else is timed; PyTorch lives in a process of its own (bench/peers.h).
+// Within minutes, the speed of a shared machine can change by a factor of two or more. So figures from
+// different times are never compared. A row runs in rounds. Each round measures the machine's peak speed (the
+// roof), then our code, then each peer, all after a warm-up. A figure is the median over the rounds: of the
+// seconds, of the share of that round's roof, and of the ratio of a peer's time to ours. Threads of some
+// libraries (libgomp, OpenBLAS) keep spinning after a call; they get time to fall asleep before anything else
+// is timed. PyTorch runs in a process of its own (bench/peers.h).
 #pragma once
 
 #include <functional>
@@ -15,42 +16,42 @@
 namespace inkling::bench {
 
 struct Peer {
-  std::string name;  // with its version
+  std::string name;  // with the version
   std::function<void()> run;
-  std::function<double()> seconds =
-      nullptr;  // if set, it is asked how long a call took, instead of timing run()
+  std::function<double()> seconds = nullptr;  // if set, gives the seconds of a call; otherwise run() is timed
 };
 
-// What the work is measured by, and which roof bounds it.
+// The amount of work, and the roof that limits its speed.
 struct Work {
-  double flops = 0;   // against the roof of fused multiply-adds,
-  bool bf16 = false;  // or that of products of bf16, where the table in use has an instruction for them
-  double bytes = 0;   // against memory: the triad's bandwidth, or reading alone
+  double flops = 0;   // compared with the peak of fused multiply-adds
+  bool bf16 = false;  // or of bf16 products, if the table in use has an instruction for them
+  double bytes = 0;   // compared with the bandwidth of the triad, or of reading only
   bool reads_only = false;
 };
 
-// Adds a row. `make` sets the data up when the row's turn comes and returns what is timed; peers may be none.
+// Adds a row. `make` is called when the row starts; it prepares the data and returns the functions to time.
+// There may be no peers.
 struct Candidates {
   std::function<void()> ours;
   std::vector<Peer> peers;
 };
 void add_row(const std::string& name, const Work& work, std::function<Candidates()> make);
 
-// Adds a section: something that is not a row. It prints for itself, after all rows, and returns what goes
-// into the JSON.
+// Adds a section: a benchmark that is not a row. It runs after all rows, prints its own output, and returns
+// its part of the JSON.
 void add_section(const std::string& name, std::function<nlohmann::ordered_json()> run);
 
-// Keeps the rows and sections whose names match the regular expression `filter`; UsageError if there are
-// none.
+// Keeps only the rows and sections whose names match the regular expression `filter`. UsageError if none
+// match.
 void keep_matching(const std::string& filter);
 
-// Runs every row and section in the order in which they were added, and prints a table with a column for each
-// of `peers`. The result is the same as JSON.
+// Runs all rows and sections in the order in which they were added, and prints a table with one column for
+// each of `peers`. Returns the same figures as JSON.
 nlohmann::ordered_json run_all(const std::vector<std::string>& peers);
 
 double median(std::vector<double> values);
 
-// Keeps the compiler from leaving out a computation whose result nobody uses.
+// Prevents the compiler from removing a computation whose result is not used.
 void keep(double value);
 
 }  // namespace inkling::bench

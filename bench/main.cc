@@ -3,7 +3,7 @@
 //
 //   inkling_bench [--filter=REGEX] [--json=FILE] [--python=PROGRAM]
 //
-// --filter picks rows by name, --json writes the figures down, --python names an interpreter that has
+// --filter chooses rows by name, --json writes the figures to a file, --python names an interpreter with
 // PyTorch.
 #include <fstream>
 #include <iostream>
@@ -49,7 +49,7 @@ void run(const Flags& flags) {
   bench::add_model_rows();
   bench::add_graph_sections();
   bench::keep_matching(flags.filter);
-  std::ofstream file;  // opened before the run, which a wrong path would otherwise lose
+  std::ofstream file;  // opened before the run, so that a wrong path is noticed at once
   if (!flags.json.empty()) file.open(flags.json);
   if (!file) fail(flags.json, ": cannot write");
   const Roof roof = best_roof();

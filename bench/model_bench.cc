@@ -1,4 +1,4 @@
-// Whole steps: training GPT-2 124M and the default story model, and generating a token.
+// Complete steps: training GPT-2 124M and the default story model, and generating a token.
 #include <memory>
 
 #include "bench/harness.h"
@@ -24,9 +24,9 @@ void add_training(const std::string& name, const GPT2Config& config, std::int64_
   }
 }
 
-// A token of each of B texts that are kPositions long already. It reads every weight once: all but wpe, of
-// which it is one row, and wte once, for the head; what is no matrix is f32 in any precision. And it reads
-// each text's keys and values.
+// The next token of B texts that have kPositions tokens each. It reads every weight once, except that it
+// reads only one row of wpe. Parameters that are not matrices are f32 in every precision. It also reads the
+// keys and values of each text.
 void add_decode(const std::string& name, const GPT2Config& config, std::int64_t B) {
   constexpr std::int64_t kPositions = 256;
   const auto weights = static_cast<double>(config.parameter_count() - config.max_seq_len * config.channels);

@@ -1,4 +1,4 @@
-// The models that rows and sections run, where more than one file needs the same.
+// Models that several benchmark files use.
 #pragma once
 
 #include "apps/text/stories.h"
@@ -6,7 +6,7 @@
 
 namespace inkling::bench {
 
-// What `make train` trains.
+// The model of `make train`.
 inline GPT2Config story_model() {
   return {.max_seq_len = 128,
           .vocab_size = story_tokenizer().vocab_size(),
@@ -15,7 +15,8 @@ inline GPT2Config story_model() {
           .channels = 128};
 }
 
-// Weights of the matrices that are packed in bf16 or int8: wte and four a layer (nn/packed_weights.h).
+// The number of weights in the matrices that are packed as bf16 or int8: wte and four matrices in each layer
+// (nn/packed_weights.h).
 inline std::int64_t packed_weights(const GPT2Config& config) {
   const std::int64_t C = config.channels;
   return (config.padded_vocab_size() + 12 * config.layers * C) * C;

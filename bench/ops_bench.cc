@@ -1,7 +1,7 @@
-// Ops one by one, at GPT-2 124M's widths: forward, and most of them with backward too.
+// Single ops with GPT-2 124M's widths: forward, and for most of them forward with backward.
 //
-// Bytes are what must move at least: inputs read once, outputs written once. FLOPs of attention count the
-// causal half only.
+// Bytes are the least that must be moved: inputs are read once, outputs are written once. FLOPs of attention
+// count only the causal half.
 #include <algorithm>
 #include <array>
 #include <type_traits>
@@ -39,8 +39,8 @@ namespace {
 constexpr std::int64_t kRows = 4096, kC = 768, kV = 50257, kVp = 50304;
 constexpr double kFloat = 4.0;
 
-// Runs an op of one input; `backward` too: then the gradient of its output is a constant, from a node that
-// fills it.
+// Runs an op of one input. With `backward`, it also runs backward; the gradient of the output is then a
+// constant, from a node that writes it.
 void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool backward,
                const std::function<Tensor(Tape&, Tensor)>& op) {
   tape.clear();
@@ -49,7 +49,7 @@ void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool 
   const Tensor y = op(tape, input);
   if (!backward) return;
   const Tensor loss = tape.output({}, {y});
-  const float* dy = x.data();  // any numbers will do
+  const float* dy = x.data();  // any numbers are good enough
   tape.record("seed", {loss}, {y}, [=](Gradients& g) {
     if (y.dtype() == DType::bf16) {
       kernels().narrow(g.target<bf16>(y).data, dy, y.numel());
@@ -60,7 +60,8 @@ void run_unary(Tape& tape, const Floats& x, const Floats& dx, Shape shape, bool 
   tape.backward(loss);
 }
 
-// How often memory of the input's size moves. The seed reads floats and writes the gradient of the output.
+// How many times memory of the input's size is moved. The first node reads floats and writes the gradient of
+// the output.
 struct Passes {
   double forward, backward, seed = 2;
 };
@@ -78,7 +79,7 @@ void add_unary(const std::string& name, Shape shape, const Passes& passes,
   }
 }
 
-// qkv is the tape's first tensor, whose memory is the same from call to call: it is filled once.
+// qkv is the tape's first tensor, so it has the same memory in each call and is filled only once.
 template <class Real>
 void run_attention(Tape& tape, const Numbers<Real>& x, const void*& filled, Shape shape, std::int64_t heads) {
   tape.clear();
@@ -91,7 +92,7 @@ void run_attention(Tape& tape, const Numbers<Real>& x, const void*& filled, Shap
   const Tensor y = attention(tape, qkv, heads);
   if (!y.has_gradient()) return;
   const Tensor loss = tape.output({}, {y});
-  const Real* dy = qkv.data<Real>();  // any numbers will do
+  const Real* dy = qkv.data<Real>();  // any numbers are good enough
   tape.record("seed", {loss}, {y},
               [=](Gradients& g) { std::copy(dy, dy + y.numel(), g.target<Real>(y).data); });
   tape.backward(loss);
@@ -99,7 +100,8 @@ void run_attention(Tape& tape, const Numbers<Real>& x, const void*& filled, Shap
 
 template <class Real>
 void add_attention(std::int64_t B, std::int64_t T, std::int64_t heads, std::int64_t C) {
-  // QK^T and PV forward, and five products backward, each T^2/2 C multiply-adds a sequence, of two FLOPs.
+  // Forward has two products, QK^T and PV, backward has five. Each is T^2/2 C multiply-adds for each
+  // sequence, and a multiply-add is two FLOPs.
   const double product =
       static_cast<double>(B) * static_cast<double>(T) * static_cast<double>(T) * static_cast<double>(C);
   const Shape shape{B, T, 3 * C};
@@ -115,7 +117,7 @@ void add_attention(std::int64_t B, std::int64_t T, std::int64_t heads, std::int6
   }
 }
 
-// Embedding reads a row of wte and of wpe a token and writes their sum; gather copies a row.
+// For each token, embedding reads a row of wte and of wpe and writes their sum; gather copies a row.
 void add_lookups() {
   const std::int64_t B = 4, T = 1024, N = B * T;
   const auto ids = std::make_shared<std::vector<std::int32_t>>();
@@ -142,7 +144,7 @@ void add_lookups() {
   });
 }
 
-// The general matmul, batched, with a transposed view.
+// The general matmul, in a batch, with a transposed view.
 void add_matmul() {
   const std::int64_t B = 48, T = 256, HS = 64;
   add_row("matmul/48x256x64x256/forward", {.flops = 2.0 * static_cast<double>(B * T * HS * T)}, [=] {
@@ -157,7 +159,7 @@ void add_matmul() {
   });
 }
 
-// Ops on bf16, which no leaf is; so the backward kernel runs on its own, in the op's chunks.
+// Ops on bf16. A leaf is never bf16, so the backward kernel runs alone, in the op's chunks.
 void add_bf16() {
   const std::int64_t n = kRows * 4 * kC, chunk = 1 << 14, columns = 256;
   const double bytes = sizeof(bf16) * static_cast<double>(n);
@@ -193,8 +195,9 @@ void add_bf16() {
   });
 }
 
-// The head's loss with its gradient in place, of f32 or bf16. Every call finds what the last one left, so the
-// first half of a row of bf16 is odd floats, but never NaN: pairs of bf16 less than 1.
+// The loss of the head with its gradient in place, in f32 or bf16. Each call reads the result of the call
+// before. With bf16, the first half of a row is then pairs of bf16 below 1, read as floats: strange numbers,
+// but never NaN.
 void add_in_place(const char* name, double bytes_an_element,
                   decltype(Kernels::cross_entropy_in_place) Kernels::*kernel) {
   const std::int64_t rows = 256;
@@ -218,7 +221,7 @@ void add_heads() {
   add_in_place("cross_entropy_in_place_bf16", 6, &Kernels::cross_entropy_in_place_bf16);
   std::vector<std::int32_t> targets;
   for (std::int64_t r = 0; r < rows; ++r) targets.push_back(static_cast<std::int32_t>(r * 193 % kV));
-  // logits twice and their gradient
+  // reads the logits twice, writes their gradient
   add_row("cross_entropy/rows256_V50257/forward+backward",
           {.bytes = 3 * kFloat * static_cast<double>(rows * kVp)}, [=] {
             const Floats x(rows * kVp, 1, 2.0f), dx(rows * kVp, 2);
@@ -261,7 +264,7 @@ void add_optimizers() {
   };
   add("adamw", 28, [](const auto& s) { return std::make_shared<AdamW>(s, AdamWSettings{}); });
   add("sgd", 20, [](const auto& s) { return std::make_shared<Sgd>(s, SgdSettings{}); });
-  // A whole model's: in f32, and writing both copies of every matrix in bf16 on the way.
+  // The update of a whole model: in f32, and with both packed bf16 copies of each matrix.
   for (const bool packing : {false, true}) {
     const GPT2Config config = GPT2Config::named("gpt2:d12");
     const auto weights = static_cast<double>(config.parameter_count());
@@ -300,13 +303,13 @@ void add_op_rows() {
   add_unary("layernorm/4096x768", narrow, {2, 3}, [=](Tape& t, Tensor x) {
     return layernorm(t, x, Tensor(weight.data(), {kC}), Tensor(bias.data(), {kC}));
   });
-  // y and dy are of half the size
+  // y and dy have half the size
   add_unary("layernorm_bf16/4096x768", narrow, {1.5, 2.5, 1.5}, [=](Tape& t, Tensor x) {
     return layernorm(t, x, Tensor(weight.data(), {kC}), Tensor(bias.data(), {kC}), DType::bf16);
   });
   add_bf16();
   add_unary("softmax/4096x768", narrow, {2, 3}, [](Tape& t, Tensor x) { return softmax(t, x); });
-  // Only the first operand has a gradient; that of a sum or a difference needs no operand.
+  // Only the first operand has a gradient. The gradient of a sum or a difference reads no operand.
   const Floats second(narrow.numel(), 7, 2.0f);
   const auto other = [=] { return Tensor(second.data(), narrow); };
   add_unary("add/4096x768", narrow, {3, 2}, [=](Tape& t, Tensor x) { return add(t, x, other()); });
@@ -319,7 +322,7 @@ void add_op_rows() {
   add_unary("relu/4096x768", narrow, {2, 3}, [](Tape& t, Tensor x) { return relu(t, x); });
   add_unary("transpose+contiguous/4096x768", narrow, {2, 2},
             [](Tape& t, Tensor x) { return contiguous(t, x.transpose(0, 1)); });
-  // What a reduction puts out is small beside its input, and so is the seed.
+  // The output of a reduction and its gradient are small compared with the input.
   add_unary("sum_rows/4096x768", narrow, {1, 1, 0}, [](Tape& t, Tensor x) { return sum(t, x, 1); });
   add_unary("sum_columns/4096x768", narrow, {1, 1, 0}, [](Tape& t, Tensor x) { return sum(t, x, 0); });
   add_unary("mean/4096x768", narrow, {1, 1, 0}, [](Tape& t, Tensor x) { return mean(t, x); });

@@ -29,8 +29,8 @@ struct OpenBlas {
 };
 
 OpenBlas open_openblas() {
-  // 0.3.21 takes a CPU younger than itself for a Prescott and runs SSE2: tell it what it can use, unless the
-  // user did.
+  // Version 0.3.21 treats an unknown newer CPU as a Prescott and uses SSE2. So name the best kernels that
+  // this CPU can run, unless the user has chosen some.
   if (cpu().avx512) setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
   void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return {};

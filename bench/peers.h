@@ -1,11 +1,14 @@
-// What we compare ourselves with, where it is installed, at its best settings. Nothing links to any of it.
+// Other libraries that we compare with, where they are installed, with their best settings. Nothing here
+// links to them.
 //
 //   OpenBLAS  f32 products: cblas_sgemm, opened at run time
 //   oneDNN    products in f32 and bf16: the faster of its matmul primitive and sgemm, opened through
-//             bench/peers/onednn.cc. Operands lie as ours do; a bf16 weight is packed beforehand, as ours is.
-//   PyTorch   training steps and generated tokens: bench/peers/torch_step.py, in a process that waits while
-//   we compute
-// All use as many threads as we do.
+//             bench/peers/onednn.cc. Operands have the same layout as ours; a bf16 weight is packed in
+//             advance, like ours.
+//   PyTorch   training steps and generated tokens: bench/peers/torch_step.py, in a separate process that
+//   sleeps
+//             while our code runs
+// All use the same number of threads as our code.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +21,10 @@
 
 namespace inkling::bench {
 
-// The interpreter to look for PyTorch in.
+// The Python interpreter that may have PyTorch.
 void use_python(const std::string& program);
 
-// Of all peers that are here, with their versions: the columns of the table.
+// The names and versions of all installed peers: the columns of the table.
 std::vector<std::string> peer_names();
 
 // C (M,N) = op(A) op(B), row-major; a transposed operand is stored as its transpose.
@@ -33,11 +36,11 @@ struct Matmul {
   void* c;
   bool bf16 = false;         // A and B
   bool c_bf16 = false;       // C
-  bool b_is_weight = false;  // may be laid out anew beforehand
+  bool b_is_weight = false;  // may be packed in advance
 };
 std::vector<Peer> matmul_peers(const Matmul& matmul);
 
-// What torch_step.py can do: "train" a step, or "generate" a token.
+// `what` is "train" for a training step, or "generate" for one token (bench/peers/torch_step.py).
 std::vector<Peer> torch_peers(const std::string& what, const GPT2Config& config, std::int64_t B,
                               std::int64_t T, Precision precision);
 

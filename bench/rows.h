@@ -1,4 +1,4 @@
-// The rows of the benchmark, by file.
+// Adds the rows of each benchmark file.
 #pragma once
 
 namespace inkling::bench {

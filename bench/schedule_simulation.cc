@@ -37,19 +37,21 @@ class Simulation {
  private:
   struct State {
     std::int64_t predecessors = 0;
-    std::size_t owner = kNone;  // the core that began it
+    std::size_t owner = kNone;  // the core that started it
     std::size_t loops_begun = 0;
     std::int64_t untaken = 0, unfinished = 0;  // chunks of the current loop
   };
   struct Core {
-    std::size_t owned = kNone;  // the task it began and that is not done
+    std::size_t owned = kNone;  // the task that it started and has not finished
     bool busy = false;
   };
-  struct Event {  // a core has done a chunk, or the serial part, of a task
+  struct Event {  // a core has finished a chunk, or the serial part, of a task
     double at;
     std::size_t core, task;
     bool chunk;
-    bool operator<(const Event& other) const { return at > other.at; }  // the queue's top is the earliest
+    bool operator<(const Event& other) const {
+      return at > other.at;
+    }  // the top of the queue is the earliest event
   };
 
   void hand_out_work() {
@@ -103,8 +105,8 @@ class Simulation {
   Overhead overhead_;
   std::vector<State> states_;
   std::vector<Core> cores_;
-  std::set<std::size_t> ready_;     // may begin
-  std::set<std::size_t> helpable_;  // have chunks that nobody took
+  std::set<std::size_t> ready_;     // tasks that may start
+  std::set<std::size_t> helpable_;  // tasks with chunks that no core has taken
   std::priority_queue<Event> events_;
   double now_ = 0;
 };

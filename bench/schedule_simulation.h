@@ -1,14 +1,15 @@
-// Replays a step's tasks on any number of cores: what the graph would gain on machines larger than this one.
+// Simulates a step's tasks on any number of cores: how the graph would scale on larger machines than this
+// one.
 //
-// A task is a node of the graph, or an op that runs before or after it. It was recorded on one thread
-// (core/profile.h), with its loops: a loop of n chunks is n equal pieces that any core may take; the rest of
-// the task is serial. The schedule is a list scheduler's: the core that begins a task works on its loops and
-// nothing else until it is done; a free core begins the first task that is ready, in the order in which they
-// were recorded, or else helps with a loop of the first that has pieces left.
+// A task is a node of the graph, or an op that runs before or after backward. Tasks were recorded on one
+// thread (core/profile.h), together with their loops. A loop of n chunks is n equal pieces that any core may
+// take; the rest of a task is serial. The simulation is a list scheduler. The core that starts a task works
+// only on that task until it is finished. A free core starts the first ready task, in the order of the
+// recording. If no task is ready, it helps with the first loop that has pieces left.
 //
-// What this is not: cores here never wait for memory or share a cache, all run at the speed of one alone, and
-// pieces of a loop are equally long. So it shows what the graph allows, an upper bound of what a machine
-// would reach.
+// Limits of the simulation: cores never wait for memory and share no cache, all run as fast as one core
+// alone, and the pieces of a loop take equal time. So the result is an upper bound that the graph allows, not
+// a prediction.
 #pragma once
 
 #include <cstdint>
@@ -18,24 +19,24 @@ namespace inkling::bench {
 
 struct SimulatedLoop {
   std::int64_t chunks;
-  double seconds;  // of all chunks together
+  double seconds;  // the sum over all chunks
 };
 
 struct SimulatedTask {
-  double serial_seconds = 0;  // outside of loops; they come first
+  double serial_seconds = 0;  // outside of loops; simulated before the loops
   std::vector<SimulatedLoop> loops;
-  std::vector<std::size_t> successors;  // of a greater index
+  std::vector<std::size_t> successors;  // with larger indices
 };
 
 struct Overhead {
-  double chunk_seconds = 0;  // of handing out a chunk
-  double loop_seconds = 0;   // of a loop that has several
+  double chunk_seconds = 0;  // the cost of starting a chunk
+  double loop_seconds = 0;   // the cost of a loop with several chunks
 };
 
-// Seconds until the last task is done.
+// Seconds until the last task has finished.
 double simulate(const std::vector<SimulatedTask>& tasks, std::int64_t cores, const Overhead& overhead);
 
-// The same tasks one after the other.
+// The time of the same tasks one after another.
 std::vector<SimulatedTask> in_order(std::vector<SimulatedTask> tasks);
 
 }  // namespace inkling::bench

@@ -20,10 +20,10 @@ struct Child {
   int to, from;  // its stdin and stdout
 };
 
-// Starts `program`, found along PATH, with its stderr thrown away.
+// Starts `program`, found in PATH, and discards its stderr.
 Child start(const std::string& program, const std::vector<std::string>& arguments) {
   std::array<int, 2> in{}, out{};
-  std::signal(SIGPIPE, SIG_IGN);  // a child that died is an error where it is asked, not the end of us
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a child that has died must be an error, not a signal
   if (pipe2(in.data(), O_CLOEXEC) != 0 || pipe2(out.data(), O_CLOEXEC) != 0) fail("cannot make a pipe");
   std::vector<std::string> copies = arguments;
   copies.insert(copies.begin(), program);
@@ -80,7 +80,7 @@ TorchProcess::TorchProcess(const std::vector<std::string>& arguments) {
 }
 
 TorchProcess::~TorchProcess() {
-  std::fclose(to_);  // it ends with its input
+  std::fclose(to_);  // the child ends at the end of its input
   std::fclose(from_);
   waitpid(pid_, nullptr, 0);
 }

@@ -1,5 +1,4 @@
-// A process that runs bench/peers/torch_step.py and takes a step whenever it is asked to; in between it
-// sleeps.
+// A process that runs bench/peers/torch_step.py. It takes one step at each request, and sleeps otherwise.
 #pragma once
 
 #include <sys/types.h>
@@ -12,18 +11,19 @@ namespace inkling::bench {
 
 std::string& python_program();
 
-// "PyTorch 2.15.0", or nothing where the interpreter is missing or has none.
+// "PyTorch 2.15.0", or empty if there is no interpreter or it has no PyTorch.
 const std::string& torch_name();
 
 class TorchProcess {
  public:
-  explicit TorchProcess(const std::vector<std::string>& arguments);  // returns when it is warm, or has failed
+  explicit TorchProcess(
+      const std::vector<std::string>& arguments);  // returns after the warm-up, or if the process has failed
   ~TorchProcess();
   TorchProcess(const TorchProcess&) = delete;
   TorchProcess& operator=(const TorchProcess&) = delete;
 
   bool ready() const { return ready_; }
-  double seconds();  // of one call, now
+  double seconds();  // runs one call and returns its time
 
  private:
   std::string read_line();

@@ -30,7 +30,7 @@ dnnl::matmul::primitive_desc describe(const memory::desc& a, const memory::desc&
 #endif
 }
 
-// The matmul primitive, with B as it lies or, packed, in the layout that the primitive likes best.
+// The matmul primitive, with B in row-major order, or packed in the layout that the primitive prefers.
 Call primitive(const OneDnnMatmul& m, bool packed) {
   const auto type = m.bf16 ? memory::data_type::bf16 : memory::data_type::f32;
   const auto layout = [](bool transposed) {
@@ -67,7 +67,7 @@ Call sgemm(const OneDnnMatmul& m) {
 double seconds(const Call& call) {
   constexpr int kTries = 5;
   double least = 1e9;
-  for (int i = 0; i <= kTries; ++i) {  // the first warms
+  for (int i = 0; i <= kTries; ++i) {  // the first is a warm-up
     const auto start = std::chrono::steady_clock::now();
     call();
     const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -94,7 +94,7 @@ void* onednn_prepare(const OneDnnMatmul* m) {
     try {
       if (ways.empty() || m->pack_b) ways.push_back(make());
     } catch (const dnnl::error&) {
-    }  // not on this CPU
+    }  // this CPU cannot run it
   }
   if (!m->bf16) ways.push_back(sgemm(*m));
   if (ways.empty()) return nullptr;

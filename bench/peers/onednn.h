@@ -1,5 +1,5 @@
-// The face of bench/peers/onednn.cc, a small library of its own: it is built where oneDNN's headers are, and
-// opened at run time, so that inkling_bench needs neither.
+// The interface of bench/peers/onednn.cc, a small separate library. It is built only where oneDNN's headers
+// are installed, and opened at run time, so inkling_bench needs neither.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@ extern "C" {
 struct OneDnnMatmul {
   std::int64_t M, N, K;
   bool transpose_a, transpose_b;
-  bool bf16;    // A and B, else f32
-  bool c_bf16;  // C, else f32
-  bool pack_b;  // B is a weight: it may be laid out anew beforehand, once
+  bool bf16;    // A and B are bf16, otherwise f32
+  bool c_bf16;  // C is bf16, otherwise f32
+  bool pack_b;  // B is a weight, which may be packed once in advance
   const void* a;
   const void* b;
   void* c;
@@ -20,7 +20,7 @@ struct OneDnnMatmul {
 
 const char* onednn_version();  // "oneDNN 2.6.3"
 void* onednn_prepare(
-    const OneDnnMatmul* matmul);  // the fastest of the ways the library offers; nullptr: none works
+    const OneDnnMatmul* matmul);  // the fastest of the library's functions, or nullptr if none works
 void onednn_run(void* prepared);
 void onednn_free(void* prepared);
 }
