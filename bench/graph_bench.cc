@@ -72,7 +72,7 @@ std::vector<SimulatedTask> tasks_of(const ProfileStep& step, const Graph& graph)
     } else {
       for (const std::size_t b : before) tasks[b].successors.push_back(t);
       nodes.push_back(t);
-      graph.for_each_successor(node, [&](std::int32_t s) {
+      graph.plan().for_each_successor(node, [&](std::int32_t s) {
         tasks[t].successors.push_back(task_of_node[static_cast<std::size_t>(s)]);
       });
     }

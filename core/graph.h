@@ -1,34 +1,23 @@
-// The autograd graph: nodes, the gradients between them, and the order in which backward runs them.
+// The autograd graph: the nodes of one forward pass, their gradients, and the two ways to run them backward.
 //
-// The tape appends nodes in forward order. backward() goes through them in reverse order. Node b must wait
-// for node a in three cases:
-//   - b reads a gradient that a adds to (the chain rule: a sum must be complete before it is used),
-//   - both add to the same gradient: they run in reverse tape order, so the order of the sum is fixed and no
-//     lock is needed,
-//   - b's gradient uses the memory of a gradient that a still reads.
-// Each node counts the nodes that it waits for. run_tbb() counts them down atomically and starts a node when
-// its count reaches 0. run_serial() is a ten-line loop; tests compare the two. Both give the same bits.
-//
-// The memory of gradients is planned before the run, in one walk over the nodes in serial order. A gradient
-// gets a buffer when its first writer runs. When its last reader has finished, the buffer is free for another
-// gradient of the same size. The two most recently freed buffers of a size are not reused yet: otherwise the
-// next node would often have to wait for a slow reader, such as dW, which is not on the critical path.
+// The tape appends nodes in forward order. backward() makes a plan (core/backward_plan.h): which nodes the
+// loss depends on, and which nodes each of them must wait for. run_serial() goes through the nodes in reverse
+// order; it is four lines, and tests compare everything else with it. run_tbb() counts down, for each node,
+// the nodes that it still waits for, and starts a node when its count is 0. Both give the same bits.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "core/backward_plan.h"
+#include "core/graph_node.h"
 #include "core/memory.h"
 #include "core/profile.h"
 #include "core/tensor.h"
 
 namespace inkling {
-
-class Graph;
-class Gradients;
 
 // Where a node writes a gradient. If `accumulate` is false, the node is the first writer and must assign;
 // otherwise it must add.
@@ -36,21 +25,6 @@ template <class T = float>
 struct GradientTarget {
   T* data;
   bool accumulate;
-};
-
-struct GraphNode {
-  static constexpr std::size_t kMaxEnds = 6;
-  using Run = void (*)(const void* capture, Gradients& gradients);
-
-  const char* name = "";
-  Shape shape;  // of the first gradient that it reads, for the profile
-  Work work;
-  Run run = nullptr;
-  const void* capture = nullptr;
-  std::array<std::int32_t, kMaxEnds> reads{};    // slots of gradients
-  std::array<std::int32_t, kMaxEnds> adds_to{};  // slots of gradients
-  std::uint8_t read_count = 0;
-  std::uint8_t add_count = 0;
 };
 
 enum class Schedule { serial, tbb };
@@ -80,68 +54,28 @@ class Graph {
   std::size_t node_count() const { return nodes_.size(); }
   const GraphNode& node(std::size_t i) const { return nodes_[i]; }
 
-  // After backward(): calls f(successor) for every node that had to wait for `node`.
-  template <class F>
-  void for_each_successor(std::int32_t node, F f) const {
-    for (std::int32_t l = first_successor_[static_cast<std::size_t>(node)]; l >= 0;
-         l = successors_[static_cast<std::size_t>(l)].next) {
-      f(successors_[static_cast<std::size_t>(l)].node);
-    }
-  }
+  // After backward(): which nodes ran, and in which order they had to run.
+  const BackwardPlan& plan() const { return plan_; }
 
  private:
   friend class Gradients;
   friend class Tape;
 
-  struct Slot {
-    const void* values = nullptr;
-    std::int64_t count = 0;
-    DType dtype = DType::f32;
-    void* gradient = nullptr;
-    bool is_leaf = false;
-    bool started = false;                 // something was written to `gradient` in this step
-    bool reached = false;                 // the loss depends on it
-    std::int32_t open_readers = 0;        // used by the plan: live nodes that have yet to read it
-    std::int32_t last_adder = -1;         // used by the plan: the node that added to it most recently
-    std::int32_t first_reader_link = -1;  // used by the plan: list in reader_links_ of the nodes that read it
-  };
-  struct Buffer {  // the memory of a gradient that is no longer needed, and the readers to wait for before
-                   // reuse
-    void* data = nullptr;
-    std::int64_t size_bytes = 0;
-    std::int32_t first_reader_link = -1;
-  };
-  struct Link {
-    std::int32_t node;
-    std::int32_t next;
-  };
-
   void run(std::int32_t start_slot, Schedule schedule, Arena& arena);
-  void mark_live(std::int32_t loss_slot);
   void check_required() const;
-  void plan(Arena& arena);
-  void give_buffer(Slot& slot, std::int32_t for_node, Arena& arena);
-  void link(std::int32_t before, std::int32_t after);
   void run_serial();
   void run_tbb();
   void run_node(std::int32_t node);
-  void start(Slot& slot);
+  void start(GradientSlot& slot);
   void clear_unreached_leaves();
 
   std::vector<GraphNode> nodes_;
-  std::vector<Slot> slots_;
+  std::vector<GradientSlot> slots_;
   std::vector<std::int32_t> required_;  // slots that backward must reach
+  BackwardPlan plan_;
   Profile* profile_ = nullptr;
   bool ran_ = false;
-
-  // The plan. All vectors keep their capacity from step to step.
-  std::vector<std::uint8_t> live_;             // for each node: whether the loss depends on it
-  std::vector<std::int32_t> first_successor_;  // for each node: the start of its list in successors_
-  std::vector<Link> successors_;
-  std::vector<Link> reader_links_;
-  std::vector<std::int32_t> predecessors_;             // for each node: how many nodes it waits for
-  std::vector<Buffer> resting_;                        // free buffers, oldest first
-  std::unique_ptr<std::atomic<std::int32_t>[]> open_;  // for each node: how many of these have not finished
+  std::unique_ptr<std::atomic<std::int32_t>[]> open_;  // for each node: nodes that it still waits for
   std::size_t open_capacity_ = 0;
 };
 
@@ -166,8 +100,8 @@ class Gradients {
   float* sum_into(const Tensor& x);
 
  private:
-  Graph::Slot& slot_of(const Tensor& x, DType dtype);
-  void* at(const Graph::Slot& slot, const Tensor& x) const;
+  GradientSlot& slot_of(const Tensor& x, DType dtype);
+  void* at(const GradientSlot& slot, const Tensor& x) const;
   const void* complete(const Tensor& y, DType dtype);
   GradientTarget<void> target_of(const Tensor& x, DType dtype);
 

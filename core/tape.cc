@@ -14,7 +14,7 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
   std::int32_t slot = graph_.find_leaf(gradient);
   if (slot == Tensor::kNoGradient)
     slot = graph_.add_slot(values, count, DType::f32, gradient, mode == LeafGradient::accumulate);
-  const Graph::Slot& s = graph_.slots_[static_cast<std::size_t>(slot)];
+  const GradientSlot& s = graph_.slots_[static_cast<std::size_t>(slot)];
   if (s.values != values || s.count != count) {
     fail("leaf: a gradient of ", s.count, " elements is to be that of ", shape, ", too");
   }

@@ -1,0 +1,101 @@
+#include "core/backward_plan.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace inkling {
+
+namespace {
+
+// Free buffers of one size that are not reused yet. Two keep dX and dW of a layer independent of each other;
+// more would only cost memory.
+constexpr std::int64_t kRestingBuffers = 2;
+
+}  // namespace
+
+// A node is live if the loss depends on an output whose gradient the node reads. Then the loss depends on the
+// node's inputs too.
+void BackwardPlan::mark_live(const std::vector<GraphNode>& nodes, std::vector<GradientSlot>& slots,
+                             std::int32_t start) {
+  live_.assign(nodes.size(), 0);
+  states_.assign(slots.size(), {});
+  slots[static_cast<std::size_t>(start)].reached = true;
+  for (std::size_t n = nodes.size(); n-- > 0;) {
+    const GraphNode& node = nodes[n];
+    for (std::size_t r = 0; r < node.read_count; ++r) {
+      if (slots[static_cast<std::size_t>(node.reads[r])].reached) live_[n] = 1;
+    }
+    if (live_[n] == 0) continue;
+    for (std::size_t r = 0; r < node.read_count; ++r)
+      ++states_[static_cast<std::size_t>(node.reads[r])].open_readers;
+    for (std::size_t a = 0; a < node.add_count; ++a)
+      slots[static_cast<std::size_t>(node.adds_to[a])].reached = true;
+  }
+}
+
+void BackwardPlan::link(std::int32_t before, std::int32_t after) {
+  if (before == kNone || before == after) return;
+  std::int32_t& first = first_successor_[static_cast<std::size_t>(before)];
+  successors_.push_back({after, first});
+  first = static_cast<std::int32_t>(successors_.size() - 1);
+  ++predecessors_[static_cast<std::size_t>(after)];
+}
+
+// Finds memory for a gradient that `for_node` is the first to touch: the oldest resting buffer of its size,
+// or new memory.
+void BackwardPlan::give_buffer(GradientSlot& slot, std::int32_t for_node, Arena& arena) {
+  const std::int64_t bytes = slot.gradient_bytes();
+  const auto same_size = [&](const Buffer& buffer) { return buffer.size_bytes == bytes; };
+  const auto oldest = std::find_if(resting_.begin(), resting_.end(), same_size);
+  if (oldest != resting_.end() && std::count_if(oldest, resting_.end(), same_size) > kRestingBuffers) {
+    slot.gradient = oldest->data;
+    for (std::int32_t l = oldest->first_reader_link; l != kNone;
+         l = reader_links_[static_cast<std::size_t>(l)].next) {
+      link(reader_links_[static_cast<std::size_t>(l)].node, for_node);
+    }
+    resting_.erase(oldest);
+    return;
+  }
+  slot.gradient = arena.allocate(static_cast<std::size_t>(bytes));
+}
+
+void BackwardPlan::make(const std::vector<GraphNode>& nodes, std::vector<GradientSlot>& slots, Arena& arena) {
+  first_successor_.assign(nodes.size(), kNone);
+  predecessors_.assign(nodes.size(), 0);
+  successors_.clear();
+  reader_links_.clear();
+  resting_.clear();
+  for (std::size_t index = nodes.size(); index-- > 0;) {
+    if (live_[index] == 0) continue;
+    const GraphNode& node = nodes[index];
+    const auto n = static_cast<std::int32_t>(index);
+    for (std::size_t r = 0; r < node.read_count; ++r) {
+      const auto s = static_cast<std::size_t>(node.reads[r]);
+      if (slots[s].gradient == nullptr) {
+        // the loss does not use this output: its first reader writes zeros, and the others wait for that
+        give_buffer(slots[s], n, arena);
+        states_[s].last_adder = n;
+      }
+      link(states_[s].last_adder, n);
+    }
+    for (std::size_t a = 0; a < node.add_count; ++a) {
+      const auto s = static_cast<std::size_t>(node.adds_to[a]);
+      // An op that uses a tensor is recorded after the op that made it, so no reader has seen an incomplete
+      // sum.
+      assert(states_[s].first_reader_link == kNone);
+      if (slots[s].gradient == nullptr) give_buffer(slots[s], n, arena);
+      link(states_[s].last_adder, n);
+      states_[s].last_adder = n;
+    }
+    for (std::size_t r = 0; r < node.read_count; ++r) {
+      const auto s = static_cast<std::size_t>(node.reads[r]);
+      reader_links_.push_back({n, states_[s].first_reader_link});
+      states_[s].first_reader_link = static_cast<std::int32_t>(reader_links_.size() - 1);
+      if (--states_[s].open_readers == 0 && !slots[s].is_leaf) {
+        resting_.push_back({slots[s].gradient, slots[s].gradient_bytes(), states_[s].first_reader_link});
+      }
+    }
+  }
+}
+
+}  // namespace inkling

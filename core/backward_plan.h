@@ -1,0 +1,78 @@
+// The plan of a backward pass: which nodes run, what each node waits for, and the memory of the gradients.
+//
+// Node b must wait for node a in three cases:
+//   - b reads a gradient that a adds to (the chain rule: a sum must be complete before it is used),
+//   - both add to the same gradient: they run in reverse tape order, so the order of the sum is fixed and no
+//     lock is needed,
+//   - b's gradient uses the memory of a gradient that a still reads.
+//
+// Memory. The plan is made in one walk over the nodes in serial order. A gradient gets a buffer when its
+// first writer runs. When its last reader has finished, the buffer is free for another gradient of the same
+// size. The two most recently freed buffers of a size are not reused yet: otherwise the next node would often
+// have to wait for a slow reader, such as dW, which is not on the critical path.
+//
+// All vectors keep their capacity from step to step. Read next: core/graph.cc.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/graph_node.h"
+#include "core/memory.h"
+
+namespace inkling {
+
+class BackwardPlan {
+ public:
+  // Finds the nodes that the slot `start` depends on, and sets `reached` of their slots.
+  void mark_live(const std::vector<GraphNode>& nodes, std::vector<GradientSlot>& slots, std::int32_t start);
+  // Finds what each live node waits for, and gives every reached slot a buffer from `arena`.
+  void make(const std::vector<GraphNode>& nodes, std::vector<GradientSlot>& slots, Arena& arena);
+
+  bool live(std::size_t node) const { return live_[node] != 0; }
+  std::int32_t predecessors(std::size_t node) const { return predecessors_[node]; }
+
+  // Calls f(successor) for every node that waits for `node`.
+  template <class F>
+  void for_each_successor(std::int32_t node, F f) const {
+    for (std::int32_t l = first_successor_[static_cast<std::size_t>(node)]; l != kNone;) {
+      const Link& link = successors_[static_cast<std::size_t>(l)];
+      l = link.next;
+      f(link.node);
+    }
+  }
+
+ private:
+  static constexpr std::int32_t kNone = -1;
+
+  // An entry of a linked list of nodes.
+  struct Link {
+    std::int32_t node;
+    std::int32_t next;
+  };
+  // What the walk knows of a slot.
+  struct SlotState {
+    std::int32_t open_readers = 0;           // live nodes that have not read it yet
+    std::int32_t last_adder = kNone;         // the node that added to it most recently
+    std::int32_t first_reader_link = kNone;  // the list in reader_links_ of the nodes that read it
+  };
+  // The memory of a gradient that is no longer needed, and the readers to wait for before it is reused.
+  struct Buffer {
+    void* data = nullptr;
+    std::int64_t size_bytes = 0;
+    std::int32_t first_reader_link = kNone;
+  };
+
+  void give_buffer(GradientSlot& slot, std::int32_t for_node, Arena& arena);
+  void link(std::int32_t before, std::int32_t after);
+
+  std::vector<std::uint8_t> live_;             // for each node: whether it runs
+  std::vector<std::int32_t> first_successor_;  // for each node: the start of its list in successors_
+  std::vector<std::int32_t> predecessors_;     // for each node: how many nodes it waits for
+  std::vector<Link> successors_;
+  std::vector<Link> reader_links_;
+  std::vector<SlotState> states_;  // for each slot
+  std::vector<Buffer> resting_;    // free buffers, oldest first
+};
+
+}  // namespace inkling

@@ -1,0 +1,44 @@
+// The parts of the autograd graph: nodes, and the slots that hold gradients. core/graph.h puts them together.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/profile.h"
+#include "core/tensor.h"
+
+namespace inkling {
+
+class Gradients;
+
+// One step of backward: a function that reads gradients of an op's outputs and adds to gradients of its
+// inputs. Gradients are named by the indices of their slots.
+struct GraphNode {
+  static constexpr std::size_t kMaxEnds = 6;
+  using Run = void (*)(const void* capture, Gradients& gradients);
+
+  const char* name = "";
+  Shape shape;  // of the first gradient that it reads, for the profile
+  Work work;
+  Run run = nullptr;
+  const void* capture = nullptr;
+  std::array<std::int32_t, kMaxEnds> reads{};    // slots
+  std::array<std::int32_t, kMaxEnds> adds_to{};  // slots
+  std::uint8_t read_count = 0;
+  std::uint8_t add_count = 0;
+};
+
+// The gradient of `values`, a block of `count` numbers.
+struct GradientSlot {
+  const void* values = nullptr;
+  std::int64_t count = 0;
+  DType dtype = DType::f32;
+  void* gradient = nullptr;  // a leaf brings its own buffer; for other slots the plan chooses one
+  bool is_leaf = false;
+  bool started = false;  // something was written to `gradient` in this step
+  bool reached = false;  // the loss depends on `values`
+
+  std::int64_t gradient_bytes() const { return count * size_bytes(dtype); }
+};
+
+}  // namespace inkling
