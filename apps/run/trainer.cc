@@ -190,8 +190,9 @@ void Trainer::validate() {
       loss += token_losses_[i];
       ++tokens;
       if (theoretical_min_.empty()) continue;
-      const std::size_t T = static_cast<std::size_t>(settings_.seq_len), row = i / T, t = i % T;
-      minimum += theoretical_min_[static_cast<std::size_t>(validation_batches_->rows()[row].first) + t + 1];
+      const std::size_t T = static_cast<std::size_t>(settings_.seq_len), row = i / T;
+      const std::int64_t input = validation_batches_->rows()[row].first + static_cast<std::int64_t>(i % T);
+      minimum += theoretical_min_[static_cast<std::size_t>(target_of(input))];
     }
   }
   Validation v{step_, loss / static_cast<double>(tokens), std::nullopt};

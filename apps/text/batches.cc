@@ -16,13 +16,13 @@ std::size_t index(std::int64_t i) {
 }  // namespace
 
 std::uint32_t shuffle_seed(std::uint64_t seed) {
-  constexpr std::uint32_t kGolden = 0x9e3779b1u;  // 2^32 over the golden ratio
+  constexpr std::uint32_t kGolden = 0x9e3779b1u;  // 2^32 divided by the golden ratio
   const auto upper = static_cast<std::uint32_t>(seed >> 32) * kGolden;
   return static_cast<std::uint32_t>(seed) ^ upper ^ (upper >> 16);
 }
 
 Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& settings) : settings_(settings) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // no shard holds more, and B*T cannot overflow
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // no shard has more tokens, and B*T cannot overflow
   const auto [B, T] = std::pair(settings_.B, settings_.T);
   if (B < 1 || T < 1 || B > kMost || T > kMost)
     fail("batches: B=", B, " and T=", T, ", expected 1 .. ", kMost, " each");
@@ -58,7 +58,7 @@ void Batches::rewind() {
   begin_epoch();
 }
 
-// Samples overlap by one token: the last target of one is the first input of the next.
+// Samples overlap by one token: the last target of a sample is the first input of the next.
 std::int64_t Batches::samples_of(std::int64_t shard) const {
   return (shards_[index(shard)].size() - 1) / (settings_.B * settings_.T);
 }
@@ -68,8 +68,8 @@ std::uint32_t Batches::draw() {
   return static_cast<std::uint32_t>(random_());
 }
 
-// Fisher & Yates, from the end. The remainder favours small j by a hair (2^-32 n); llm.c does the same, and
-// order is all it is for.
+// Fisher & Yates, from the end. The remainder makes small j more likely, by about 2^-32 n; llm.c does the
+// same, and it does not matter for an order.
 void Batches::permute(std::span<std::int64_t> order) {
   for (std::size_t i = order.size(); i-- > 1;) std::swap(order[i], order[draw() % (i + 1)]);
 }
@@ -117,8 +117,7 @@ void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
   rows_.clear();
   for (std::int64_t b = 0; b < B; ++b) {
     const std::int64_t first = row_start(shard, sample_start + b * T);
-    shard.copy(first, T, inputs + b * T);
-    shard.copy(first + 1, T, targets + b * T);  // the label shift
+    copy_row(shard, first, T, inputs + b * T, targets + b * T);
     rows_.push_back({s, first});
   }
 }

@@ -1,25 +1,17 @@
-// From shards to training batches: which tokens the model sees at a step, and what it should have said.
+// Batches: from token shards to the inputs and targets of a training step. label_shift.h explains what a
+// target is; this file decides which tokens a batch has.
 //
-// The label shift, here and only here. A language model learns one thing: given the tokens so far, which
-// comes next? So a row of T inputs needs T answers, and they are already in the text, one place further on.
-// Out of T+1 tokens in sequence
-//     tokens   Once  upon  a     time  there
-//     inputs   Once  upon  a     time            tokens[0 .. T-1]
-//     targets        upon  a     time  there     tokens[1 .. T]
-// Position t sees inputs[0 .. t] (attention is causal) and is asked for targets[t] = tokens[t+1]. One row is
-// T questions at once. Everything downstream compares position t with targets[t] and never shifts again. A
-// target of -1 would take no part in the loss.
+// Order. A sample is a whole batch: B*T+1 tokens in sequence. Row b is tokens [b*T, b*T + T] of the sample,
+// and the next sample starts B*T tokens later. Without shuffling, samples are taken in order, and shards in
+// the order of their names. With shuffling, the order is exactly that of llm.c, so that runs can be compared:
+// one MT19937 stream (Matsumoto & Nishimura, 1998) with seed 42 by default, and the shuffle of Fisher &
+// Yates. At the start of each epoch it permutes the shards, starting from their order in the last epoch;
+// then, for each shard, its samples.
 //
-// Order. A sample is a whole batch: B*T+1 tokens in sequence, of which row b gets [b*T, b*T + T]; the next
-// sample begins B*T further on. Without shuffling a shard's samples are taken in order, and shards by name.
-// Shuffled, they come in llm.c's order, number for number, so that runs can be compared: one MT19937 stream
-// (Matsumoto & Nishimura, 1998), seed 42 by default, and the shuffle of Fisher & Yates. At the start of each
-// epoch it permutes the shards, as the last epoch left them; for each shard, all its samples.
-//
-// Aligned to documents. Cut anywhere, most rows begin in the middle of a document, and their first tokens ask
-// about a beginning nobody can see. With align_documents a row starts at the last end-of-text token at or
-// before its natural start, if one lies less than T tokens back, and is T+1 tokens from there. No two rows of
-// an epoch start at the same place.
+// Aligned to documents. If text is cut anywhere, most rows start in the middle of a document, and their first
+// targets depend on a beginning that the model cannot see. With align_documents, a row starts at the last
+// end-of-text token at or before its normal start, if there is one less than T tokens back. No two rows of an
+// epoch start at the same token.
 //
 // Thread safety: one thread at a time. next() allocates nothing. Read next: nn/gpt2.h.
 #pragma once
@@ -30,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/text/label_shift.h"
 #include "apps/text/shard.h"
 
 namespace inkling {
@@ -37,27 +30,27 @@ namespace inkling {
 struct BatchSettings {
   std::int64_t B = 4;
   std::int64_t T = 64;
-  std::int64_t vocab_size = 0;  // every token of a shard is checked against it before the shard's first use
+  std::int64_t vocab_size = 0;  // all tokens of a shard are checked against it before the shard is used
   bool shuffle = false;
   std::uint32_t seed = 42;
   bool align_documents = false;
-  std::int32_t end_of_text = -1;  // needed to align
+  std::int32_t end_of_text = -1;  // required by align_documents
 };
 
-// A run's 64-bit seed as the 32 bits that llm.c's shuffle takes: the lower half, with a hash of the upper
-// half exclusive-or'ed in. So seeds below 2^32 are taken as they are, and every bit of others counts.
+// Reduces a run's 64-bit seed to the 32 bits of llm.c's shuffle: the lower half, xor a hash of the upper
+// half. Seeds below 2^32 stay as they are; for larger seeds, every bit has an effect.
 std::uint32_t shuffle_seed(std::uint64_t seed);
 
-// A place in the data, enough to continue from exactly: plain numbers, small however large the shards.
-// Permutations are not stored: the stream of random numbers is wound forward to where the current one was
-// drawn.
+// A position in the data, from which a run can continue exactly. It is small, whatever the size of the
+// shards: permutations are not stored, because the random numbers are drawn again up to the current
+// permutation.
 struct BatchPosition {
   std::int64_t epoch = 0;
   std::vector<std::int64_t> shard_order;
-  std::int64_t shard = 0;   // which place of shard_order
-  std::int64_t sample = 0;  // samples already taken of that shard
+  std::int64_t shard = 0;   // index into shard_order
+  std::int64_t sample = 0;  // samples of that shard that were taken already
   std::uint64_t draws = 0;  // random numbers drawn before that shard's samples were permuted
-  // What the place is a place in. Restoring under other settings or data is an Error.
+  // The settings and data that this position is valid for. Restoring it with others is an Error.
   std::int64_t B = 0, T = 0, tokens = 0;
   bool shuffle = false, align_documents = false;
   std::uint32_t seed = 0;
@@ -68,7 +61,7 @@ constexpr std::int64_t kMostBatches = std::int64_t{1} << 36;
 
 class Batches {
  public:
-  // Where a row was read from. Its target t is token first + t + 1 of shard `shard` (an index into shards()).
+  // Where a row was read from: input t is token first + t of shard `shard`, an index into shards().
   struct Row {
     std::int64_t shard;
     std::int64_t first;
@@ -79,14 +72,15 @@ class Batches {
     std::int64_t shard = 0, begin = 0, end = 0, epoch = 0;
   };
 
-  // Error for a shard of fewer than B*T+1 tokens, and (here or at its first use) for a token outside the
-  // vocabulary.
+  // Error for a shard with fewer than B*T+1 tokens. Error, here or at the shard's first use, for a token
+  // outside the vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
 
-  // The next batch: inputs (B,T), targets (B,T). After the last of an epoch comes the first of the next one.
+  // The next batch: inputs (B,T), targets (B,T). After the last batch of an epoch comes the first of the next
+  // one.
   void next(std::int32_t* inputs, std::int32_t* targets);
 
-  // About the batch next() gave last.
+  // About the last batch that next() returned. There must have been one.
   std::span<const Row> rows() const { return rows_; }
   Place place() const;
   std::string describe(const Place& place) const;  // "stories_train.bin: tokens 12800 .. 13056 (epoch 0)"
@@ -94,8 +88,9 @@ class Batches {
   BatchPosition state() const;
   // Both throw Error for a position that these settings and shards cannot lead to.
   void set_state(const BatchPosition& position);
-  std::int64_t batches_before(const BatchPosition& position) const;  // since the first of the first epoch
-  void rewind();                                                     // to the very beginning, as constructed
+  std::int64_t batches_before(
+      const BatchPosition& position) const;  // counted from the first batch of epoch 0
+  void rewind();                             // back to the first batch of epoch 0
 
   const std::vector<Shard>& shards() const { return shards_; }
   std::int64_t tokens() const { return tokens_; }          // in all shards
@@ -115,17 +110,17 @@ class Batches {
 
   BatchSettings settings_;
   std::vector<Shard> shards_;
-  std::vector<bool> checked_;  // whose tokens are known to be inside the vocabulary
+  std::vector<bool> checked_;  // for each shard: all its tokens are inside the vocabulary
   std::int64_t tokens_ = 0, batches_ = 0;
 
   std::mt19937 random_;
-  std::uint64_t draws_ = 0;  // numbers taken from random_ since its seed
+  std::uint64_t draws_ = 0;  // numbers drawn from random_ since it was seeded
   std::int64_t epoch_ = 0;
   std::vector<std::int64_t> shard_order_;
   std::int64_t place_ = 0;                  // the current shard is shard_order_[place_]
-  std::uint64_t draws_before_samples_ = 0;  // draws_ when sample_order_ was made
+  std::uint64_t draws_before_samples_ = 0;  // draws_ before sample_order_ was permuted
   std::vector<std::int64_t> sample_order_;
-  std::int64_t sample_ = 0;  // the next one is sample_order_[sample_]
+  std::int64_t sample_ = 0;  // the next sample is sample_order_[sample_]
 
   std::vector<Row> rows_;
   std::int64_t last_epoch_ = 0;

@@ -1,6 +1,5 @@
-// Writing and scoring with a compiled grammar: two walks over the same choices. The writer rolls dice; the
-// reader is told by the next token how they fell. grammar_compile.cc turns the notation into what is walked
-// here.
+// Writing and scoring with a compiled grammar: two walks over the same choices. The writer chooses at random;
+// the reader finds each choice from the next token. grammar_compile.cc builds the data from the notation.
 #include "apps/text/grammar.h"
 
 #include <bit>
@@ -12,7 +11,7 @@ namespace inkling {
 
 namespace {
 
-// -log(part / whole). Most choices are none: they cost no logarithm.
+// -log(part / whole). Most choices have only one alternative and need no logarithm.
 double surprise(std::int64_t part, std::int64_t whole) {
   return part == whole ? 0.0 : std::log(static_cast<double>(whole) / static_cast<double>(part));
 }
@@ -34,7 +33,7 @@ class Grammar::Writer {
     const Alternative* taken = choice.alternatives.data();
     for (; left >= taken->weight; ++taken) left -= taken->weight;
     nats_ +=
-        surprise(taken->weight, choice.total_weight);  // shows in the next token, wherever that is written
+        surprise(taken->weight, choice.total_weight);  // counted with the next token, wherever it is written
     for (const Item& item : taken->items) {
       switch (item.kind) {
         case Item::Kind::token:
@@ -50,8 +49,8 @@ class Grammar::Writer {
     }
   }
 
-  // Picks a row and says its value. Only the value is settled by that: other rows may share it and stay
-  // possible.
+  // Chooses a row and writes its value. Only the value is fixed by this: other rows with the same value
+  // remain possible.
   void write_mention(const Mention& mention) {
     std::uint64_t& rows = rows_[static_cast<std::size_t>(mention.list)];
     const std::uint64_t picked = pick(rows);
@@ -81,8 +80,8 @@ class Grammar::Writer {
   const Grammar& grammar_;
   Rng& rng_;
   Story& out_;
-  std::vector<std::uint64_t> rows_;  // of each list, those still possible
-  double nats_ = 0;                  // of choices made since the last token
+  std::vector<std::uint64_t> rows_;  // for each list: the rows that are still possible
+  double nats_ = 0;                  // of the choices since the last token
 };
 
 class Grammar::Reader {
@@ -143,7 +142,7 @@ class Grammar::Reader {
     nats_ = 0;
   }
 
-  // Past the last token stands the end-of-text that a next story would bring.
+  // The last token is followed by the end-of-text of the next story, if there is one.
   std::int32_t next() const {
     return at_ < tokens_.size() ? tokens_[at_] : grammar_.tokenizer_.end_of_text();
   }

@@ -1,43 +1,44 @@
-// A probabilistic grammar that writes texts and knows how likely each of their tokens was.
+// A probabilistic grammar that writes texts and knows the probability of each of their tokens.
 //
-// Why: the best possible loss of a language model is the entropy of its text, and for real text nobody knows
-// it. For a text written by rolling dice it can be counted: -log p(token | text so far), summed. That is the
-// floor under the loss curve.
+// Why: the lowest possible loss of a language model is the entropy of its text. For real text it is unknown.
+// For a text that a grammar wrote with random choices, it can be computed: the mean of -log p(token | text so
+// far). This is the theoretical minimum under the loss curve.
 //
-// The notation. Blank lines separate lists from rules; lines that begin with # are remarks.
+// The notation. Blank lines separate lists and rules; lines that start with # are comments.
 //
 //   list hero
 //     Tom   boy   He  he
 //     Lily  girl  She she
-// is a list of what the text may be about, one row each; rows may share a line, divided by /. The first row
-// is a row like the others, and its cells also name the columns: {Tom} is the hero's name, whoever the hero
-// is, and {he} is "she" if it is Lily. An underscore in a cell stands for a space.
+// is a list of things that the text may be about, one in each row; a / separates two rows on one line. The
+// cells of the first row also name the columns: {Tom} is the hero's name, whoever the hero is, and {he} is
+// "she" if the hero is Lily. An underscore in a cell means a space.
 //
 //   opening =
 //     3 Once there was a {boy} (named | called) {Tom}.
 //   | There lived a (very |) happy {boy}, <someone>.
-// is a rule: its alternatives, divided by |. A number in front of one is its weight, 1 if there is none.
-// Brackets are a choice in place, of which one may be empty; <someone> stands for the rule of that name. All
-// begins with the rule `story`.
+// is a rule: alternatives separated by |. A number before an alternative is its weight (1 if there is none).
+// Parentheses are a choice inside an alternative; one of its alternatives may be empty. <someone> means the
+// rule of that name. Every text starts with the rule `story`.
 //
-// One mechanism remembers: of each list, the rows that still agree with what was said. A mention of a column
-// picks among these, each row as likely as the others, and leaves those that agree with it. So the first
-// mention of {Tom} is a surprise of log(rows), and every later {Tom}, {boy} or {he} none at all; after {boy}
-// alone, {Tom} may still be any boy. A model that wants to be as sure has to look back: this is what
+// The grammar remembers, for each list, the rows that agree with the text so far. A mention of a column
+// chooses one of these rows, all equally likely, and then keeps the rows that agree with it. So the first
+// mention of {Tom} costs log(rows) nats, and every later {Tom}, {boy} or {he} costs nothing; after {boy}
+// alone, {Tom} may still be any boy. To be equally certain, a model must look back in the text: this is what
 // attention is for.
 //
-// Tokens are whole words. A word carries the space before it (" kite"), except at the very beginning and
-// after an opening quote; punctuation marks are tokens of their own, a closing quote joined to its mark (,").
+// Tokens are whole words. A word includes the space before it (" kite"), except at the start of the text and
+// after an opening quote. Punctuation marks are separate tokens; a closing quote is joined to its mark (,").
 // End-of-text is the last id.
 //
-// Why the probabilities are exact. Compiling refuses a grammar unless the next token alone always tells which
-// alternative was taken (it is LL(1), with the sets FIRST and FOLLOW of Aho & Ullman, 1972): the alternatives
-// of a choice begin with different tokens, an empty one is told by what may follow, no value of a column
-// begins with another whole value, and the end of a text is never in doubt. So each text has one derivation,
-// p(token) is the product of the choices that it reveals, and the sum over a text is exactly -log P(text).
-// write() multiplies while it writes; score() finds the same numbers from the tokens alone.
+// Why the probabilities are exact. The compiler accepts a grammar only if the next token alone always
+// determines the alternative (it is LL(1), with the sets FIRST and FOLLOW of Aho & Ullman, 1972): the
+// alternatives of a choice start with different tokens; an empty alternative is recognised by the token after
+// it; no value of a column starts with another complete value; and the end of a text is always clear. So each
+// text has exactly one derivation, p(token) is the product of the choices that the token reveals, and the sum
+// over a text is exactly -log P(text). write() multiplies while it writes; score() computes the same numbers
+// from the tokens alone.
 //
-// Thread safety: immutable once made. Read next: stories_grammar.cc, the grammar of the stories.
+// Thread safety: immutable after construction. Read next: stories_grammar.cc, the grammar of the stories.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +51,8 @@
 
 namespace inkling {
 
-// Tokens, and for each its surprise -log p(token | the story so far), in nats. The first token is
-// end-of-text, which here announces a story; it is certain (0 nats), as after a story nothing else can come.
+// Tokens, and for each token -log p(token | the story so far), in nats. The first token is end-of-text, which
+// starts a story. It costs 0 nats, because after a story nothing else can follow.
 struct Story {
   std::vector<std::int32_t> tokens;
   std::vector<float> nats;
@@ -59,7 +60,7 @@ struct Story {
 
 class Grammar {
  public:
-  // Error naming the rule or list that is malformed, unknown, ambiguous or endless.
+  // Error, which names the rule or list, if one is malformed, unknown, ambiguous or endless.
   explicit Grammar(std::string_view text);
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
@@ -67,8 +68,9 @@ class Grammar {
   // Appends one story to `out`.
   void write(Rng& rng, Story& out) const;
 
-  // The nats of a text that begins with end-of-text and is one whole story or several. Error naming the first
-  // token that the grammar could not have written there. `tokens` and `nats` are of the same length.
+  // Computes the nats of a text of one or more complete stories that starts with end-of-text. Error, which
+  // names the token, at the first token that the grammar could not have written. `tokens` and `nats` have the
+  // same length.
   void score(std::span<const std::int32_t> tokens, std::span<float> nats) const;
 
  private:
@@ -78,11 +80,11 @@ class Grammar {
 
   static constexpr int kMostRows = 64;  // a set of rows is a bit mask
 
-  // What a sequence is made of: one token, a mention of a column, or a choice.
+  // An element of a sequence: one token, a mention of a column, or a choice.
   struct Item {
     enum class Kind : std::int32_t { token, mention, choice };
     Kind kind;
-    std::int32_t index;  // the token, or an index into mentions_ or choices_
+    std::int32_t index;  // the token id, or an index into mentions_ or choices_
   };
   struct Alternative {
     std::int64_t weight = 1;
@@ -91,10 +93,10 @@ class Grammar {
   struct Choice {
     std::vector<Alternative> alternatives;
     std::int64_t total_weight = 0;
-    std::vector<std::int16_t> by_next_token;  // token -> the alternative that it reveals, or -1
+    std::vector<std::int16_t> by_next_token;  // for each token: the alternative that it reveals, or -1
   };
-  // The values of a column as a tree: at each node the tokens that may come next, each with the rows whose
-  // value goes on so.
+  // The values of a column as a tree: each node has the tokens that may come next, each with the rows whose
+  // value continues with it.
   struct Branch {
     std::int32_t token;
     std::uint64_t rows;
@@ -105,10 +107,10 @@ class Grammar {
     std::vector<Branch> values;
   };
 
-  std::vector<std::uint64_t> all_rows_;  // of each list
+  std::vector<std::uint64_t> all_rows_;  // for each list: the mask of all its rows
   std::vector<Mention> mentions_;
   std::vector<Choice> choices_;
-  std::int32_t start_ = 0;  // the choice that is the rule `story`
+  std::int32_t start_ = 0;  // the choice of the rule `story`
   Tokenizer tokenizer_;
 };
 

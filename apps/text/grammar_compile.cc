@@ -1,5 +1,5 @@
-// From the notation's tree to what Writer and Reader walk: words become tokens, names become indices, and the
-// grammar is refused unless the next token alone always tells which alternative was taken.
+// Compiles the tree of the notation into the data that Writer and Reader use: words become tokens, names
+// become indices. It rejects a grammar unless the next token alone always determines the alternative.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -66,9 +66,9 @@ class GrammarCompiler {
     return entry->second;
   }
 
-  // `glued`: the first word has no space before it, at the story's beginning or after an opening quote. It
-  // makes other tokens of the same words, so rules and mentions are compiled once for each of the two, where
-  // needed.
+  // `glued` means that the first word has no space before it: at the start of a story or after an opening
+  // quote. The same words are then different tokens, so rules and mentions are compiled separately for both
+  // cases, where needed.
   std::int32_t compile_rule(const std::string& name, bool glued) {
     const auto known = compiled_rules_.find({name, glued});
     if (known != compiled_rules_.end()) {
@@ -95,7 +95,7 @@ class GrammarCompiler {
       compiled.items = compile_parts(alternative.parts, glued);
       choice.total_weight += compiled.weight;
       nullable = nullable || is_nullable(compiled.items);
-      rule_ = rule;  // the parts may have led into other rules
+      rule_ = rule;  // compiling the parts may have changed it
     }
     if (nullable && glued) fail("grammar: rule ", rule_, ": may be empty where its first word must be known");
     choices().push_back(std::move(choice));
@@ -173,7 +173,7 @@ class GrammarCompiler {
     });
   }
 
-  // FIRST: the tokens that a sequence may begin with.
+  // FIRST: the tokens that a sequence may start with.
   void add_first(std::span<const Item> items, Tokens& out) const {
     for (const Item& item : items) {
       const auto index = static_cast<std::size_t>(item.index);
@@ -188,7 +188,7 @@ class GrammarCompiler {
     }
   }
 
-  // FOLLOW: the tokens that may come after a choice, wherever it is used. Grown until nothing is new.
+  // FOLLOW: the tokens that may come after a choice, wherever it is used. Repeated until nothing changes.
   void find_followers() {
     follow_.assign(choices().size(), {});
     follow_[static_cast<std::size_t>(grammar_.start_)].insert(end_of_text_);
@@ -210,7 +210,7 @@ class GrammarCompiler {
     }
   }
 
-  // Which alternative each next token reveals. Two for one token: the grammar is refused.
+  // Which alternative each next token reveals. If a token reveals two, the grammar is rejected.
   void predict(std::size_t c) {
     Grammar::Choice& choice = choices()[c];
     choice.by_next_token.assign(vocabulary_.size() + 1, -1);
@@ -245,10 +245,10 @@ class GrammarCompiler {
   std::map<std::pair<std::string, bool>, std::size_t> compiled_mentions_;
   std::map<std::string, std::int32_t> token_ids_;
   std::vector<std::string> vocabulary_;
-  std::vector<bool> nullable_;  // of each choice, as the next two
+  std::vector<bool> nullable_;  // for each choice, like the next two
   std::vector<Tokens> follow_;
-  std::vector<std::string_view> rule_of_;  // for messages
-  std::string_view rule_;                  // being compiled
+  std::vector<std::string_view> rule_of_;  // for error messages
+  std::string_view rule_;                  // the rule that is being compiled
   std::int32_t end_of_text_ = 0;
 };
 

@@ -20,7 +20,7 @@ bool is_mark(char c) {
   return std::string_view(".,!?;:").find(c) != std::string_view::npos;
 }
 
-// Reads the right side of one rule, by recursive descent.
+// Parses the right side of one rule, by recursive descent.
 class RuleParser {
  public:
   RuleParser(std::string_view text, const std::string& rule) : text_(text), rule_(rule) {}
@@ -79,14 +79,14 @@ class RuleParser {
     return {Part::Kind::word, std::string(text_.substr(begin, at_ - begin)), {}};
   }
 
-  // A mark and the quote it closes are one token: ," or !"
+  // A punctuation mark and a closing quote after it are one token: ," or !"
   Part parse_mark() {
     const std::size_t length = text_.substr(at_ + 1).starts_with('"') ? 2 : 1;
     at_ += length;
     return {Part::Kind::mark, std::string(text_.substr(at_ - length, length)), {}};
   }
 
-  // A quote opens where a space, ( or | is before it, or nothing; it closes after anything else.
+  // A quote is an opening quote after a space, ( or |, or at the start. Otherwise it is a closing quote.
   Part parse_quote() {
     const char before = at_ == 0 ? ' ' : text_[at_ - 1];
     ++at_;

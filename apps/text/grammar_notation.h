@@ -1,4 +1,4 @@
-// The grammar's notation, read into a tree (see grammar.h for what it looks like). Knows nothing of tokens or
+// Parses the notation of a grammar into a tree (grammar.h describes the notation). It does not know tokens or
 // probabilities.
 #pragma once
 
@@ -11,15 +11,15 @@ namespace inkling::notation {
 
 struct Alternative;
 
-// A piece of an alternative.
+// An element of an alternative.
 struct Part {
   enum class Kind {
     word,        // text: the word
     mark,        // text: a punctuation mark or a closing quote, written without a space before it
-    open_quote,  // what follows is written without a space before it
+    open_quote,  // the next word is written without a space before it
     mention,     // text: the column's name
     rule,        // text: the rule's name
-    group        // alternatives in place
+    group        // alternatives in parentheses
   };
   Kind kind;
   std::string text;
@@ -34,7 +34,7 @@ struct Rule {
   std::string name;
   std::vector<Alternative> alternatives;
 };
-// Cells hold spaces where the notation has underscores. The first row's cells, as they are written, name the
+// A cell has spaces where the notation has underscores. The cells of the first row, as written, name the
 // columns.
 struct List {
   std::string name;
@@ -47,7 +47,7 @@ struct Text {
   std::vector<Rule> rules;
 };
 
-// Error naming the rule or list that is malformed.
+// Error, which names the rule or list, if it is malformed.
 Text parse(std::string_view text);
 
 }  // namespace inkling::notation

@@ -1,10 +1,10 @@
-// Token shards: text that was tokenized once and lies on disk as plain numbers, in llm.c's format.
+// Token shards: files of token ids in llm.c's format. The text was tokenized once, before training.
 //
 // A file is a header and then ntok ids, as uint16 or, for vocabularies over 65,535, as uint32. An end-of-text
-// token comes *before* each document. A data set is one shard or many, named by a glob pattern and taken in
-// the order of their names. A Shard maps its file, so opening one of any size costs nothing; positions are
-// 64-bit throughout. Not known here: what an id means (tokenizer.h), in which order tokens are used
-// (batches.h, which is what to read next).
+// token comes *before* each document. A data set is one or more shards, given by a glob pattern and taken in
+// the order of their names. A Shard maps its file, so opening a large shard is fast. All positions have 64
+// bits. This file does not know the meaning of an id (tokenizer.h) or the order in which tokens are used
+// (batches.h). Read next: batches.h.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +19,15 @@ namespace inkling {
 constexpr std::int32_t kShardMagic = 20240520;      // tokens are uint16
 constexpr std::int32_t kWideShardMagic = 20240801;  // tokens are uint32
 
-// Where a shard's tokens lie within its bytes.
+// The kind and the number of a shard's tokens.
 struct ShardLayout {
-  bool wide = false;       // uint32 tokens, else uint16
-  std::int64_t count = 0;  // tokens
+  bool wide = false;       // tokens are uint32, otherwise uint16
+  std::int64_t count = 0;  // number of tokens
 };
-// Checks the header against the real size. Needs no file, so that tests can feed it any bytes.
+// Checks the header against the real size. It takes bytes, not a file, so that tests can pass any bytes.
 ShardLayout parse_shard(ByteReader& in);
 
-// Thread safety: immutable; all members may be called at once.
+// Thread safety: immutable; threads may call all members at the same time.
 class Shard {
  public:
   explicit Shard(const std::string& path);
@@ -36,14 +36,14 @@ class Shard {
   bool wide() const { return layout_.wide; }
   const std::string& path() const { return file_.path(); }
 
-  // Token i, 0 <= i < size() (the caller's duty). A wide id past 2^31 shows as a negative one; check_tokens
-  // refuses both.
+  // Token i. The caller ensures that 0 <= i < size(). An id above 2^31 in a wide shard is returned as a
+  // negative number; check_tokens rejects it.
   std::int32_t operator[](std::int64_t i) const;
-  // Tokens [begin, begin + count) into `out`; the range must lie inside the shard.
+  // Copies tokens [begin, begin + count) to `out`. The range must be inside the shard.
   void copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const;
 
-  // Error naming the shard and the index of the first id that is not below `vocab_size`. Reads everything, in
-  // parallel.
+  // Error, which names the shard and the index, for the first id that is not below `vocab_size`. Reads all
+  // tokens, in parallel.
   void check_tokens(std::int64_t vocab_size) const;
 
  private:
@@ -52,11 +52,11 @@ class Shard {
   const std::byte* tokens_ = nullptr;
 };
 
-// Writes tokens one piece after another. The shard appears under its name, whole, at commit(); without it,
-// nothing does.
+// Writes tokens piece by piece. The complete shard appears under its name at commit(); without commit(), no
+// file appears.
 class ShardWriter {
  public:
-  ShardWriter(const std::string& path, std::int64_t vocab_size);  // the kind follows from the vocabulary
+  ShardWriter(const std::string& path, std::int64_t vocab_size);  // the vocabulary decides the kind
 
   void append(std::span<const std::int32_t> tokens);  // Error for an id outside the vocabulary
   std::int64_t size() const { return count_; }
@@ -73,8 +73,8 @@ class ShardWriter {
   std::vector<std::byte> buffer_;
 };
 
-// The files a glob pattern names, sorted; a tokenizer's among them, *_tokenizer.bin, is passed over. Error
-// when there is none.
+// The files that match a glob pattern, sorted by name. A tokenizer's file among them (*_tokenizer.bin) is
+// left out. Error if no file matches.
 std::vector<std::string> find_shards(const std::string& pattern);
 
 }  // namespace inkling

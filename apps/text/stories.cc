@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kTrainStream = 11, kValStream = 12;
 
-// Returns the nats of all tokens written.
+// Returns the sum of the nats of all written tokens.
 double write_shard(const std::string& path, std::int64_t tokens, Rng rng, std::int64_t& written) {
   ShardWriter shard(path, story_tokenizer().vocab_size());
   double nats = 0;
@@ -49,7 +49,7 @@ StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_
     fail("stories: ", train_tokens, " training and ", val_tokens,
          " validation tokens, expected at least 1 each");
   }
-  // A directory that cannot be made cannot be written to either, which is reported there.
+  // If the directory cannot be created, writing the first file reports the error.
   std::error_code ignored;
   std::filesystem::create_directories(directory, ignored);
   const std::filesystem::path stem = std::filesystem::path(directory) / "stories";

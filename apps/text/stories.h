@@ -1,12 +1,13 @@
-// The default corpus: short children's stories, written by a grammar that knows how likely each token was.
+// The default corpus: short children's stories, written by a grammar that knows the probability of each
+// token.
 //
-// So the best possible loss on these stories is not guessed but computed: the *theoretical minimum*, in nats
-// per token, that no model can beat on average however large it is. It is about 0.51 here. A model reaches it
-// only by learning all there is: words, grammar, how stories go, and to look back for what was said (who is
-// it about? what was lost, and of which colour?). There are more than 10^15 stories, so none is learnt by
-// heart.
+// So the lowest possible loss on these stories can be computed: the *theoretical minimum*, in nats per token.
+// No model can have a lower mean loss, however large it is. Over whole stories it is about 0.51. A model
+// reaches it only if it learns everything: words, grammar, the course of a story, and looking back in the
+// text (who is the story about? what was lost, and which colour did it have?). There are more than 10^15
+// stories, so a model cannot memorise them.
 //
-// How it works: grammar.h. What the stories are about: stories_grammar.cc.
+// grammar.h explains how it works; stories_grammar.cc contains the stories.
 #pragma once
 
 #include <cstdint>
@@ -19,30 +20,32 @@
 
 namespace inkling {
 
-// Compiled at first use. Thread safe.
+// Compiled on first use. Thread-safe.
 const Grammar& story_grammar();
 const Tokenizer& story_tokenizer();
 
-// One more story of a stream of random numbers.
+// Writes one more story from a stream of random numbers.
 Story write_story(Rng& rng);
 
 struct StoryCorpus {
   std::string train_path, val_path, tokenizer_path;
   std::int64_t train_tokens = 0, val_tokens = 0;
-  double train_nats = 0, val_nats = 0;  // summed over the tokens; divide for the theoretical minimum
+  double train_nats = 0,
+         val_nats =
+             0;  // sums over all tokens; divided by the number of tokens, the minimum over whole stories
 };
 
-// Writes stories_train.bin, stories_val.bin and stories_tokenizer.bin into `directory`, which is made if need
-// be. The shards hold whole stories, the fewest that reach the given number of tokens. Training and
-// validation draw from streams of their own, so more of one never changes the other. The same seed writes the
-// same bytes everywhere.
+// Writes stories_train.bin, stories_val.bin and stories_tokenizer.bin into `directory`, which is created if
+// needed. A shard has only whole stories, and just enough of them for the given number of tokens. Training
+// and validation use separate streams of random numbers, so the length of one does not change the other. The
+// same seed writes the same bytes everywhere.
 StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_tokens,
                                std::int64_t val_tokens, std::uint64_t seed);
 
-// For each token of a shard of stories, -log p(token | its story so far). Found from the tokens alone, so it
-// holds for any shard that this grammar could have written; Error naming the first token that it could not.
-// To compare with a loss, sum the nats of the same targets, each of which must have been asked for with its
-// story's beginning in view (BatchSettings::align_documents).
+// For each token of a shard of stories, -log p(token | its story so far). It is computed from the tokens
+// alone, so it works for any shard that this grammar can write. Error, which names the token, at the first
+// token that the grammar cannot write. To compare with a loss, add the nats of the same targets. The model
+// must have seen each target's story from its beginning (BatchSettings::align_documents).
 std::vector<float> story_floor(const Shard& shard);
 
 }  // namespace inkling

@@ -1,13 +1,13 @@
-// What the stories are about, and how they go. Change a word, add a row or a plot: whatever still compiles
-// has an exact floor.
+// The grammar of the stories. Change a word, add a row or a plot: every grammar that compiles has an exact
+// theoretical minimum.
 //
-// A story introduces somebody, something happens, and it ends. A rule reads as the story of Tom, the brave
-// boy; Pip the owl, his friend; a red kite; the garden with its bush; and so on through the first rows of the
+// A story introduces a hero, something happens, and it ends. The rules are written as the story of Tom, the
+// brave boy; his friend Pip the owl; a red kite; the garden with its bush; and so on: the first rows of the
 // lists.
 //
-// What keeps the grammar unambiguous: alternatives begin with different words (say what they share first,
-// then choose); an optional phrase does not begin with the word that comes after it; and a story does not end
-// on an optional phrase.
+// To keep the grammar unambiguous: alternatives start with different words (write their common beginning
+// before the choice); an optional phrase does not start with the word that comes after it; a story does not
+// end with an optional phrase.
 #include "apps/text/stories_grammar.h"
 
 namespace inkling {

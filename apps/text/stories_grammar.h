@@ -1,4 +1,4 @@
-// The grammar that the default corpus is written with, in the notation of grammar.h.
+// The grammar of the default corpus, in the notation of grammar.h.
 #pragma once
 
 #include <string_view>

@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::string_view kSeparator = "<|endoftext|>";
 
-// Where validation begins. At best with a document: the last one that starts at or before the natural place,
-// unless that would more than double the part. Otherwise in the middle of one.
+// Where the validation part begins. If possible at the start of a document: the last one that starts at or
+// before the wanted position, unless this would more than double the part. Otherwise in the middle of a
+// document.
 std::int64_t validation_start(const std::vector<std::int32_t>& ids, std::int32_t end_of_text,
                               const TokenizeSettings& settings) {
   const auto n = static_cast<std::int64_t>(ids.size());
@@ -74,7 +75,7 @@ TokenizeResult tokenize_file(const TokenizeSettings& settings) {
     ++result.documents;
   }
   const auto n = static_cast<std::int64_t>(ids.size());
-  constexpr std::int64_t kFewest = 8;  // less leaves nothing to learn from on one side or the other
+  constexpr std::int64_t kFewest = 8;  // with fewer tokens, one of the two parts would be useless
   if (n < kFewest) fail(settings.input, ": the text has ", n, " tokens, expected at least ", kFewest);
 
   const std::int64_t cut = validation_start(ids, tokenizer.end_of_text(), settings);
@@ -90,7 +91,7 @@ TokenizeResult tokenize_file(const TokenizeSettings& settings) {
   train_shard.commit();
   result.val_path = settings.out + "_val.bin";
   ShardWriter val_shard(result.val_path, tokenizer.vocab_size());
-  // A shard begins with end-of-text, also where the cut went through a document.
+  // A shard starts with end-of-text, even if the cut is in the middle of a document.
   if (val.front() != tokenizer.end_of_text()) val_shard.append(std::vector{tokenizer.end_of_text()});
   val_shard.append(val);
   val_shard.commit();

@@ -1,10 +1,9 @@
-// A text file made ready for training: two token shards, train and validation, and the tokenizer that made
-// them.
+// Prepares a text file for training: writes a training shard, a validation shard, and the tokenizer.
 //
-// Documents are separated by lines that say <|endoftext|>; a file without such a line is one document. Each
-// is written with an end-of-text token before it. The last part of the tokens, 10% unless told otherwise, is
-// kept aside for validation: text that the model never trains on, so that its loss there tells learning from
-// memorising.
+// Lines that contain only <|endoftext|> separate documents; a file without such a line is one document. An
+// end-of-text token is written before each document. The last part of the tokens, 10% by default, is the
+// validation shard. The model never trains on it, so its loss there shows whether the model learns or only
+// memorises.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +20,8 @@ struct TokenizeSettings {
   std::string out;             // writes <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
   std::string tokenizer_path;  // a tokenizer file; empty: the byte-level tokenizer
   double val_fraction = 0.1;
-  // Small texts give validation more than its fraction, up to half of everything, so that one batch of the
-  // default size, B=8 and T=256, fits.
+  // For small texts the validation shard is larger than its fraction, up to half of the text, so that it has
+  // at least one batch of the default size, B=8 and T=256.
   std::int64_t min_val_tokens = 2049;
 };
 
@@ -31,10 +30,10 @@ struct TokenizeResult {
   std::int64_t documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
 };
 
-// Error when the text cannot be encoded or is too short for two parts.
+// Error if the text cannot be encoded or is too short for two parts.
 TokenizeResult tokenize_file(const TokenizeSettings& settings);
 
-// The documents of a text, empty ones left out. A separator's own line belongs to none of them.
+// The documents of a text, without empty ones. A separator line belongs to no document.
 std::vector<std::string_view> split_documents(std::string_view text);
 
 }  // namespace inkling

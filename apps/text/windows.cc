@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/text/label_shift.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -40,8 +41,7 @@ bool Windows::next(std::int32_t* inputs, std::int32_t* targets) {
   for (std::int64_t b = 0; b < B_ && shard_ < shards_.size(); ++b) {
     const Shard& shard = shards_[shard_];
     const std::int64_t count = count_at(shard, first_);
-    shard.copy(first_, count, inputs + b * T_);
-    shard.copy(first_ + 1, count, targets + b * T_);
+    copy_row(shard, first_, count, inputs + b * T_, targets + b * T_);
     first_ += count;
     if (first_ < shard.size() - 1) continue;
     ++shard_;

@@ -1,12 +1,12 @@
-// Windows: every token of some shards, once, as targets for measuring a model.
+// Windows: all tokens of some shards as targets, each exactly once, to measure a model.
 //
-// A shard of n tokens is cut into windows of T+1 that overlap by one token, as the last target of one is the
-// first input of the next. So each token but the shard's first is predicted exactly once, with the tokens
-// before it in its window to go by. On request windows end with their document, too, as the next one begins
-// with an end-of-text token: then nothing is predicted from another document, or from the middle of a short
-// one, which is how a model knows its texts that was trained with align_documents. What a window or a batch
-// has room for beyond the shard's end has target -1, which does not count. Unlike Batches
-// (apps/text/batches.h) nothing is left out, shuffled or repeated.
+// A shard of n tokens is cut into windows of T+1 tokens that overlap by one token: the last target of a
+// window is the first input of the next. So each token except the shard's first is predicted exactly once,
+// from the tokens before it in its window. Windows can also end with their document, because the next
+// document starts with an end-of-text token. Then no token is predicted from another document, and every
+// window of a short document starts at its beginning; a model that was trained with align_documents has seen
+// texts this way. Positions of a window or batch that are past the end of the shard have target -1 and are
+// not counted. In contrast to Batches (apps/text/batches.h), no token is left out, shuffled or repeated.
 #pragma once
 
 #include <cstdint>
@@ -19,26 +19,28 @@ namespace inkling {
 
 class Windows {
  public:
-  // B windows of T targets a batch, at the most; documents begin with `end_of_text`, -1: windows do not heed
-  // them. Error for a shard of fewer than two tokens or with a token outside the vocabulary.
+  // A batch has at most B windows of T targets. Documents start with `end_of_text`; with -1, windows ignore
+  // documents. Error for a shard with fewer than two tokens or with a token outside the vocabulary.
   Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T, std::int64_t vocab_size,
           std::int32_t end_of_text = -1);
 
-  std::int64_t targets() const { return targets_; }  // in all batches
+  std::int64_t targets() const { return targets_; }  // the number of targets in all batches
   std::int64_t batches() const { return batches_; }
 
-  // The next batch: inputs (B,T), targets (B,T). False, and nothing written, when there is none left.
+  // The next batch: inputs (B,T), targets (B,T). Returns false and writes nothing if there are no more
+  // batches.
   bool next(std::int32_t* inputs, std::int32_t* targets);
 
  private:
-  std::int64_t count_at(const Shard& shard, std::int64_t first) const;  // targets of the window there
+  std::int64_t count_at(const Shard& shard,
+                        std::int64_t first) const;  // the number of targets of the window at `first`
 
   std::vector<Shard> shards_;
   std::int64_t B_, T_;
   std::int32_t end_of_text_;
   std::int64_t targets_ = 0, batches_ = 0;
-  std::size_t shard_ = 0;   // the next window begins here,
-  std::int64_t first_ = 0;  // at this token
+  std::size_t shard_ = 0;   // the shard of the next window
+  std::int64_t first_ = 0;  // the first token of the next window
 };
 
 }  // namespace inkling
