@@ -56,7 +56,8 @@ TEST_CASE(
     profile.begin_step(1);
     const Tensor loss = model.loss(tape, Tensor(tokens.data(), {4, 48}), Tensor(tokens.data(), {4, 48}));
     const auto activations = static_cast<std::int64_t>(tape.peak_bytes());
-    tape.backward_serial(loss);
+    tape.set_schedule(Schedule::serial);
+    tape.backward(loss);
     const auto gradients = static_cast<std::int64_t>(tape.peak_bytes()) - activations;
 
     CHECK(parts.at("weights") == 4 * request.model.parameter_count());

@@ -88,7 +88,7 @@ TEST_CASE("batches: in order, rows follow each other and targets are the inputs 
   }
 }
 
-TEST_CASE("batches: rows() and where() say where the last batch was read") {
+TEST_CASE("batches: rows() and place() say where the last batch was read") {
   const TemporaryDirectory directory;
   const std::string a = counting_shard(directory / "a.bin", 3, 8),
                     b = counting_shard(directory / "b.bin", 2, 8, 1000);
@@ -99,7 +99,7 @@ TEST_CASE("batches: rows() and where() say where the last batch was read") {
   CHECK(batches.rows()[0].shard == 1);
   CHECK(batches.rows()[0].first == 8);
   CHECK(batches.rows()[1].first == 12);
-  CHECK(batches.where() == b + ": tokens 8 .. 16 (epoch 0)");
+  CHECK(batches.describe(batches.place()) == b + ": tokens 8 .. 16 (epoch 0)");
 }
 
 TEST_CASE("batches: tokens that do not fill a last sample are left out, and B*T+1 suffice") {

@@ -23,7 +23,7 @@ TEST_CASE("tape: backward from a tensor of another tape, or from before clear(),
   CHECK_THROWS_WITH(tape.backward_from(their_loss, &dy), contains("backward: tensor () is another tape's"));
   tape.clear();
   CHECK_THROWS_WITH(tape.backward(loss), contains("backward: tensor () is another tape's or from before"));
-  CHECK_THROWS_WITH(tape.leaf_gradient(mine), contains("leaf_gradient: tensor (2) is another tape's"));
+  CHECK_THROWS_WITH(tape.leaf_gradient(mine, mine), contains("leaf_gradient: tensor (2) is another tape's"));
   CHECK_NOTHROW(other.backward(their_loss));
 }
 

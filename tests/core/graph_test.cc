@@ -192,9 +192,8 @@ std::vector<std::vector<float>> gradients_on_tape(const RandomGraph& graph, Tape
   });
   if (!loss.has_gradient()) {
     gradients.clear();
-  } else if (schedule == Schedule::serial) {
-    tape.backward_serial(loss, 0.5f);
   } else {
+    tape.set_schedule(schedule);
     tape.backward(loss, 0.5f);
   }
   tape.clear();
@@ -344,11 +343,8 @@ ChainResult run_chain(std::int64_t layers, std::int64_t n, Readers readers, Sche
   std::atomic<int> dx_done{0};
   const Tensor loss = dot(tape, chain(tape, X, weights, readers, dx_done), dy.data());
   const std::size_t before = tape.peak_bytes();
-  if (schedule == Schedule::serial) {
-    tape.backward_serial(loss);
-  } else {
-    tape.backward(loss);
-  }
+  tape.set_schedule(schedule);
+  tape.backward(loss);
   dw.insert(dw.end(), dx.begin(), dx.end());
   return {dw, tape.peak_bytes() - before};
 }

@@ -89,7 +89,8 @@ TEST_CASE("tape: only what wants a gradient is recorded, and only what the loss 
   CHECK(tape.graph().node_count() == 3);
   const Tensor loss = sum(tape, used);
   CHECK(runs == 0);
-  tape.backward_serial(loss);
+  tape.set_schedule(Schedule::serial);
+  tape.backward(loss);
   CHECK(runs == 1);
   CHECK(leaf.dx == Floats{1, 1});
   CHECK(other.dx == Floats{0, 0});
@@ -103,7 +104,7 @@ TEST_CASE(
   tape.backward(sum(tape, mul(tape, a, b)));                                           // nodes 2 and 3
   const auto successors = [&](std::int32_t node) {
     std::vector<std::int32_t> all;
-    tape.graph().for_each_successor(node, [&](std::int32_t n) { all.push_back(n); });
+    tape.graph().plan().for_each_successor(node, [&](std::int32_t n) { all.push_back(n); });
     std::sort(all.begin(), all.end());
     return all;
   };
@@ -132,7 +133,7 @@ TEST_CASE(
   tape.record("loss", {loss}, {used}, [=](Gradients& gradients) { *gradients.target(used).data = 7; });
   tape.backward(loss);
   std::vector<std::int32_t> after;
-  tape.graph().for_each_successor(1, [&](std::int32_t n) { after.push_back(n); });
+  tape.graph().plan().for_each_successor(1, [&](std::int32_t n) { after.push_back(n); });
   CHECK(after == std::vector<std::int32_t>{0});
   CHECK(first.dx == Floats{7});
   CHECK(second.dx == Floats{7});
@@ -204,7 +205,8 @@ TEST_CASE("tape: a gradient asked for in another dtype is an error that names bo
     Tape tape;
     const Tensor half = narrowed(tape, leaf.on(tape)), loss = tape.output({}, {half});
     tape.record("asks", {loss}, {half}, [=](Gradients& gradients) { ask(gradients, half); });
-    tape.backward_serial(loss);
+    tape.set_schedule(Schedule::serial);
+    tape.backward(loss);
   };
   const char* wrong = "gradient of tensor (2): dtype is bf16, expected f32";
   CHECK_THROWS_WITH(backward_with([](Gradients& g, const Tensor& x) { g.target(x); }), contains(wrong));
@@ -237,7 +239,8 @@ TEST_CASE("tape: the first writer of a gradient is told to assign, the next to a
     if (sum_first) {
       tape.record("sum", {loss}, {y}, [=](Gradients& gradients) { gradients.sum_into(y)[1] += 40; });
     }
-    tape.backward_serial(loss);
+    tape.set_schedule(Schedule::serial);
+    tape.backward(loss);
     CHECK(told_to_add[0] == sum_first);
     CHECK(told_to_add[1]);
     CHECK(leaf.dx == Floats{3, sum_first ? 43.0f : 3.0f});
@@ -255,7 +258,8 @@ TEST_CASE("tape: a gradient of which only a part is written is zero elsewhere, a
       const GradientTarget<bf16> none = gradients.target<bf16>(half.slice(0, 0, 0));
       CHECK(none.accumulate);
     });
-    tape.backward_serial(loss);
+    tape.set_schedule(Schedule::serial);
+    tape.backward(loss);
     CHECK(leaf.dx == Floats(static_cast<std::size_t>(n), 0.0f));
   }
 }
@@ -298,7 +302,7 @@ TEST_CASE("tape: recomputed pieces run one after another, even if neither depend
   const Tensor a = recompute(tape, first.on(tape), doubled), b = recompute(tape, second.on(tape), doubled);
   tape.backward(sum(tape, mul(tape, a, b)));
   std::vector<std::int32_t> after;
-  tape.graph().for_each_successor(1, [&](std::int32_t n) { after.push_back(n); });
+  tape.graph().plan().for_each_successor(1, [&](std::int32_t n) { after.push_back(n); });
   CHECK(after == std::vector<std::int32_t>{0});
   CHECK(first.dx == Floats{12, 16});  // d(4 x y)
   CHECK(second.dx == Floats{4, 8});

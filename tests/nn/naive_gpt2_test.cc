@@ -3,6 +3,7 @@
 #include "tests/nn/naive_gpt2.h"
 
 #include "nn/gpt2.h"
+#include "ops/cross_entropy.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -136,12 +137,15 @@ TEST_CASE("gpt2: a loss scale scales the gradients and not the loss, and accumul
     model.set_recompute(recompute);
     for (float& g : model.parameters().gradients()) g = 77;  // overwriting forgets it
     Tape tape;
-    for (const float scale : {0.25f, 0.5f}) {
+    const Tensor targets = batch.y();
+    const std::int64_t counted = count_targets("test", targets.i32(), targets.numel(), kConfig.vocab_size);
+    for (const std::int64_t parts : {4, 2}) {  // the mean over four times, and twice, as many targets
       tape.clear();
-      const Tensor loss = model.loss(tape, batch.x(), batch.y(), scale,
-                                     scale == 0.25f ? LeafGradient::overwrite : LeafGradient::accumulate);
-      CHECK(loss.item() == approx(mean_loss(weights, batch)).epsilon(1e-6));
-      tape.backward(loss, scale);
+      const Tensor loss =
+          model.loss(tape, batch.x(), targets,
+                     parts == 4 ? LeafGradient::overwrite : LeafGradient::accumulate, parts * counted);
+      CHECK(loss.item() == approx(mean_loss(weights, batch) / static_cast<double>(parts)).epsilon(1e-6));
+      tape.backward(loss);
     }
     check_close("gradients", std::span<const float>(model.parameters().gradients()),
                 std::span<const double>(want), kGradient);

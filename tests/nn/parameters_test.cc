@@ -121,13 +121,13 @@ TEST_CASE("parameters: values start at zero; a leaf of a layer is that layer's w
     const Tensor leaf = parameters.layer_leaf(tape, 1, l, LeafGradient::overwrite);
     CHECK(leaf.shape() == Shape{2, 3});
     CHECK(leaf.f32() == parameters.values().data() + 6 + l * 6);
-    CHECK(tape.leaf_gradient(leaf).data == parameters.gradients().data() + 6 + l * 6);
+    CHECK(tape.leaf_gradient(leaf, leaf).data == parameters.gradients().data() + 6 + l * 6);
   }
   const Tensor whole = parameters.leaf(tape, 2, LeafGradient::accumulate);
   CHECK(whole.shape() == Shape{5});
   CHECK(whole.f32() == parameters.values().data() + 30);
-  CHECK(tape.leaf_gradient(whole).data == parameters.gradients().data() + 30);
-  CHECK(tape.leaf_gradient(whole).accumulate);
+  CHECK(tape.leaf_gradient(whole, whole).data == parameters.gradients().data() + 30);
+  CHECK(tape.leaf_gradient(whole, whole).accumulate);
   CHECK(parameters.gradients().data() == parameters.gradients().data());  // made once
   CHECK(std::ssize(parameters.gradients()) == 35);
 }

@@ -22,6 +22,10 @@ struct Case {
   std::vector<double> losses, dx, dwte;  // the gradients are those of the mean loss
   double mean = 0;
 
+  std::int64_t counted() const {
+    return std::count_if(targets.begin(), targets.end(), [](std::int32_t t) { return t >= 0; });
+  }
+
   Case(std::int64_t B_, std::int64_t T_, std::int64_t C_, std::int64_t vocab_, std::int64_t Vp_,
        DType dtype = DType::f32)
       : B(B_), T(T_), C(C_), vocab(vocab_), Vp(Vp_) {
@@ -30,8 +34,7 @@ struct Case {
     wte = dtype == DType::f32 ? random_floats(Vp * C, 2) : random_bf16s(Vp * C, 2);
     for (std::int64_t i = 0; i < N; ++i)
       targets.push_back(i % 3 == 1 ? -1 : static_cast<std::int32_t>(i * 5 % vocab));
-    const auto counted =
-        static_cast<double>(std::count_if(targets.begin(), targets.end(), [](auto t) { return t >= 0; }));
+    const auto counted = static_cast<double>(this->counted());
     std::vector<double> logits(static_cast<std::size_t>(N * Vp)), dlogits(logits.size());
     losses.resize(static_cast<std::size_t>(N)), dx.resize(x.size()), dwte.resize(wte.size());
     const auto at = [](std::int64_t row, std::int64_t stride, std::int64_t col) {
@@ -80,9 +83,9 @@ TEST_CASE(
       Tape tape;
       const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
       const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite);
-      const Tensor loss = linear_cross_entropy(tape, x, wte, c.targets_tensor(), vocab, 0.25f);
-      CHECK(std::abs(static_cast<double>(loss.item()) - c.mean) < 1e-5 * c.mean);
-      tape.backward(loss, 0.25f);
+      const Tensor loss = linear_cross_entropy(tape, x, wte, c.targets_tensor(), vocab, 4 * c.counted());
+      CHECK(std::abs(static_cast<double>(loss.item()) - c.mean / 4) < 1e-5 * c.mean);
+      tape.backward(loss);
       check_close("dx", span(dx), times(c.dx, 0.25), kFloatTolerance);
       check_close("dwte", span(dwte), times(c.dwte, 0.25), kFloatTolerance);
     }
@@ -104,8 +107,7 @@ TEST_CASE("linear_cross_entropy: in bf16 the loss is exact and the gradients are
     Tape tape;
     const Tensor x = narrowed(tape, tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite));
     const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite);
-    const Tensor loss =
-        linear_cross_entropy(tape, x, {wte, packed, transposed}, c.targets_tensor(), 61, 1.0f);
+    const Tensor loss = linear_cross_entropy(tape, x, {wte, packed, transposed}, c.targets_tensor(), 61);
     CHECK(std::abs(static_cast<double>(loss.item()) - c.mean) < 1e-5 * c.mean);
     tape.backward(loss);
     check_close("dx", span(dx), c.dx, kBf16Tolerance);
@@ -139,7 +141,7 @@ TEST_CASE("linear_cross_entropy: one task of rows, two and a tail, in f32 and in
       const bool is_bf16 = dtype == DType::bf16;
       const Tensor x = is_bf16 ? narrowed(tape, leaf) : leaf;
       const Weight wte = is_bf16 ? Weight(values, packed, transposed) : Weight(values);
-      const Tensor loss = linear_cross_entropy(tape, x, wte, c.targets_tensor(), vocab, 1.0f);
+      const Tensor loss = linear_cross_entropy(tape, x, wte, c.targets_tensor(), vocab);
       CHECK(std::abs(static_cast<double>(loss.item()) - c.mean) < 1e-5 * c.mean);
       tape.backward(loss);
       check_close("dx", span(dx), c.dx, is_bf16 ? kBf16Tolerance : kManyRowsTolerance);
@@ -165,7 +167,7 @@ TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, wit
     Tape tape;
     const Tensor X = tape.leaf(x.data(), dx.data(), {N, C}, LeafGradient::overwrite);
     const Tensor W = tape.leaf(wte.data(), dwte.data(), {Vp, C}, LeafGradient::overwrite);
-    const Tensor loss = linear_cross_entropy(tape, X, W, Tensor(targets.data(), {N}), Vp - 1, 1.0f);
+    const Tensor loss = linear_cross_entropy(tape, X, W, Tensor(targets.data(), {N}), Vp - 1);
     tape.backward(loss);
     linear_token_losses(row_losses.data(), Tensor(x.data(), {N, C}), Tensor(wte.data(), {Vp, C}),
                         Tensor(targets.data(), {N}), Vp - 1);
@@ -199,7 +201,7 @@ TEST_CASE("linear_cross_entropy: micro-batches with scale 1/2 add up to their me
     const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
     const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24},
                                  micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate);
-    tape.backward(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61, 0.5f), 0.5f);
+    tape.backward(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61, 2 * c.counted()));
   }
   check_close("dwte", span(dwte), c.dwte, kFloatTolerance);
 }
@@ -210,7 +212,7 @@ TEST_CASE("linear_cross_entropy: x's gradient is added to what others put there"
   Tape tape;
   const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::accumulate);
   const Tensor wte = tape.leaf(c.wte.data(), nullptr, {64, 24}, LeafGradient::overwrite);  // no dwte wanted
-  tape.backward(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61, 1.0f));
+  tape.backward(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61));
   std::vector<double> want = c.dx;
   for (double& v : want) v += 1;
   check_close("dx", span(dx), want, kFloatTolerance);
@@ -225,7 +227,7 @@ TEST_CASE("linear_cross_entropy: a tape that does not record gives the same loss
     const Tensor x = tape->leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
     const Tensor wte =
         tape->leaf(c.wte.data(), tape == &off ? dwte.data() : nullptr, {64, 24}, LeafGradient::overwrite);
-    loss[tape == &off] = linear_cross_entropy(*tape, x, wte, c.targets_tensor(), 61, 1.0f).item();
+    loss[tape == &off] = linear_cross_entropy(*tape, x, wte, c.targets_tensor(), 61).item();
   }
   CHECK(loss[0] == loss[1]);
   CHECK(off.graph().node_count() == 0);
@@ -245,8 +247,8 @@ TEST_CASE("linear_cross_entropy: per-row losses are 0 for -1, and all may be -1"
 }
 
 TEST_CASE(
-    "linear_cross_entropy: a broken promise about the seed, a head that is no leaf, and wrong shapes are "
-    "named") {
+    "linear_cross_entropy: a gradient of the loss other than 1, a head that is no leaf, and wrong shapes "
+    "are named") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> dx(c.x.size()), dwte(c.wte.size());
   const auto leaves = [&](Tape& tape) {
@@ -257,32 +259,63 @@ TEST_CASE(
   {
     Tape tape;
     const auto [x, wte] = leaves(tape);
-    const Tensor loss = linear_cross_entropy(tape, x, wte, targets, 61, 0.5f);
-    CHECK_THROWS_WITH(tape.backward(loss),
-                      contains("linear_cross_entropy: backward's seed is 1, expected the loss_scale"));
+    const Tensor loss = linear_cross_entropy(tape, x, wte, targets, 61);
+    CHECK_THROWS_WITH(tape.backward(loss, 0.5f),
+                      contains("linear_cross_entropy: the gradient of the loss is 0.5, expected 1"));
   }
   {
     Tape tape;
     const auto [x, wte] = leaves(tape);
-    const Tensor loss = linear_cross_entropy(tape, x.detach(), wte, targets, 61, 0.5f);
-    CHECK_THROWS_WITH(tape.backward(loss), contains("seed is 1"));
+    const Tensor loss = linear_cross_entropy(tape, x.detach(), wte, targets, 61);
+    CHECK_THROWS_WITH(tape.backward(loss, 2.0f), contains("the gradient of the loss is 2"));
   }
   Tape tape;
   const auto [x, wte] = leaves(tape);
   const Tensor computed = tape.output({64, 24}, {wte});
   std::copy(c.wte.begin(), c.wte.end(), computed.f32());
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, computed, targets, 61, 1.0f), contains("is not a leaf"));
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, x, targets, 61, 1.0f),
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, computed, targets, 61), contains("is not a leaf"));
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, x, targets, 61),
                     contains("linear_cross_entropy: wte is (2, 9, 24), expected (Vp, C=24)"));
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets.reshape({18}), 61, 1.0f),
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets.reshape({18}), 61),
                     contains("targets is (18), expected (2, 9) as x is (2, 9, 24)"));
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 65, 1.0f),
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 65),
                     contains("vocab is 65, expected 1 to Vp=64"));
   c.targets[17] = 61;
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 61, 1.0f),
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 61),
                     contains("linear_cross_entropy: targets[17] is 61, expected -1 or 0 to 60"));
   c.targets.assign(18, -1);
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 61, 1.0f), contains("all 18 targets are -1"));
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 61), contains("all 18 targets are -1"));
+}
+
+TEST_CASE("linear_cross_entropy: a mean over more targets divides the sum, and a batch may have none") {
+  Case c(2, 9, 24, 61, 64);
+  std::vector<float> dx(c.x.size(), NAN), dwte(c.wte.size(), NAN);
+  const std::vector<std::int32_t> none(18, -1);
+  Tape tape;
+  const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
+  const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite);
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61, c.counted() - 1),
+                    contains("mean_over is 11, expected at least the 12 targets here"));
+  tape.clear();
+  c.targets = none;
+  const Tensor x_again = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
+  const Tensor wte_again = tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite);
+  const Tensor loss = linear_cross_entropy(tape, x_again, wte_again, c.targets_tensor(), 61, 5);
+  CHECK(loss.item() == 0.0f);
+  tape.backward(loss);
+  CHECK(dx == std::vector<float>(dx.size(), 0.0f));
+  CHECK(dwte == std::vector<float>(dwte.size(), 0.0f));
+}
+
+TEST_CASE("linear_cross_entropy: a backward that does not reach a loss is an error, as its dwte is written") {
+  Case c(2, 9, 24, 61, 64);
+  std::vector<float> dx(c.x.size()), dwte(c.wte.size());
+  Tape tape;
+  const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::overwrite);
+  const Tensor wte = tape.leaf(c.wte.data(), dwte.data(), {64, 24}, LeafGradient::overwrite);
+  linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61);
+  const Tensor second = linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61);
+  CHECK_THROWS_WITH(tape.backward(second), contains("does not reach a loss on this tape"));
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ TEST_CASE("linear_cross_entropy: over three chunks of rows, losses and all gradi
   const Tensor x = tape.leaf(h.x.data(), dx.data(), {h.N, kChannels}, LeafGradient::overwrite);
   const Tensor wte =
       tape.leaf(h.wte.data(), dwte.data(), {kPaddedTokens, kChannels}, LeafGradient::overwrite);
-  const Tensor loss = linear_cross_entropy(tape, x, wte, targets, kTokens, 1.0f);
+  const Tensor loss = linear_cross_entropy(tape, x, wte, targets, kTokens);
   CHECK(std::abs(static_cast<double>(loss.item()) - h.mean) < 2e-6 * h.mean);
   tape.backward(loss);
   check_close("dx", span(dx), h.dx, {1e-6, 3e-5});
@@ -125,8 +125,8 @@ TEST_CASE("linear_cross_entropy: in bf16, over two chunks of rows, the gradients
   const Tensor x = tape.leaf(h.x.data(), dx.data(), {h.N, kChannels}, LeafGradient::overwrite);
   const Tensor wte =
       tape.leaf(h.wte.data(), dwte.data(), {kPaddedTokens, kChannels}, LeafGradient::overwrite);
-  const Tensor loss = linear_cross_entropy(tape, x, {wte, packed, transposed},
-                                           Tensor(h.targets.data(), {h.N}), kTokens, 1.0f);
+  const Tensor loss =
+      linear_cross_entropy(tape, x, {wte, packed, transposed}, Tensor(h.targets.data(), {h.N}), kTokens);
   CHECK(std::abs(static_cast<double>(loss.item()) - h.mean) < 2e-6 * h.mean);
   tape.backward(loss);
   check_close("dx", span(dx), h.dx, kBf16InputTolerance);

@@ -55,13 +55,13 @@ TEST_CASE("linear: a weight packed for forward alone is refused where there is a
   const Weight once{Tensor(w.data(), {V, C}), packed.data(), nullptr};
   CHECK_THROWS_WITH(linear(tape, X, once, Tensor{}),
                     contains("linear: weight (8, 4) was packed without the copy that backward needs"));
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, X, once, Tensor(&target, {1}), V, 1.0f),
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, X, once, Tensor(&target, {1}), V),
                     contains("linear_cross_entropy: wte (8, 4) was packed without the copy"));
   CHECK_NOTHROW(linear(tape, X.detach(), once, Tensor{}));
   std::vector<std::int8_t> q(static_cast<std::size_t>(int8_bytes(V, C)));
   std::vector<float> scales(static_cast<std::size_t>(V), 1.0f);
   const Weight quantised{Tensor(w.data(), {V, C}), Int8Matrix{q.data(), scales.data(), V, C}};
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, X, quantised, Tensor(&target, {1}), V, 1.0f),
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, X, quantised, Tensor(&target, {1}), V),
                     contains("linear_cross_entropy: wte (8, 4) is of 8 bits, which have no backward"));
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("ops: an argument of another dtype is named before anything is compute
                     contains("linear: bias (3): dtype is bf16, expected f32"));
   CHECK_THROWS_WITH(linear_add(tape, h({2, 3}), f({2, 4}), f({3, 4}), Tensor{}),
                     contains("linear_add: residual (2, 3): dtype is bf16, expected f32"));
-  CHECK_THROWS_WITH(linear_cross_entropy(tape, i({2, 4}), f({8, 4}), i({2}), 8, 1.0f),
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, i({2, 4}), f({8, 4}), i({2}), 8),
                     contains("linear_cross_entropy: x (2, 4): dtype is i32, expected f32 or bf16"));
   CHECK_THROWS_WITH(linear_token_losses(numbers.data(), f({2, 4}), f({8, 4}), f({2}), 8),
                     contains("linear_token_losses: targets (2): dtype is f32, expected i32"));

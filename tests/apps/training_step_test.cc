@@ -1,0 +1,97 @@
+// The training step: the mean over the targets of all micro-batches, and the order forward, backward, clip,
+// update.
+#include "apps/run/training_step.h"
+
+#include <cmath>
+#include <limits>
+
+#include "optim/adamw.h"
+#include "optim/sgd.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+constexpr GPT2Config kModel{.max_seq_len = 4, .vocab_size = 11, .layers = 1, .heads = 1, .channels = 8};
+
+GPT2 tiny_model() {
+  GPT2 model(kModel);
+  model.initialise(5);
+  return model;
+}
+
+std::vector<float> token_losses(GPT2& model, const MicroBatch& batch) {
+  Tape tape(Recording::off);
+  std::vector<float> losses(static_cast<std::size_t>(batch.ids.numel()));
+  model.token_losses(tape, batch.ids, batch.targets, losses.data());
+  return losses;
+}
+
+TEST_CASE("training step: the loss is the mean over all counted targets, not a mean of means") {
+  // One target in the first micro-batch, three in the second.
+  std::vector<std::int32_t> ids{1, 2, 3, 4, 5, 6, 7, 8}, targets{2, -1, -1, -1, 6, 7, 8, -1};
+  const std::vector<MicroBatch> batches{{Tensor(ids.data(), {1, 4}), Tensor(targets.data(), {1, 4})},
+                                        {Tensor(ids.data() + 4, {1, 4}), Tensor(targets.data() + 4, {1, 4})}};
+  GPT2 model = tiny_model();
+  double sum = 0;
+  for (const MicroBatch& batch : batches) {
+    for (float loss : token_losses(model, batch)) sum += static_cast<double>(loss);
+  }
+  Sgd optimizer(segments_of(model.parameters().table()), {.momentum = 0, .weight_decay = 0});
+  Tape tape;
+  const StepResult result = training_step(model, optimizer, tape, batches, {.step = 1, .lr = 0});
+  CHECK(result.loss == approx(sum / 4).epsilon(1e-6));
+
+  // The gradient is that of one batch of two rows.
+  const std::vector<float> split(model.parameters().gradients().begin(),
+                                 model.parameters().gradients().end());
+  const MicroBatch whole{Tensor(ids.data(), {2, 4}), Tensor(targets.data(), {2, 4})};
+  training_step(model, optimizer, tape, std::span(&whole, 1), {.step = 2, .lr = 0});
+  constexpr Tolerance kOtherOrder{1e-7, 1e-5};  // the same sums in another order
+  check_close("gradients", std::span<const float>(model.parameters().gradients()),
+              std::span<const float>(split), kOtherOrder);
+}
+
+TEST_CASE("training step: clipping shortens the update, and 0 turns it off") {
+  std::vector<std::int32_t> ids{1, 2, 3, 4}, targets{2, 3, 4, 5};
+  const MicroBatch batch{Tensor(ids.data(), {1, 4}), Tensor(targets.data(), {1, 4})};
+  for (const double max_norm : {0.0, 0.25, 1e9}) {
+    INFO("max_norm " << max_norm);
+    GPT2 model = tiny_model();
+    const std::vector<double> before = as_doubles(model.parameters().values());
+    Sgd optimizer(segments_of(model.parameters().table()), {.momentum = 0, .weight_decay = 0});
+    Tape tape;
+    const StepResult result = training_step(model, optimizer, tape, std::span(&batch, 1),
+                                            {.step = 1, .lr = 1, .max_norm = max_norm});
+    REQUIRE(result.grad_norm > 0.25);
+    double moved = 0;
+    const std::span<const float> after = model.parameters().values();
+    for (std::size_t i = 0; i < after.size(); ++i)
+      moved += std::pow(static_cast<double>(after[i]) - before[i], 2);
+    const double expected = max_norm == 0.25 ? 0.25 : result.grad_norm;
+    CHECK(std::sqrt(moved) == approx(expected).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("training step: a loss that is not finite stops before the update, and a step needs a target") {
+  std::vector<std::int32_t> ids{1, 2, 3, 4}, targets{2, 3, 4, 5};
+  const MicroBatch batch{Tensor(ids.data(), {1, 4}), Tensor(targets.data(), {1, 4})};
+  GPT2 model = tiny_model();
+  AdamW optimizer(segments_of(model.parameters().table()), {});
+  Tape tape;
+  model.parameters().values_of(kLnfb)[0] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> before(model.parameters().values().begin(), model.parameters().values().end());
+  CHECK_THROWS_AS(training_step(model, optimizer, tape, std::span(&batch, 1), {.step = 7, .lr = 1}),
+                  Diverged);
+  CHECK_THROWS_WITH(training_step(model, optimizer, tape, std::span(&batch, 1), {.step = 7, .lr = 1}),
+                    contains("the loss is") && contains("at step 7"));
+  CHECK(std::memcmp(before.data(), model.parameters().values().data(), before.size() * sizeof(float)) == 0);
+  targets.assign(4, -1);
+  CHECK_THROWS_WITH(training_step(model, optimizer, tape, std::span(&batch, 1), {}),
+                    contains("all targets are -1"));
+}
+
+}  // namespace
+}  // namespace inkling
