@@ -38,11 +38,11 @@ EMULATED_AMX := $(BUILD)/tests/amx_emulation.o $(BUILD)/tests/emulated_amx_kerne
 
 # Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64.
 ifneq ($(filter x86_64,$(shell uname -m)),)
-$(BUILD)/ops/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
+$(BUILD)/ops/isa/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
 AVX512 := -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
-$(BUILD)/ops/isa_avx512.o:      CXXFLAGS += $(AVX512)
-$(BUILD)/ops/isa_avx512_bf16.o: CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
-$(BUILD)/ops/isa_amx.o:         CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16
+$(BUILD)/ops/isa/isa_avx512.o:      CXXFLAGS += $(AVX512)
+$(BUILD)/ops/isa/isa_avx512_bf16.o: CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
+$(BUILD)/ops/isa/isa_amx.o:         CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16
 # The tests have a table of these kernels on emulated tiles, and compare the emulation with the instructions.
 $(EMULATED_AMX):                CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
 $(BUILD)/tests/ops/amx_test.o:  CXXFLAGS += -mamx-tile -mamx-bf16
@@ -50,21 +50,21 @@ endif
 $(BUILD)/core/parallel.o: CXXFLAGS += $(if $(findstring thread,$(SANITIZE)),-fno-sanitize=thread -DINKLING_TSAN)
 # Kernels are optimised in every build, so that the sanitizers' run stays short. ASan would mark the start and the end of the life of every
 # operand of an inlined intrinsic: compiling isa_avx512.cc would take minutes. Without these marks it takes 20 s.
-$(BUILD)/ops/isa_%.o $(EMULATED_AMX): CXXFLAGS += -O3 $(if $(SANITIZE),-fno-sanitize-address-use-after-scope)
+$(BUILD)/ops/isa/isa_%.o $(EMULATED_AMX): CXXFLAGS += -O3 $(if $(SANITIZE),-fno-sanitize-address-use-after-scope)
 
 # The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed does not matter: -O1.
 PRECOMPILED := $(BUILD)/tests/precompiled.h
 $(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 -include $(PRECOMPILED)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
-LIBRARY := $(call objects,core/*.cc ops/*.cc nn/*.cc optim/*.cc apps/text/*.cc apps/run/*.cc)
+LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/text/*.cc apps/run/*.cc)
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
 TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
 # make fuzz links the kernels of the ordinary build.
-LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
+LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
 # oneDNN's face is a library of its own, built where its headers are, or will be.
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
@@ -109,24 +109,24 @@ test-tsan: $(BUILD)/inkling_tests $(BUILD)/inkling
 	@sh tests/tsan.sh $(BUILD)
 
 # The kernels come from the ordinary build: they read no file, and compiling them takes longest.
-fuzz: $(filter $(BUILD)/ops/isa_%,$(LIBRARY))  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
+fuzz: $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY))  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
 	$(MAKE) BUILD=$(BUILD)/fuzz CXX=clang++ OPT=-O1 KERNELS='$^' SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all' $(BUILD)/fuzz/inkling_fuzz
 	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 tidy:  ## clang-tidy over the sources
-	clang-tidy --quiet $(filter-out ops/isa_%,$(filter %.cc,$(SOURCES))) -- -std=c++20 $(CPPFLAGS)
+	clang-tidy --quiet $(filter-out ops/isa/isa_%,$(filter %.cc,$(SOURCES))) -- -std=c++20 $(CPPFLAGS)
 
 format:  ## clang-format, in place
 	clang-format -i $(SOURCES)
 
-check-layers:  ## core <- ops <- {nn, optim} <- apps, and only ops/*_simd.h and ops/isa_*.cc see SIMD
+check-layers:  ## core <- ops <- {nn, optim} <- apps, the rooms of ops, and who may see SIMD
 	@sh tests/check_layers.sh
 
 check-thresholds:  ## every size at which code changes its path has a test on each side (tests/thresholds.txt)
 	@sh tests/check_thresholds.sh
 
 check-isa: $(LIBRARY) $(EMULATED_AMX)  ## the kernels of two instruction sets share no inline function
-	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa_%,$(LIBRARY)) $(EMULATED_AMX)
+	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(EMULATED_AMX)
 
 clean:  ## remove what was built
 	rm -rf $(BUILD)

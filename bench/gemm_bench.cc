@@ -1,12 +1,12 @@
 // gemm with GPT-2 124M's shapes: forward, dX and dW of every linear layer, including packing.
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 
 #include "bench/data.h"
 #include "bench/harness.h"
 #include "bench/peers.h"
 #include "bench/rows.h"
 #include "core/error.h"
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm_bf16.h"
 
 namespace inkling::bench {
 

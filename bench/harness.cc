@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "core/error.h"
-#include "ops/roof.h"
+#include "ops/roof/roof.h"
 
 namespace inkling::bench {
 

@@ -15,7 +15,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "ops/kernels.h"
-#include "ops/roof.h"
+#include "ops/roof/roof.h"
 
 namespace {
 

@@ -15,7 +15,7 @@
 #include "core/parallel.h"
 #include "core/tape.h"
 #include "nn/gpt2.h"
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"

@@ -8,7 +8,7 @@
 // one pass over the weights produces the next token of every text. All texts start with the same prompt,
 // which is read once; each text has its own random numbers. A text has the same tokens as if it were
 // generated alone, because the kernels compute each row with the same bits whatever rows are beside it
-// (ops/gemm.h). A text that has ended leaves the group.
+// (ops/gemm/gemm.h). A text that has ended leaves the group.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 #include "core/rng.h"
 #include "nn/gpt2.h"
 #include "nn/sampler.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 
 namespace inkling {
 

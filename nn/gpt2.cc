@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/recompute.h"
 #include "core/rng.h"
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 #include "ops/embedding.h"
 #include "ops/gelu.h"
 #include "ops/layernorm.h"

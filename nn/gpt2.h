@@ -6,7 +6,7 @@
 //
 // The model knows token ids, not text; targets are already shifted (apps/text/batches.h). It owns the
 // weights; activations belong to the tape of a step. Not thread-safe, but one call uses many threads. Read
-// next: ops/attention.h, the only step in which tokens see each other.
+// next: ops/attention/attention.h, the only step in which tokens see each other.
 #pragma once
 
 #include <optional>

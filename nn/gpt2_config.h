@@ -20,8 +20,8 @@ struct GPT2Config {
   // other name.
   static GPT2Config named(const std::string& name);
 
-  // Vp, the number of rows of wte: V rounded up to a multiple of kVocabUnit. The rows past V are zero and stay
-  // zero.
+  // Vp, the number of rows of wte: V rounded up to a multiple of kVocabUnit. The rows past V are zero and
+  // stay zero.
   static constexpr std::int64_t kVocabUnit = 128;
   std::int64_t padded_vocab_size() const { return (vocab_size + kVocabUnit - 1) / kVocabUnit * kVocabUnit; }
   std::int64_t head_size() const { return channels / heads; }

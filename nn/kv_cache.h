@@ -1,5 +1,6 @@
 // The KV cache: the keys and values of all tokens of one text so far, for every layer. With it, generating a
-// token computes only that token's row in every layer, not the whole text again (ops/attention_decode.h).
+// token computes only that token's row in every layer, not the whole text again
+// (ops/attention/attention_decode.h).
 //
 // Texts that are generated together share the pass over the weights, but each text has a cache of its own.
 #pragma once
@@ -10,7 +11,7 @@
 #include "core/memory.h"
 #include "core/tape.h"
 #include "nn/gpt2_config.h"
-#include "ops/attention_decode.h"
+#include "ops/attention/attention_decode.h"
 
 namespace inkling {
 

@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm_bf16.h"
 
 namespace inkling {
 

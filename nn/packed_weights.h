@@ -1,6 +1,6 @@
-// Packed copies of a model's matrices: rounded to bf16 and laid out for ops/gemm_bf16.h, one copy for
-// Y = X W^T and, when training, a second one for dX = dY W; or rounded to 8 bits for ops/gemv_int8.h. The f32
-// weights remain the master copy. Code that changes them must call pack() for the changed range.
+// Packed copies of a model's matrices: rounded to bf16 and laid out for ops/gemm/gemm_bf16.h, one copy for
+// Y = X W^T and, when training, a second one for dX = dY W; or rounded to 8 bits for ops/gemm/gemv_int8.h.
+// The f32 weights remain the master copy. Code that changes them must call pack() for the changed range.
 #pragma once
 
 #include <cstdint>

@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "ops/cross_entropy.h"
-#include "ops/lanes_simd.h"
-#include "ops/math_simd.h"
+#include "ops/simd/lanes_simd.h"
+#include "ops/simd/math_simd.h"
 #include "ops/softmax_simd.h"
 
 namespace inkling::simd {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "ops/elementwise.h"
-#include "ops/lanes_simd.h"
-#include "ops/math_simd.h"
+#include "ops/simd/lanes_simd.h"
+#include "ops/simd/math_simd.h"
 
 namespace inkling::simd {
 

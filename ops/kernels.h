@@ -5,8 +5,8 @@
 // then inputs, then dims. Forward kernels assign. Backward kernels accumulate; those that may be the first to
 // write get `accumulate` and assign when it is false.
 //
-// Each ops/isa_*.cc fills a table from the templates in *_simd.h (ops/table.h) with its own compiler flags.
-// kernels() is the table in use: the best the CPU can run, or what INKLING_ISA names.
+// Each ops/isa/isa_*.cc fills a table from the templates in *_simd.h (ops/isa/table.h) with its own compiler
+// flags. kernels() is the table in use: the best the CPU can run, or what INKLING_ISA names.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@
 
 namespace inkling {
 
-struct MatrixView;  // ops/gemm.h
+struct MatrixView;  // ops/gemm/gemm.h
 
 // What gemm's driver knows of one kind of micro-kernel: its tile of C is MR x NR; its operands are packed
 // into panels of MR rows of A and NR columns of B, each row or column a "lane" of K numbers. Panels are
-// `stride` floats apart. ops/gemm.h tells the story.
+// `stride` floats apart. ops/gemm/gemm.h tells the story.
 struct GemmKernels {
   std::int64_t MR, NR;
   // source(lane, k) goes to panel lane / R, place k * R + lane % R, R being MR or NR. Unused lanes of the
@@ -40,7 +40,7 @@ struct GemmKernels {
                           const float* bias, const float* addend) noexcept;
 };
 
-// The same for bf16: ops/gemm_bf16.h. pack_*: ops/gemm_bf16_pack_simd.h; multiply: one panel of B;
+// The same for bf16: ops/gemm/gemm_bf16.h. pack_*: ops/gemm/gemm_bf16_pack_simd.h; multiply: one panel of B;
 // multiply_few: the same for at most 16 rows and all steps, B coming from memory, into a C that has room for
 // 16; finish_*: out (rows, columns) from sums [columns/48](rows, 48), panel_stride apart.
 enum class TileOrder : std::uint8_t;
@@ -72,14 +72,14 @@ struct SgdFactors;
 struct Kernels {
   Isa isa;
 
-  // ---- ops/gemm.h
+  // ---- ops/gemm/gemm.h
   GemmKernels gemm;
   Bf16GemmKernels bf16_gemm;
   // C(M,N) = X(M,K) W(N,K)^T (+ bias(N)) (+ C) for few rows of X: each row of W is read once, in order.
   void (*gemv)(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
 
-  // ---- ops/gemv_int8.h: one row of X made ready, then one panel of W
+  // ---- ops/gemm/gemv_int8.h: one row of X made ready, then one panel of W
   // y (M, columns) = x (M,K) q (K,64) times scales (+ bias) (+ addend); rows of x, made ready, are stride
   // bytes apart, those of y and addend ldy floats
   void (*int8_input)(std::byte* out, const float* x, std::int64_t K) noexcept;
@@ -123,7 +123,7 @@ struct Kernels {
                                   const float* weight, const float* mean, const float* rstd,
                                   std::int64_t rows, std::int64_t C, bool accumulate) noexcept;
 
-  // ---- ops/roof.h
+  // ---- ops/roof/roof.h
   std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
   std::int64_t (*bf16_dot_loop)(float* sink,
                                 std::int64_t iterations) noexcept;  // nullptr: no such instruction
@@ -156,7 +156,7 @@ struct Kernels {
   void (*cross_entropy_in_place_bf16)(float* losses, float* logits, const std::int32_t* targets, float scale,
                                       std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
 
-  // ---- ops/adamw.h, ops/sgd.h, ops/sum_of_squares.h
+  // ---- ops/update/adamw.h, ops/update/sgd.h, ops/update/sum_of_squares.h
   void (*adamw_update)(float* p, float* m, float* v, const float* g, std::int64_t n,
                        const AdamWFactors& f) noexcept;
   void (*sgd_update)(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& f) noexcept;
@@ -170,8 +170,8 @@ struct Kernels {
   void (*widen)(float* y, const bf16* x, std::int64_t n) noexcept;
   void (*narrow)(bf16* y, const float* x, std::int64_t n) noexcept;
 
-  // ---- ops/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are `stride` apart,
-  // those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
+  // ---- ops/attention/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are
+  // `stride` apart, those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
   void (*attention_forward)(float* out, std::int64_t out_stride, float* max, float* inverse_sum,
                             const float* q, const float* k, const float* v, std::int64_t stride,
                             std::int64_t T, std::int64_t HS, float* scratch) noexcept;
@@ -187,8 +187,8 @@ struct Kernels {
                                   std::int64_t stride, const float* max, const float* inverse_sum,
                                   std::int64_t T, std::int64_t HS, bool accumulate, float* scratch) noexcept;
 
-  // ---- ops/attention_decode.h: one head of one sequence, its part of the cache being keys and values.
-  // Meanwhile the keys of another head are fetched, `next`.
+  // ---- ops/attention/attention_decode.h: one head of one sequence, its part of the cache being keys and
+  // values. Meanwhile the keys of another head are fetched, `next`.
   void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,
                            const float* k, const float* v, std::int64_t stride, std::int64_t pos,
                            std::int64_t Tq, std::int64_t HS, const float* next, float* scratch) noexcept;

@@ -2,8 +2,8 @@
 // ops/layernorm.cc.
 #pragma once
 
-#include "ops/lanes_simd.h"
 #include "ops/layernorm.h"
+#include "ops/simd/lanes_simd.h"
 
 namespace inkling::simd {
 

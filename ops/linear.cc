@@ -2,8 +2,8 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "ops/gemm.h"
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm.h"
+#include "ops/gemm/gemm_bf16.h"
 #include "ops/kernels.h"
 
 namespace inkling {

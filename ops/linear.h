@@ -14,15 +14,15 @@
 #pragma once
 
 #include "core/tape.h"
-#include "ops/gemm_bf16.h"
-#include "ops/gemv_int8.h"
+#include "ops/gemm/gemm_bf16.h"
+#include "ops/gemm/gemv_int8.h"
 
 namespace inkling {
 
 // The weight of a linear layer: an f32 matrix (OC, IC), and copies of it in other formats. With the packed
-// copies of ops/gemm_bf16.h, products are computed in bf16; then x may be bf16, and a gradient has the dtype
-// of its tensor. With the copy of ops/gemv_int8.h, weights have 8 bits; then x is f32 and there is no
-// backward.
+// copies of ops/gemm/gemm_bf16.h, products are computed in bf16; then x may be bf16, and a gradient has the
+// dtype of its tensor. With the copy of ops/gemm/gemv_int8.h, weights have 8 bits; then x is f32 and there is
+// no backward.
 struct Weight {
   Weight(const Tensor& f32_values) : values(f32_values) {}  // implicit: a plain matrix is a weight
   Weight(const Tensor& f32_values, const bf16* forward, const bf16* backward)

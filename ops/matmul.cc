@@ -2,7 +2,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 #include "ops/views.h"
 
 namespace inkling {

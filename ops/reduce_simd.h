@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ops/reduce.h"
-#include "ops/simd.h"
+#include "ops/simd/simd.h"
 
 namespace inkling::simd {
 

@@ -3,8 +3,8 @@
 
 #include <limits>
 
-#include "ops/lanes_simd.h"
-#include "ops/math_simd.h"
+#include "ops/simd/lanes_simd.h"
+#include "ops/simd/math_simd.h"
 #include "ops/softmax.h"
 
 namespace inkling::simd {

@@ -2,8 +2,8 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "ops/adamw.h"
 #include "ops/kernels.h"
+#include "ops/update/adamw.h"
 
 namespace inkling {
 

@@ -1,4 +1,4 @@
-// AdamW over a model's weights. The mathematics is in ops/adamw.h.
+// AdamW over a model's weights. The mathematics is in ops/update/adamw.h.
 #pragma once
 
 #include "core/memory.h"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "ops/sum_of_squares.h"
+#include "ops/update/sum_of_squares.h"
 
 namespace inkling {
 

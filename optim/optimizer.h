@@ -3,7 +3,7 @@
 //
 // An optimiser knows flat buffers of floats and which parts of them decay (optim/segment.h), never a model.
 // Thread safety: one caller at a time; step() itself uses all threads and allocates nothing.
-// Next: optim/adamw.h, with the mathematics in ops/adamw.h.
+// Next: optim/adamw.h, with the mathematics in ops/update/adamw.h.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm_bf16.h"
 
 namespace inkling {
 

@@ -36,8 +36,8 @@ std::vector<ParameterSegment> segments_of(const Table& table) {
 }
 
 // A piece of a segment: small enough for the L2 cache, and for many threads to share the work. In a matrix, a
-// chunk is whole strips of kWeightRows rows (ops/gemm_bf16.h), except for a shorter strip at the matrix's
-// end. It has as many strips as fit into kFloats, but at least one.
+// chunk is whole strips of kWeightRows rows (ops/gemm/gemm_bf16.h), except for a shorter strip at the
+// matrix's end. It has as many strips as fit into kFloats, but at least one.
 struct SegmentChunk {
   static constexpr std::int64_t kFloats = 1 << 16;  // the most floats of a chunk, unless one strip is longer
 

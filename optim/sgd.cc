@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "ops/kernels.h"
-#include "ops/sgd.h"
+#include "ops/update/sgd.h"
 
 namespace inkling {
 

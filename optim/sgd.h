@@ -1,4 +1,4 @@
-// SGD with momentum over a model's weights. The mathematics is in ops/sgd.h.
+// SGD with momentum over a model's weights. The mathematics is in ops/update/sgd.h.
 #pragma once
 
 #include "core/memory.h"

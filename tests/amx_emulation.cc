@@ -1,8 +1,8 @@
-// AMX's instructions in software, as Intel's SDM describes them. See ops/amx_emulation.h.
+// AMX's instructions in software, as Intel's SDM describes them. See ops/simd/amx_emulation.h.
 //
 // The Makefile compiles this file with AVX-512. It includes nothing that has inline functions, since the
 // linker could take one of them for a caller that must run on any CPU.
-#include "ops/amx_emulation.h"
+#include "ops/simd/amx_emulation.h"
 
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)

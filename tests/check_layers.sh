@@ -1,35 +1,40 @@
 #!/bin/sh
-# The floors of the house: core <- ops <- {nn, optim} <- apps. A folder may include only what lies below it, and SIMD is
-# seen only by ops/simd.h, ops/*_simd.h, ops/table.h and ops/isa_*.cc.
+# The floors of the house, and the rooms of ops: a folder may include only what is listed here. An arrow that points
+# back is an error.
+#
+#   core <- ops <- {nn, optim} <- apps
+#   inside ops: {kernels, simd} <- {gemm, update, roof} <- attention <- the public ops <- isa
 set -eu
 
 status=0
-may_not_include() {  # folder, pattern of forbidden folders
-  found=$(grep -rnE "#include \"($2)/" "$1" || true)
-  if [ -n "$found" ]; then
-    echo "$1/ must not include $2:"
-    echo "$found"
-    status=1
-  fi
+complain() {  # what is wrong, the places
+  [ -z "$2" ] || { echo "$1"; echo "$2"; status=1; }
 }
-may_not_include core "ops|nn|optim|apps|tests|bench"
-may_not_include ops "nn|optim|apps|tests|bench"
-may_not_include nn "optim|apps|tests|bench"
-may_not_include optim "nn|apps|tests|bench"
-may_not_include apps "tests|bench"
 
-found=$(grep -rlE '#include ([<"](xsimd|immintrin|x86intrin|arm_neon)|"ops/(simd|table|[a-z_0-9]*_simd)\.h")' core ops nn optim apps |
-  grep -vE '^ops/(simd\.h|table\.h|[a-z_0-9]*_simd\.h|isa_[a-z0-9_]*\.cc)$' || true)
-if [ -n "$found" ]; then
-  echo "only ops/simd.h, ops/*_simd.h, ops/table.h and ops/isa_*.cc may see SIMD:"
-  echo "$found"
-  status=1
-fi
-found=$(grep -rlE '#include <tbb/' ops nn optim apps || true)
-if [ -n "$found" ]; then
-  echo "only core/ may see TBB:"
-  echo "$found"
-  status=1
-fi
-[ "$status" -eq 0 ] && echo "layers: core <- ops <- {nn, optim} <- apps holds"
+# may_include NAME ALLOWED [FILES]: the headers of the project that a folder (or FILES) may include, as a pattern.
+may_include() {
+  # shellcheck disable=SC2086
+  found=$(grep -rnE '#include "(core|ops|nn|optim|apps|tests|bench)/' ${3:-$1} | grep -vE "#include \"($2)" || true)
+  complain "$1 may include only $2:" "$found"
+}
+may_include core 'core/'
+may_include nn 'core/|ops/|nn/'
+may_include optim 'core/|ops/|optim/'
+may_include apps 'core/|ops/|nn/|optim/|apps/'
+
+may_include ops/simd 'core/|ops/simd/'
+may_include kernels 'core/|ops/kernels\.h' 'ops/kernels.h ops/kernels.cc'
+lower='core/|ops/simd/|ops/kernels\.h'
+for room in gemm update roof; do may_include "ops/$room" "$lower|ops/$room/"; done
+may_include ops/attention "$lower|ops/(gemm|update|roof|attention)/"
+may_include 'the public ops' 'core/|ops/(simd|gemm|update|roof|attention)/|ops/[a-z_]*\.h' "$(find ops -maxdepth 1 -name '*.h' -o -maxdepth 1 -name '*.cc')"
+may_include ops/isa 'core/|ops/'
+
+# ops/simd has three headers without SIMD: the sizes of a tile, and AMX's palette and its emulation.
+complain "only *_simd.h, ops/simd and ops/isa may see SIMD:" "$(grep -rnE \
+  '#include ([<"](xsimd|immintrin|x86intrin|arm_neon)|"ops/(simd/(simd|[a-z_0-9]*_simd)|isa/[a-z_0-9]*|[a-z_0-9/]*_simd)\.h)' \
+  core ops nn optim apps | grep -vE '^ops/(simd/|isa/|[a-z_0-9/]*_simd\.h:)' || true)"
+complain "only core may see TBB:" "$(grep -rlE '#include <tbb/' ops nn optim apps || true)"
+
+[ "$status" -eq 0 ] && echo "layers: core <- ops <- {nn, optim} <- apps, and the rooms of ops, hold"
 exit "$status"

@@ -75,7 +75,7 @@ inline void for_each_isa(const std::function<void()>& body) {
   }
 }
 
-// Whether what is multiplied by 8-bit weights is rounded to 16 bits first (ops/gemv_int8.h).
+// Whether what is multiplied by 8-bit weights is rounded to 16 bits first (ops/gemm/gemv_int8.h).
 inline bool rounds_int8_inputs() {
   return kernels().isa >= Isa::avx512_bf16;
 }

@@ -7,7 +7,7 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "nn/gpt2.h"
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 #include "optim/adamw.h"
 
 namespace inkling {

@@ -14,7 +14,7 @@
 #include "core/profile.h"
 #include "nn/gpt2_config.h"
 #include "nn/precision.h"
-#include "ops/roof.h"
+#include "ops/roof/roof.h"
 
 namespace inkling {
 

@@ -3,7 +3,7 @@
 //
 // Forward ops follow one another; nodes of backward run side by side on several threads. Where several ran at
 // once, each gets its part of that time, so that the rows add up to the step and a row's speed is what it got
-// of the machine. The recorder is core/profile.h, the roof ops/roof.h.
+// of the machine. The recorder is core/profile.h, the roof ops/roof/roof.h.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/profile.h"
-#include "ops/roof.h"
+#include "ops/roof/roof.h"
 
 namespace inkling {
 

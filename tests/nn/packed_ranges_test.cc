@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "nn/gpt2_config.h"
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm_bf16.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -1,13 +1,13 @@
 // The packed copies of weights, after an optimiser has updated the weights chunk by chunk: every number of a
-// matrix must be where ops/gemm_bf16.h says, whatever chunks and strips cut the matrix.
+// matrix must be where ops/gemm/gemm_bf16.h says, whatever chunks and strips cut the matrix.
 #include "nn/packed_weights.h"
 
 #include <algorithm>
 #include <memory>
 
-#include "ops/adamw.h"
-#include "ops/gemm_bf16.h"
-#include "ops/sgd.h"
+#include "ops/gemm/gemm_bf16.h"
+#include "ops/update/adamw.h"
+#include "ops/update/sgd.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 #include "tests/support.h"
@@ -21,8 +21,8 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// B (K,N) packed as the first comment of ops/gemm_bf16.h tells: [N/48][K/32][3] tiles, in a tile [pair of
-// k][lane], padded with zeros.
+// B (K,N) packed as the first comment of ops/gemm/gemm_bf16.h tells: [N/48][K/32][3] tiles, in a tile [pair
+// of k][lane], padded with zeros.
 std::vector<std::uint16_t> laid_out(const float* B, std::int64_t row_stride, std::int64_t column_stride,
                                     std::int64_t K, std::int64_t N) {
   const std::int64_t steps = round_up(K, 32) / 32;

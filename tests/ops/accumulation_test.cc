@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/recompute.h"
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"

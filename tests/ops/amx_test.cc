@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "core/cpu.h"
-#include "ops/amx_emulation.h"
-#include "ops/amx_simd.h"
+#include "ops/simd/amx_emulation.h"
+#include "ops/simd/amx_simd.h"
 #include "tests/support.h"
 
 namespace inkling {

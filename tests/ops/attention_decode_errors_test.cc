@@ -1,5 +1,5 @@
 // Caches that attention for generation cannot use.
-#include "ops/attention_decode.h"
+#include "ops/attention/attention_decode.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -1,10 +1,10 @@
 // Attention with a cache: whatever the pieces a text comes in, the result is that of the whole text at once.
-#include "ops/attention_decode.h"
+#include "ops/attention/attention_decode.h"
 
 #include <cstring>
 
 #include "core/parallel.h"
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 #include "tests/support.h"
 
 namespace inkling {

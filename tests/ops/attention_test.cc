@@ -1,5 +1,5 @@
 // Attention: formula -> reference -> SIMD -> op, and causality to the last bit.
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 
 #include <algorithm>
 #include <cstring>

@@ -13,8 +13,8 @@ using namespace inkling::test;
 
 // One rounding an operation, and three in -d a / (b b); |b| is at least 1/2 in these tests.
 constexpr Tolerance kArithmetic{1e-6, 1e-6};
-// exp, log and tanh are within 4 units in the last place (ops/math_simd.h); 1 - y^2 loses digits where |y| is
-// near 1.
+// exp, log and tanh are within 4 units in the last place (ops/simd/math_simd.h); 1 - y^2 loses digits where
+// |y| is near 1.
 constexpr Tolerance kFunctions{1e-6, 1e-6};
 // A repeated operand's gradient is a sum of up to some thousand floats.
 constexpr Tolerance kSums{1e-4, 1e-5};

@@ -1,6 +1,6 @@
 // Products whose inner dimension is 0: every sum is empty, and what is added to it remains.
-#include "ops/gemm_bf16.h"
-#include "ops/gemv_int8.h"
+#include "ops/gemm/gemm_bf16.h"
+#include "ops/gemm/gemv_int8.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -1,12 +1,12 @@
 // Matrix multiplication in bf16: the reference on rounded factors -> every micro-kernel -> the driver on
 // threads.
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm_bf16.h"
 
 #include <algorithm>
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -1,10 +1,10 @@
 // gemm_bf16 on each side of every size at which its driver changes its path or cuts its work (the constants
-// of ops/gemm_bf16.cc). Numbers are whole and small enough for bf16, so sums are exact, and a bf16 result is
-// the exact sum rounded once.
+// of ops/gemm/gemm_bf16.cc). Numbers are whole and small enough for bf16, so sums are exact, and a bf16
+// result is the exact sum rounded once.
 #include <algorithm>
 
 #include "core/memory.h"
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm_bf16.h"
 #include "tests/whole_numbers.h"
 
 namespace inkling {

@@ -1,5 +1,5 @@
 // Matrix multiplication: reference -> packed kernels on every instruction set -> the driver on threads.
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 
 #include <algorithm>
 #include <array>

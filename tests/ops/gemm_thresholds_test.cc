@@ -1,6 +1,6 @@
 // gemm on each side of every size at which its driver changes its path or cuts its work (the constants of
-// ops/gemm.cc). Numbers are whole, so results are exact.
-#include "ops/gemm.h"
+// ops/gemm/gemm.cc). Numbers are whole, so results are exact.
+#include "ops/gemm/gemm.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Weights of 8 bits: quantised to the nearest, multiplied as the formula says.
-#include "ops/gemv_int8.h"
+#include "ops/gemm/gemv_int8.h"
 
 #include <limits>
 

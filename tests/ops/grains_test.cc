@@ -8,7 +8,7 @@
 #include "ops/embedding.h"
 #include "ops/gather.h"
 #include "ops/gelu.h"
-#include "ops/gemv_int8.h"
+#include "ops/gemm/gemv_int8.h"
 #include "ops/layernorm.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"

@@ -4,7 +4,7 @@
 
 #include "core/parallel.h"
 #include "ops/cross_entropy.h"
-#include "ops/gemm_bf16.h"
+#include "ops/gemm/gemm_bf16.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -10,8 +10,8 @@ namespace {
 
 using namespace inkling::test;
 
-// What ops/math_simd.h promises, in units in the last place; it states what was measured, half of this or
-// less.
+// What ops/simd/math_simd.h promises, in units in the last place; it states what was measured, half of this
+// or less.
 constexpr double kMathUlps = 4;
 
 constexpr float kInf = std::numeric_limits<float>::infinity();

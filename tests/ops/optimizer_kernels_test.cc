@@ -1,8 +1,8 @@
 // The optimisers' kernels: a step by hand proves the reference, the reference proves SIMD.
 #include "core/parallel.h"
-#include "ops/adamw.h"
-#include "ops/sgd.h"
-#include "ops/sum_of_squares.h"
+#include "ops/update/adamw.h"
+#include "ops/update/sgd.h"
+#include "ops/update/sum_of_squares.h"
 #include "tests/support.h"
 
 namespace inkling {

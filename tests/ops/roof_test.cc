@@ -1,5 +1,5 @@
 // The loops that touch the roof do what they claim: their figures are only as good as their counts.
-#include "ops/roof.h"
+#include "ops/roof/roof.h"
 
 #include "tests/support.h"
 

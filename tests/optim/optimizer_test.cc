@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "core/parallel.h"
-#include "ops/adamw.h"
+#include "ops/update/adamw.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 #include "tests/support.h"

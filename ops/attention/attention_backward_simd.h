@@ -1,0 +1,150 @@
+// Attention backward for one head of one sequence. The mathematics is in ops/attention/attention.h, tiles as
+// in attention_forward_simd.h.
+//
+// For a tile of 64 queries and 16 keys at a time, P and dP are computed again as (keys, 64 queries). They
+// stay in the L1 cache while their products are added to dV and dK, which are scratch memory for the whole
+// head. The product for dQ of the tile takes a block of 64 keys at once.
+#pragma once
+
+#include "ops/attention/attention_forward_simd.h"
+
+namespace inkling::simd {
+
+// The data of a tile of queries. The matrices are (64, HSp), the transposed ones (HSp, 64), the vectors (64).
+struct QueryTile {
+  float* q;  // multiplied by scale
+  float* q_transposed;
+  float* dout;
+  float* dout_transposed;
+  float* dq;  // divided by scale
+  float* m;
+  float* r;
+  float* D;
+};
+
+// sum_c a_c b_c
+template <class V, class Real>
+float dot(const Real* a, const Real* b, std::int64_t n) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  V total(0.0f);
+  std::int64_t c = 0;
+  for (; c + W <= n; c += W) total = fma(load<V>(a + c), load<V>(b + c), total);
+  if (c < n) total = fma(load_n<V>(a + c, n - c), load_n<V>(b + c, n - c), total);
+  return sum(total);
+}
+
+// Pass 3 for keys [k, k + rows): p holds S, and dp holds dP; they become P and dS. `j0` is the first column
+// that was computed.
+template <class V>
+void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int64_t rows,
+                           std::int64_t j0) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t j = j0; j < kQueryTile; j += W) {
+    const V m = load<V>(tile.m + j), r = load<V>(tile.r + j), D = load<V>(tile.D + j);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const V p_i = exp(load<V>(p + i * kQueryTile + j) - m) * r;
+      store(p + i * kQueryTile + j, p_i);
+      store(dp + i * kQueryTile + j, p_i * (load<V>(dp + i * kQueryTile + j) - D));
+    }
+  }
+}
+
+// The number of keys whose P and dP are in use at a time: a multiple of kBlockRows.
+constexpr std::int64_t kKeyGroup = 16;
+
+// Keys 0 .. count - 1 of a block with the queries of a tile. k, v, dk, dv are the block's rows, (count, HSp);
+// p and dp are scratch memory, (count, 64). A block on the diagonal starts at the tile's own first position.
+// Only queries i and later see its row i, and no earlier tile has seen it, so its dK and dV are assigned, not
+// added to. `first` means the tile's first block, which assigns dQ.
+template <class V, bool Diagonal>
+void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float* k, const float* v, float* p,
+                        float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS,
+                        bool first) noexcept {
+  const std::int64_t HSp = pad_to(HS, kHeadPad);
+  for (std::int64_t i = 0; i < count; i += kKeyGroup) {
+    const std::int64_t rows = count - i < kKeyGroup ? count - i : kKeyGroup;
+    float* p_i = p + i * kQueryTile;
+    float* dp_i = dp + i * kQueryTile;
+    // pass 1 of forward: S, and pass 4: dP
+    const std::int64_t j = Diagonal ? first_column<V>(i, 0) : 0, columns = kQueryTile - j;
+    product<V>(p_i + j, kQueryTile, {k + i * HSp, HSp, 1}, tile.q_transposed + j, kQueryTile, rows, columns,
+               HS, false);
+    product<V>(dp_i + j, kQueryTile, {v + i * HSp, HSp, 1}, tile.dout_transposed + j, kQueryTile, rows,
+               columns, HS, false);
+    for (std::int64_t row = 0; Diagonal && row < rows; ++row) mask_row<V>(p_i + row * kQueryTile, i + row, 0);
+    softmax_backward_rows<V>(p_i, dp_i, tile, rows, j);
+    // pass 4: dV, and pass 1: dK, sums over the tile's queries, on the diagonal from the first that sees one
+    // of these keys
+    const std::int64_t t = Diagonal ? i : 0;
+    product<V>(dv + i * HSp, HSp, {p_i + t, kQueryTile, 1}, tile.dout + t * HSp, HSp, rows, HSp, queries - t,
+               !Diagonal);
+    product<V>(dk + i * HSp, HSp, {dp_i + t, kQueryTile, 1}, tile.q + t * HSp, HSp, rows, HSp, queries - t,
+               !Diagonal);
+  }
+  // pass 1: dQ
+  product<V, Diagonal>(tile.dq, HSp, {dp, 1, kQueryTile}, k, HSp, pad_to(queries, kBlockRows<V>), HSp,
+                       Diagonal ? 1 : count, !first);
+}
+
+// Reads `count` queries into the tile. The other queries get Q = dO = 0 and r = 0, so they contribute
+// nothing.
+template <class V, class Real>
+void load_query_tile(const QueryTile& tile, const Real* q, std::int64_t stride, const Real* dout,
+                     const Real* out, std::int64_t out_stride, const float* max, const float* inverse_sum,
+                     std::int64_t count, std::int64_t HS, float scale) noexcept {
+  const std::int64_t HSp = pad_to(HS, kHeadPad);
+  pack_rows<V>(tile.q, kQueryTile, HSp, q, stride, count, HS, scale);
+  transpose<V>(tile.q_transposed, tile.q, kQueryTile, HSp);
+  pack_rows<V>(tile.dout, kQueryTile, HSp, dout, out_stride, count, HS, 1.0f);
+  transpose<V>(tile.dout_transposed, tile.dout, kQueryTile, HSp);
+  for (std::int64_t j = 0; j < kQueryTile; ++j) {
+    const bool real = j < count;
+    tile.m[j] = real ? max[j] : 0.0f;
+    tile.r[j] = real ? inverse_sum[j] : 0.0f;
+    tile.D[j] = real ? dot<V>(dout + j * out_stride, out + j * out_stride, HS) : 0.0f;
+  }
+}
+
+// Shapes: dq, dk, dv, q, k, v (T, HS) with rows `stride` apart; dout, out (T, HS) with rows `out_stride`
+// apart; max, inverse_sum (T). Real is float or bf16.
+template <class V, class Real>
+void attention_backward(Real* dq, Real* dk, Real* dv, const Real* dout, const Real* out,
+                        std::int64_t out_stride, const Real* q, const Real* k, const Real* v,
+                        std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
+                        std::int64_t HS, bool accumulate, float* scratch) noexcept {
+  const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock);
+  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
+  float* keys = carve<V>(scratch, Tp * HSp);
+  float* values = carve<V>(scratch, Tp * HSp);
+  float* dkeys = carve<V>(scratch, Tp * HSp);
+  float* dvalues = carve<V>(scratch, Tp * HSp);
+  float* p = carve<V>(scratch, kKeyBlock * kQueryTile);
+  float* dp = carve<V>(scratch, kKeyBlock * kQueryTile);
+  float* in_tile[5];
+  for (float*& matrix : in_tile) matrix = carve<V>(scratch, kQueryTile * HSp);
+  float* in_row[3];
+  for (float*& vector : in_row) vector = carve<V>(scratch, kQueryTile);
+  const QueryTile tile{in_tile[0], in_tile[1], in_tile[2], in_tile[3],
+                       in_tile[4], in_row[0],  in_row[1],  in_row[2]};
+
+  pack_rows<V>(keys, Tp, HSp, k, stride, T, HS, 1.0f);
+  pack_rows<V>(values, Tp, HSp, v, stride, T, HS, 1.0f);
+  for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
+    const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
+    load_query_tile<V>(tile, q + t0 * stride, stride, dout + t0 * out_stride, out + t0 * out_stride,
+                       out_stride, max + t0, inverse_sum + t0, count, HS, scale);
+    for (std::int64_t b = 0; b < t0; b += kKeyBlock) {
+      const std::int64_t at = b * HSp, keys_b = t0 - b < kKeyBlock ? t0 - b : kKeyBlock;
+      key_block_backward<V, false>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_b,
+                                   count, HS, b == 0);
+    }
+    const std::int64_t at = t0 * HSp, keys_d = pad_to(count, kBlockRows<V>);
+    key_block_backward<V, true>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_d, count,
+                                HS, t0 == 0);
+    unpack_rows<V>(dq + t0 * stride, stride, tile.dq, HSp, count, HS, scale, accumulate);
+  }
+  unpack_rows<V>(dk, stride, dkeys, HSp, T, HS, 1.0f, accumulate);
+  unpack_rows<V>(dv, stride, dvalues, HSp, T, HS, 1.0f, accumulate);
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,162 @@
+// Attention forward for one head of one sequence, in tiles of queries. The mathematics is in
+// ops/attention/attention.h.
+//
+// Scores are stored transposed, S (keys, 64 queries), so a register holds 16 queries. Their softmax needs no
+// sum across a register. Only the tile's Q is transposed; K and V are used in their own order
+// (ops/gemm/tile_simd.h).
+#pragma once
+
+#include <limits>
+
+#include "ops/attention/attention.h"
+#include "ops/gemm/tile_simd.h"
+#include "ops/simd/math_simd.h"
+
+namespace inkling::simd {
+
+// The keys of one head: key k is row k % kKeyBlock of the TileOperand {data + k / kKeyBlock * block, row,
+// step}.
+struct KeyBlocks {
+  const float* data;
+  std::int64_t row;
+  std::int64_t step;
+  std::int64_t block;
+};
+
+// Cuts scratch memory into arrays. A few cache lines between the arrays keep equal offsets of different
+// arrays out of the same cache set.
+template <class V>
+float* carve(float*& scratch, std::int64_t count) noexcept {
+  constexpr std::int64_t kGap = 80;
+  float* piece = scratch;
+  scratch += pad_to(count, kHeadPad) + kGap;
+  return piece;
+}
+
+// The first column of the tile whose query sees key k, rounded down to a whole register. `t0` is the position
+// of the tile's first query.
+template <class V>
+std::int64_t first_column(std::int64_t k, std::int64_t t0) noexcept {
+  return k <= t0 ? 0 : (k - t0) / V::kLanes * V::kLanes;
+}
+
+// Sets row k of the scores to -inf, or to another value, for the queries before k.
+template <class V>
+void mask_row(float* s_k, std::int64_t k, std::int64_t t0,
+              float value = -std::numeric_limits<float>::infinity()) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  alignas(64) float lane[W];
+  for (std::int64_t i = 0; i < W; ++i) lane[i] = static_cast<float>(i);
+  const V never(value);
+  for (std::int64_t j = 0; j < k - t0 && j < kQueryTile; j += W) {
+    store(s_k + j, if_less(load<V>(lane), V(static_cast<float>(k - t0 - j)), never, load<V>(s_k + j)));
+  }
+}
+
+// Passes 1 and 2: the masked scores of keys [begin, end), and each query's maximum so far.
+template <class V>
+void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks& keys, std::int64_t begin,
+                 std::int64_t end, std::int64_t t0, std::int64_t HS) noexcept {
+  constexpr std::int64_t W = V::kLanes, R = kBlockRows<V>;
+  const TileOperand block{keys.data + begin / kKeyBlock * keys.block, keys.row, keys.step};
+  for (std::int64_t k = begin; k < end; k += R) {
+    const TileOperand rows{block.data + (k - begin) * block.row, block.row, block.step};
+    const std::int64_t j = first_column<V>(k, t0);
+    product<V>(s + k * kQueryTile + j, kQueryTile, rows, q_transposed + j, kQueryTile, R, kQueryTile - j, HS,
+               false);
+  }
+  for (std::int64_t k = begin > t0 + 1 ? begin : t0 + 1; k < end; ++k) mask_row<V>(s + k * kQueryTile, k, t0);
+  for (std::int64_t j = 0; j < kQueryTile; j += W) {
+    V m_j = load<V>(m + j);
+    const std::int64_t last = end < t0 + j + W ? end : t0 + j + W;
+    std::int64_t k = begin;
+    for (; k + 4 <= last; k += 4) {  // in pairs, so that one maximum does not have to wait for another
+      const float* s_k = s + k * kQueryTile + j;
+      const V m01 = max(load<V>(s_k), load<V>(s_k + kQueryTile));
+      const V m23 = max(load<V>(s_k + 2 * kQueryTile), load<V>(s_k + 3 * kQueryTile));
+      m_j = max(m_j, max(m01, m23));
+    }
+    for (; k < last; ++k) m_j = max(m_j, load<V>(s + k * kQueryTile + j));
+    store(m + j, m_j);
+  }
+}
+
+// Pass 3, without the factor r: replaces S by exp(S - m) for keys [begin, end), and adds to each query's sum.
+template <class V>
+void exp_block(float* s, float* sum, const float* m, std::int64_t begin, std::int64_t end,
+               std::int64_t t0) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t j = 0; j < kQueryTile; j += W) {
+    const V m_j = load<V>(m + j);
+    V sum_j = load<V>(sum + j);
+    const std::int64_t last = end < t0 + j + W ? end : t0 + j + W;
+    for (std::int64_t k = begin; k < last; ++k) {
+      const V p = exp(load<V>(s + k * kQueryTile + j) - m_j);
+      store(s + k * kQueryTile + j, p);
+      sum_j += p;
+    }
+    store(sum + j, sum_j);
+  }
+}
+
+// One tile: the queries at positions t0 .. t0 + count - 1, count <= kQueryTile, with all keys up to each.
+// `values` is (keys, HSp), with padded rows. It reads up to kQueryTile rows of values after the last query
+// without using them. out (count, HS); max and inverse_sum (count), or nullptr if they are not needed.
+template <class V, class Real>
+void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
+                 std::int64_t q_stride, const KeyBlocks& keys, const float* values, std::int64_t t0,
+                 std::int64_t count, std::int64_t HS, float* scratch) noexcept {
+  constexpr std::int64_t R = kBlockRows<V>;
+  const std::int64_t HSp = pad_to(HS, kHeadPad), end = t0 + count;
+  float* q_tile = carve<V>(scratch, kQueryTile * HSp);
+  float* q_transposed = carve<V>(scratch, kQueryTile * HSp);
+  float* o = carve<V>(scratch, kQueryTile * HSp);
+  float* s = carve<V>(scratch, pad_to(t0 + kQueryTile, kKeyBlock) * kQueryTile);
+  alignas(64) float m[kQueryTile], sum[kQueryTile];
+  for (std::int64_t j = 0; j < kQueryTile; ++j) m[j] = -std::numeric_limits<float>::infinity(), sum[j] = 0.0f;
+  pack_rows<V>(q_tile, kQueryTile, HSp, q, q_stride, count, HS,
+               1.0f / __builtin_sqrtf(static_cast<float>(HS)));
+  transpose<V>(q_transposed, q_tile, kQueryTile, HSp);
+
+  for (std::int64_t k = 0; k < end; k += kKeyBlock) {
+    score_block<V>(s, m, q_transposed, keys, k, k + kKeyBlock < end ? k + kKeyBlock : end, t0, HS);
+  }
+  // pass 4: first the blocks that all queries see completely, then the rest, where query t0 + j sees j keys
+  // more than t0
+  const std::int64_t rows = pad_to(count, R);
+  std::int64_t k = 0;
+  for (; k + kKeyBlock <= t0; k += kKeyBlock) {
+    exp_block<V>(s, sum, m, k, k + kKeyBlock, t0);
+    product<V>(o, HSp, {s + k * kQueryTile, 1, kQueryTile}, values + k * HSp, HSp, rows, HSp, kKeyBlock,
+               k > 0);
+  }
+  exp_block<V>(s, sum, m, k, end, t0);
+  product<V, true>(o, HSp, {s + k * kQueryTile, 1, kQueryTile}, values + k * HSp, HSp, rows, HSp, t0 + 1 - k,
+                   k > 0);
+  for (std::int64_t j = 0; j < count; ++j) {
+    const float r = 1.0f / sum[j];
+    unpack_rows<V>(out + j * out_stride, 0, o + j * HSp, HSp, 1, HS, r, false);
+    if (max != nullptr) max[j] = m[j], inverse_sum[j] = r;
+  }
+}
+
+// Shapes: out (T, HS) with rows `out_stride` apart; q, k, v (T, HS) with rows `stride` apart; max,
+// inverse_sum (T) or nullptr. Real is float or bf16. All arithmetic is float.
+template <class V, class Real>
+void attention_forward(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
+                       const Real* k, const Real* v, std::int64_t stride, std::int64_t T, std::int64_t HS,
+                       float* scratch) noexcept {
+  const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock);
+  float* keys = carve<V>(scratch, Tp * HSp);
+  float* values = carve<V>(scratch, Tp * HSp);
+  pack_rows<V>(keys, Tp, HSp, k, stride, T, HS, 1.0f);
+  pack_rows<V>(values, Tp, HSp, v, stride, T, HS, 1.0f);
+  for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
+    const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
+    attend_tile<V>(out + t0 * out_stride, out_stride, max == nullptr ? nullptr : max + t0,
+                   inverse_sum == nullptr ? nullptr : inverse_sum + t0, q + t0 * stride, stride,
+                   {keys, HSp, 1, kKeyBlock * HSp}, values, t0, count, HS, scratch);
+  }
+}
+
+}  // namespace inkling::simd

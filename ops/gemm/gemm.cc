@@ -1,0 +1,204 @@
+#include "ops/gemm/gemm.h"
+
+#include <algorithm>
+
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "ops/kernels.h"
+
+namespace inkling {
+
+// ---- The reference ----
+
+template <class T>
+void reference::gemm(T* C, const T* A, const T* B, std::int64_t M, std::int64_t N, std::int64_t K,
+                     const T* bias, bool accumulate) {
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      T sum = 0;
+      for (std::int64_t k = 0; k < K; ++k) sum += A[m * K + k] * B[k * N + n];
+      if (bias != nullptr) sum += bias[n];
+      if (accumulate) sum += C[m * N + n];
+      C[m * N + n] = sum;
+    }
+  }
+}
+
+template void reference::gemm(float*, const float*, const float*, std::int64_t, std::int64_t, std::int64_t,
+                              const float*, bool);
+template void reference::gemm(double*, const double*, const double*, std::int64_t, std::int64_t, std::int64_t,
+                              const double*, bool);
+
+// ---- The driver ----
+
+namespace {
+
+// Steps of k between two visits of C. A panel of A (8 rows) then takes 24 KiB of the L1 cache (32 or 48 KiB),
+// a panel of B (48 columns) 144 KiB of L2.
+constexpr std::int64_t kKC = 768;
+// The most that is packed for all strips at once, unless one step of KC is more: 1 MiB, so that it stays in
+// L2.
+constexpr std::int64_t kSharedFloats = std::int64_t{1} << 18;
+// Strips: at least sixteen, so that all threads finish at about the same time. A strip has enough lanes to
+// make packing worth while, and few enough for L2.
+constexpr std::int64_t kTasks = 16;
+constexpr std::int64_t kLeastStrip = 32, kMostStrip = 96;
+// The smallest task, in multiply-adds, floats to pack or floats to stream. It takes 5 to 10 us; starting a
+// task costs 1 us.
+constexpr std::int64_t kTaskFmas = std::int64_t{1} << 19;
+constexpr std::int64_t kTaskPacked = std::int64_t{1} << 15;
+constexpr std::int64_t kTaskStreamed = std::int64_t{1} << 16;
+
+// One of the two factors, source(lane, k). A lane is a row of A or a column of B; a panel has R lanes.
+struct Factor {
+  MatrixView source;
+  std::int64_t lanes;
+  std::int64_t R;
+  void (*pack)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
+               std::int64_t K) noexcept;
+
+  std::int64_t panels() const { return ceil_div(lanes, R); }
+
+  // Floats from one panel of K steps to the next. If it were a multiple of 4 KiB, all panels would compete
+  // for the same few lines of L1.
+  std::int64_t panel_stride(std::int64_t K) const {
+    constexpr std::int64_t kLine = 16, kCompeting = 1024;
+    const std::int64_t floats = ceil_div(R * K, kLine) * kLine;
+    return floats % kCompeting == 0 ? floats + kLine : floats;
+  }
+
+  // The part of the source that starts at this lane and step.
+  MatrixView from(std::int64_t lane, std::int64_t k) const {
+    return {source.data + lane * source.row_stride + k * source.col_stride, source.row_stride,
+            source.col_stride};
+  }
+};
+
+struct Problem {
+  float* C;
+  std::int64_t ldc;
+  Factor a, b;
+  std::int64_t K;
+  const float* bias;
+  const float* addend;
+};
+
+// Packs steps [k, k_end) of the factor that all strips share: one block of KC steps after another, and each
+// panel by panel.
+void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64_t k_end) {
+  const std::int64_t most_steps = std::min(kKC, k_end - k);
+  const std::int64_t block = shared.panels() * shared.panel_stride(most_steps);
+  const std::int64_t group =
+      std::max<std::int64_t>(1, kTaskPacked / (shared.R * most_steps));  // panels in a task
+  const std::int64_t groups = ceil_div(shared.panels(), group);
+  parallel_chunks(ceil_div(k_end - k, kKC) * groups, [&](std::int64_t task) {
+    const std::int64_t kc = k + task / groups * kKC, steps = std::min(kKC, k_end - kc);
+    const std::int64_t panel = task % groups * group, stride = shared.panel_stride(steps);
+    const std::int64_t lane = panel * shared.R, lanes = std::min(shared.lanes - lane, group * shared.R);
+    shared.pack(packed + task / groups * block + panel * stride, stride, shared.from(lane, kc), lanes, steps);
+  });
+}
+
+// The number of lanes of `own` in a strip; a strip consists of whole panels.
+std::int64_t strip_lanes(const Factor& own, const Factor& shared, std::int64_t K) {
+  const std::int64_t least = ceil_div(kLeastStrip, own.R), most = ceil_div(kMostStrip, own.R);
+  const std::int64_t worth_a_task = std::min(own.panels(), ceil_div(kTaskFmas, own.R * K * shared.lanes));
+  return own.R * std::max(worth_a_task, std::clamp(own.panels() / kTasks, least, most));
+}
+
+// Strips are cut from the longer side of C, unless it has too few panels for all threads and the other side
+// has more.
+bool strips_are_columns(const Factor& a, const Factor& b) {
+  return a.lanes <= b.lanes && (b.panels() >= kTasks || b.panels() >= a.panels());
+}
+
+const float* offset(const float* array, std::int64_t n) {
+  return array == nullptr ? nullptr : array + n;
+}
+
+// Computes steps [k, k_end) of columns [begin, end) of C. A is packed and shared; B is packed one panel at a
+// time.
+void multiply_columns(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
+                      std::int64_t k, std::int64_t k_end) {
+  auto* panel =
+      static_cast<float*>(thread_scratch(static_cast<std::size_t>(p.b.panel_stride(kKC)) * sizeof(float)));
+  for (std::int64_t kc = k; kc < k_end; kc += kKC) {
+    const std::int64_t steps = std::min(kKC, k_end - kc), a_stride = p.a.panel_stride(steps);
+    const MatrixView B = p.b.from(begin, kc).transposed();
+    kernels().gemm.multiply_source(p.C + begin, p.ldc, packed, a_stride, B, panel, p.a.lanes, end - begin,
+                                   p.b.lanes - begin, steps, kc == 0 ? offset(p.bias, begin) : nullptr,
+                                   kc > 0 ? p.C + begin : offset(p.addend, begin));
+    packed += p.a.panels() * a_stride;
+  }
+}
+
+// Computes steps [k, k_end) of rows [begin, end) of C. B is packed and shared; the rows of A are packed here.
+void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
+                   std::int64_t k, std::int64_t k_end) {
+  const std::int64_t panels = ceil_div(end - begin, p.a.R);
+  auto* strip = static_cast<float*>(thread_scratch(
+      static_cast<std::size_t>(panels * p.a.panel_stride(std::min(kKC, k_end - k))) * sizeof(float)));
+  for (std::int64_t kc = k; kc < k_end; kc += kKC) {
+    const std::int64_t steps = std::min(kKC, k_end - kc), a_stride = p.a.panel_stride(steps),
+                       b_stride = p.b.panel_stride(steps);
+    p.a.pack(strip, a_stride, p.a.from(begin, kc), end - begin, steps);
+    kernels().gemm.multiply(p.C + begin * p.ldc, p.ldc, strip, a_stride, packed, b_stride, end - begin,
+                            p.b.lanes, steps, kc == 0 ? p.bias : nullptr,
+                            kc > 0 ? p.C + begin * p.ldc : offset(p.addend, begin * p.ldc));
+    packed += p.b.panels() * b_stride;
+  }
+}
+
+void multiply(const Problem& p) {
+  const bool columns = strips_are_columns(p.a, p.b);
+  const Factor& shared = columns ? p.a : p.b;
+  const Factor& own = columns ? p.b : p.a;
+  const std::int64_t most_steps = std::max(kKC, kSharedFloats / (shared.panels() * shared.R) / kKC * kKC);
+  const std::int64_t steps = std::min(most_steps, p.K), blocks = ceil_div(steps, kKC);
+  const Workspace workspace(
+      static_cast<std::size_t>(blocks * shared.panels() * shared.panel_stride(std::min(kKC, steps))) *
+      sizeof(float));
+  const std::int64_t strip = strip_lanes(own, shared, steps);
+  for (std::int64_t k = 0; k < p.K; k += steps) {
+    const std::int64_t k_end = std::min(p.K, k + steps);
+    pack_shared(workspace.floats(), shared, k, k_end);
+    parallel_for(own.lanes, strip, [&](std::int64_t begin, std::int64_t end) {
+      const auto multiply_strip = columns ? multiply_columns : multiply_rows;
+      multiply_strip(p, workspace.floats(), begin, end, k, k_end);
+    });
+  }
+}
+
+// For K = 0 the sum is empty, and C is bias + addend.
+void fill_with_bias(float* C, std::int64_t ldc, std::int64_t M, std::int64_t N, const float* bias,
+                    const float* addend) {
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      C[m * ldc + n] = (addend == nullptr ? 0.0f : addend[m * ldc + n]) + (bias == nullptr ? 0.0f : bias[n]);
+    }
+  }
+}
+
+}  // namespace
+
+void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
+          std::int64_t K, const float* bias, const float* addend) {
+  if (M <= 0 || N <= 0) return;
+  if (K <= 0) return fill_with_bias(C, ldc, M, N, bias, addend);
+  if (M <= kGemvRows && A.col_stride == 1 && B.row_stride == 1) {
+    for (std::int64_t m = 0; m < M && addend != nullptr && addend != C; ++m) {
+      std::copy_n(addend + m * ldc, N, C + m * ldc);
+    }
+    const std::int64_t rows_a_task = std::max<std::int64_t>(4, kTaskStreamed / K / 4 * 4);
+    parallel_for(N, rows_a_task, [&](std::int64_t begin, std::int64_t end) {
+      kernels().gemv(C + begin, ldc, A.data, A.row_stride, B.data + begin * B.col_stride, B.col_stride, M,
+                     end - begin, K, offset(bias, begin), addend != nullptr);
+    });
+    return;
+  }
+  const GemmKernels& kernel = kernels().gemm;
+  const Factor a{A, M, kernel.MR, kernel.pack_a}, b{B.transposed(), N, kernel.NR, kernel.pack_b};
+  multiply({C, ldc, a, b, K, bias, addend});
+}
+
+}  // namespace inkling

@@ -1,0 +1,174 @@
+// Packing for ops/gemm/gemm_bf16.h: turns 16 lanes and 32 steps of k at a time into a tile of 16 x 16 pairs.
+//
+// A register holds 16 pairs. If k is contiguous in memory, it loads the 32 numbers of a lane in their order:
+// this is [lane][pair], the layout of A. If lanes are contiguous, rows k and k + 1 are interleaved: this is
+// [pair][lane], the layout of B. In the other two cases the 16 x 16 pairs are also transposed.
+#pragma once
+
+#include "ops/simd/bf16_simd.h"
+#include "ops/simd/simd.h"
+#include "ops/simd/tile_sizes.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace inkling::simd {
+
+// The source of a tile: element (lane, k) is data[lane * lane_stride + k * k_stride], for lane < lanes and
+// k < K.
+template <class T>
+struct TileSource {
+  const T* data;
+  std::int64_t lane_stride, k_stride;
+  std::int64_t lanes, K;
+};
+
+// Works for every instruction set, for all strides, and for tiles at the edge, which are padded with zeros.
+template <class V, class T>
+void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
+  for (std::int64_t lane = 0; lane < kTileLanes; ++lane) {
+    for (std::int64_t k = 0; k < kTileK; ++k) {
+      const bool inside = lane < in.lanes && k < in.K;
+      const std::int64_t pair = k / 2, at = order == TileOrder::lane_pair ? lane * kTileLanes + pair
+                                                                          : pair * kTileLanes + lane;
+      bf16& out = tile[2 * at + k % 2];
+      if (!inside) {
+        out = {};
+      } else if constexpr (std::is_same_v<T, bf16>) {
+        out = in.data[lane * in.lane_stride + k * in.k_stride];
+      } else {
+        store(&out, Floats<Scalar>(in.data[lane * in.lane_stride + k * in.k_stride]));
+      }
+    }
+  }
+}
+
+// For a few lanes or steps of A, whose order in the tile is the same as in memory.
+template <class V, class T>
+void pack_lanes_along(bf16* tile, const TileSource<T>& in) {
+  const auto clear = [](bf16* from, const bf16* to) {
+    __builtin_memset(static_cast<void*>(from), 0, static_cast<std::size_t>(to - from) * sizeof(bf16));
+  };
+  const bf16* end = tile + kTile;
+  for (std::int64_t lane = 0; lane < in.lanes; ++lane, tile += kTileK) {
+    convert<V>(tile, in.data + lane * in.lane_stride, in.K);
+    if (in.K < kTileK) clear(tile + in.K, tile + kTileK);
+  }
+  clear(tile, end);  // in one call: with one lane of sixteen, this is most of the work
+}
+
+#if defined(__AVX512F__)
+
+// Loads 32 neighbouring numbers: 16 pairs.
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_along(const bf16* p) {
+  return _mm512_loadu_si512(p);
+}
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_along(const float* p) {
+  const V low = load<V>(p), high = load<V>(p + 16);
+#if defined(__AVX512BF16__)
+  if constexpr (V::kRoundsToBf16) return (__m512i)_mm512_cvtne2ps_pbh(high.raw, low.raw);
+#endif
+  const __m256i first = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_in_upper_half(low), 16));
+  const __m256i second = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bf16_in_upper_half(high), 16));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+}
+
+// Loads 16 neighbours of two rows and interleaves them.
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_across(const bf16* even, const bf16* odd) {
+  const __m512i first = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(even)));
+  return interleaved<V>(
+      _mm512_inserti64x4(first, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(odd)), 1));
+}
+template <class V>
+[[gnu::always_inline]] inline __m512i pairs_across(const float* even, const float* odd) {
+  const V a = load<V>(even), b = load<V>(odd);
+#if defined(__AVX512BF16__)
+  if constexpr (V::kRoundsToBf16) return interleaved<V>((__m512i)_mm512_cvtne2ps_pbh(b.raw, a.raw));
+#endif
+  return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(bf16_in_upper_half(a), 16),
+                                 bf16_in_upper_half(b));
+}
+
+// Transposes 16 x 16 pairs: two rounds inside the 128-bit lanes (ops/simd/transpose_simd.h), two across them.
+template <class V>
+[[gnu::always_inline]] inline void transpose_pairs(__m512i (&r)[16]) {
+  __m512i t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 4) {
+    const __m512i ab_low = _mm512_unpacklo_epi32(r[i], r[i + 1]),
+                  ab_high = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    const __m512i cd_low = _mm512_unpacklo_epi32(r[i + 2], r[i + 3]),
+                  cd_high = _mm512_unpackhi_epi32(r[i + 2], r[i + 3]);
+    t[i] = _mm512_unpacklo_epi64(ab_low, cd_low);
+    t[i + 1] = _mm512_unpackhi_epi64(ab_low, cd_low);
+    t[i + 2] = _mm512_unpacklo_epi64(ab_high, cd_high);
+    t[i + 3] = _mm512_unpackhi_epi64(ab_high, cd_high);
+  }
+  // t[4g + c] holds, in its lane l, column 4l + c of rows 4g .. 4g + 3
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    const __m512i low02 = _mm512_shuffle_i32x4(t[c], t[c + 4], 0x88),
+                  low13 = _mm512_shuffle_i32x4(t[c], t[c + 4], 0xdd);
+    const __m512i high02 = _mm512_shuffle_i32x4(t[c + 8], t[c + 12], 0x88),
+                  high13 = _mm512_shuffle_i32x4(t[c + 8], t[c + 12], 0xdd);
+    r[c] = _mm512_shuffle_i32x4(low02, high02, 0x88);
+    r[c + 8] = _mm512_shuffle_i32x4(low02, high02, 0xdd);
+    r[c + 4] = _mm512_shuffle_i32x4(low13, high13, 0x88);
+    r[c + 12] = _mm512_shuffle_i32x4(low13, high13, 0xdd);
+  }
+}
+
+template <class V, class T>
+void pack_whole_tile(bf16* tile, const TileSource<T>& in, TileOrder order, bool stream) {
+  __m512i pairs[16];
+  const bool along = in.k_stride == 1;
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    pairs[i] = along ? pairs_along<V>(in.data + i * in.lane_stride)
+                     : pairs_across<V>(in.data + 2 * i * in.k_stride, in.data + (2 * i + 1) * in.k_stride);
+  }
+  if (along != (order == TileOrder::lane_pair)) transpose_pairs<V>(pairs);
+  auto* out = reinterpret_cast<__m512i*>(tile);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    if (stream) {
+      _mm512_stream_si512(out + i, pairs[i]);
+    } else {
+      _mm512_store_si512(out + i, pairs[i]);
+    }
+  }
+}
+
+#endif
+
+// Writes the tiles of 16 lanes, one after another along k, `step` elements apart and aligned to 64 bytes.
+// With `stream`, the tiles are written past the caches; then a fence must follow before another thread reads
+// them.
+template <class V, class T>
+void pack_tiles(bf16* tiles, std::int64_t step, const T* data, std::int64_t lane_stride,
+                std::int64_t k_stride, std::int64_t lanes, std::int64_t K, TileOrder order,
+                [[maybe_unused]] bool stream) noexcept {
+  for (std::int64_t k = 0; k < K; k += kTileK, tiles += step) {
+    const TileSource<T> in{data + k * k_stride, lane_stride, k_stride, lanes,
+                           K - k < kTileK ? K - k : kTileK};
+#if defined(__AVX512F__)
+    if constexpr (V::kLanes == 16) {
+      if (in.lanes == kTileLanes && in.K == kTileK && (k_stride == 1 || lane_stride == 1)) {
+        pack_whole_tile<V>(tiles, in, order, stream);
+        continue;
+      }
+    }
+#endif
+    if (order == TileOrder::lane_pair && k_stride == 1) {
+      pack_lanes_along<V>(tiles, in);
+    } else {
+      pack_tile_by_number<V>(tiles, in, order);
+    }
+  }
+}
+
+}  // namespace inkling::simd

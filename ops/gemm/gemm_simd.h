@@ -1,0 +1,286 @@
+// The micro-kernel of gemm and the two loops around it. ops/gemm/gemm.h explains how they work together;
+// packing is in ops/gemm/gemm_pack_simd.h.
+#pragma once
+
+#include "ops/gemm/gemm.h"
+#include "ops/gemm/gemm_pack_simd.h"
+#include "ops/kernels.h"
+#include "ops/simd/simd.h"
+
+namespace inkling::simd {
+
+// The memory that will be read after the current panel: `runs` runs of `length` floats, `stride` apart. The
+// micro-kernel prefetches a few lines of it every kGroup steps. Without this, packing a panel from L3 or
+// memory would take a tenth of the time of multiplying it.
+template <class V>
+struct Ahead {
+  static constexpr std::int64_t kLine = 16;  // floats
+
+  const float* line = nullptr;
+  std::int64_t stride = 0, length = 0, runs = 0;
+  std::int64_t offset = 0;
+  std::int64_t lines_a_group = 0;
+
+  void fetch() {
+    for (std::int64_t i = 0; i < lines_a_group && runs > 0; ++i) {
+      __builtin_prefetch(line + offset, 0, 2);  // into L2, because it is not needed at once
+      offset += kLine;
+      if (offset < length) continue;
+      offset = 0;
+      line += stride;
+      --runs;
+    }
+  }
+  // Divides all lines among `groups` calls of fetch().
+  void spread_over(std::int64_t groups) {
+    lines_a_group = (runs * ((length + kLine - 1) / kLine) + groups - 1) / groups;
+  }
+};
+
+// Steps of k between two calls of Ahead::fetch().
+constexpr std::int64_t kGroup = 8;
+// A panel of B is read from L2, one row in each step. A row that is prefetched this many steps earlier is in
+// L1 in time. A prefetch past the end of the panel is harmless: it never faults.
+constexpr std::int64_t kStepsAhead = 8;
+// The panels of A are read one after another from L2, or from L3 if there are many.
+constexpr std::int64_t kStepsAheadOfA = 40;
+
+// Gives the row of B for each step k: either from a packed panel, or from the source B, which is packed at
+// the same time for the next tiles.
+template <class V, int NR>
+struct PackedRows {
+  const float* panel;
+
+  void fetch(std::int64_t k, std::int64_t column) const {
+    __builtin_prefetch(panel + (k + kStepsAhead) * NR + column);
+  }
+  V row(std::int64_t k, std::int64_t column) const { return load<V>(panel + k * NR + column); }
+};
+template <class V, int NR>
+struct RowsToPack {
+  const float* source;
+  std::int64_t stride;
+  float* panel;
+
+  void fetch(std::int64_t k, std::int64_t column) const {
+    __builtin_prefetch(source + (k + 2 * kStepsAhead) * stride + column);
+  }
+  V row(std::int64_t k, std::int64_t column) const {
+    const V b = load<V>(source + k * stride + column);
+    store(panel + k * NR + column, b);
+    return b;
+  }
+};
+
+// The destination of the finished sums, and what is added to them.
+template <class V>
+struct Destination {
+  float* C;
+  std::int64_t ldc;
+  std::int64_t rows, columns;  // at most the size of a tile
+  const float* bias;
+  const float* addend;  // with rows ldc apart, like C; it may be C itself
+};
+
+template <class V, int NRV>
+void finish_edge(const Destination<V>& to, const float* tile) {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t i = 0; i < to.rows; ++i) {
+    float* C_i = to.C + i * to.ldc;
+    for (std::int64_t j = 0; j < to.columns; j += W) {
+      const std::int64_t n = to.columns - j < W ? to.columns - j : W;
+      V c = load<V>(tile + i * NRV * W + j);
+      if (to.bias != nullptr) c += load_n<V>(to.bias + j, n);
+      if (to.addend != nullptr) c += load_n<V>(to.addend + i * to.ldc + j, n);
+      store_n(C_i + j, c, n);
+    }
+  }
+}
+
+// Stores a complete tile. Bias and addend are each added in a separate pass over the registers. `to` is a
+// copy: for all the compiler knows, a store to C could change the original, and it would read it again.
+template <class V, int MR, int NRV>
+[[gnu::always_inline]] inline void finish(const Destination<V> to, V (&tile)[MR][NRV]) {
+  constexpr std::int64_t W = V::kLanes;
+  if (to.bias != nullptr) {
+#pragma GCC unroll 16
+    for (int j = 0; j < NRV; ++j) {
+      const V bias_j = load<V>(to.bias + j * W);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) tile[i][j] += bias_j;
+    }
+  }
+  if (to.addend != nullptr) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 16
+      for (int j = 0; j < NRV; ++j) tile[i][j] += load<V>(to.addend + i * to.ldc + j * W);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < NRV; ++j) store(to.C + i * to.ldc + j * W, tile[i][j]);
+  }
+}
+
+// C(rows, columns) = a b (+ bias) (+ addend). a is a panel [k][MR]; b gives NRV registers for each k.
+template <class V, int MR, int NRV, class Rows>
+void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K, Ahead<V>& ahead) {
+  constexpr std::int64_t W = V::kLanes;
+  V tile[MR][NRV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < NRV; ++j) tile[i][j] = V(0.0f);
+  }
+  for (std::int64_t group = 0; group < K; group += kGroup) {
+    ahead.fetch();
+    for (std::int64_t i = 0; i < kGroup * MR; i += 16) {
+      __builtin_prefetch(a + (group + kStepsAheadOfA) * MR + i);
+    }
+    // Prefetch one row of C at a time: all rows at once would delay the loads of A and B.
+    const std::int64_t i_C = group / kGroup;
+    for (std::int64_t j = 0; i_C < to.rows && j < to.columns; j += 16) {
+      __builtin_prefetch(to.C + i_C * to.ldc + j, 1);
+    }
+    const std::int64_t group_end = group + kGroup < K ? group + kGroup : K;
+    for (std::int64_t k = group; k < group_end; ++k) {
+      for (std::int64_t j = 0; j < NRV * W; j += 16) b.fetch(k, j);
+      V b_k[NRV];
+#pragma GCC unroll 16
+      for (int j = 0; j < NRV; ++j) b_k[j] = b.row(k, j * W);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; ++i) {
+        const V a_ik(a[k * MR + i]);
+#pragma GCC unroll 16
+        for (int j = 0; j < NRV; ++j) tile[i][j] = fma(a_ik, b_k[j], tile[i][j]);
+      }
+    }
+  }
+  if (to.rows != MR || to.columns != NRV * W) {
+    alignas(64) float edge[MR * NRV * W];
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 16
+      for (int j = 0; j < NRV; ++j) store(edge + (i * NRV + j) * W, tile[i][j]);
+    }
+    return finish_edge<V, NRV>(to, edge);
+  }
+  finish<V, MR, NRV>(to, tile);
+}
+
+// Computes the last panel of B with as few registers as its columns need.
+template <class V, int MR, int NRV, class Rows>
+void micro_kernel_up_to(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K,
+                        Ahead<V>& ahead) {
+  if constexpr (NRV > 1) {
+    if (to.columns <= (NRV - 1) * V::kLanes) return micro_kernel_up_to<V, MR, NRV - 1>(to, a, b, K, ahead);
+  }
+  micro_kernel<V, MR, NRV>(to, a, b, K, ahead);
+}
+
+// Multiplies rows [m, M) of packed A by one panel of B.
+template <class V, int MR, int NRV>
+void multiply_panel(Destination<V> to, const float* a, std::int64_t a_stride, const float* panel,
+                    std::int64_t M, std::int64_t m, std::int64_t K, Ahead<V>& ahead) {
+  const PackedRows<V, NRV * V::kLanes> b{panel};
+  to.C += m * to.ldc;
+  if (to.addend != nullptr) to.addend += m * to.ldc;
+  for (; m < M; m += MR) {
+    to.rows = M - m < MR ? M - m : MR;
+    micro_kernel_up_to<V, MR, NRV>(to, a + m / MR * a_stride, b, K, ahead);
+    to.C += MR * to.ldc;
+    if (to.addend != nullptr) to.addend += MR * to.ldc;
+  }
+}
+
+// The number of calls of Ahead::fetch() for one panel of B.
+template <class V, int MR>
+std::int64_t groups(std::int64_t M, std::int64_t K) {
+  return ((M + MR - 1) / MR) * ((K + kGroup - 1) / kGroup);
+}
+
+// C = A B, where both are packed.
+template <class V, int MR, int NRV>
+void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
+                   std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
+                   const float* addend) noexcept {
+  constexpr std::int64_t NR = NRV * V::kLanes;
+  for (std::int64_t n = 0; n < N; n += NR) {
+    Ahead<V> ahead;
+    if (n + NR < N) ahead = {b + b_stride, b_stride, K * NR, 1};
+    ahead.spread_over(groups<V, MR>(M, K));
+    const Destination<V> to{C + n,
+                            ldc,
+                            MR,
+                            N - n < NR ? N - n : NR,
+                            bias == nullptr ? nullptr : bias + n,
+                            addend == nullptr ? nullptr : addend + n};
+    multiply_panel<V, MR, NRV>(to, a, a_stride, b, M, 0, K, ahead);
+    b += b_stride;
+  }
+}
+
+// C = A B, where A is packed and B is not. Each panel of B is packed just before it is used; meanwhile the
+// next panel, up to column N_ahead >= N, is prefetched. If B's rows are contiguous, the first tile of C packs
+// the panel while it computes.
+template <class V, int MR, int NRV>
+void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
+                          float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
+                          const float* bias, const float* addend) noexcept {
+  constexpr std::int64_t NR = NRV * V::kLanes;
+  for (std::int64_t n = 0; n < N; n += NR) {
+    const float* source = B.data + n * B.col_stride;
+    const std::int64_t columns = N - n < NR ? N - n : NR;
+    const std::int64_t next = N_ahead - n - NR < NR ? N_ahead - n - NR : NR;  // columns of the next panel
+    Ahead<V> ahead;
+    if (next > 0) {
+      const float* next_source = source + NR * B.col_stride;
+      ahead = B.col_stride == 1 ? Ahead<V>{next_source, B.row_stride, next, K}
+                                : Ahead<V>{next_source, B.col_stride, K, next};
+    }
+    ahead.spread_over(groups<V, MR>(M, K));
+    const Destination<V> to{C + n,
+                            ldc,
+                            M < MR ? M : MR,
+                            columns,
+                            bias == nullptr ? nullptr : bias + n,
+                            addend == nullptr ? nullptr : addend + n};
+    if (B.col_stride == 1 && columns == NR) {
+      micro_kernel<V, MR, NRV>(to, a, RowsToPack<V, NR>{source, B.row_stride, panel}, K, ahead);
+      multiply_panel<V, MR, NRV>(to, a, a_stride, panel, M, MR, K, ahead);
+    } else {
+      gemm_pack<V, NR>(panel, 0, MatrixView{source, B.col_stride, B.row_stride}, columns, K);
+      multiply_panel<V, MR, NRV>(to, a, a_stride, panel, M, 0, K, ahead);
+    }
+  }
+}
+
+// The size of the tile: as many sums as fit into the registers together with a row of B and a number of A,
+// and a divisor of GPT-2's sizes.
+template <class V, int MR, int NRV>
+constexpr GemmKernels gemm_kernels_of() {
+  constexpr int NR = NRV * static_cast<int>(V::kLanes);
+  return {MR,
+          NR,
+          gemm_pack<V, MR>,
+          gemm_pack<V, NR>,
+          gemm_multiply<V, MR, NRV>,
+          gemm_multiply_source<V, MR, NRV>};
+}
+
+template <class V>
+constexpr GemmKernels gemm_kernels() {
+  if constexpr (V::kLanes == 16) {
+    return gemm_kernels_of<V, 8, 3>();  // 24 of 32 registers are sums
+  } else if constexpr (V::kLanes == 8) {
+    return gemm_kernels_of<V, 4, 3>();  // 12 of 16
+  } else if constexpr (V::kLanes == 4) {
+    return gemm_kernels_of<V, 4, 2>();  // 8 of 16: without fma, the product needs a register too
+  } else {
+    return gemm_kernels_of<V, 4, 4>();
+  }
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,116 @@
+// f32 times 8-bit weights, a panel of 64 outputs at a time. The mathematics and the layout are in
+// ops/gemm/gemv_int8.h.
+//
+// A 32-bit lane holds four weights. Shifted up and masked, each is an integer times 2^24, which a float holds
+// exactly; so x is multiplied by 2^-24.
+#pragma once
+
+#include "ops/gemm/gemv_int8.h"
+#include "ops/simd/simd.h"
+
+namespace inkling::simd {
+
+// One panel of W with the scales and biases of its outputs; bias may be nullptr. The panel has 64 outputs,
+// and the first `columns` of them are used.
+template <class V>
+struct Int8Panel {
+  const std::int8_t* q;
+  const float* scales;
+  const float* bias;
+  std::int64_t columns;
+};
+
+// Scales and stores a register of finished sums: outputs from `column` on of one row of y.
+template <class V>
+void finish_int8(float* y, const float* addend, V sums, const Int8Panel<V>& panel, std::int64_t column) {
+  const std::int64_t left = panel.columns - column, lanes = left < V::kLanes ? left : V::kLanes;
+  if (lanes <= 0) return;
+  const V bias = panel.bias == nullptr ? V(0.0f) : load_n<V>(panel.bias + column, lanes);
+  V result = sums * load_n<V>(panel.scales + column, lanes) + bias;
+  if (addend != nullptr) result += load_n<V>(addend + column, lanes);
+  store_n(y + column, result, lanes);
+}
+
+// Prepares a row of X (K) for the kernel: floats, padded with zeros.
+template <class V>
+void int8_floats(std::byte* out, const float* x, std::int64_t K) noexcept {
+  constexpr float kDown = 0x1p-24f;
+  auto* floats = reinterpret_cast<float*>(out);
+  std::int64_t k = 0;
+  for (; k + V::kLanes <= K; k += V::kLanes) store(floats + k, load<V>(x + k) * V(kDown));
+  for (; k < K; ++k) floats[k] = x[k] * kDown;
+  for (; k % kInt8Quad != 0; ++k) floats[k] = 0.0f;
+}
+
+// ROWS rows of y and COLUMNS registers of a panel's outputs, starting with output `column`. Rows of x are
+// `stride` floats apart.
+template <class V, int ROWS, int COLUMNS>
+void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
+               std::int64_t K, const Int8Panel<V>& panel, std::int64_t column) {
+  constexpr std::int64_t W = V::kLanes;
+  const typename V::Int top(static_cast<std::int32_t>(0xff000000u));
+  V sums[ROWS][COLUMNS];
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; ++m) {
+#pragma GCC unroll 16
+    for (int j = 0; j < COLUMNS; ++j) sums[m][j] = V(0.0f);
+  }
+  const std::int8_t* q = panel.q + column * kInt8Quad;
+  for (std::int64_t k = 0; k < K; k += kInt8Quad, q += kInt8Panel * kInt8Quad) {
+#pragma GCC unroll 16
+    for (int j = 0; j < COLUMNS; ++j) {
+      const std::int8_t* q_j = q + j * W * kInt8Quad;
+      if (j * W * kInt8Quad % 64 == 0) prefetch_stream<V>(q_j);
+      const auto four = to_bits(load<V>(reinterpret_cast<const float*>(q_j)));
+#pragma GCC unroll 4
+      for (int i = 0; i < kInt8Quad; ++i) {
+        const V w = to_floats<V>((four << (24 - 8 * i)) & top);
+#pragma GCC unroll 16
+        for (int m = 0; m < ROWS; ++m) sums[m][j] = fma(V(x[m * stride + k + i]), w, sums[m][j]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; ++m) {
+#pragma GCC unroll 16
+    for (int j = 0; j < COLUMNS; ++j)
+      finish_int8<V>(y + m * ldy, addend == nullptr ? nullptr : addend + m * ldy, sums[m][j], panel,
+                     column + j * W);
+  }
+}
+
+// Computes as many blocks of ROWS rows as there are from row m on. Returns the next row.
+template <class V, int ROWS, int COLUMNS>
+std::int64_t int8_rows(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
+                       std::int64_t m, std::int64_t M, std::int64_t K, const Int8Panel<V>& panel) {
+  for (; m + ROWS <= M; m += ROWS) {
+    const float* more = addend == nullptr ? nullptr : addend + m * ldy;
+    for (std::int64_t column = 0; column < panel.columns; column += COLUMNS * V::kLanes) {
+      int8_tile<V, ROWS, COLUMNS>(y + m * ldy, more, ldy, x + m * stride, stride, K, panel, column);
+    }
+  }
+  return m;
+}
+
+// y (M, columns) = x (M,K) times the panel (+ bias) (+ addend). Rows of y and addend are ldy apart. Rows of x
+// were prepared by int8_floats() and are `stride` bytes apart.
+template <class V>
+void gemv_int8(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
+               const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,
+               std::int64_t columns, std::int64_t K) noexcept {
+  const Int8Panel<V> panel{q, scales, bias, columns};
+  const auto* floats = reinterpret_cast<const float*>(x);
+  const std::int64_t ld = stride / static_cast<std::int64_t>(sizeof(float));
+  std::int64_t m = 0;
+  if constexpr (V::kLanes == 16) {  // 32 registers: up to 24 sums
+    m = int8_rows<V, 12, 2>(y, addend, ldy, floats, ld, m, M, K, panel);
+    m = int8_rows<V, 4, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+    m = int8_rows<V, 2, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+    int8_rows<V, 1, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+  } else {  // 16 registers: 8 sums
+    m = int8_rows<V, 2, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
+    int8_rows<V, 1, 8>(y, addend, ldy, floats, ld, m, M, K, panel);
+  }
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,74 @@
+// Y = X W^T for a few rows of X, as fast as W can be read from memory. gemm() calls it (ops/gemm/gemm.h).
+#pragma once
+
+#include "ops/simd/simd.h"
+
+namespace inkling::simd {
+
+// C(m, n) for ROWS rows of x and COLUMNS rows of w. Each has one register of partial sums.
+template <class V, int ROWS, int COLUMNS>
+void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
+               std::int64_t K, const float* bias, bool accumulate) {
+  constexpr std::int64_t W = V::kLanes;
+  const std::int64_t body = K - K % W, tail = K % W;
+  V sums[ROWS][COLUMNS];
+  for (int m = 0; m < ROWS; ++m) {
+    for (int n = 0; n < COLUMNS; ++n) sums[m][n] = V(0.0f);
+  }
+  // Each step prefetches two things: into L2 a piece of the rows of w after these, in memory order; into L1 a
+  // piece of these rows, because the hardware's prefetching cannot follow four streams.
+  const float* next = w + COLUMNS * ldw;
+  constexpr std::int64_t kNear = 192;  // floats ahead in a row
+  for (std::int64_t k = 0; k < body; k += W) {
+    for (int n = 0; n < COLUMNS; ++n) prefetch_second<V>(next + COLUMNS * k + n * W);
+    for (int n = 0; n < COLUMNS; ++n) prefetch_first<V>(w + n * ldw + k + kNear);
+    V w_k[COLUMNS];
+    for (int n = 0; n < COLUMNS; ++n) w_k[n] = load<V>(w + n * ldw + k);
+    for (int m = 0; m < ROWS; ++m) {
+      const V x_k = load<V>(x + m * ldx + k);
+      for (int n = 0; n < COLUMNS; ++n) sums[m][n] = fma(x_k, w_k[n], sums[m][n]);
+    }
+  }
+  if (tail != 0) {
+    V w_k[COLUMNS];
+    for (int n = 0; n < COLUMNS; ++n) w_k[n] = load_n<V>(w + n * ldw + body, tail);
+    for (int m = 0; m < ROWS; ++m) {
+      const V x_k = load_n<V>(x + m * ldx + body, tail);
+      for (int n = 0; n < COLUMNS; ++n) sums[m][n] = fma(x_k, w_k[n], sums[m][n]);
+    }
+  }
+  for (int m = 0; m < ROWS; ++m) {
+    for (int n = 0; n < COLUMNS; ++n) {
+      float c = sum(sums[m][n]);
+      if (bias != nullptr) c += bias[n];
+      if (accumulate) c += C[m * ldc + n];
+      C[m * ldc + n] = c;
+    }
+  }
+}
+
+template <class V, int COLUMNS>
+void gemv_columns(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w,
+                  std::int64_t ldw, std::int64_t M, std::int64_t K, const float* bias, bool accumulate) {
+  std::int64_t m = 0;
+  for (; m + 4 <= M; m += 4)
+    gemv_tile<V, 4, COLUMNS>(C + m * ldc, ldc, x + m * ldx, ldx, w, ldw, K, bias, accumulate);
+  for (; m < M; ++m)
+    gemv_tile<V, 1, COLUMNS>(C + m * ldc, ldc, x + m * ldx, ldx, w, ldw, K, bias, accumulate);
+}
+
+template <class V>
+void gemv(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
+          std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept {
+  std::int64_t n = 0;
+  for (; n + 4 <= N; n += 4) {
+    gemv_columns<V, 4>(C + n, ldc, x, ldx, w + n * ldw, ldw, M, K, bias == nullptr ? nullptr : bias + n,
+                       accumulate);
+  }
+  for (; n < N; ++n) {
+    gemv_columns<V, 1>(C + n, ldc, x, ldx, w + n * ldw, ldw, M, K, bias == nullptr ? nullptr : bias + n,
+                       accumulate);
+  }
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,155 @@
+// Products of small matrices that are in the L1 or L2 cache. Attention is built from them.
+//
+//   C (rows, columns) = or += A (rows, depth) B (depth, columns)
+//
+// B and C are stored by rows, so that a register holds neighbouring columns. A is read one number at a time
+// and may be stored by rows or by columns (TileOperand), so a transposed A costs nothing; for this reason
+// attention stores its scores transposed. Unlike in ops/gemm/gemm.h, nothing is packed and one thread does
+// everything: the callers' matrices are in the cache and in the right order already.
+//
+// Each element of C is one chain of fused multiply-adds over the depth. It starts from 0 or from the old
+// value. It does not depend on the rows and columns computed beside it, and a product that is cut along its
+// depth gives the same bits as one piece.
+//
+// The register block: R x S registers of C stay in registers for the whole depth. One step loads S registers
+// of B and R numbers of A, and does R S multiply-adds. With 32 registers, a C of 4 registers or more is cut
+// into blocks of 4 x 4 (eight loads for 16 multiply-adds) and the rest into 8 x 2; with 16 registers into 4
+// x 2. The two multiply-add units have a latency of 4, so they need 8 independent chains, and nearly always
+// have them.
+#pragma once
+
+#include "ops/simd/transpose_simd.h"
+
+namespace inkling::simd {
+
+// A matrix that is read one number at a time: element (i, k) is data[i * row + k * step].
+struct TileOperand {
+  const float* data;
+  std::int64_t row;
+  std::int64_t step;
+};
+
+template <class V>
+constexpr std::int64_t kBlockRows = V::kLanes == 16 ? 8 : 4;
+
+// Calls f(0), f(1) .. f(N - 1) without a loop. g++ keeps an array of registers in registers only if every
+// index is a constant early in its passes, and it unrolls the outermost loops of a function too late for
+// that.
+template <int N, class F>
+[[gnu::always_inline]] inline void unrolled(const F& f) {
+  if constexpr (N > 0) {
+    unrolled<N - 1>(f);
+    f(N - 1);
+  }
+}
+
+// For a triangle, where row i of the block goes i steps deeper than row 0: does step `depth + J - 1` and all
+// later ones.
+template <class V, int R, int S, int J>
+[[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, TileOperand strides,
+                                                  const float* b, std::int64_t ldb) {
+  if constexpr (J < R) {
+    V b_k[S];
+    for (int s = 0; s < S; ++s) b_k[s] = load<V>(b + s * V::kLanes);
+    for (int i = J; i < R; ++i) {
+      const V a_ik(a[i * strides.row]);
+      for (int s = 0; s < S; ++s) acc[i][s] = fma(a_ik, b_k[s], acc[i][s]);
+    }
+    triangle_steps<V, R, S, J + 1>(acc, a + strides.step, strides, b + ldb, ldb);
+  }
+}
+
+// One register block: R rows and S registers of columns. With Triangle, row i sums over depth + i steps.
+template <class V, int R, int S, bool Triangle>
+void block_product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb,
+                   std::int64_t depth, bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  V acc[R][S];
+  if (accumulate) {
+    unrolled<R * S>([&](int n) __attribute__((always_inline)) {
+      acc[n / S][n % S] = load<V>(c + n / S * ldc + n % S * W);
+    });
+  } else {
+    unrolled<R * S>([&](int n) __attribute__((always_inline)) { acc[n / S][n % S] = V(0.0f); });
+  }
+  const float* a_k = a.data;
+#pragma GCC unroll 4  // the CPU predicts the end of a short loop badly, and the depth is about 64
+  for (std::int64_t k = 0; k < depth; ++k, a_k += a.step, b += ldb) {
+    V b_k[S];
+    for (int s = 0; s < S; ++s) b_k[s] = load<V>(b + s * W);
+    for (int i = 0; i < R; ++i) {
+      const V a_ik(a_k[i * a.row]);
+      for (int s = 0; s < S; ++s) acc[i][s] = fma(a_ik, b_k[s], acc[i][s]);
+    }
+  }
+  if constexpr (Triangle) triangle_steps<V, R, S, 1>(acc, a_k, a, b, ldb);
+  unrolled<R * S>([&](int n) __attribute__((always_inline)) {
+    store(c + n / S * ldc + n % S * W, acc[n / S][n % S]);
+  });
+}
+
+// C = or += A B. rows is a multiple of kBlockRows, columns a multiple of the register's lanes. With Triangle,
+// row i sums over depth + i steps.
+template <class V, bool Triangle = false>
+void product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb, std::int64_t rows,
+             std::int64_t columns, std::int64_t depth, bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes, R = kBlockRows<V>;
+  for (std::int64_t i = 0; i < rows; i += R) {
+    const TileOperand a_i{a.data + i * a.row, a.row, a.step};
+    const std::int64_t depth_i = Triangle ? depth + i : depth;
+    std::int64_t j = 0;
+    if constexpr (W == 16) {
+      for (; j + 4 * W <= columns; j += 4 * W) {
+        for (std::int64_t h = 0; h < R; h += 4) {
+          block_product<V, 4, 4, Triangle>(c + (i + h) * ldc + j, ldc, {a_i.data + h * a.row, a.row, a.step},
+                                           b + j, ldb, Triangle ? depth_i + h : depth_i, accumulate);
+        }
+      }
+    }
+    for (; j + 2 * W <= columns; j += 2 * W) {
+      block_product<V, R, 2, Triangle>(c + i * ldc + j, ldc, a_i, b + j, ldb, depth_i, accumulate);
+    }
+    if (j < columns)
+      block_product<V, R, 1, Triangle>(c + i * ldc + j, ldc, a_i, b + j, ldb, depth_i, accumulate);
+  }
+}
+
+// Copies (rows, n) times `factor` from a larger matrix of floats or bf16 into (padded_rows, padded). The
+// padding is set to 0.
+template <class V, class Real>
+void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const Real* in, std::int64_t stride,
+               std::int64_t rows, std::int64_t n, float factor) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::int64_t c = 0;
+    for (; c + W <= n; c += W) store(out + r * padded + c, load<V>(in + r * stride + c) * V(factor));
+    if (c < n) {
+      store(out + r * padded + c, load_n<V>(in + r * stride + c, n - c) * V(factor));
+      c += W;
+    }
+    for (; c < padded; c += W) store(out + r * padded + c, V(0.0f));
+  }
+  for (std::int64_t i = rows * padded; i < padded_rows * padded; i += W) store(out + i, V(0.0f));
+}
+
+// The reverse: out (rows, n), a part of a larger matrix, = or += in (rows, padded) times `factor`.
+template <class V, class Real>
+void unpack_rows(Real* out, std::int64_t stride, const float* in, std::int64_t padded, std::int64_t rows,
+                 std::int64_t n, float factor, bool accumulate) noexcept {
+  constexpr std::int64_t W = V::kLanes;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    Real* out_r = out + r * stride;
+    const float* in_r = in + r * padded;
+    std::int64_t c = 0;
+    for (; c + W <= n; c += W) {
+      const V before = accumulate ? load<V>(out_r + c) : V(0.0f);
+      store(out_r + c, fma(load<V>(in_r + c), V(factor), before));
+    }
+    if (c < n) {
+      const V before = accumulate ? load_n<V>(out_r + c, n - c) : V(0.0f);
+      store_n(out_r + c, fma(load<V>(in_r + c), V(factor), before), n - c);
+    }
+  }
+}
+
+}  // namespace inkling::simd

@@ -1,0 +1,34 @@
+// The table of avx512, with products of bf16 by AVX512-BF16 and products of 8 bits by AVX512-VNNI. Every CPU
+// with the first has the second.
+#if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include "ops/gemm/gemm_bf16_dot_simd.h"
+#include "ops/gemm/gemv_int8_dot_simd.h"
+#include "ops/isa/bf16_kernels_simd.h"
+#include "ops/roof/roof_bf16_simd.h"
+
+namespace inkling {
+
+const Kernels& avx512_kernels();
+
+const Kernels& avx512_bf16_kernels() {
+  static const Kernels table = [] {
+    Kernels k = avx512_kernels();
+    k.isa = Isa::avx512_bf16;
+    simd::set_bf16_kernels<simd::Avx512Bf16>(k);
+    k.int8_input = simd::int8_digits<simd::Avx512Bf16>;
+    k.gemv_int8 = simd::gemv_int8_dot<simd::Avx512Bf16>;
+    k.bf16_gemm.multiply = simd::multiply_dot<simd::Avx512Bf16>;
+    k.bf16_gemm.multiply_few = simd::multiply_few_dot<simd::Avx512Bf16>;
+    k.bf16_dot_loop = simd::bf16_dot_loop<Isa::avx512_bf16>;
+    return k;
+  }();
+  return table;
+}
+
+}  // namespace inkling
+#endif

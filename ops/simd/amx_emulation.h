@@ -1,0 +1,41 @@
+// AMX's instructions as functions, for CPUs without AMX: what the tests' table of kernels calls in place of
+// the instructions (ops/simd/amx_simd.h). They are defined in tests/amx_emulation.cc, so only the tests can
+// link them.
+//
+// Each thread has eight tiles of its own, as on the CPU. What would be an illegal instruction there (a tile
+// in use before ldtilecfg or after tilerelease, shapes that do not fit) prints a line and aborts.
+#pragma once
+
+#include <cstdint>
+
+#include "ops/simd/amx_palette.h"
+
+namespace inkling::emulated_amx {
+
+// The number of a tile is an argument here.
+void ldtilecfg(const simd::TilePalette& palette) noexcept;
+void tilerelease() noexcept;
+void tilezero(int tile) noexcept;
+void tileloadd(int tile, const void* rows, std::int64_t stride_bytes) noexcept;
+void tilestored(int tile, void* rows, std::int64_t stride_bytes) noexcept;
+void tdpbf16ps(int c, int a, int b) noexcept;
+
+// The same, called as ops/simd/amx_simd.h does.
+template <int Tile>
+[[gnu::always_inline]] inline void tilezero() noexcept {
+  tilezero(Tile);
+}
+template <int Tile>
+[[gnu::always_inline]] inline void tileloadd(const void* rows, std::int64_t stride_bytes) noexcept {
+  tileloadd(Tile, rows, stride_bytes);
+}
+template <int Tile>
+[[gnu::always_inline]] inline void tilestored(void* rows, std::int64_t stride_bytes) noexcept {
+  tilestored(Tile, rows, stride_bytes);
+}
+template <int C, int A, int B>
+[[gnu::always_inline]] inline void tdpbf16ps() noexcept {
+  tdpbf16ps(C, A, B);
+}
+
+}  // namespace inkling::emulated_amx
