@@ -61,7 +61,7 @@ LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
-TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc)))
+TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
 # make fuzz links the kernels of the ordinary build.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))

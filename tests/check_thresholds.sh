@@ -36,7 +36,7 @@ grep -vE '^(#|$)' "$list" | awk -F ' [|] ' -v out="$temporary" '
 sort "$temporary/listed" > "$temporary/sorted"
 
 # The tests: their names, and literals of several lines joined. A name in the list may be the beginning of one.
-cat tests/*/*_test.cc | tr '\n' ' ' | sed 's/" *"//g' | grep -oE 'TEST_CASE\( *"[^"]*' | sed 's/^[^"]*"/^/' > "$temporary/names"
+find tests -name "*_test.cc" | xargs cat | tr '\n' ' ' | sed 's/" *"//g' | grep -oE 'TEST_CASE\( *"[^"]*' | sed 's/^[^"]*"/^/' > "$temporary/names"
 
 complain() {  # what is wrong, lines
   [ -z "$2" ] || { printf '%s\n%s\n' "$1" "$2"; status=1; }

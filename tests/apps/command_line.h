@@ -10,7 +10,7 @@
 #include "apps/commands.h"
 #include "apps/train_flags.h"
 #include "core/error.h"
-#include "tests/apps/words.h"
+#include "tests/apps/text/words.h"
 #include "tests/support.h"
 
 namespace inkling::test {

@@ -3,7 +3,7 @@
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
 #include "tests/apps/process.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/support.h"
 
 namespace inkling {

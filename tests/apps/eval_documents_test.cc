@@ -4,7 +4,7 @@
 
 #include "nn/checkpoint.h"
 #include "tests/apps/process.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/nn/reference_gpt2.h"
 #include "tests/support.h"
 

@@ -6,7 +6,7 @@
 #include "nn/checkpoint.h"
 #include "optim/adamw.h"
 #include "tests/apps/process.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/apps/words.h"
+#include "tests/apps/text/words.h"
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
 

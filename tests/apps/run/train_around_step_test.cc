@@ -5,7 +5,7 @@
 #include <random>
 
 #include "apps/run/profile_report.h"
-#include "tests/apps/command_run.h"
+#include "tests/apps/run/command_run.h"
 
 namespace inkling {
 namespace {

@@ -6,7 +6,7 @@
 #include "apps/run/trainer.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/support.h"
 
 namespace inkling {

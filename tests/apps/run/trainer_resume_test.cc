@@ -3,7 +3,7 @@
 #include "apps/run/trainer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -4,7 +4,7 @@
 #include <sstream>
 
 #include "core/parallel.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/support.h"
 
 namespace inkling {

@@ -8,7 +8,7 @@
 #include "apps/text/shard.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/command_line.h"
-#include "tests/apps/command_run.h"
+#include "tests/apps/run/command_run.h"
 
 namespace inkling {
 namespace {

@@ -8,7 +8,7 @@
 #include "apps/run/strict_json.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/nn/reference_gpt2.h"
 #include "tests/support.h"
 

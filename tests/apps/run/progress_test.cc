@@ -6,7 +6,7 @@
 
 #include <limits>
 
-#include "tests/apps/tiny_run.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/catch.h"
 
 namespace inkling {
