@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -84,12 +85,6 @@ double sum_losses(const float* losses, std::int64_t n) {
 }
 
 namespace {
-
-constexpr std::int64_t kElements = 1 << 14;  // a task
-
-std::int64_t task_rows(std::int64_t Vp) {
-  return std::max<std::int64_t>(1, kElements / Vp);
-}
 
 void backward(Gradients& gradients, const Tensor& loss, const Tensor& logits, const Tensor& targets,
               std::int64_t vocab, std::int64_t counted, const float* row_max, const float* row_sum) {

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 #include "ops/reduce.h"
 #include "ops/views.h"
@@ -120,8 +121,6 @@ template void reference::unary_backward(Unary, double*, const double*, const dou
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // in a task
-
 // How to step through contiguous a and b to compute y. Neighbouring axes that repeat the same operands are
 // merged into one. So two equal shapes are a single long run, and (B, T, C) + (C) has two axes, (B T) and C.
 // A stride is 0 where the operand is repeated. The last axis comes first.
@@ -158,7 +157,7 @@ Walk walk_of(const Shape& y, const Shape& a, const Shape& b) {
 // and i_b of b.
 template <class F>
 void for_each_run(const Walk& w, std::int64_t numel, F f) {
-  parallel_for(numel, kElements, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(numel, kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end;) {
       const std::int64_t n = std::min(end - i, w.size[0] - i % w.size[0]);
       std::int64_t i_a = 0, i_b = 0, rest = i;
@@ -224,6 +223,8 @@ void binary_backward(Gradients& gradients, Binary op, Side of, const Tensor& y, 
 }
 
 Tensor binary(Tape& tape, const char* name, Binary op, const Tensor& a_view, const Tensor& b_view) {
+  check_dtype(name, "a", a_view, DType::f32);
+  check_dtype(name, "b", b_view, DType::f32);
   const Shape shape = broadcast(name, a_view.shape(), b_view.shape());
   const Tensor a = contiguous(tape, a_view), b = contiguous(tape, b_view);
   const Tensor y = tape.output(shape, {a, b});
@@ -261,17 +262,18 @@ namespace {
 void unary_backward(Gradients& gradients, Unary op, const Tensor& y, const Tensor& x, float s) {
   const float* dy = gradients.of(y);
   const GradientTarget dx = gradients.target(x);
-  parallel_for(y.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(y.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     kernels().unary_backward(op, dx.data + begin, dy + begin, x.f32() + begin, y.f32() + begin, end - begin,
                              s, dx.accumulate);
   });
 }
 
 Tensor unary(Tape& tape, const char* name, Unary op, const Tensor& view, float s = 0.0f) {
+  check_dtype(name, "x", view, DType::f32);
   const Tensor x = contiguous(tape, view);
   const Tensor y = tape.output(x.shape(), {x});
   const auto scope = tape.scope(name, y, moving({x, y}));
-  parallel_for(y.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(y.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     kernels().unary_forward(op, y.f32() + begin, x.f32() + begin, end - begin, s);
   });
   tape.record(name, {y}, {x}, moving({y, x, x}),

@@ -6,6 +6,7 @@
 #include "core/parallel.h"
 #include "ops/elementwise.h"
 #include "ops/gather.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -44,12 +45,6 @@ template void reference::embedding_backward(double*, double*, const double*, con
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // in a task
-
-std::int64_t rows_a_task(std::int64_t C) {
-  return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, C));
-}
-
 void backward(Gradients& gradients, const Tensor& y, const Tensor& wte, const Tensor& wpe, const Tensor& ids,
               std::int64_t first_position) {
   const std::int64_t B = ids.dim(0), T = ids.dim(1), C = wte.dim(1);
@@ -57,7 +52,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& wte, const Te
   if (wte.has_gradient()) scatter_add(gradients.sum_into(wte), dy, ids.i32(), B * T, C);
   if (!wpe.has_gradient()) return;
   float* dwpe = gradients.sum_into(wpe) + first_position * C;
-  parallel_for(T, rows_a_task(B * C), [=](std::int64_t begin, std::int64_t end) {
+  parallel_for(T, task_rows(B * C), [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = 0; b < B; ++b) {
       kernels().add_scaled(dwpe + begin * C, dy + (b * T + begin) * C, (end - begin) * C, 1, 1.0f, true);
     }
@@ -89,7 +84,7 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
   const auto scope =
       tape.scope("embedding", y, moving({y, y, y}));  // reads a row of wte and of wpe, writes their sum
   const float* positions = wpe.f32() + first_position * C;
-  parallel_for(B * T, rows_a_task(C), [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(B * T, task_rows(C), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t bt = begin; bt < end; ++bt) {
       kernels().binary_forward(Binary::add, y.f32() + bt * C, wte.f32() + ids.i32()[bt] * C,
                                positions + bt % T * C, C, 1, 1);

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 #include "ops/views.h"
 
@@ -56,9 +57,8 @@ template void reference::pick_backward(double*, const double*, const std::int32_
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // that a task copies
-constexpr std::int64_t kColumns = 64;        // that a task of backward owns: whole cache lines
-constexpr std::int64_t kPicks = 1 << 12;     // in a task
+constexpr std::int64_t kColumns = 64;     // that a task of backward owns: whole cache lines
+constexpr std::int64_t kPicks = 1 << 12;  // in a task
 
 }  // namespace
 
@@ -99,7 +99,7 @@ Tensor gather(Tape& tape, const Tensor& table, const Tensor& ids) {
   shape[shape.rank++] = C;
   const Tensor y = tape.output(shape, {table});
   const auto scope = tape.scope("gather", y, moving({y, y}));
-  const std::int64_t rows = std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, C));
+  const std::int64_t rows = task_rows(C);
   parallel_for(N, rows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t n = begin; n < end; ++n)
       std::copy_n(table.f32() + ids.i32()[n] * C, C, y.f32() + n * C);

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -39,13 +40,11 @@ template void reference::gelu_backward(double*, const double*, const double*, st
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // in a task: 64 KiB of input and 64 KiB of output
-
 template <class T>  // float or bf16
 void forward(const Tensor& y, const Tensor& x) {
   T* out = y.data<T>();
   const T* in = x.data<T>();
-  parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(x.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     if constexpr (dtype_of<T> == DType::bf16) {
       kernels().gelu_forward_bf16(out + begin, in + begin, end - begin);
     } else {
@@ -58,7 +57,7 @@ template <class T>
 void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
   const T *dy = gradients.of<T>(y), *in = x.data<T>();
   const GradientTarget dx = gradients.target<T>(x);
-  parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(x.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     if constexpr (dtype_of<T> == DType::bf16) {
       kernels().gelu_backward_bf16(dx.data + begin, dy + begin, in + begin, end - begin, dx.accumulate);
     } else {

@@ -4,6 +4,7 @@
 #include "core/parallel.h"
 #include "ops/gemm/gemm.h"
 #include "ops/gemm/gemm_bf16.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -125,8 +126,7 @@ void input_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
 void residual_gradient(Gradients& gradients, const Tensor& y, const Tensor& residual) {
   const float* dy = gradients.of(y);
   const GradientTarget dresidual = gradients.target(residual);
-  constexpr std::int64_t kElements = 1 << 14;
-  parallel_for(y.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(y.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     kernels().add_scaled(dresidual.data + begin, dy + begin, end - begin, 1, 1.0f, dresidual.accumulate);
   });
 }

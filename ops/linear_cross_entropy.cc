@@ -7,6 +7,7 @@
 #include "ops/cross_entropy.h"
 #include "ops/gemm/gemm.h"
 #include "ops/gemm/gemm_bf16.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -16,8 +17,6 @@ namespace {
 // With a large vocabulary, neither the logits nor dwte fit into a cache. With a small one, streaming makes no
 // difference.
 constexpr bool kStream = true;
-constexpr std::int64_t kElements = 1 << 14;  // a task of the loss, or of passing dx on
-
 struct Head {
   Tensor x;  // (..., C)
   Weight wte;
@@ -43,11 +42,6 @@ std::int64_t chunk_rows(const Head& h) {
   return ceil_div(even, kRound) * kRound;
 }
 
-// Rows in a task of the loss.
-std::int64_t task_rows(const Head& h) {
-  return std::max<std::int64_t>(1, kElements / h.Vp);
-}
-
 // Calls f(begin, count, logits) for one chunk of rows after another. logits = x wte^T (count,Vp); f may
 // overwrite them.
 template <class F>
@@ -66,7 +60,7 @@ void losses_only(float* losses, const Head& h) {
   const Workspace statistics(static_cast<std::size_t>(2 * h.N) * sizeof(float));
   float *row_max = statistics.floats(), *row_sum = row_max + h.N;
   for_each_chunk(h, [&](std::int64_t begin, std::int64_t count, const float* logits) {
-    parallel_for(count, task_rows(h), [&](std::int64_t r, std::int64_t end) {
+    parallel_for(count, task_rows(h.Vp), [&](std::int64_t r, std::int64_t end) {
       kernels().cross_entropy_forward(losses + begin + r, row_max + begin + r, row_sum + begin + r,
                                       logits + r * h.Vp, h.targets + begin + r, end - r, h.vocab, h.Vp);
     });
@@ -99,7 +93,7 @@ void losses_and_gradients(float* losses, float* dx, GradientTarget<> dwte, const
       h.in_bf16() ? kernels().cross_entropy_in_place_bf16 : kernels().cross_entropy_in_place;
   const auto gradients = h.in_bf16() ? gradients_in_bf16 : gradients_in_f32;
   for_each_chunk(h, [&](std::int64_t begin, std::int64_t count, float* logits) {
-    parallel_for(count, task_rows(h), [&](std::int64_t r, std::int64_t end) {
+    parallel_for(count, task_rows(h.Vp), [&](std::int64_t r, std::int64_t end) {
       cross_entropy(losses + begin + r, logits + r * h.Vp, h.targets + begin + r, scale, end - r, h.vocab,
                     h.Vp);
     });
@@ -117,14 +111,14 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
   if (kept_dx == nullptr) return;
   if (x.dtype() == DType::bf16) {
     const GradientTarget dx = gradients.target<bf16>(x);
-    parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(x.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
       if (!dx.accumulate) return kernels().narrow(dx.data + begin, kept_dx + begin, end - begin);
       for (std::int64_t i = begin; i < end; ++i) dx.data[i] = to_bf16(to_float(dx.data[i]) + kept_dx[i]);
     });
     return;
   }
   const GradientTarget dx = gradients.target(x);
-  parallel_for(x.numel(), kElements, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(x.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     kernels().add_scaled(dx.data + begin, kept_dx + begin, end - begin, 1, 1.0f, dx.accumulate);
   });
 }

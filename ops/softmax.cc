@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -49,12 +50,6 @@ template void reference::softmax_backward(double*, const double*, const double*,
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // a task
-
-std::int64_t task_rows(std::int64_t C) {
-  return std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, C));
-}
-
 void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
   const std::int64_t C = x.shape().back();
   const float* dy = gradients.of(y);
@@ -68,6 +63,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
 }  // namespace
 
 Tensor softmax(Tape& tape, const Tensor& x) {
+  check_dtype("softmax", "x", x, DType::f32);
   if (!x.contiguous()) fail("softmax: x ", x.shape(), " is not contiguous");
   const std::int64_t C = x.shape().back();
   const Tensor y = tape.output(x.shape(), {x});

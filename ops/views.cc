@@ -3,14 +3,14 @@
 #include <algorithm>
 
 #include "core/parallel.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 
 namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kElements = 1 << 14;  // in a task
-constexpr std::int64_t kBlock = 128;         // rows and columns of a transpose in one task
+constexpr std::int64_t kBlock = 128;  // rows and columns of a transpose in one task
 
 // Calls f(first, place, n, step) for every run of x along its last axis. Elements first .. first+n-1 of the
 // contiguous copy are at place, place + step, ... in the memory that x views.
@@ -18,7 +18,7 @@ template <class F>
 void for_each_run(const Tensor& x, F f) {
   const int rank = x.rank();
   const std::int64_t n = x.shape().back(), step = rank == 0 ? 1 : x.stride(rank - 1);
-  const std::int64_t runs_a_task = std::max<std::int64_t>(1, kElements / std::max<std::int64_t>(1, n));
+  const std::int64_t runs_a_task = task_rows(n);
   parallel_for(x.shape().rows(), runs_a_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t run = begin; run < end; ++run) {
       std::int64_t place = 0, rest = run;

@@ -26,7 +26,7 @@ find core ops nn optim apps -name '*.h' -o -name '*.cc' | sort | xargs awk '
     }
   }' | sort -u > "$temporary/constants"
 
-# The list: comments and empty lines aside, "file name | test" above the line of dashes and "file name | reason" below.
+# The list: comments and empty lines aside, "file name | test" (a line for each test) above the line of dashes and "file name | reason" below.
 grep -vE '^(#|$)' "$list" | awk -F ' [|] ' -v out="$temporary" '
   /^---/ { below = 1; next }
   NF != 2 { print "tests/thresholds.txt: expected \"file constant | text\", got: " $0 > (out "/malformed"); next }
@@ -44,7 +44,7 @@ complain() {  # what is wrong, lines
 complain "not in $list: is it a threshold, and which test runs on each side of it?" \
   "$(sort -u "$temporary/sorted" | comm -23 "$temporary/constants" -)"
 complain "in $list, but in no source:" "$(sort -u "$temporary/sorted" | comm -13 "$temporary/constants" -)"
-complain "twice in $list:" "$(uniq -d "$temporary/sorted")"
+complain "twice in $list:" "$(grep -vE '^(#|$)' "$list" | sort | uniq -d)"
 complain "named in $list, but no test is called so:" \
   "$(sort -u "$temporary/tests" | while read -r name; do grep -qF "^$name" "$temporary/names" || echo "$name"; done)"
 [ "$status" -eq 0 ] && echo "thresholds: each of $(wc -l < "$temporary/tests") has a test"

@@ -1,6 +1,7 @@
 // Arguments at the edge of what an op takes, and beyond: sums over nothing, no rows, the wrong dtype, a
 // weight that was not packed for what is asked of it.
 #include "ops/cross_entropy.h"
+#include "ops/elementwise.h"
 #include "ops/embedding.h"
 #include "ops/gather.h"
 #include "ops/gemm/gemm_bf16.h"
@@ -9,6 +10,7 @@
 #include "ops/linear.h"
 #include "ops/linear_cross_entropy.h"
 #include "ops/matmul.h"
+#include "ops/softmax.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -100,6 +102,11 @@ TEST_CASE("ops: an argument of another dtype is named before anything is compute
                     contains("layernorm: x (2, 4): dtype is bf16, expected f32"));
   CHECK_THROWS_WITH(layernorm(tape, f({2, 4}), f({4}), i({4})),
                     contains("layernorm: bias (4): dtype is i32, expected f32"));
+  // A tensor without elements has no task that could find the wrong dtype.
+  CHECK_THROWS_WITH(add(tape, h({0, 4}), f({0, 4})), contains("add: a (0, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(mul(tape, f({0, 4}), i({0, 4})), contains("mul: b (0, 4): dtype is i32, expected f32"));
+  CHECK_THROWS_WITH(exp(tape, i({0, 4})), contains("exp: x (0, 4): dtype is i32, expected f32"));
+  CHECK_THROWS_WITH(softmax(tape, h({0, 4})), contains("softmax: x (0, 4): dtype is bf16, expected f32"));
 }
 
 }  // namespace
