@@ -24,8 +24,13 @@ void AdamW::step(float* weights, const float* gradients, std::int64_t step, floa
                  const Updated& updated) {
   if (step < 1) fail("adamw: step is ", step, ", expected 1 or more");
   const auto factors = [&](double weight_decay) {
-    return adamw_factors(settings_.beta1, settings_.beta2, settings_.eps, weight_decay,
-                         static_cast<double>(lr), static_cast<double>(gradient_scale), step);
+    return adamw_factors({.beta1 = settings_.beta1,
+                          .beta2 = settings_.beta2,
+                          .eps = settings_.eps,
+                          .weight_decay = weight_decay,
+                          .lr = static_cast<double>(lr),
+                          .gradient_scale = static_cast<double>(gradient_scale),
+                          .t = step});
   };
   const AdamWFactors decaying = factors(settings_.weight_decay), plain = factors(0);
   float *m = this->m().data(), *v = this->v().data();

@@ -7,7 +7,8 @@
 //   v  = beta2 v + (1 - beta2) g'^2            running mean of their squares
 //   m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)     corrects the bias: m and v start at 0
 //   p  = p - lr weight_decay p - lr m^ / (sqrt(v^) + eps)
-// The factors that all weights of a step share are computed once (AdamWFactors), in double as in PyTorch:
+// This is reference::adamw_update. In training it runs as adamw_update in ops/update/adamw_simd.h, where the
+// factors that all weights of a step share are computed once (AdamWFactors), in double as in PyTorch:
 //   p  = keep p + minus_step_size m / (one_over_root sqrt(v) + eps)
 //
 // One pass reads and writes p, m and v and reads g: 28 bytes a weight. Memory bandwidth limits its speed.
@@ -16,6 +17,15 @@
 #include <cstdint>
 
 namespace inkling {
+
+struct AdamWStep {
+  double beta1, beta2;
+  double eps;
+  double weight_decay;  // 0 for weights that do not decay
+  double lr;
+  double gradient_scale;
+  std::int64_t t;  // counted from 1
+};
 
 struct AdamWFactors {
   float beta1, one_minus_beta1;
@@ -27,14 +37,12 @@ struct AdamWFactors {
   float gradient_scale;
 };
 
-// t >= 1. Pass weight_decay 0 for weights that do not decay.
-AdamWFactors adamw_factors(double beta1, double beta2, double eps, double weight_decay, double lr,
-                           double gradient_scale, std::int64_t t);
+AdamWFactors adamw_factors(const AdamWStep& step);
 
 namespace reference {  // T is float or double
 
 template <class T>  // p, m, v, g (n)
-void adamw_update(T* p, T* m, T* v, const T* g, std::int64_t n, const AdamWFactors& f);
+void adamw_update(T* p, T* m, T* v, const T* g, std::int64_t n, const AdamWStep& step);
 
 }  // namespace reference
 

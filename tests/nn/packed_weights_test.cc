@@ -84,7 +84,7 @@ TEST_CASE("packed weights: after an update in chunks both copies hold every upda
         double* weight = want.data() + p.offset;
         if (is_adamw) {
           reference::adamw_update(weight, m.data(), v.data(), gradient.data() + p.offset, p.shape.numel(),
-                                  adamw_factors(0.9, 0.95, 1e-8, p.decay ? 0.1 : 0.0, 0.01, 0.5, 1));
+                                  AdamWStep{0.9, 0.95, 1e-8, p.decay ? 0.1 : 0.0, 0.01, 0.5, 1});
         } else {
           reference::sgd_update(weight, m.data(), gradient.data() + p.offset, p.shape.numel(),
                                 SgdFactors{0.01f, 0.9f, p.decay ? 0.1f : 0.0f, 0.5f});
