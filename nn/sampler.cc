@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/error.h"
-#include "ops/elementwise.h"
 #include "ops/kernels.h"
 
 namespace inkling {
 
 namespace {
 
-// The index of the greatest logit, the first on a tie.
+// The index of the largest logit; of equal ones, the lowest index.
 std::size_t likeliest(std::span<const float> logits) {
   if (logits.empty()) fail("sample: no logits");
   std::size_t best = 0;
@@ -32,15 +32,20 @@ double mass(std::span<const Candidate> candidates) {
   return sum;
 }
 
-// Keeps the k likeliest, in their order.
-void cut_to_top_k(std::vector<Candidate>& candidates, std::int64_t k) {
-  if (k >= std::ssize(candidates)) return;
-  std::partial_sort(candidates.begin(), candidates.begin() + k, candidates.end(), likelier);
-  candidates.resize(static_cast<std::size_t>(k));
+// Keeps the k ids with the largest logits, the largest first.
+void cut_to_top_k(std::vector<std::int32_t>& ids, std::span<const float> logits, std::int64_t k) {
+  if (k >= std::ssize(ids)) return;
+  const auto larger = [&](std::int32_t a, std::int32_t b) {
+    const float z_a = logits[static_cast<std::size_t>(a)], z_b = logits[static_cast<std::size_t>(b)];
+    return z_a != z_b ? z_a > z_b : a < b;
+  };
+  std::partial_sort(ids.begin(), ids.begin() + k, ids.end(), larger);
+  ids.resize(static_cast<std::size_t>(k));
 }
 
-// Keeps the nucleus. It is small most of the time. All n candidates below (1 - p) / n of the mass make less
-// than 1 - p together, so it is among the others; a heap gives the likeliest of these one by one.
+// Keeps the nucleus, which is usually small. All candidates with a probability below (1 - p) / n have less
+// than 1 - p together, so the nucleus is among the others. A heap gives the likeliest of these, one after
+// another.
 void cut_to_top_p(std::vector<Candidate>& candidates, float p) {
   const auto less_likely = [](const Candidate& a, const Candidate& b) { return likelier(b, a); };
   const double total = mass(candidates), wanted = static_cast<double>(p) * total;
@@ -69,15 +74,18 @@ Sampler::Sampler(const SamplerSettings& settings) : settings_(settings) {
   settings_.check();
 }
 
-// Logits z become e^((z - best) / temperature): 1 for the best, even if it is infinite.
-void Sampler::weigh(float best) {
-  exponents_.resize(candidates_.size());
-  for (std::size_t i = 0; i < candidates_.size(); ++i) {
-    const float z = candidates_[i].probability;
-    exponents_[i] = z == best ? 0.0f : (z - best) / settings_.temperature;
+// The probabilities of ids_: the softmax of their logits / temperature. `best` is the largest logit. It is
+// subtracted here already, so that an infinite logit gets 0, not inf - inf.
+void Sampler::softmax(std::span<const float> logits, float best) {
+  const std::size_t n = ids_.size();
+  scaled_.resize(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float z = logits[static_cast<std::size_t>(ids_[i])];
+    scaled_[i] = z == best ? 0.0f : (z - best) / settings_.temperature;
   }
-  kernels().unary_forward(Unary::exp, exponents_.data(), exponents_.data(), std::ssize(exponents_), 0.0f);
-  for (std::size_t i = 0; i < candidates_.size(); ++i) candidates_[i].probability = exponents_[i];
+  kernels().softmax_forward(scaled_.data(), scaled_.data(), 1, std::ssize(scaled_));
+  candidates_.resize(n);
+  for (std::size_t i = 0; i < n; ++i) candidates_[i] = {ids_[i], scaled_[i]};
 }
 
 std::span<const Candidate> Sampler::candidates(std::span<const float> logits) {
@@ -86,10 +94,10 @@ std::span<const Candidate> Sampler::candidates(std::span<const float> logits) {
     candidates_.assign(1, {static_cast<std::int32_t>(best), 1.0f});
     return candidates_;
   }
-  candidates_.resize(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) candidates_[i] = {static_cast<std::int32_t>(i), logits[i]};
-  if (settings_.top_k > 0) cut_to_top_k(candidates_, settings_.top_k);
-  weigh(logits[best]);
+  ids_.resize(logits.size());
+  std::iota(ids_.begin(), ids_.end(), 0);
+  if (settings_.top_k > 0) cut_to_top_k(ids_, logits, settings_.top_k);
+  softmax(logits, logits[best]);
   if (settings_.top_p < 1.0f) cut_to_top_p(candidates_, settings_.top_p);
   const double total = mass(candidates_);
   for (Candidate& c : candidates_)

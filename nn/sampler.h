@@ -40,11 +40,12 @@ class Sampler {
   std::int32_t sample(std::span<const float> logits, Rng& rng);
 
  private:
-  void weigh(float best);
+  void softmax(std::span<const float> logits, float best);
 
   SamplerSettings settings_;
+  std::vector<std::int32_t> ids_;  // those that top-k keeps
+  std::vector<float> scaled_;      // their logits / temperature, then their probabilities
   std::vector<Candidate> candidates_;
-  std::vector<float> exponents_;
 };
 
 }  // namespace inkling
