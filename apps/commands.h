@@ -1,5 +1,5 @@
-// The subcommands of `inkling`. Each adds its flags to the command line and says what to run once it was
-// chosen; the run's result is the process's exit status.
+// The subcommands of `inkling`. Each function adds the flags of its subcommand. If the user chooses the
+// subcommand, it sets `action`; the result of the action is the exit status of the process.
 #pragma once
 
 #include <CLI/CLI.hpp>

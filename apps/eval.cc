@@ -1,4 +1,4 @@
-// inkling eval: how well a model predicts a text it is shown.
+// inkling eval: measures how well a model predicts a text.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -30,9 +30,9 @@ struct EvalCommand {
 };
 
 struct Evaluation {
-  double nats = 0;  // the sum of -log p of all targets
+  double nats = 0;  // the sum of -log p over all targets
   std::int64_t tokens = 0;
-  std::int64_t bytes = 0;  // that the targets stand for, where a tokenizer tells
+  std::int64_t bytes = 0;  // of all targets, if there is a tokenizer
   double seconds = 0;
 
   double loss() const { return nats / static_cast<double>(tokens); }
@@ -108,27 +108,27 @@ int run(const EvalCommand& command) {
 }  // namespace
 
 void add_eval(CLI::App& app, Action& action) {
-  CLI::App* eval = app.add_subcommand("eval", "Measure how well a model predicts the tokens of some shards");
+  CLI::App* eval = app.add_subcommand("eval", "Measure how well a model predicts the tokens of shards");
   auto command = std::make_shared<EvalCommand>();
   const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
   eval->add_option("--model", command->model, "model checkpoint (.bin)")->required();
-  eval->add_option("--data", command->data, "shards (a glob of llm.c .bin files)")->required();
+  eval->add_option("--data", command->data, "shards, a glob of llm.c .bin files")->required();
   eval->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file, for bits per byte (default: tokenizer.bin beside the model)");
+                   "tokenizer file, for bits per byte; default: tokenizer.bin beside the model");
   eval->add_option("--batch-size", command->batch_size, "sequences in a batch (B)")
       ->check(positive)
       ->capture_default_str();
   eval->add_option("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum")
       ->check(positive);
-  eval->add_option("--batches", command->batches, "batches at the most; default: all there are")
+  eval->add_option("--batches", command->batches, "the most batches to evaluate; default: all")
       ->check(positive);
   eval->add_flag("--documents", command->documents,
-                 "every document by itself, from its end-of-text token on, as stories are trained");
+                 "evaluate each document from its beginning, as a model of stories is trained");
   eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
-  eval->add_option("--threads", command->threads, "threads; the result does not depend on it")
+  eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  eval->add_flag("--json", command->as_json, "the result as JSON");
+  eval->add_flag("--json", command->as_json, "print the result as JSON");
   eval->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

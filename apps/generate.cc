@@ -1,4 +1,4 @@
-// inkling generate: text from a model, token by token.
+// inkling generate: a model writes text, token by token.
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -27,7 +27,7 @@ struct GenerateCommand {
   int threads = hardware_threads();
 };
 
-// A document begins with end-of-text.
+// The prompt's ids. A document starts with end-of-text.
 std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
                                       const std::optional<Tokenizer>& tokenizer, const GPT2Config& model) {
   std::vector<std::int32_t> ids = command.prompt_tokens;
@@ -40,7 +40,8 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
   return ids;
 }
 
-// Texts first .. first + count - 1. A single one appears as it is written, several when all have ended.
+// Generates texts first .. first + count - 1. A single text is printed token by token, several texts when all
+// have ended.
 std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
                          const std::optional<Tokenizer>& tokenizer, std::int64_t first, std::int64_t count) {
   std::vector<Rng> rngs;
@@ -82,7 +83,7 @@ int run(GenerateCommand command) {
   model.set_precision(precision, Recording::off);
   const auto start = std::chrono::steady_clock::now();
   std::int64_t made = 0;
-  // No more at a time than are written together: each appears as soon as it can.
+  // At most kTogether texts at a time, so that each is printed as soon as possible.
   for (std::int64_t text = 0; text < command.samples; text += kTogether) {
     made += write_texts(model, prompt, command, tokenizer, text, std::min(kTogether, command.samples - text));
   }
@@ -95,37 +96,45 @@ int run(GenerateCommand command) {
 }  // namespace
 
 void add_generate(CLI::App& app, Action& action) {
-  CLI::App* generate = app.add_subcommand("generate", "Let a model write");
+  CLI::App* generate = app.add_subcommand("generate", "Generate text with a model");
   auto command = std::make_shared<GenerateCommand>();
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   generate->add_option("--tokenizer", command->tokenizer,
-                       "tokenizer file (default: tokenizer.bin beside the model)");
-  CLI::Option* prompt = generate->add_option("--prompt", command->prompt, "text to continue");
-  generate->add_option("--prompt-tokens", command->prompt_tokens, "ids to continue, separated by commas")
+                       "tokenizer file; default: tokenizer.bin beside the model");
+  CLI::Option* prompt =
+      generate->add_option("--prompt", command->prompt, "text to continue; default: a new document");
+  generate
+      ->add_option("--prompt-tokens", command->prompt_tokens, "token ids to continue, separated by commas")
       ->delimiter(',')
       ->excludes(prompt);
-  generate->add_option("--max-tokens", command->generation.max_tokens, "tokens at the most")
+  generate->add_option("--max-tokens", command->generation.max_tokens, "the most tokens to generate")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();
   SamplerSettings& sampler = command->generation.sampler;
-  generate->add_option("--temperature", sampler.temperature, "below 1 safer, above 1 wilder, 0 greedy")
+  generate
+      ->add_option("--temperature", sampler.temperature,
+                   "below 1 the likely tokens get likelier, above 1 less likely; 0: as --greedy")
       ->check(CLI::Range(0.0f, 1000.0f))
       ->capture_default_str();
-  generate->add_flag("--greedy", command->greedy, "always the likeliest token");
-  generate->add_option("--top-k", sampler.top_k, "only the k likeliest tokens; 0: all")
+  generate->add_flag("--greedy", command->greedy, "always take the likeliest token");
+  generate->add_option("--top-k", sampler.top_k, "draw only from the k likeliest tokens; 0: from all")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->capture_default_str();
-  generate->add_option("--top-p", sampler.top_p, "only the likeliest tokens that make up this probability")
+  generate
+      ->add_option("--top-p", sampler.top_p,
+                   "draw only from the likeliest tokens that together have this probability")
       ->check(CLI::Range(1e-6f, 1.0f))
       ->capture_default_str();
-  generate->add_flag("--ignore-end", command->ignore_end, "go on after end-of-text");
-  generate->add_option("--seed", command->seed, "of the draws")->capture_default_str();
-  generate->add_option("--samples", command->samples, "how many texts; up to 16 are written together")
+  generate->add_flag("--ignore-end", command->ignore_end, "do not stop at end-of-text");
+  generate->add_option("--seed", command->seed, "seed of the random draws")->capture_default_str();
+  generate->add_option("--samples", command->samples, "number of texts; up to 16 are generated together")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();
-  generate->add_option("--precision", command->precision, "f32, or faster with smaller weights: bf16 or int8")
+  generate
+      ->add_option("--precision", command->precision,
+                   "f32; or bf16 or int8, whose smaller weights are faster")
       ->capture_default_str();
-  generate->add_option("--threads", command->threads, "threads; the text does not depend on it")
+  generate->add_option("--threads", command->threads, "number of threads; the text does not depend on it")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   generate->callback([&action, command] { action = [command] { return run(*command); }; });

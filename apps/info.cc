@@ -1,4 +1,4 @@
-// inkling info: what this machine can do, and what a training run on it would need.
+// inkling info: what this machine can do, and the memory and time that a training run on it needs.
 #include <algorithm>
 #include <filesystem>
 #include <iomanip>
@@ -29,13 +29,13 @@ struct InfoCommand {
   std::string model, precision = "f32";
   GPT2Config dims{.max_seq_len = 0, .vocab_size = 0, .layers = 0, .heads = 0, .channels = 0};  // 0: not given
   PreflightRequest request;
-  std::int64_t seq_len = 0;  // 0: that of the request, or the model's maximum if that is less
+  std::int64_t seq_len = 0;  // 0: 64, or the model's maximum if that is less
   int threads = hardware_threads();
   bool as_json = false;
-  bool wants_preflight = false;  // a flag of it was given
+  bool wants_preflight = false;  // one of its flags was given
 };
 
-// A name, or the header of a checkpoint, and then what flags say otherwise.
+// The config of a named model or of a checkpoint, changed by the flags that were given.
 GPT2Config model_of(const InfoCommand& command) {
   GPT2Config config;
   if (std::filesystem::is_regular_file(command.model)) {
@@ -157,7 +157,7 @@ void print_machine(const json& machine) {
   line("arithmetic", str(format_fixed(roof["fma_gflops"], 0), " GFLOP/s of fused multiply-adds in f32"));
   const double bf16 = roof["bf16_gflops"];
   line("", bf16 > 0 ? str(format_fixed(bf16 / 1000, 2), " TFLOP/s of products in bf16")
-                    : std::string("no instruction for products in bf16: they run as f32"));
+                    : std::string("no instruction for products of bf16; they are computed in f32"));
   line("bandwidth", str(format_fixed(roof["triad_gbs"], 1), " GB/s triad, ",
                         format_fixed(roof["read_gbs"], 1), " GB/s reading"));
 }
@@ -171,7 +171,7 @@ void print_preflight(const json& p, const json& machine) {
   for (const auto& [group, count] : p["parameter_groups"].items()) line("  " + group, format_count(count));
 
   std::cout << "\nTraining with B=" << p["batch_size"] << " T=" << p["seq_len"];
-  if (p["grad_accum"] > 1) std::cout << ", " << p["grad_accum"] << " micro-batches a step";
+  if (p["grad_accum"] > 1) std::cout << ", " << p["grad_accum"] << " micro-batches in a step";
   std::cout << ", " << p["precision"].get<std::string>() << (p["recompute"] ? ", recomputing" : "")
             << ": memory, MiB\n";
   const auto mib = [](const json& bytes) { return format_fixed(bytes.get<double>() / kMiB, 1); };
@@ -179,21 +179,21 @@ void print_preflight(const json& p, const json& machine) {
     std::cout << "  " << std::left << std::setw(40) << what << std::right << std::setw(12) << value << "\n";
   };
   for (const json& part : p["memory"]) row(part["what"], mib(part["bytes"]));
-  row("in all", mib(p["total_bytes"]));
+  row("total", mib(p["total_bytes"]));
   row("available", mib(machine["available_bytes"]));
-  std::cout << (p["fits"] ? "It fits; " : "It does not fit; ");
+  std::cout << (p["fits"] ? "It fits. " : "It does not fit. ");
   if (p["largest_batch_size"] == 0) {
-    std::cout << "not even a batch of one sequence does.\n";
+    std::cout << "Not even a batch of one sequence fits.\n";
   } else {
-    std::cout << "the largest batch that does is --batch-size " << p["largest_batch_size"] << ".\n";
+    std::cout << "The largest batch that fits is --batch-size " << p["largest_batch_size"] << ".\n";
   }
 
   std::cout << "\nTime, predicted within a factor of " << format_fixed(p["time_within_factor"], 1)
-            << " on a machine that does nothing else\n";
+            << " if nothing else runs on this machine\n";
   row("a step", str(format_fixed(p["step_seconds"].get<double>() * 1000, 1), " ms"));
   row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
   row("generating, one at a time", str(format_fixed(p["generated_tokens_per_s"], 1), " tokens/s"));
-  std::cout << "from the roof above and these shares of it:\n";
+  std::cout << "computed from the peak speeds above and these shares of them:\n";
   for (const auto& [what, share] : p["assumed_efficiencies"].items()) row(what, format_fixed(share, 2));
 }
 
@@ -219,11 +219,11 @@ int run(const InfoCommand& command) {
 
 void add_info(CLI::App& app, Action& action) {
   CLI::App* info =
-      app.add_subcommand("info", "Say what this machine can do, and what a run on it would need");
+      app.add_subcommand("info", "Print what this machine can do, and the memory and time of a training run");
   auto command = std::make_shared<InfoCommand>();
   const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
   const char* preflight =
-      "Preflight of a training run (any of these asks for it; GPT-2 124M unless told otherwise)";
+      "Memory and time of a training run (printed if one of these flags is given; default: GPT-2 124M)";
   info->add_option("--model", command->model, "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint")
       ->group(preflight);
   info->add_option("--layers", command->dims.layers, "transformer blocks (L)")
@@ -237,7 +237,7 @@ void add_info(CLI::App& app, Action& action) {
   info->add_option("--vocab-size", command->dims.vocab_size, "tokens in the vocabulary (V)")
       ->check(positive)
       ->group(preflight);
-  const char* step = "Its step";
+  const char* step = "A step of it";
   info->add_option("--batch-size", command->request.batch_size, "sequences in a batch (B)")
       ->check(positive)
       ->capture_default_str()
@@ -246,18 +246,18 @@ void add_info(CLI::App& app, Action& action) {
                    "tokens in a sequence (T); default: 64, or the model's maximum if that is less")
       ->check(positive)
       ->group(step);
-  info->add_option("--grad-accum", command->request.grad_accum, "micro-batches an update")
+  info->add_option("--grad-accum", command->request.grad_accum, "micro-batches in an update")
       ->check(positive)
       ->capture_default_str()
       ->group(step);
   info->add_flag("--recompute", command->request.recompute,
-                 "activations once more in backward instead of kept")
+                 "compute activations a second time in backward instead of storing them")
       ->group(step);
   info->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str()->group(step);
   info->add_option("--threads", command->threads, "threads")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  info->add_flag("--json", command->as_json, "the same as JSON");
+  info->add_flag("--json", command->as_json, "print the result as JSON");
   info->callback([&action, info, command, preflight, step] {
     for (const CLI::Option* option : info->get_options())
       command->wants_preflight |=

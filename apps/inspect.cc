@@ -1,4 +1,4 @@
-// inkling inspect: what a file is, with its header and statistics.
+// inkling inspect: describes a file: its kind, header and statistics.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,7 +18,7 @@ namespace inkling {
 
 namespace {
 
-// llm.c's, of which only the header is shown.
+// Kinds of llm.c's files of which only the header is printed.
 constexpr std::int32_t kDebugStateMagic = 20240327, kEvalMagic = 20240522;
 
 void print_model(const FileView& file) {
@@ -75,7 +75,7 @@ void print_shard(const FileView& file) {
             << "  " << format_count(shard.size()) << " tokens, ids " << least << " to " << most << ", "
             << format_count(std::ssize(counts)) << " different\n"
             << "  entropy of single tokens " << format_fixed(entropy, 4)
-            << " nats: the loss of a model that only knows how often each occurs\n"
+            << " nats: the loss of a model that knows only how often each token occurs\n"
             << "  begins";
   for (std::int64_t i = 0; i < std::min<std::int64_t>(shard.size(), 16); ++i) std::cout << ' ' << shard[i];
   std::cout << "\n";
@@ -122,19 +122,19 @@ void inspect(const std::string& path) {
     case kOptimizerMagic:
       return print_header(file, "optimiser state (magic, version, arrays, floats in each: low, high)");
     default:
-      fail(path, ": not a file of ours: it begins with ", magic, ", expected the magic number of a model (",
-           kModelMagic, "), debug state (", kDebugStateMagic, "), tokenizer (", kTokenizerMagic, "), shard (",
-           kShardMagic, ", ", kWideShardMagic, "), eval (", kEvalMagic, ") or optimiser state (",
-           kOptimizerMagic, ")");
+      fail(path, ": not a file of inkling or llm.c: it starts with ", magic,
+           ", expected the magic number of a model (", kModelMagic, "), debug state (", kDebugStateMagic,
+           "), tokenizer (", kTokenizerMagic, "), shard (", kShardMagic, ", ", kWideShardMagic, "), eval (",
+           kEvalMagic, ") or optimiser state (", kOptimizerMagic, ")");
   }
 }
 
 }  // namespace
 
 void add_inspect(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("inspect", "Say what a file is, with its header and statistics");
+  CLI::App* command = app.add_subcommand("inspect", "Describe files: kind, header and statistics");
   auto paths = std::make_shared<std::vector<std::string>>();
-  command->add_option("files", *paths, "any of inkling's or llm.c's files")->required();
+  command->add_option("files", *paths, "files of inkling or llm.c")->required();
   command->callback([&action, paths] {
     action = [paths] {
       for (const std::string& path : *paths) inspect(path);

@@ -1,4 +1,4 @@
-// inkling tokenize: from a text file to shards for training.
+// inkling tokenize: turns a text file into shards for training.
 #include <iostream>
 
 #include "apps/commands.h"
@@ -14,8 +14,9 @@ void add_tokenize(CLI::App& app, Action& action) {
       ->required();
   tokenize->add_option("--out", settings->out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin")
       ->required();
-  tokenize->add_option("--tokenizer", settings->tokenizer_path, "tokenizer file (default: one token a byte)");
-  tokenize->add_option("--val-fraction", settings->val_fraction, "share of the text kept for validation")
+  tokenize->add_option("--tokenizer", settings->tokenizer_path,
+                       "tokenizer file; default: every byte is a token");
+  tokenize->add_option("--val-fraction", settings->val_fraction, "share of the text for validation")
       ->check(CLI::Range(1e-6, 0.5))
       ->capture_default_str();
   tokenize->callback([&action, settings] {

@@ -1,9 +1,10 @@
-// inkling train: from token shards, or stories of its own, to a model.
+// inkling train: trains a model on token shards, or on generated stories.
 #include <csignal>
 #include <iostream>
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/run/strict_json.h"
 #include "apps/run/summary.h"
 #include "apps/run/trace.h"
 #include "apps/run/trainer.h"
@@ -18,7 +19,7 @@ namespace {
 
 volatile std::sig_atomic_t signal_received = 0;
 
-// The step in progress is finished and saved; a second signal ends the process at once.
+// After a signal, the current step is finished and saved. A second signal ends the process at once.
 void stop_on_signals() {
   struct sigaction handler = {};
   handler.sa_handler = [](int signal) { signal_received = signal; };
@@ -27,7 +28,7 @@ void stop_on_signals() {
   sigaction(SIGTERM, &handler, nullptr);
 }
 
-// What was asked for of the time that the steps took.
+// Prints the profile and writes the trace, if the user asked for them.
 void report_time(const TrainCommand& command, const TrainSettings& settings, ProfileReport& report) {
   if (command.profile) {
     report.print(std::cout, str(threads(), " threads, ", name(kernels().isa), ", ", settings.precision));
@@ -38,9 +39,21 @@ void report_time(const TrainCommand& command, const TrainSettings& settings, Pro
             << " (open it in https://ui.perfetto.dev or chrome://tracing)" << std::endl;
 }
 
+TrainSettings resolve_saved(const TrainCommand& command) {
+  const std::string path = command.out + "/config.json";
+  return resolve_resumed(read_json(path), command.flags, path);
+}
+
+int print_config(const TrainCommand& command) {
+  const TrainSettings settings = command.resume ? resolve_saved(command) : resolve(command.flags);
+  std::cout << nlohmann::json(settings).dump(2) << std::endl;
+  return 0;
+}
+
 int run(const TrainCommand& command) {
   set_threads(command.threads);
-  // What is refused leaves no trace: the flags are looked at before the directory is made.
+  if (command.print_config) return print_config(command);
+  // A wrong command line leaves no files: the flags are checked before the directory is created.
   const bool there = RunDirectory::has_run(command.out);
   if (command.resume && !there)
     throw UsageError(str(command.out, ": there is no run to resume here; leave out --resume to start one"));
@@ -51,8 +64,7 @@ int run(const TrainCommand& command) {
   TrainSettings settings;
   if (!command.resume) settings = resolve(command.flags);
   RunDirectory directory(command.out);
-  if (command.resume)
-    settings = resolve_resumed(directory.read_config(), command.flags, directory.file("config.json"));
+  if (command.resume) settings = resolve_saved(command);
   Trainer trainer(settings, directory);
   if (command.resume) {
     trainer.resume([](const std::string& line) { std::cerr << "inkling: " << line << std::endl; });
@@ -65,7 +77,7 @@ int run(const TrainCommand& command) {
   std::optional<ProfileReport> report;
   if (command.profile || !command.trace.empty()) trainer.watch(report.emplace());
   if (!command.trace.empty())
-    write_trace(command.trace, {});  // a wrong path is found before the work, not after
+    write_trace(command.trace, {});  // so that a wrong path is noticed before the training
 
   stop_on_signals();
   const bool complete = trainer.run([] { return signal_received != 0; });
@@ -83,8 +95,8 @@ int run(const TrainCommand& command) {
 }  // namespace
 
 void add_train(CLI::App& app, Action& action) {
-  CLI::App* train = app.add_subcommand(
-      "train", "Train a model on token shards, or on stories of inkling's own (the default)");
+  CLI::App* train =
+      app.add_subcommand("train", "Train a model on token shards, or on generated stories (the default)");
   auto command = std::make_shared<TrainCommand>();
   add_train_flags(*train, *command);
   train->callback([&action, command] { action = [command] { return run(*command); }; });

@@ -23,76 +23,104 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
           .add_flag_function(
               "--stories", [](std::int64_t) {}, "train on generated stories (the default without --data)")
           ->group(data);
-  flag("--data", "/data", "training shards (a glob of llm.c .bin files)", text, data);
+  flag("--data", "/data", "training shards, a glob of llm.c .bin files; default: generated stories", text,
+       data);
   train.get_option("--data")->excludes(stories);
-  flag("--val-data", "/val_data", "validation shards (default: the same name with val for train, if there)",
-       text, data);
+  flag("--val-data", "/val_data",
+       "validation shards; default: --data with val in place of train, if such files exist", text, data);
   flag("--tokenizer", "/tokenizer",
-       "tokenizer file, to write samples as text, and for V (default: *_tokenizer.bin beside *_train*.bin)",
-       text, data);
-  flag("--batch-size", "/batch_size", "sequences in a batch (B)", number, data);
-  flag("--seq-len", "/seq_len", "tokens in a sequence (T)", number, data);
+       "tokenizer file, for samples as text and for V; default: *_tokenizer.bin beside *_train*.bin", text,
+       data);
+  flag("--batch-size", "/batch_size", "sequences in a micro-batch (B); default: 8, with --model or --init 4",
+       number, data);
+  flag("--seq-len", "/seq_len",
+       "tokens in a sequence (T); default: 128 for stories, 256 for your own text, 64 with --model or --init",
+       number, data);
   train
       .add_flag_function(
           "--shuffle,!--no-shuffle", [&given](std::int64_t n) { given["shuffle"] = n > 0; },
-          "draw samples in llm.c's shuffled order (default), or take them in order")
+          "take batches in llm.c's shuffled order (the default), or in the order of the text")
       ->group(data);
 
   const char* model = "Model";
   train
       .add_option("--model", command.flags.model_name,
-                  "gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48; default a small one")
+                  "gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48; default: a small model")
       ->group(model);
-  flag("--init", "/init", "start from this checkpoint", text, model);
-  flag("--layers", "/model/layers", "transformer blocks (L)", number, model);
-  flag("--heads", "/model/heads", "attention heads (NH)", number, model);
-  flag("--channels", "/model/channels", "width (C)", number, model);
-  flag("--max-seq-len", "/model/max_seq_len", "positions the model can tell apart (maxT)", number, model);
-  flag("--vocab-size", "/model/vocab_size", "tokens in the vocabulary (V)", number, model);
+  flag("--init", "/init", "start with the weights of this checkpoint; default: random weights", text, model);
+  flag("--layers", "/model/layers",
+       "transformer blocks (L); default: 2 for stories, 4 for your own text, otherwise the model's", number,
+       model);
+  flag("--heads", "/model/heads", "attention heads (NH); default: 4, otherwise the model's", number, model);
+  flag("--channels", "/model/channels", "width (C); default: 128, otherwise the model's", number, model);
+  flag("--max-seq-len", "/model/max_seq_len",
+       "the longest sequence that the model can read (maxT); default: --seq-len, or the model's if that is "
+       "more",
+       number, model);
+  flag("--vocab-size", "/model/vocab_size",
+       "tokens in the vocabulary (V); default: the tokenizer's, without one 50257", number, model);
 
   const char* optimiser = "Optimiser";
-  flag("--steps", "/steps", "updates", number, optimiser);
-  flag("--grad-accum", "/grad_accum", "micro-batches an update", number, optimiser);
-  flag("--optimizer", "/optimizer", "adamw or sgd", text, optimiser);
-  flag("--lr", "/lr", "peak learning rate", real, optimiser);
-  flag("--min-lr", "/min_lr", "learning rate at the end", real, optimiser);
-  flag("--warmup", "/warmup", "steps of linear warm-up", number, optimiser);
-  flag("--schedule", "/schedule", "constant, linear, cosine or wsd", text, optimiser);
-  flag("--weight-decay", "/weight_decay", "of matrices and embeddings", real, optimiser);
-  flag("--beta1", "/beta1", "AdamW: memory of the gradient", real, optimiser);
-  flag("--beta2", "/beta2", "AdamW: memory of its square", real, optimiser);
-  flag("--eps", "/eps", "AdamW: keeps the division finite", real, optimiser);
-  flag("--momentum", "/momentum", "SGD: memory of the gradient", real, optimiser);
-  flag("--grad-clip", "/grad_clip", "greatest global norm of the gradient; 0: off", real, optimiser);
+  flag("--steps", "/steps",
+       "updates; default: 5000 for stories, 2000 for your own text, 200 with --model or --init", number,
+       optimiser);
+  flag("--grad-accum", "/grad_accum", "micro-batches in an update; default: 1", number, optimiser);
+  flag("--optimizer", "/optimizer", "adamw or sgd; default: adamw", text, optimiser);
+  flag("--lr", "/lr", "highest learning rate; default: 0.0015, with --model or --init 0.0006", real,
+       optimiser);
+  flag("--min-lr", "/min_lr",
+       "learning rate at the end; default: 0.00001 for stories, 0.00015 for your own text, 0.00006 with "
+       "--model or --init, at most --lr",
+       real, optimiser);
+  flag("--warmup", "/warmup", "steps of linear warm-up; default: a tenth of --steps, at most 100", number,
+       optimiser);
+  flag("--schedule", "/schedule",
+       "constant, linear, cosine or wsd (warm-up, stable, decay); default: wsd for stories, otherwise cosine",
+       text, optimiser);
+  flag("--weight-decay", "/weight_decay",
+       "weight decay of matrices and embeddings; default: 0.01 for stories, otherwise 0.1", real, optimiser);
+  flag("--beta1", "/beta1", "AdamW: decay of the mean gradient; default: 0.9", real, optimiser);
+  flag("--beta2", "/beta2",
+       "AdamW: decay of the mean squared gradient; default: 0.99, with --model or --init 0.95", real,
+       optimiser);
+  flag("--eps", "/eps", "AdamW: added to the divisor; default: 1e-8", real, optimiser);
+  flag("--momentum", "/momentum", "SGD: share of the last update that is kept; default: 0.9", real,
+       optimiser);
+  flag("--grad-clip", "/grad_clip",
+       "longest gradient: a longer one is shortened to this norm; 0: never; default: 1", real, optimiser);
   flag("--precision", "/precision",
-       "f32 or bf16. Left out: f32 for --model and --init, otherwise bf16 where the CPU has AMX", text,
+       "f32 or bf16; default: f32, but bf16 for stories and your own text if the CPU has AMX", text,
        optimiser);
   train
       .add_flag_function(
           "--recompute,!--no-recompute", [&given](std::int64_t n) { given["recompute"] = n > 0; },
-          "compute each block's inside once more in backward: less memory, a third more arithmetic")
+          "compute activations a second time in backward: less memory, a third more arithmetic; default: no")
       ->group(optimiser);
 
   const char* running = "Run";
   train.add_option("--out", command.out, "directory of the run")->capture_default_str()->group(running);
   train.add_flag("--resume", command.resume, "continue the run in --out")->group(running);
-  train.add_option("--threads", command.threads, "threads; the result does not depend on it")
+  train.add_flag("--print-config", command.print_config, "print every setting of the run as JSON, and end")
+      ->group(running);
+  train.add_option("--threads", command.threads, "number of threads; the result does not depend on it")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str()
       ->group(running);
-  flag("--seed", "/seed", "of initialisation, shuffling, stories and samples", std::uint64_t{0}, running);
-  flag("--val-every", "/val_every", "steps between validations; 0: never", number, running);
-  flag("--val-batches", "/val_batches", "batches a validation", number, running);
-  flag("--sample-every", "/sample_every", "steps between samples of text; 0: never", number, running);
-  flag("--save-every", "/save_every", "steps between checkpoints; 0: never", number, running);
+  flag("--seed", "/seed", "seed of initial weights, shuffling, stories and samples; default: 42",
+       std::uint64_t{0}, running);
+  flag("--val-every", "/val_every", "steps between validations; 0: never; default: a fifth of --steps",
+       number, running);
+  flag("--val-batches", "/val_batches", "batches in a validation; default: 40", number, running);
+  flag("--sample-every", "/sample_every",
+       "steps between samples of text; 0: never; default: a fifth of --steps", number, running);
+  flag("--save-every", "/save_every", "steps between checkpoints; 0: never; default: a fifth of --steps",
+       number, running);
 
-  train
-      .add_flag("--profile", command.profile,
-                "at the end, a table of what the steps' time went into, op by op")
+  train.add_flag("--profile", command.profile, "at the end, print a table of the time of each op")
       ->group(running);
   train
       .add_option("--trace", command.trace,
-                  "write the last three steps' ops on a time line to this file, for ui.perfetto.dev")
+                  "write a time line of the last three steps to this file, for ui.perfetto.dev")
       ->group(running);
 }
 

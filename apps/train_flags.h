@@ -1,4 +1,4 @@
-// The command line of `inkling train`: which flags there are, and what they set.
+// The flags of `inkling train`, and the settings that they change.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -13,11 +13,11 @@ struct TrainCommand {
   TrainFlags flags;
   std::string out = "runs/stories";
   int threads = hardware_threads();
-  bool resume = false, profile = false;
+  bool resume = false, print_config = false, profile = false;
   std::string trace;
 };
 
-// Adds the flags to the subcommand `train`. Parsing writes into `command`, which must live as long.
+// Adds the flags to the subcommand `train`. Parsing writes to `command`, which must live until then.
 void add_train_flags(CLI::App& train, TrainCommand& command);
 
 }  // namespace inkling

@@ -21,18 +21,18 @@ using nlohmann::json;
 
 namespace {
 
-// What a flag that is left out means, for the three things people train.
+// The default of each flag, for the three kinds of runs.
 struct Defaults {
   GPT2Config model;
   std::int64_t batch_size, seq_len, steps;
   double lr, min_lr;
   const char* schedule;
   double beta2, weight_decay;
-  bool as_fast_as_can_be;  // bf16 where the CPU has AMX. Otherwise f32, which others' results are in
+  bool prefers_bf16;  // if the CPU has AMX. GPT-2 uses f32, like the published results
 };
 
-// A minute or two on two cores. Looking back, which most of a story needs, is learned slowly and only at a
-// low learning rate; the steep end of wsd then takes off the last percent.
+// One or two minutes on two cores. A model learns to look back in a story slowly, and only at a low learning
+// rate; the steep end of wsd then gives the last percent.
 constexpr Defaults kStories{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 2, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -43,8 +43,8 @@ constexpr Defaults kStories{
     .schedule = "wsd",
     .beta2 = 0.99,
     .weight_decay = 0.01,
-    .as_fast_as_can_be = true};
-// A text of one's own: a little deeper and longer, for whatever may be in it.
+    .prefers_bf16 = true};
+// The user's own text: a slightly deeper model and longer sequences, because the text may be anything.
 constexpr Defaults kText{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -55,8 +55,9 @@ constexpr Defaults kText{
     .schedule = "cosine",
     .beta2 = 0.99,
     .weight_decay = 0.1,
-    .as_fast_as_can_be = true};
-// GPT-2 and checkpoints: GPT-3's settings (Brown et al. 2020, table 2.1 and appendix B), but short steps.
+    .prefers_bf16 = true};
+// GPT-2 and checkpoints: GPT-3's settings (Brown et al. 2020, table 2.1 and appendix B), but with small
+// batches.
 constexpr Defaults kGPT2{.model = {},
                          .batch_size = 4,
                          .seq_len = 64,
@@ -66,7 +67,7 @@ constexpr Defaults kGPT2{.model = {},
                          .schedule = "cosine",
                          .beta2 = 0.95,
                          .weight_decay = 0.1,
-                         .as_fast_as_can_be = false};
+                         .prefers_bf16 = false};
 
 // "dir/my_train_000.bin" belongs with "dir/my_tokenizer.bin", if that exists.
 std::string tokenizer_beside(const std::string& shard) {
@@ -316,7 +317,7 @@ TrainSettings resolve(const TrainFlags& flags, Isa isa) {
   s.schedule = defaults.schedule;
   s.beta2 = defaults.beta2;
   s.weight_decay = defaults.weight_decay;
-  s.precision = defaults.as_fast_as_can_be && isa == Isa::amx ? "bf16" : "f32";
+  s.precision = defaults.prefers_bf16 && isa == Isa::amx ? "bf16" : "f32";
   s.val_batches = 40;
   s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 5);
 

@@ -52,7 +52,7 @@ TEST_CASE("bad input: files that are missing, directories, empty, truncated or o
   write_text(t / "swapped.bin", shard(tokens, -1, static_cast<std::int32_t>(__builtin_bswap32(20240520))));
   expect(train_on(t / "swapped.bin"), 1, {"swapped"});
   expect({"inspect", t / "empty.bin"}, 1, {"is empty"});
-  expect({"inspect", t / "magic.bin"}, 1, {"not a file of ours"});
+  expect({"inspect", t / "magic.bin"}, 1, {"not a file of inkling or llm.c"});
   expect({"generate", "--model", t / "magic.bin"}, 1, {"not a model checkpoint"});
   expect({"generate", "--model", t / "nothing.bin"}, 1, {"nothing.bin", "No such file"});
   expect({"tokenize", "--input", t / "nothing.txt", "--out", t / "x"}, 1, {"nothing.txt"});
