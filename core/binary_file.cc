@@ -40,18 +40,19 @@ int open_file(const std::string& path, int flags) {
   return uninterrupted([&] { return open(path.c_str(), flags | O_CLOEXEC, 0644); });
 }
 
-// Not called again after EINTR: Linux has closed the file by then.
+// After EINTR, close is not called again: Linux has closed the file already.
 bool close_file(int fd) {
   return close(fd) == 0 || errno == EINTR;
 }
 
-// Calls write(next, count), which says how much it wrote, until all is written. `where` is for the message.
+// Calls write(next, count), which returns the number of bytes written, until all bytes are written. `where`
+// is used in the message.
 template <class Write>
 void write_all(const std::string& path, const void* data, std::int64_t count_bytes, const std::string& where,
                Write write) {
   const char* next = static_cast<const char*>(data);
   while (count_bytes > 0) {
-    constexpr std::int64_t kMostAtOnce = std::int64_t{1} << 30;  // write(2) takes 2 GiB at the most
+    constexpr std::int64_t kMostAtOnce = std::int64_t{1} << 30;  // write(2) writes at most 2 GiB
     const auto count = static_cast<std::size_t>(std::min(count_bytes, kMostAtOnce));
     const ssize_t written = uninterrupted([&] { return write(next, count); });
     if (written < 0) fail(path, ": cannot write ", count_bytes, " bytes", where, ": ", system_error());
@@ -63,7 +64,7 @@ void write_all(const std::string& path, const void* data, std::int64_t count_byt
 }  // namespace
 
 FileView::FileView(const std::string& path) : path_(path) {
-  // O_NONBLOCK: do not wait for a pipe's writer.
+  // O_NONBLOCK: opening a pipe must not wait for its writer.
   const FileDescriptor file{open_file(path, O_RDONLY | O_NONBLOCK)};
   if (file.fd < 0) fail(path, ": cannot open: ", system_error());
   struct stat info = {};
@@ -128,8 +129,8 @@ namespace {
 
 constexpr std::string_view kTemporary = ".tmp-inkling";
 
-// Locks an open temporary file. False if its writer is alive and holds the lock, or if the name belongs to
-// another file by now, because the writer has just committed this one.
+// Locks an open temporary file. Returns false if a running process holds the lock, or if the name now belongs
+// to another file because the writer has just committed this one.
 bool lock_temporary(int fd, const std::string& path) {
   struct stat opened = {}, named = {};
   if (uninterrupted([&] { return flock(fd, LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK) return false;
@@ -151,7 +152,7 @@ void remove_unfinished(const std::string& directory) {
 AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, kTemporary)) {
   std::error_code none;
   if (std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none)) {
-    fail(path_, ": cannot write: is no regular file, and would be replaced by one");
+    fail(path_, ": cannot write: it is not a regular file, and would be replaced by one");
   }
   fd_ = open_file(temporary_, O_WRONLY | O_CREAT);
   if (fd_ < 0) fail(path_, ": cannot write: ", system_error());
@@ -159,7 +160,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(pa
     close(std::exchange(fd_, -1));
     fail(path_, ": cannot write: another process is writing this file");
   }
-  // A killed process may have left the file, with bytes in it.
+  // The file may be left from a killed process and contain bytes.
   if (uninterrupted([&] { return ftruncate(fd_, 0); }) != 0) {
     const std::string why = system_error();
     discard();
@@ -171,7 +172,7 @@ AtomicFile::~AtomicFile() {
   if (fd_ >= 0) discard();
 }
 
-// The temporary file goes while its lock is held, so that it cannot be another writer's by then.
+// Removes the temporary file while its lock is held, so that no other writer can have taken it over.
 void AtomicFile::discard() {
   unlink(temporary_.c_str());
   close(std::exchange(fd_, -1));
@@ -188,8 +189,8 @@ void AtomicFile::write_at(std::int64_t offset, const void* data, std::int64_t co
   });
 }
 
-// The lock is held until the temporary name is gone. Otherwise another writer could take the finished file
-// for one that a killed process left.
+// The lock is held until the temporary name is gone. Otherwise another writer could mistake the finished file
+// for the temporary file of a killed process.
 void AtomicFile::commit() {
   if (uninterrupted([&] { return fsync(fd_); }) != 0) fail(path_, ": cannot write to disk: ", system_error());
   if (rename(temporary_.c_str(), path_.c_str()) != 0) {

@@ -67,7 +67,7 @@ class ByteReader {
   void read_into(T* out, std::int64_t count, std::string_view what) {
     static_assert(std::is_trivially_copyable_v<T>);
     constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
-    // before the product, which a lying header could make overflow
+    // checked before the product, which could overflow with a wrong header
     if (count < 0 || count > remaining_bytes() / kSize) {
       fail_here(str("truncated: ", what, " is ", count, " values of ", kSize, " bytes, got ",
                     remaining_bytes(), " bytes"));
@@ -88,8 +88,8 @@ class ByteReader {
   std::int64_t offset_ = 0;
 };
 
-// The header of every llm.c file: 256 int32, h[0] a magic number, h[1] a version. Error for a wrong, or
-// byte-swapped, magic.
+// The header of every llm.c file: 256 int32, where h[0] is a magic number and h[1] a version. Error if the
+// magic is wrong or byte-swapped.
 struct Header {
   static constexpr int kInts = 256;
   static constexpr std::int64_t kBytes = 4 * kInts;
@@ -101,22 +101,22 @@ struct Header {
 };
 Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
 
-// Removes from a directory, if there is one, the temporary files of AtomicFiles whose process was killed. A
-// writer that is alive, on this machine or on another one that shares the directory, holds a lock (flock) on
-// its temporary file.
+// Removes from a directory, if it exists, the temporary files of AtomicFiles whose process was killed. A
+// running writer, on this machine or on another one that shares the directory, holds a lock (flock) on its
+// temporary file.
 void remove_unfinished(const std::string& directory);
 
 class AtomicFile {
  public:
-  // Error when the directory is missing or cannot be written, when what stands at `path` is no regular file,
-  // or when another AtomicFile for the same path is being written.
+  // Error if the directory is missing or cannot be written, if `path` exists and is not a regular file, or if
+  // another AtomicFile for the same path is being written.
   explicit AtomicFile(const std::string& path);
-  ~AtomicFile();  // not committed: the temporary file goes, the target stays as it was
+  ~AtomicFile();  // without commit(): removes the temporary file; the target stays as it was
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  void write(const void* data, std::int64_t count_bytes);  // Error when the disk is full
-  // Writes over bytes that are already there, such as a header whose counts are known only at the end.
+  void write(const void* data, std::int64_t count_bytes);  // Error if the disk is full
+  // Overwrites bytes that were written before, for example a header whose counts are known only at the end.
   void write_at(std::int64_t offset, const void* data, std::int64_t count_bytes);
   void write(std::string_view text) { write(text.data(), static_cast<std::int64_t>(text.size())); }
   template <class T>
@@ -134,7 +134,7 @@ class AtomicFile {
   int fd_ = -1;
 };
 
-// Makes a system call, and makes it again for as long as a signal interrupts it.
+// Makes a system call, and repeats it while a signal interrupts it.
 template <class Call>
 auto uninterrupted(Call call) {
   auto result = call();
@@ -142,11 +142,12 @@ auto uninterrupted(Call call) {
   return result;
 }
 
-// Appends to a file, which is made if it is not there. The text survives the end of this process when the
-// call returns, and a power cut after sync_to_disk().
+// Appends to a file, which is created if it does not exist. After the call the text survives the end of this
+// process; after sync_to_disk() it also survives a power cut.
 void append_to_file(const std::string& path, std::string_view text);
 
-// Makes a file's bytes, or the names in a directory, survive a power cut. "" is the current directory.
+// Writes a file's bytes, or the names in a directory, to disk, so that they survive a power cut. "" is the
+// current directory.
 void sync_to_disk(const std::string& path);
 
 }  // namespace inkling

@@ -111,7 +111,7 @@ void Graph::backward_from(const Tensor& y, const float* dy, Arena& arena) {
   GradientSlot& slot = slots_[static_cast<std::size_t>(y.slot())];
   if (ran_) fail("backward: called twice on one tape, expected clear() in between");
   if (slot.is_leaf || slot.values != y.raw() || slot.count != y.numel()) {
-    fail("backward: starts at a leaf or a part of a tensor, expected the whole result of an op");
+    fail("backward: starts at a leaf or at a part of a tensor, expected the whole result of an op");
   }
   slot.gradient = const_cast<float*>(dy);  // only read: nothing adds to a complete gradient
   slot.started = slot.is_leaf = true;      // as for a leaf, the plan must not reuse this buffer

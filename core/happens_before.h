@@ -1,8 +1,10 @@
-// Tells ThreadSanitizer how oneTBB orders what threads do. It cannot see that by itself, as libtbb is not
-// compiled with it. parallel.cc, which alone calls TBB, is not either (see the Makefile), and says here how
-// work passes from one thread to another. In any other build these functions do nothing.
+// Tells ThreadSanitizer in which order oneTBB runs tasks. ThreadSanitizer cannot see this itself, because
+// libtbb is not compiled with it. parallel.cc, the only file that calls TBB, is not compiled with it either
+// (see the Makefile); it uses these functions to say how work passes from one thread to another. In all other
+// builds they do nothing.
 //
-// What a thread does before published(tag) happens before what another does after observed(tag).
+// Everything that a thread does before published(tag) happens before everything that another thread does
+// after observed(tag).
 #pragma once
 
 #include <array>
@@ -22,7 +24,8 @@ inline void published(void* tag) {
 inline void observed(void* tag) {
   __tsan_acquire(tag);
 }
-// A tag of task i alone (nearly: of every 4096th), so that one task's order hides no race of another.
+// A separate tag for each task i (every 4096th task shares one), so that the order of one task does not hide
+// a race of another.
 inline void* tag_of_task(std::int32_t i) {
   static std::array<std::int64_t, 4096> tags;
   return &tags[static_cast<std::size_t>(i) % tags.size()];
@@ -38,8 +41,8 @@ inline void* tag_of_task(std::int32_t) {
 
 #endif
 
-// The scope of what a thread does on behalf of another: it starts behind what was published under `before`
-// and is published under `after`, be it by an exception.
+// The scope of work that a thread does for another thread. The work starts after everything that was
+// published under `before`. Its end, also by an exception, is published under `after`.
 class Handed {
  public:
   Handed(void* before, void* after) : after_(after) { observed(before); }

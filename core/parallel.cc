@@ -20,8 +20,8 @@ namespace inkling {
 
 namespace {
 
-// TBB starts no more workers than the machine has cores unless a global_control allows it: tests run 4
-// threads on 2 cores.
+// By default TBB starts at most as many workers as the machine has cores. A global_control allows more,
+// because the tests run 4 threads on 2 cores.
 struct Workers {
   explicit Workers(int count)
       : control(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(count)),
@@ -37,9 +37,10 @@ std::unique_ptr<Workers>& workers_slot() {
 
 std::atomic<bool> rehearsing{false};
 
-// A loop's chunks are dealt out in shares, one after the other in each, so that a thread passes over memory
-// in order and finds in its caches what it had there in the loop before. Who is done with a share helps with
-// the next. TBB knows of the threads only: a task of its own for every chunk costs 0.3 us each.
+// The chunks of a loop are divided into shares, one for each thread. A thread takes the chunks of its share
+// in order, so it reads memory in order and finds data of the previous loop in its caches. When its share is
+// finished, it helps with the next one. TBB gets one task for each thread only: a task for each chunk would
+// cost 0.3 us each.
 struct alignas(64) Share {
   std::atomic<std::int64_t> next;
   std::int64_t end;
@@ -96,8 +97,8 @@ void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
       }
     }
   };
-  // isolate: a thread that waits for this loop must not pick up another op, which could last longer than the
-  // loop.
+  // isolate: a thread that waits for the end of this loop must not start another op, which could take longer
+  // than the loop.
   published(&shares);
   workers_slot()->arena.execute([&] {
     tbb::this_task_arena::isolate(

@@ -78,8 +78,8 @@ class Tasks {
 };
 void run_tasks(Tasks::Start start, Tasks::Run run, void* context);
 
-// Calls start(tasks), which spawns the first tasks. Calls run(tasks, i) for each task i, which may spawn more.
-// Returns when all tasks have finished.
+// Calls start(tasks), which spawns the first tasks. Calls run(tasks, i) for each task i, which may spawn
+// more. Returns when all tasks have finished.
 template <class Start, class Run>
 void run_tasks(Start&& start, Run&& run) {
   struct Both {

@@ -16,7 +16,8 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
     slot = graph_.add_slot(values, count, DType::f32, gradient, mode == LeafGradient::accumulate);
   const GradientSlot& s = graph_.slots_[static_cast<std::size_t>(slot)];
   if (s.values != values || s.count != count) {
-    fail("leaf: a gradient of ", s.count, " elements is to be that of ", shape, ", too");
+    fail("leaf: the gradient buffer belongs to a leaf of ", s.count, " elements already, got one of shape ",
+         shape);
   }
   return Tensor(values, shape, DType::f32, slot);
 }
@@ -53,18 +54,19 @@ GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> read
 
 void Tape::check_known(const char* what, const Tensor& x) const {
   if (graph_.knows(x)) return;
-  fail(what, ": tensor ", x.shape(), " is another tape's or from before clear(), expected one of this tape");
+  fail(what, ": tensor ", x.shape(),
+       " is from another tape or from before clear(), expected a tensor of this tape");
 }
 
 void Tape::backward(const Tensor& loss, float seed) {
   if (loss.numel() != 1) fail("backward: loss has shape ", loss.shape(), ", expected one element");
-  if (!loss.has_gradient()) fail("backward: the loss does not depend on anything that wants a gradient");
+  if (!loss.has_gradient()) fail("backward: the loss does not depend on anything that has a gradient");
   check_known("backward", loss);
   graph_.backward(loss, seed, schedule_, memory_);
 }
 
 void Tape::backward_from(const Tensor& y, const float* dy) {
-  if (!y.has_gradient()) fail("backward: ", y.shape(), " does not depend on anything that wants a gradient");
+  if (!y.has_gradient()) fail("backward: ", y.shape(), " does not depend on anything that has a gradient");
   check_known("backward", y);
   graph_.backward_from(y, dy, memory_);
 }
@@ -108,7 +110,7 @@ Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
   if (!kept.contiguous()) fail("rewind: kept tensor ", kept.shape(), " is not contiguous");
   memory_.rewind(mark);
   Tensor moved = output(kept.shape(), {});
-  // One chunk, as the two may overlap. A rehearsal skips it and touches no memory.
+  // One chunk, because the two may overlap. A rehearsal skips the loop and touches no memory.
   parallel_chunks(1, [&](std::int64_t) {
     std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
   });

@@ -23,8 +23,7 @@ std::int64_t size_bytes(DType dtype) {
 }
 
 Shape::Shape(std::initializer_list<std::int64_t> list) {
-  if (list.size() > kMaxRank)
-    fail("shape: ", list.size(), " dimensions, at most ", kMaxRank, " are supported");
+  if (list.size() > kMaxRank) fail("shape: got ", list.size(), " dimensions, expected at most ", kMaxRank);
   for (std::int64_t d : list) {
     if (d < -1) fail("shape: dimension ", rank, " is ", d, ", expected 0 or more, or -1 for reshape");
     (*this)[rank++] = d;
@@ -106,7 +105,7 @@ Tensor Tensor::reshape(Shape shape) const {
   std::int64_t known = 1;
   for (int axis = 0; axis < shape.rank; ++axis) {
     if (shape[axis] == -1) {
-      if (open >= 0) fail("reshape: ", shape, " leaves two dimensions open");
+      if (open >= 0) fail("reshape: ", shape, " has -1 twice");
       open = axis;
     } else {
       known *= shape[axis];

@@ -153,8 +153,8 @@ TEST_CASE("files: nothing is lost when the target cannot be written") {
   file.write("x");
   CHECK_THROWS_WITH(file.commit(), contains("cannot put the finished file in place"));
   CHECK(fs::is_directory(dir / "taken/inside"));
-  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("is no regular file"));
-  CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("is no regular file"));
+  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("is not a regular file"));
+  CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("is not a regular file"));
   CHECK(files_in(dir) == 1);
 }
 

@@ -42,8 +42,9 @@ TEST_CASE("tape: a gradient buffer belongs to one leaf: other values or another 
   Floats other = {4, 5, 6};
   Tape tape;
   leaf.on(tape);
-  CHECK_THROWS_WITH(tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite),
-                    contains("leaf: a gradient of 3 elements is to be that of (3), too"));
+  CHECK_THROWS_WITH(
+      tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite),
+      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got one of shape (3)"));
   CHECK_THROWS_WITH(tape.leaf(leaf.x.data(), leaf.dx.data(), {4}, LeafGradient::overwrite),
                     contains("that of (4), too"));
   tape.clear();
@@ -61,7 +62,9 @@ TEST_CASE(
   CHECK(accumulated.dx == Floats{100, 105, 105, 100});
 }
 
-TEST_CASE("tape: only what wants a gradient is recorded, and only what the loss depends on is run") {
+TEST_CASE(
+    "tape: a node without gradients is not recorded, and a node that the loss does not depend on does not "
+    "run") {
   Leaf leaf({1, 2}), other({3, 4});
   Floats constant = {5, 6};
   Tape tape;
@@ -190,7 +193,8 @@ TEST_CASE("tape: backward from a known gradient starts at the whole result of an
   const Floats dy = {1, 10, 100};
   Tape tape;
   const Tensor x = leaf.on(tape), y = scale(tape, x, 2.0f);
-  const char* wrong = "backward: starts at a leaf or a part of a tensor, expected the whole result of an op";
+  const char* wrong =
+      "backward: starts at a leaf or at a part of a tensor, expected the whole result of an op";
   CHECK_THROWS_WITH(tape.backward_from(x, dy.data()), contains(wrong));
   CHECK_THROWS_WITH(tape.backward_from(y.slice(0, 0, 2), dy.data()), contains(wrong));
   CHECK_THROWS_WITH(tape.backward_from(y.slice(0, 1, 3), dy.data()), contains(wrong));

@@ -75,8 +75,9 @@ TEST_CASE("tape: a leaf asked for twice is one leaf: its uses add up, as in a ti
   CHECK(again.shape() == Shape{3, 1});
   tape.backward(sum(tape, mul(tape, y, again.reshape({3}))));
   CHECK(leaf.dx == std::vector<float>{4, 8, 12});
-  CHECK_THROWS_WITH(tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
-                    contains("leaf: a gradient of 3 elements is to be that of (2), too"));
+  CHECK_THROWS_WITH(
+      tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
+      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got one of shape (2)"));
 }
 
 TEST_CASE("tape: the loss may be one element of a larger tensor") {

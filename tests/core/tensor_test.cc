@@ -22,7 +22,7 @@ TEST_CASE("tensor: a shape counts its elements and rows and prints as a tuple") 
   CHECK(Shape{2, 3} == Shape{2, 3});
   CHECK_FALSE(Shape{2, 3} == Shape{3, 2});
   CHECK_FALSE(Shape{2} == Shape{2, 1});
-  CHECK_THROWS_WITH((Shape{1, 2, 3, 4, 5}), contains("5 dimensions, at most 4"));
+  CHECK_THROWS_WITH((Shape{1, 2, 3, 4, 5}), contains("got 5 dimensions, expected at most 4"));
   CHECK_THROWS_WITH((Shape{1, -2}), contains("dimension 1 is -2"));
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("tensor: wrong views and dtypes are errors that name the shapes") {
   CHECK_THROWS_WITH(t.item(), contains("item: tensor (2, 3, 4) has 24 elements, expected 1"));
   CHECK(Tensor(x.data(), {1, 1}).item() == 0.0f);
   CHECK_THROWS_WITH(t.reshape({5, 5}), contains("(2, 3, 4) has 24 elements, (5, 5) has 25"));
-  CHECK_THROWS_WITH(t.reshape({-1, -1}), contains("leaves two dimensions open"));
+  CHECK_THROWS_WITH(t.reshape({-1, -1}), contains("has -1 twice"));
   CHECK_THROWS_WITH(t.reshape({-1, 7}), contains("has 24 elements"));
   CHECK_THROWS_WITH(t.transpose(0, 1).reshape({24}), contains("reshape: tensor (3, 2, 4) is not contiguous"));
   CHECK_THROWS_WITH(t.transpose(0, 3), contains("transpose: axis 3 of a tensor (2, 3, 4)"));
