@@ -1,12 +1,13 @@
-// AMX's instructions in software, as Intel's SDM describes them. See ops/simd/amx_emulation.h.
+// The AMX instructions in software, as Intel's manual (SDM) describes them. See ops/simd/amx_emulation.h.
 //
-// The Makefile compiles this file with AVX-512. It includes nothing that has inline functions, since the
-// linker could take one of them for a caller that must run on any CPU.
+// The Makefile compiles this file with AVX-512. For this reason it includes no header with inline functions.
+// The linker keeps one copy of an inline function for the whole program, and a copy from this file would not
+// run on a CPU without AVX-512.
 #include "ops/simd/amx_emulation.h"
 
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
+// g++ 12 warns about _mm512_undefined_ps() in its own header avx512fintrin.h (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
@@ -39,8 +40,9 @@ void require_tile(const char* instruction, int tile) {
   if (state.shapes.rows[tile] == 0) illegal(instruction, "this tile has no rows");
 }
 
-// Flushes denormals, inputs and results, and rounds to nearest even, for as long as it lives. The memory
-// clobbers keep arithmetic on what was loaded and stored in between from moving out.
+// Sets the arithmetic of AMX while an object of this class lives: denormal inputs and results count as 0, and
+// rounding is to nearest, ties to even. The memory clobbers stop the compiler from moving loads and stores,
+// and so the arithmetic between them, out of this scope.
 class TileArithmetic {
  public:
   TileArithmetic() {
@@ -55,7 +57,8 @@ class TileArithmetic {
   unsigned before_ = 0;
 };
 
-// A pair of bf16 as two floats: the number with the lower address, and the other.
+// These two functions turn pairs of bf16 into floats. even_of takes the number with the lower address from
+// each pair, odd_of takes the other number.
 __m512 even_of(__m512i pairs) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
 }
@@ -68,7 +71,7 @@ __m512i pair_at(const unsigned char* row, int k) {
   return _mm512_set1_epi32(pair);
 }
 
-// Rows m .. m + Rows - 1 of C, in one pass over B.
+// Computes rows m .. m + Rows - 1 of C, in one pass over B.
 template <int Rows>
 void multiply_rows(int c, int a, int b, int m, int depth, __mmask16 columns) {
   __m512 even[Rows], odd[Rows];

@@ -1,5 +1,5 @@
-// Catch2, version 2.13 (one header, Debian 12) or 3 (a library, later Debians), and the few names that
-// differ.
+// Includes Catch2 and gives the same names to both of its versions: 2.13 (one header, Debian 12) and 3 (a
+// library, later Debians).
 #pragma once
 
 #if __has_include(<catch2/catch_all.hpp>)
@@ -13,7 +13,7 @@
 namespace inkling::test {
 
 #if __has_include(<catch2/catch_all.hpp>)
-using Catch::Approx;  // version 2 has it in the global namespace
+using Catch::Approx;  // in version 2, Approx is in the global namespace
 #endif
 
 // Matches a message that contains `text`: CHECK_THROWS_WITH(f(), contains("expected")).
@@ -32,9 +32,9 @@ using approx = Catch::Approx;
 using approx = Catch::Detail::Approx;
 #endif
 
-// Ends the test as skipped: it cannot run here, for this reason. The last line counts such tests
-// (tests/main.cc). Version 3.3 can do that itself; in version 2 this exception ends a test and counts as no
-// failure.
+// Ends the test as skipped, because it cannot run on this machine, and prints the reason. The last line of
+// the output counts the skipped tests (tests/main.cc). Version 3.3 has SKIP for this. In version 2, throwing
+// this exception ends a test and does not count as a failure.
 #if __has_include(<catch2/catch_all.hpp>)
 inline void skip(const std::string& reason) {
   SKIP(reason);

@@ -1,4 +1,4 @@
-// The table of the kernels on AMX's tiles, compiled a second time: its instructions are calls of
-// tests/amx_emulation.cc. tests/support.h chooses it where the CPU has no AMX.
+// The table of the amx kernels, compiled a second time. Here each AMX instruction is a call of a function in
+// tests/amx_emulation.cc. tests/support.h uses this table on CPUs that have AVX512-BF16 but no AMX.
 #define INKLING_EMULATE_AMX
 #include "ops/isa/isa_amx.cc"

@@ -1,5 +1,5 @@
-// Floats that lie against a page which may be neither read nor written: a kernel that reaches past them is
-// stopped by the processor, with or without a sanitizer.
+// Floats next to a memory page that may be neither read nor written. A kernel that reads or writes past the
+// floats on this side crashes at once, with or without a sanitizer.
 #pragma once
 
 #include <sys/mman.h>
@@ -14,7 +14,7 @@
 
 namespace inkling::test {
 
-enum class Fence { before, after };  // on which side of the floats the page lies
+enum class Fence { before, after };  // the side of the floats on which the page lies
 
 class Fenced {
  public:

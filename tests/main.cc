@@ -1,5 +1,5 @@
-// Runs the tests and ends with one line that counts them: "N passed, N failed", and ", N skipped" if
-// any could not run here.
+// Runs the tests. The last line of the output counts them: "N passed, N failed", and ", N skipped" if some
+// tests cannot run on this machine.
 #define CATCH_CONFIG_RUNNER
 #include <iostream>
 
@@ -16,7 +16,7 @@ using ListenerBase = Catch::TestEventListenerBase;
 struct Count : ListenerBase {
   using ListenerBase::ListenerBase;
 #if !__has_include(<catch2/catch_all.hpp>)
-  // Version 2 takes a skipped test for one that passed.
+  // Version 2 counts a skipped test as passed.
   void testCaseStarting(const Catch::TestCaseInfo&) override {
     inkling::test::this_test_was_skipped = false;
   }

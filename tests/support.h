@@ -1,9 +1,9 @@
-// What the tests share: every instruction set in turn, buffers with guards around them, comparisons that name
-// the place, and gradcheck.
+// Helpers for all tests: running a test on every instruction set, buffers with guard bytes around them,
+// comparisons that report the element that differs, and gradcheck.
 //
-// The chain of trust: gradcheck in double proves a formula against its reference; the reference proves the
-// SIMD kernels on every instruction set, at odd sizes and alignments, between guard bytes; PyTorch's goldens
-// prove the model.
+// The chain of trust: gradcheck in double proves the gradient of each reference. The reference proves the
+// SIMD kernels on every instruction set, at odd sizes and alignments, between guard bytes. Numbers from
+// PyTorch (tests/goldens) prove the model.
 #pragma once
 
 #include <algorithm>
@@ -24,15 +24,17 @@
 
 namespace inkling {
 
-// tests/emulated_amx_kernels.cc: the amx table on emulated tiles. It needs AVX512-BF16.
+// The table of the amx kernels with emulated tiles (tests/emulated_amx_kernels.cc). It needs a CPU with
+// AVX512-BF16.
 const Kernels& emulated_amx_kernels();
 
 }  // namespace inkling
 
 namespace inkling::test {
 
-// Sets the number of threads, or the table of kernels, back to what it was when the scope ends, be it by a
-// REQUIRE that fails.
+// RestoreThreads remembers the number of threads and sets it again when the scope ends. RestoreIsa does the
+// same with the table of kernels. Both also work when a REQUIRE fails, because Catch2 then throws an
+// exception.
 class RestoreThreads {
  public:
   RestoreThreads() = default;
@@ -54,8 +56,8 @@ class RestoreIsa {
   const Kernels& before_ = kernels();
 };
 
-// Every table of kernels that can run here: one for each instruction set of this machine. A CPU with
-// AVX512-BF16 but without AMX runs amx's kernels on emulated tiles.
+// All tables of kernels that can run on this machine: one for each instruction set of the CPU. A CPU with
+// AVX512-BF16 but without AMX runs the amx kernels on emulated tiles.
 inline std::vector<const Kernels*> tables() {
   std::vector<const Kernels*> all;
   for (Isa isa : available_isas()) all.push_back(&kernels(isa));
@@ -75,12 +77,14 @@ inline void for_each_isa(const std::function<void()>& body) {
   }
 }
 
-// Whether what is multiplied by 8-bit weights is rounded to 16 bits first (ops/gemm/gemv_int8.h).
+// True if the kernels round their inputs to 16 bits before they multiply them by 8-bit weights
+// (ops/gemm/gemv_int8.h).
 inline bool rounds_int8_inputs() {
   return kernels().isa >= Isa::avx512_bf16;
 }
 
-// Sizes around a register's width W: 1 .. 2W+1 for the widest, and a few larger odd ones.
+// Lengths around the width W of a SIMD register: 1 .. 2W+1 for the widest register (W = 16), and a few larger
+// lengths.
 inline std::vector<std::int64_t> odd_sizes() {
   std::vector<std::int64_t> sizes;
   for (std::int64_t n = 1; n <= 33; ++n) sizes.push_back(n);
@@ -109,8 +113,8 @@ inline std::vector<double> as_doubles(std::span<const float> x) {
   return {x.begin(), x.end()};
 }
 
-// Rounding to bf16 is off by at most half of its last bit: 1 part in 2^8 of a number just above a power of
-// two.
+// The largest relative error of rounding to bf16, which is half a unit in the last place. For a number just
+// above a power of two this is 1/2^8 of the number.
 constexpr double kBf16Rounding = 1.0 / 256;
 
 inline std::vector<bf16> to_bf16(std::span<const float> x) {
@@ -125,13 +129,14 @@ inline std::vector<float> widened(std::span<const bf16> x) {
   return wide;
 }
 
-// random_floats that a bf16 can hold.
+// Random floats rounded to bf16. A later conversion to bf16 changes nothing.
 inline std::vector<float> random_bf16s(std::int64_t n, std::uint64_t seed, double scale = 1.0) {
   return widened(to_bf16(random_floats(n, seed, scale)));
 }
 
-// n numbers whose address is `misaligned_by` of them past a 64-byte boundary, between guards that check()
-// finds broken if anything wrote past either end.
+// A buffer of n numbers. Its address is `misaligned_by` numbers past a 64-byte boundary. Guard bytes lie
+// before and after the numbers. check() reports a failure if they have changed, so if something was written
+// outside the buffer.
 template <class T>
 class GuardedOf {
  public:
@@ -178,7 +183,8 @@ struct Tolerance {
   double relative;
 };
 
-// Compares element by element; reports the first that is off, by name and index. NaN equals only NaN.
+// Compares element by element and reports the first element that differs by more than the tolerance, with its
+// name and index. A NaN equals only a NaN.
 template <class T, class U>
 void check_close(const std::string& what, std::span<const T> got, std::span<const U> want,
                  Tolerance tolerance) {
@@ -205,8 +211,9 @@ inline void check_close(const std::string& what, std::span<const bf16> got, std:
   check_close<float, double>(what, widened(got), want, t);
 }
 
-// Central differences in double: an error of h^2 from the formula and eps/h from rounding meet at about 1e-9
-// for h = 1e-5.
+// Central differences in double have an error of about h^2 from the formula and of about eps/h from rounding.
+// With h = 1e-5 both are about 1e-10 or less for functions of size 1. The tolerance leaves room for larger
+// ones.
 constexpr double kGradcheckStep = 1e-5;
 constexpr Tolerance kGradcheckTolerance{1e-7, 1e-6};
 
@@ -224,21 +231,23 @@ inline void gradcheck(const std::string& argument, std::vector<double>& x, const
     const double numeric = (above - below) / (2 * kGradcheckStep);
     const double allowed = kGradcheckTolerance.absolute + kGradcheckTolerance.relative * std::abs(numeric);
     if (std::abs(numeric - dx[i]) <= allowed) continue;
-    FAIL_CHECK("gradient of " << argument << "[" << i << "] is " << dx[i] << ", differences say " << numeric);
+    FAIL_CHECK("gradient of " << argument << "[" << i << "] is " << dx[i] << ", central differences give "
+                              << numeric);
     return;
   }
   CHECK(true);
 }
 
-// sum_i y_i * w_i: turns an op's output into a scalar whose gradient is w.
+// sum_i y_i * w_i: makes a scalar loss from an op's output y. The gradient of this loss with respect to y is
+// w.
 inline double dot(const std::vector<double>& y, const std::vector<double>& w) {
   double total = 0;
   for (std::size_t i = 0; i < y.size(); ++i) total += y[i] * w[i];
   return total;
 }
 
-// The same on a tape, for tests of ops: backward() from the result feeds `dy` (as many floats as y has) into
-// y's gradient. y is f32 or bf16.
+// The same as an op on a tape, for tests of ops: sum_i y_i * dy_i. backward() from this result gives y the
+// gradient `dy`, with one float for each element of y. y is f32 or bf16.
 inline Tensor dot(Tape& tape, const Tensor& y, const float* dy) {
   const Tensor loss = tape.output({}, {y});
   const bool is_bf16 = y.dtype() == DType::bf16;
@@ -263,7 +272,7 @@ inline Tensor dot(Tape& tape, const Tensor& y, const float* dy) {
   return loss;
 }
 
-// x rounded to bf16, on a tape: how a test gets a bf16 tensor with a gradient, as leaves are f32.
+// An op that rounds x to bf16. Leaves are f32, so tests use this op to get a bf16 tensor with a gradient.
 inline Tensor narrowed(Tape& tape, const Tensor& x) {
   const Tensor y = tape.output(x.shape(), {x}, DType::bf16);
   for (std::int64_t i = 0; i < x.numel(); ++i) y.data<bf16>()[i] = inkling::to_bf16(x.f32()[i]);

@@ -1,10 +1,9 @@
-// Matrix products without a tolerance: factors are small whole numbers, so that every product and every sum
-// is exact in float, in any order, and factors are exact in bf16 too. A result is right or wrong, however
-// large it is.
+// Checks of matrix products without a tolerance. The factors are small whole numbers. They are exact in bf16,
+// and every product and every sum is exact in float, in any order of addition. So a result is either exactly
+// right or wrong, for matrices of any size.
 //
-// A large product is checked whole by Freivalds' method: C = A B holds if C u = A (B u) for a vector u of
-// random numbers. A wrong C passes with a probability below 1 in 1000 for each wrong row, and costs one pass
-// over each matrix.
+// A large product is checked with Freivalds' method: if C = A B, then C u = A (B u) for a vector u of random
+// numbers. The check misses a wrong row with a probability below 1 in 1000. It reads each matrix once.
 #pragma once
 
 #include "tests/support.h"
@@ -20,7 +19,7 @@ inline std::vector<float> whole_numbers(std::int64_t n, std::uint64_t seed) {
   return values;
 }
 
-// A matrix (M,N) as a test describes it: element (i, j) is data[i * row_stride + j * col_stride].
+// A view of a matrix: element (i, j) is data[i * row_stride + j * col_stride].
 struct Elements {
   const float* data;
   std::int64_t row_stride, col_stride;
@@ -34,7 +33,7 @@ inline Elements by_rows(const std::vector<float>& values, std::int64_t columns) 
   return {values.data(), columns, 1};
 }
 
-// The sums that a product should give: A (M,K) B (K,N) (+ bias (N)) (+ addend (M,N)).
+// The expected result of a matrix product: A (M,K) B (K,N) (+ bias (N)) (+ addend (M,N)).
 struct ExpectedProduct {
   Elements A, B;
   std::int64_t M, N, K;
@@ -67,7 +66,8 @@ inline std::vector<double> times_vector(const Elements& matrix, std::int64_t row
   return result;
 }
 
-// Checks C (M,N), rows ldc apart, against `want`, exactly; names the first element that is wrong.
+// Checks that C (M,N) equals `want` exactly, and reports the first wrong element. The rows of C are ldc
+// floats apart.
 inline void check_exact(const std::string& what, const float* C, std::int64_t ldc,
                         const ExpectedProduct& want) {
   Rng rng(5, 79);
@@ -90,7 +90,7 @@ inline void check_exact(const std::string& what, const float* C, std::int64_t ld
       FAIL_CHECK(what << "(" << m << ", " << n << ") is " << c << ", expected " << element);
       return;
     }
-    FAIL_CHECK(what << ": row " << m << " does not add up");
+    FAIL_CHECK(what << ": the check of row " << m << " fails, but each of its elements is right");
     return;
   }
   CHECK(true);

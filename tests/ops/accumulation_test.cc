@@ -1,6 +1,6 @@
-// Gradients that add up: every op, with any of its inputs wanting a gradient, used once and used twice, into
-// gradients that nothing was written to and into some that already hold numbers. What is expected comes from
-// differences of the forward formula in double.
+// Gradients add up. Every op is tested with a gradient for each choice of its inputs, used once and used
+// twice. The gradient buffers hold nothing yet, or hold numbers that must be added to. The expected gradients
+// come from central differences of the forward formula in double.
 #include <cstring>
 #include <functional>
 
@@ -28,17 +28,17 @@ using namespace inkling::test;
 
 using Values = std::vector<std::vector<double>>;
 
-// Sums of a few dozen products of floats of about 1.
+// The results are sums of a few dozen products of floats of size about 1.
 constexpr Tolerance kFloat{1e-4, 1e-4};
-// bf16 gradients are rounded once when they are made and once when they are added. A missing or doubled term
-// is of about 1.
+// bf16 gradients are rounded once when they are computed and once when they are added. A missing or doubled
+// term would change a gradient by about 1.
 constexpr Tolerance kBf16{0.06, 0.03};
 
 struct Argument {
   Shape shape;
   std::vector<float> values;
   DType dtype = DType::f32;
-  bool only_as_leaf = false;  // a table that an op writes the gradient of in its forward pass
+  bool only_as_leaf = false;  // the op writes the gradient of this table in its forward pass
 };
 
 Argument argument(Shape shape, std::uint64_t seed) {
@@ -63,12 +63,12 @@ struct Op {
   Tolerance tolerance = kFloat;
 };
 
-// Where an argument's gradient goes: into a leaf's buffer that holds NaN and is to be overwritten, into one
-// that holds 1 and is to be added to, or to the result of another op, whose gradient has memory that holds
-// NaN.
+// Where an argument's gradient goes. overwritten: to the buffer of a leaf, which holds NaN and must be
+// overwritten. accumulated: to the buffer of a leaf, which holds 1 and must be added to. computed: to the
+// result of another op. The memory of that gradient holds NaN at first.
 enum class Into { overwritten, accumulated, computed };
 
-// J^T dy for each argument, with differences for J.
+// Returns the gradient J^T dy for each argument. The Jacobian J comes from central differences.
 Values gradients_of(const Op& op, const std::vector<float>& dy) {
   constexpr double kStep = 1e-5;
   Values x, gradients;
@@ -111,13 +111,15 @@ Tensor total(Tape& tape, const Tensor& a, const Tensor& b) {
   return sum;
 }
 
-// `wanted` has a bit for each argument.
+// Runs the op once for each element of `dys` and checks the sum of the gradients. Bit i of `wanted` says
+// whether argument i wants a gradient.
 void check_use(const Op& op, const Values& want, unsigned wanted, Into into,
                const std::vector<std::vector<float>>& dys) {
   Tape tape;
   constexpr std::int64_t kDirty = 1 << 15;
-  std::memset(tape.keep(kDirty), 0xff,
-              kDirty * sizeof(float));  // NaNs, in bf16 too: what backward finds in memory of its own
+  // Fill the tape's memory with NaN: 0xff bytes are a NaN in f32 and in bf16. A gradient that is not
+  // initialised is then noticed.
+  std::memset(tape.keep(kDirty), 0xff, kDirty * sizeof(float));
   tape.clear();
   std::vector<std::vector<float>> x, dx;
   std::vector<Tensor> tensors;
@@ -159,7 +161,8 @@ void check(const Op& op) {
   Values x;
   for (const Argument& a : op.arguments) x.push_back(as_doubles(a.values));
   const auto n = std::ssize(op.in_double(x));
-  // A loss is to be the seed 1; other results have weights that bf16 can hold.
+  // If the result is a loss (one number), its gradient must be 1. Other results get random gradients that
+  // bf16 can hold.
   const std::vector<float> one = n == 1 ? std::vector<float>{1} : random_bf16s(n, 101);
   const std::vector<float> other = n == 1 ? std::vector<float>{1} : random_bf16s(n, 102);
   const Values first = gradients_of(op, one), second = gradients_of(op, other);
@@ -172,7 +175,7 @@ void check(const Op& op) {
   for_each_isa([&] {
     for (unsigned wanted = 1; wanted < 1u << op.arguments.size(); ++wanted) {
       for (const Into into : {Into::overwritten, Into::accumulated, Into::computed}) {
-        INFO("gradients wanted: " << wanted << ", into kind " << static_cast<int>(into));
+        INFO("gradients wanted (bits): " << wanted << ", kind of buffer: " << static_cast<int>(into));
         check_use(op, first, wanted, into, {one});
         check_use(op, both, wanted, into, {one, other});
       }
@@ -192,7 +195,7 @@ std::vector<double> linear_in_double(const Values& x, std::size_t at, bool bias,
 
 constexpr std::int64_t kM = 5, kIC = 7, kOC = 6;
 
-// A weight's packed copies.
+// The bf16 copies of a weight, packed for forward and for backward.
 struct Packed {
   Pages forward, backward;
 
@@ -206,7 +209,7 @@ struct Packed {
   }
 };
 
-TEST_CASE("accumulation: linear, with and without a bias") {
+TEST_CASE("accumulation: the gradients of linear add up, with and without a bias") {
   const std::vector<Argument> arguments = {argument({kM, kIC}, 1), argument({kOC, kIC}, 2),
                                            argument({kOC}, 3)};
   check({"linear", arguments, [](const Values& x) { return linear_in_double(x, 0, true, kM, kIC, kOC); },
@@ -217,7 +220,7 @@ TEST_CASE("accumulation: linear, with and without a bias") {
          [](Tape& t, const std::vector<Tensor>& x) { return linear(t, x[0], x[1], Tensor{}); }});
 }
 
-TEST_CASE("accumulation: linear_add, whose residual gets the gradient as it is") {
+TEST_CASE("accumulation: the gradients of linear_add add up, and the residual gets the gradient unchanged") {
   check({"linear_add",
          {argument({kM, kOC}, 4), argument({kM, kIC}, 1), argument({kOC, kIC}, 2), argument({kOC}, 3)},
          [](const Values& x) {
@@ -228,7 +231,7 @@ TEST_CASE("accumulation: linear_add, whose residual gets the gradient as it is")
          [](Tape& t, const std::vector<Tensor>& x) { return linear_add(t, x[0], x[1], x[2], x[3]); }});
 }
 
-TEST_CASE("accumulation: linear and linear_add in bf16") {
+TEST_CASE("accumulation: the gradients of linear and linear_add add up in bf16") {
   const Argument x16 = in_bf16({kM, kIC}, 1), x32 = argument({kM, kIC}, 1), w = argument({kOC, kIC}, 2),
                  b = argument({kOC}, 3), r = argument({kM, kOC}, 4);
   const Packed packed;
@@ -251,7 +254,7 @@ TEST_CASE("accumulation: linear and linear_add in bf16") {
          kBf16});
 }
 
-TEST_CASE("accumulation: layernorm, also with nobody wanting dx, with y in f32 and in bf16") {
+TEST_CASE("accumulation: the gradients of layernorm add up, also without dx, for y in f32 and in bf16") {
   const std::int64_t rows = 35, C = 5;  // two tasks of rows
   const auto in_double = [=](const Values& x) {
     std::vector<double> y(x[0].size()), mean(rows), rstd(rows);
@@ -268,7 +271,7 @@ TEST_CASE("accumulation: layernorm, also with nobody wanting dx, with y in f32 a
   }
 }
 
-TEST_CASE("accumulation: gelu and attention, in f32 and in bf16") {
+TEST_CASE("accumulation: the gradients of gelu and attention add up, in f32 and in bf16") {
   const std::int64_t B = 2, T = 4, C = 4, NH = 2;
   const auto gelu_in_double = [](const Values& x) {
     std::vector<double> y(x[0].size());
@@ -292,7 +295,7 @@ TEST_CASE("accumulation: gelu and attention, in f32 and in bf16") {
 
 // ---- Losses and tables ----
 
-TEST_CASE("accumulation: softmax and cross_entropy") {
+TEST_CASE("accumulation: the gradients of softmax and cross_entropy add up") {
   const std::int64_t rows = 4, V = 6, Vp = 8;
   std::vector<std::int32_t> targets = {5, -1, 0, 3};
   check({"softmax",
@@ -315,7 +318,7 @@ TEST_CASE("accumulation: softmax and cross_entropy") {
          }});
 }
 
-TEST_CASE("accumulation: linear_cross_entropy, whose table gets its gradient in the forward pass") {
+TEST_CASE("accumulation: linear_cross_entropy adds to its table's gradient, which its forward pass writes") {
   const std::int64_t N = 4, C = 5, V = 6, Vp = 8;
   std::vector<std::int32_t> targets = {5, -1, 0, 3};
   Argument wte = argument({Vp, C}, 2);
@@ -348,7 +351,7 @@ TEST_CASE("accumulation: linear_cross_entropy, whose table gets its gradient in 
   }
 }
 
-TEST_CASE("accumulation: embedding from any position, gather and pick, with ids that repeat") {
+TEST_CASE("accumulation: the gradients of embedding, gather and pick add up, also when ids repeat") {
   const std::int64_t B = 2, T = 3, C = 4, V = 5, maxT = 6;
   std::vector<std::int32_t> ids = {1, 4, 1, 0, 1, 4}, column = {3, 0, 3, 1, 2};
   for (const std::int64_t first : {0, 1, 3}) {
@@ -386,8 +389,8 @@ TEST_CASE("accumulation: embedding from any position, gather and pick, with ids 
 
 // ---- Arithmetic ----
 
-TEST_CASE("accumulation: matmul of one matrix, of many, and of many with one") {
-  // c (n, M, N) = a (n, M, K) b, with b one matrix for all or one each
+TEST_CASE("accumulation: the gradients of matmul add up, for many matrices times many or times one") {
+  // c (n, M, N) = a (n, M, K) b, where b is one matrix for all products or one matrix for each
   const std::int64_t n = 3, M = 2, K = 4, N = 3;
   const auto in_double = [=](bool shared) {
     return [=](const Values& x) {
@@ -405,7 +408,7 @@ TEST_CASE("accumulation: matmul of one matrix, of many, and of many with one") {
   const auto on_tape = [](Tape& t, const std::vector<Tensor>& x) { return matmul(t, x[0], x[1]); };
   check({"matmul of many", {argument({n, M, K}, 1), argument({n, K, N}, 2)}, in_double(false), on_tape});
   check({"matmul with one matrix", {argument({n, M, K}, 1), argument({K, N}, 2)}, in_double(true), on_tape});
-  // a is a view of (n, K, M): its rows are not contiguous, and its products with one b are made one by one
+  // a is a view of (n, K, M). Its rows are not contiguous, so its products with b are computed one by one.
   check({"matmul of transposed views",
          {argument({n, K, M}, 1), argument({K, N}, 2)},
          [=](const Values& x) {
@@ -420,7 +423,7 @@ TEST_CASE("accumulation: matmul of one matrix, of many, and of many with one") {
          [](Tape& t, const std::vector<Tensor>& x) { return matmul(t, x[0].transpose(1, 2), x[1]); }});
 }
 
-TEST_CASE("accumulation: arithmetic of two operands, repeated or not") {
+TEST_CASE("accumulation: the gradients of add, sub, mul and div add up, with and without broadcasting") {
   using Function = Tensor (*)(Tape&, const Tensor&, const Tensor&);
   const std::pair<Binary, Function> ops[] = {
       {Binary::add, add}, {Binary::sub, sub}, {Binary::mul, mul}, {Binary::div, div}};
@@ -442,7 +445,7 @@ TEST_CASE("accumulation: arithmetic of two operands, repeated or not") {
   }
 }
 
-TEST_CASE("accumulation: functions of one operand, of the whole of a tensor and of a part") {
+TEST_CASE("accumulation: the gradients of functions of one operand add up, for a tensor and for a slice") {
   const std::tuple<Unary, double, std::function<Tensor(Tape&, const Tensor&)>> ops[] = {
       {Unary::exp, 0, [](Tape& t, const Tensor& x) { return exp(t, x); }},
       {Unary::log, 0, [](Tape& t, const Tensor& x) { return log(t, x); }},
@@ -472,9 +475,11 @@ TEST_CASE("accumulation: functions of one operand, of the whole of a tensor and 
   }
 }
 
-TEST_CASE("accumulation: sums, means and maxima along every axis, and copies of views") {
+TEST_CASE(
+    "accumulation: the gradients of sum, mean and max along every axis, and of copies of views, add up") {
   const Shape shape{3, 4, 5};
-  const Argument cube{shape, random_floats(60, 1)};  // without ties, where a maximum has no derivative
+  // A maximum of equal numbers has no derivative, so all numbers are different.
+  const Argument cube{shape, random_floats(60, 1)};
   using Function = Tensor (*)(Tape&, const Tensor&, int, bool);
   const std::pair<const char*, Function> ops[] = {{"sum", sum}, {"mean", mean}, {"max", max}};
   for (const auto& [op, function] : ops) {
@@ -507,7 +512,7 @@ TEST_CASE("accumulation: sums, means and maxima along every axis, and copies of 
            return std::vector<double>{total};
          },
          [](Tape& t, const std::vector<Tensor>& x) { return mean(t, x[0]); }});
-  // (3, 4) turned, and its columns 1 and 2
+  // copies of parts of a (3, 4) tensor: its transpose, and its columns 1 and 2
   const auto element = [](const Values& x, std::size_t row, std::size_t column) {
     return x[0][row * 4 + column];
   };
@@ -529,7 +534,7 @@ TEST_CASE("accumulation: sums, means and maxima along every axis, and copies of 
          [](Tape& t, const std::vector<Tensor>& x) { return contiguous(t, x[0].slice(1, 1, 3)); }});
 }
 
-TEST_CASE("accumulation: a piece that is recomputed, which uses its input twice") {
+TEST_CASE("accumulation: the gradients of a recomputed function that uses its input twice add up") {
   // exp(x) gelu(x)
   check({"recompute",
          {argument({3, 7}, 1)},

@@ -1,5 +1,5 @@
-// The emulation of AMX's instructions (tests/amx_emulation.cc): against sums made by hand, against a scalar
-// model of Intel's manual, and against a CPU that has AMX.
+// The emulation of the AMX instructions (tests/amx_emulation.cc), compared with sums computed by hand, with a
+// scalar model of Intel's manual, and with a CPU that has AMX.
 #include <immintrin.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -27,7 +27,8 @@ void require_emulation() {
   if (!cpu().avx512) skip("the emulation of AMX needs AVX-512");
 }
 
-// A product of tiles in memory, at first all zero: C (16 x 16 floats) += A (16 x 16 pairs) B (16 pairs x 16).
+// The three tiles of a product, stored in memory: C (16 x 16 floats) += A (16 x 16 pairs) B (16 pairs x 16).
+// All numbers are zero at first.
 struct Product {
   std::array<float, 256> c{};
   std::array<bf16, 512> a{}, b{};
@@ -60,7 +61,8 @@ void run_on_hardware(Product& p, const simd::TilePalette& shapes) {
   simd::instruction::tilerelease();
 }
 
-// Shapes of a product of M rows, N columns and K pairs in tiles 0, 1 and 2; the other tiles are whole.
+// Tile shapes for a product of M rows, N columns and K pairs. C is tile 0, A is tile 1, B is tile 2. The
+// other tiles keep their full size.
 simd::TilePalette shapes_of(std::uint8_t M, std::uint8_t N, std::uint8_t K) {
   simd::TilePalette shapes;
   const auto bytes = [](std::uint8_t count) { return static_cast<std::uint16_t>(4 * count); };
@@ -74,9 +76,9 @@ float flushed(float x) {
   return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x;
 }
 
-// A denormal result is one that is below the smallest normal number after rounding with an unbounded
-// exponent. So a sum that rounds to that number only because denormals have fewer bits counts as a denormal,
-// too.
+// a * b + c as AMX computes it: denormal inputs and results count as 0. A result is denormal if it is below
+// the smallest normal number after rounding with an unlimited exponent. A sum may round up to the smallest
+// normal number only because denormals have fewer bits. Such a sum counts as a denormal, too.
 float fused(float a, float b, float c) {
   constexpr float kSmallest = std::numeric_limits<float>::min();
   a = flushed(a), b = flushed(b), c = flushed(c);
@@ -89,7 +91,8 @@ float added(float a, float b) {
   return flushed(flushed(a) + flushed(b));
 }
 
-// Intel SDM, TDPBF16PS: the sums of even and of odd products are added, and then added to the tile.
+// Intel SDM, TDPBF16PS: even products and odd products are summed separately. The two sums are added to each
+// other, and then to the tile.
 void compute_by_the_manual(Product& p) {
   for (std::int64_t m = 0; m < 16; ++m) {
     for (std::int64_t n = 0; n < 16; ++n) {
@@ -103,7 +106,7 @@ void compute_by_the_manual(Product& p) {
   }
 }
 
-// Compares bit by bit, but takes every NaN for the same: the manual does not say which of several goes on.
+// Compares bit by bit, but all NaNs count as equal: the manual does not say which of several NaNs is kept.
 void check_same(const Product& got, const Product& want) {
   for (std::size_t i = 0; i < got.c.size(); ++i) {
     if (std::isnan(got.c[i]) && std::isnan(want.c[i])) continue;
@@ -112,7 +115,7 @@ void check_same(const Product& got, const Product& want) {
   }
 }
 
-// Numbers that go to the edges of the arithmetic, one kind in each product.
+// Kinds of numbers that test the limits of the arithmetic. A product uses numbers of one kind.
 enum class Kind { normal, wide, near_denormal, special, ties };
 constexpr Kind kKinds[] = {Kind::normal, Kind::wide, Kind::near_denormal, Kind::special, Kind::ties};
 
@@ -149,11 +152,12 @@ Product random_product(Kind kind, std::uint64_t seed) {
   return p;
 }
 
-TEST_CASE("emulated amx: even and odd products have sums of their own, which are added before the tile") {
+TEST_CASE("emulated amx: even and odd products have separate sums, which are added before the tile is") {
   require_emulation();
   Product p;
   for (std::int64_t k = 0; k < 32; ++k) p.b_at(k, 3) = inkling::to_bf16(1.0f);
-  // Even: 2^24 + 1 + 1 is 2^24, one rounding after the other. Odd: 1 + 1 = 2. In the tile: -2^24.
+  // Even products: 2^24 + 1 + 1 gives 2^24, because each addition is rounded. Odd products: 1 + 1 = 2. The
+  // tile holds -2^24.
   p.a_at(5, 0) = inkling::to_bf16(0x1p24f);
   for (std::int64_t k : {1, 2, 3, 4}) p.a_at(5, k) = inkling::to_bf16(1.0f);
   p.c_at(5, 3) = -0x1p24f;
@@ -165,17 +169,17 @@ TEST_CASE("emulated amx: even and odd products have sums of their own, which are
 }
 
 TEST_CASE(
-    "emulated amx: denormal inputs, sums and tiles count as zero, whatever the flags of the thread say") {
+    "emulated amx: denormals count as zero and rounding is to nearest, whatever flags the thread has set") {
   require_emulation();
   const unsigned before = _mm_getcsr();
-  for (const unsigned flags : {before, before | 0x6000u}) {  // as they are, rounding towards zero
+  for (const unsigned flags : {before, before | 0x6000u}) {  // unchanged, and rounding towards zero
     Product p;
     p.a_at(0, 0) = inkling::to_bf16(1e-39f), p.b_at(0, 0) = inkling::to_bf16(0x1p100f);  // a denormal factor
     p.a_at(1, 0) = inkling::to_bf16(0x1p-70f),
               p.b_at(0, 1) = inkling::to_bf16(0x1p-60f);  // a denormal product
     p.c_at(2, 2) = 1e-39f;                                // a denormal in the tile
     p.a_at(3, 0) = p.a_at(3, 1) = p.b_at(0, 3) = inkling::to_bf16(1.0f);
-    p.b_at(1, 3) = inkling::to_bf16(0x1p-24f + 0x1p-30f);  // 1 + it is nearer to the next float
+    p.b_at(1, 3) = inkling::to_bf16(0x1p-24f + 0x1p-30f);  // 1 + this is nearer to the next float
     _mm_setcsr(flags);
     emulate(p);
     const unsigned after = _mm_getcsr();
@@ -186,7 +190,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("emulated amx: a product has the bits of the manual's formula, for numbers of every kind") {
+TEST_CASE("emulated amx: a product has the same bits as the manual's formula, for every kind of number") {
   require_emulation();
   for (const Kind kind : kKinds) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
@@ -199,10 +203,10 @@ TEST_CASE("emulated amx: a product has the bits of the manual's formula, for num
   }
 }
 
-TEST_CASE("emulated amx: loads, products and stores keep to the shapes of the configuration") {
+TEST_CASE("emulated amx: loads, products and stores use only the rows and columns of the configured shapes") {
   require_emulation();
   const Product whole = random_product(Kind::normal, 1);
-  // 3 rows, 5 columns, 2 pairs: numbers beyond are neither read nor written.
+  // 3 rows, 5 columns, 2 pairs. Numbers outside this shape are neither read nor written.
   Product got = whole, want = whole;
   for (std::int64_t m = 0; m < 16; ++m) {
     for (std::int64_t k = 0; k < 32; ++k) {
@@ -220,8 +224,7 @@ TEST_CASE("emulated amx: loads, products and stores keep to the shapes of the co
   }
 }
 
-TEST_CASE(
-    "emulated amx: rows are as far apart in memory as the stride says, and a new configuration clears") {
+TEST_CASE("emulated amx: rows in memory are a stride apart; tilezero and a new configuration clear a tile") {
   require_emulation();
   const std::vector<float> from = random_floats(16 * 21, 1);
   std::vector<float> to(16 * 19, -1.0f);
@@ -238,14 +241,14 @@ TEST_CASE(
   emulated_amx::tilerelease();
 }
 
-// Whether `body` aborts, tried in a child process.
+// Runs `body` in a child process and returns whether it aborts.
 bool aborts(void (*body)()) {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-    std::signal(SIGABRT, SIG_DFL);  // Catch2 has a handler
+    std::signal(SIGABRT, SIG_DFL);  // Catch2 installs a handler
     close(STDERR_FILENO);
     body();
     _exit(0);
@@ -255,7 +258,7 @@ bool aborts(void (*body)()) {
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
-TEST_CASE("emulated amx: what is an illegal instruction on the CPU aborts") {
+TEST_CASE("emulated amx: an instruction that is illegal on a CPU with AMX aborts the program") {
   require_emulation();
   CHECK_FALSE(aborts([] {
     emulated_amx::ldtilecfg(simd::kWholeTiles);
@@ -271,7 +274,7 @@ TEST_CASE("emulated amx: what is an illegal instruction on the CPU aborts") {
   }));
   std::thread([] {
     emulated_amx::ldtilecfg(simd::kWholeTiles);
-  }).join();  // a configuration is its thread's own
+  }).join();  // each thread has its own configuration
   CHECK(aborts([] { emulated_amx::tilezero(0); }));
   CHECK(aborts([] {
     emulated_amx::ldtilecfg(simd::kWholeTiles);
@@ -305,8 +308,7 @@ TEST_CASE("emulated amx: a CPU that has AMX computes the same bits") {
   }
 }
 
-TEST_CASE(
-    "emulated amx: the table of its kernels runs in every test that goes through the instruction sets") {
+TEST_CASE("emulated amx: tests that run on every instruction set also run the kernels on emulated tiles") {
   if (!cpu().avx512_bf16) skip("the kernels on emulated tiles need AVX512-BF16");
   CHECK(tables().back()->isa == Isa::amx);
   CHECK((&kernels(Isa::amx) == tables().back()) == cpu().amx_bf16);

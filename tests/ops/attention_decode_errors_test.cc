@@ -1,4 +1,4 @@
-// Caches that attention for generation cannot use.
+// Errors of attention_decode and copy_positions: no cache, caches of different shapes, too many positions.
 #include "ops/attention/attention_decode.h"
 #include "tests/support.h"
 
@@ -7,7 +7,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("attention_decode: no cache, and caches of several shapes, are errors") {
+TEST_CASE("attention_decode: no cache, and caches of different shapes, are errors") {
   std::vector<float> memory(static_cast<std::size_t>(2 * kv_cache_floats(2, 8, 16))), qkv(2 * 48),
       out(2 * 16);
   const KvCacheLayer cache = kv_cache_layer(memory.data(), 2, 8, 16);

@@ -1,4 +1,5 @@
-// Attention with a cache: whatever the pieces a text comes in, the result is that of the whole text at once.
+// Attention with a cache. A text may come in pieces of any length. The result is the same as for the whole
+// text at once.
 #include "ops/attention/attention_decode.h"
 
 #include <cstring>
@@ -12,7 +13,7 @@ namespace {
 
 using namespace inkling::test;
 
-// One token at a time sums in another order than a tile does.
+// The kernel for a single token adds in another order than the kernel for tiles.
 constexpr Tolerance kFloatTolerance{1e-5, 1e-5};
 
 struct Text {
@@ -26,7 +27,7 @@ struct Text {
     return {y.f32(), y.f32() + y.numel()};
   }
 
-  // In pieces of `pieces` tokens, through a cache whose memory starts as NaN.
+  // The text in pieces of `pieces` tokens, through a cache. The memory of the cache holds NaN at first.
   std::vector<float> in_pieces(const std::vector<std::int64_t>& pieces) {
     const std::int64_t floats = kv_cache_floats(NH, HS, T);
     Guarded memory(B * floats, 0, NAN);
@@ -56,7 +57,8 @@ struct Text {
   }
 };
 
-TEST_CASE("attention_decode: a prompt in pieces of many tokens gives the bits of attention without a cache") {
+TEST_CASE(
+    "attention_decode: a prompt in pieces of many tokens has the same bits as attention without a cache") {
   for_each_isa([] {
     for (const std::int64_t HS : {5, 16, 33, 64}) {
       INFO("HS = " << HS);
@@ -70,7 +72,7 @@ TEST_CASE("attention_decode: a prompt in pieces of many tokens gives the bits of
 }
 
 TEST_CASE(
-    "attention_decode: token by token, after a prompt or without, agrees with attention without a cache") {
+    "attention_decode: token by token, with or without a prompt, it agrees with attention without a cache") {
   for_each_isa([] {
     for (const std::int64_t HS : {1, 7, 16, 20, 48, 64, 80, 100}) {
       INFO("HS = " << HS);
@@ -84,7 +86,7 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("attention_decode: four threads compute the bits of one, and a token takes no new memory") {
+TEST_CASE("attention_decode: one and four threads give the same bits, and a second run needs no new pages") {
   const RestoreThreads restore;
   Text text{3, 300, 4, 64};
   std::vector<std::int64_t> pieces(301 - 250, 1);
@@ -98,7 +100,7 @@ TEST_CASE("attention_decode: four threads compute the bits of one, and a token t
   CHECK((text.in_pieces(pieces) == one));
 }
 
-TEST_CASE("attention_decode: a text longer than the cache is refused") {
+TEST_CASE("attention_decode: a text longer than the cache is an error") {
   std::vector<float> memory(static_cast<std::size_t>(kv_cache_floats(1, 4, 8))), qkv(9 * 12), out(9 * 4);
   const std::vector<KvCacheLayer> caches = {kv_cache_layer(memory.data(), 1, 4, 8)};
   CHECK_NOTHROW(attention_decode(out.data(), qkv.data(), caches, 0, 8));

@@ -1,4 +1,4 @@
-// Attention: formula -> reference -> SIMD -> op, and causality to the last bit.
+// Attention: formula -> reference -> SIMD -> op. Causality is tested bit by bit.
 #include "ops/attention/attention.h"
 
 #include <algorithm>
@@ -14,7 +14,8 @@ namespace {
 
 using namespace inkling::test;
 
-// What a type of numbers makes of the op's results, against double on the same inputs.
+// The tolerances of the op's results for each type of numbers. The results are compared with the reference in
+// double on the same inputs.
 template <class Real>
 struct Tolerances;
 template <>
@@ -23,18 +24,19 @@ struct Tolerances<float> {
   static constexpr Tolerance kOut{1e-5, 2e-5};
   static constexpr Tolerance kGradient{5e-5, 5e-5};
 };
-// Rounding to bf16 errs by up to 2^-8 of a number, 0.004. The output is rounded, and where tiles multiply so
-// is every probability, of values up to 4. A gradient meets more: O, of which D is made, P and dS are rounded
-// before they are multiplied by numbers up to 4 and added up with errors of either sign, and so is the
-// gradient itself.
+// Rounding to bf16 changes a number by up to 2^-8 of it, 0.004. The output is rounded. On kernels with tiles
+// every probability is rounded, too, and then multiplied by values up to 4. A gradient is rounded more often:
+// O (from which D is computed), P and dS are rounded before they are multiplied by numbers up to 4, and their
+// errors add up with either sign. Then the gradient itself is rounded.
 template <>
 struct Tolerances<bf16> {
   static constexpr Tolerance kOut{8e-3, 4e-3};
   static constexpr Tolerance kGradient{3e-2, 8e-3};
 };
-// Sums are floats whatever the inputs are.
+// Maxima and sums are floats for both types of inputs.
 constexpr Tolerance kFloatTolerance = Tolerances<float>::kOut;
-// At scores of 1e4 a float's last place is 1e-3, and so is the relative error of every probability.
+// For a score of 1e4, the last place of a float is about 1e-3. So every probability has a relative error of
+// about 1e-3.
 constexpr Tolerance kLargeScoreTolerance{1e-2, 1e-2};
 
 std::vector<float> floats(std::span<const float> x) {
@@ -43,7 +45,7 @@ std::vector<float> floats(std::span<const float> x) {
 std::vector<float> floats(std::span<const bf16> x) {
   return widened(x);
 }
-using test::floats;  // and of doubles
+using test::floats;  // the same for doubles
 
 template <class Real>
 std::vector<Real> as(const std::vector<double>& x) {
@@ -78,7 +80,7 @@ struct Case {
   }
 };
 
-// The same case on inputs that Real holds exactly.
+// A case whose inputs Real can hold exactly.
 template <class Real>
 Case case_of(std::int64_t B, std::int64_t T, std::int64_t NH, std::int64_t HS) {
   Case c(B, T, NH, HS);
@@ -88,7 +90,8 @@ Case case_of(std::int64_t B, std::int64_t T, std::int64_t NH, std::int64_t HS) {
   return c;
 }
 
-// The op on inputs of type Real: its output, and the gradient of sum(out * dout), both widened.
+// The results of the op on inputs of type Real, converted to float: its output, and the gradient of sum(out *
+// dout).
 struct Result {
   std::vector<float> out, dqkv;
 };
@@ -143,8 +146,8 @@ TEMPLATE_TEST_CASE(
         {1, 1, 1},    {2, 3, 7},    {31, 1, 5},   {32, 2, 16},  {33, 3, 20},  {47, 1, 48}, {64, 2, 64},
         {65, 1, 80},  {97, 1, 100}, {130, 1, 33}, {70, 3, 8},   {63, 1, 3},   {127, 1, 9}, {128, 2, 9},
         {129, 1, 15}, {255, 1, 4},  {256, 1, 17}, {257, 1, 20}, {330, 1, 64},  // more than one tile on AMX
-        {577, 1, 31},                                                          // two tiles there, and a tail
-        {40, 1, 300}};  // and products more than 8 tiles deep
+        {577, 1, 31},                                                          // two tiles on AMX, and a tail
+        {40, 1, 300}};  // products more than 8 tiles deep
     for (const auto& [T, NH, HS] : shapes) {
       INFO("T = " << T << ", NH = " << NH << ", HS = " << HS);
       const Case c = case_of<Real>(1, T, NH, HS);
@@ -178,7 +181,7 @@ TEMPLATE_TEST_CASE(
   });
 }
 
-TEMPLATE_TEST_CASE("attention: the op's output and gradient are the reference's", "", float, bf16) {
+TEMPLATE_TEST_CASE("attention: the op's output and gradient agree with the reference", "", float, bf16) {
   const Case c = case_of<TestType>(3, 40, 4, 12);
   const Result result = run<TestType>(c, floats(c.qkv));
   check_close("out", result.out, c.out, Tolerances<TestType>::kOut);
@@ -191,7 +194,7 @@ TEMPLATE_TEST_CASE("attention: the op's output and gradient are the reference's"
   CHECK(same_bits(floats(out), result.out));
 }
 
-TEST_CASE("attention: wrong shapes and types are named") {
+TEST_CASE("attention: errors name wrong shapes and types") {
   Tape tape(Recording::off);
   std::vector<float> x(3 * 40 * 144);
   CHECK_THROWS_WITH(attention(tape, Tensor(x.data(), {3, 40, 144}), 5),
@@ -202,8 +205,7 @@ TEST_CASE("attention: wrong shapes and types are named") {
                     contains("attention: qkv is i32, expected f32 or bf16"));
 }
 
-TEMPLATE_TEST_CASE("attention: what comes after a token, even NaN, changes no bit of its output", "", float,
-                   bf16) {
+TEMPLATE_TEST_CASE("attention: later tokens, even NaN, change no bit of a token's output", "", float, bf16) {
   for_each_isa([] {
     const Case c = case_of<TestType>(1, 101, 2, 20);
     const std::vector<float> before = floats(c.qkv);
@@ -222,8 +224,9 @@ TEMPLATE_TEST_CASE("attention: what comes after a token, even NaN, changes no bi
   });
 }
 
-TEMPLATE_TEST_CASE("attention: a NaN among finite tokens is seen from its own position on, and not before",
-                   "", float, bf16) {
+TEMPLATE_TEST_CASE(
+    "attention: a NaN among finite tokens changes outputs from its own position on, and none before it", "",
+    float, bf16) {
   for_each_isa([] {
     const Case c = case_of<TestType>(1, 101, 2, 20);
     const std::vector<float> clean = floats(c.qkv);
@@ -235,7 +238,8 @@ TEMPLATE_TEST_CASE("attention: a NaN among finite tokens is seen from its own po
       }
       return run<TestType>(c, qkv);
     };
-    // Row t of the output, and of dQ: both are of query t and the keys up to it alone.
+    // Compares rows 0 .. end - 1 of the output and of dQ. Row t of both depends only on query t and on the
+    // keys and values up to t.
     const auto same_up_to = [&](const Result& a, const Result& b, std::int64_t end) {
       bool same = same_bits(std::span(a.out).first(static_cast<std::size_t>(end * c.C)),
                             std::span(b.out).first(static_cast<std::size_t>(end * c.C)));
@@ -260,14 +264,14 @@ TEMPLATE_TEST_CASE("attention: a shorter sequence gives the same bits as the sta
     const Result whole = run<TestType>(c, floats(c.qkv));
     for (std::int64_t T : {1, 31, 32, 45, 65}) {
       INFO("T = " << T);
-      const Case start = case_of<TestType>(1, T, 2, 20);  // the same stream of random numbers
+      const Case start = case_of<TestType>(1, T, 2, 20);  // the same seed, so the same first tokens
       const Result part = run<TestType>(start, floats(start.qkv));
       CHECK(same_bits(part.out, std::span(whole.out).first(part.out.size())));
     }
   });
 }
 
-TEMPLATE_TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backward", "", float, bf16) {
+TEMPLATE_TEST_CASE("attention: scores of 1e4 do not overflow, forward or backward", "", float, bf16) {
   for_each_isa([] {
     Case c = case_of<TestType>(1, 50, 1, 16);
     for (std::int64_t t = 0; t < c.T; ++t) {
@@ -275,7 +279,7 @@ TEMPLATE_TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backwa
     }
     c.compute();
     const auto [least, most] = std::minmax_element(c.max.begin(), c.max.end());
-    CHECK(*least < -5e3);  // the first query sees one key, and that may look away from it
+    CHECK(*least < -5e3);  // the first query sees only one key, so its largest score may be negative
     CHECK(*most > 1e4);
     const Result result = run<TestType>(c, floats(c.qkv));
     check_close("out", result.out, c.out, kLargeScoreTolerance);
@@ -289,7 +293,7 @@ TEMPLATE_TEST_CASE("attention: scores of 1e4 overflow nowhere, forward or backwa
   });
 }
 
-TEMPLATE_TEST_CASE("attention: four threads compute the bits of one", "", float, bf16) {
+TEMPLATE_TEST_CASE("attention: one and four threads give the same bits", "", float, bf16) {
   const RestoreThreads restore;
   const Case c = case_of<TestType>(2, 75, 3, 24);
   set_threads(1);

@@ -1,4 +1,5 @@
-// Arrays of floats to bf16 and back: bit for bit what core/bf16.h does one at a time.
+// Conversion of arrays from float to bf16 and back. The kernels give the same bits as the functions for one
+// number in core/bf16.h.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -30,7 +31,7 @@ TEST_CASE("bf16: every instruction set narrows and widens to the same bits at ev
   });
 }
 
-TEST_CASE("bf16: ties go to even, infinities are kept, the largest float becomes inf") {
+TEST_CASE("bf16: ties are rounded to even, infinities stay, and the largest float becomes infinity") {
   const float tiny = std::numeric_limits<float>::denorm_min(), huge = std::numeric_limits<float>::max();
   const std::vector<float> x{0.0f,
                              -0.0f,
@@ -54,7 +55,8 @@ TEST_CASE("bf16: ties go to even, infinities are kept, the largest float becomes
     std::vector<bf16> got(x.size());
     kernels().narrow(got.data(), x.data(), n);
     std::vector<bf16> want = to_bf16(x);
-    const bool flushes = kernels().isa == Isa::avx512_bf16 || kernels().isa == Isa::amx;  // denormals to zero
+    // These instruction sets round denormals to zero.
+    const bool flushes = kernels().isa == Isa::avx512_bf16 || kernels().isa == Isa::amx;
     for (std::size_t i = 0; i < x.size(); ++i) {
       INFO("x = " << x[i]);
       if (flushes && std::fpclassify(x[i]) == FP_SUBNORMAL) want[i] = bf16{};

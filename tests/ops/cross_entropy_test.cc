@@ -11,16 +11,16 @@ namespace {
 
 using namespace inkling::test;
 
-// A logit of 20 has an ulp of 2e-6, and so have m - x_t and the probabilities, relatively; sums lose little
-// beside that.
+// The last place of a logit of 20 is 2e-6. m - x_t has this error, and each probability has it as a relative
+// error. The sums add little to it.
 constexpr Tolerance kFloatTolerance{2e-6, 1e-5};
 
 constexpr Tolerance kBf16Tolerance{2e-6, kBf16Rounding + 1e-5};
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-// Logits whose padding would spoil everything if it were read, targets of all kinds, and what should come
-// out.
+// Logits, targets (some of them -1), and the expected losses and gradients. The padding of the logits is NaN,
+// so that a kernel that reads it gives NaN.
 struct Case {
   std::int64_t rows, vocab, Vp;
   std::vector<float> logits;
@@ -89,7 +89,7 @@ TEST_CASE("cross_entropy: every instruction set agrees with the reference at eve
   });
 }
 
-TEST_CASE("cross_entropy: in place, the gradient may be bf16 in the first half of each row's memory") {
+TEST_CASE("cross_entropy: in place, a bf16 gradient takes the first half of each row's memory") {
   for_each_isa([] {
     for (std::int64_t vocab : {1, 2, 3, 15, 16, 17, 31, 33, 64, 100, 2047, 2048, 2049, 5003, 600007}) {
       const std::int64_t rows = vocab < 10000 ? 5 : 1, Vp = vocab + vocab % 3;
@@ -112,11 +112,11 @@ TEST_CASE("cross_entropy: in place, the gradient may be bf16 in the first half o
   });
 }
 
-TEST_CASE("cross_entropy: blocks of -inf are no trouble, rows of -inf and with NaN or inf have loss NaN") {
+TEST_CASE("cross_entropy: blocks of -inf are allowed; rows of only -inf, or with NaN or inf, have loss NaN") {
   for_each_isa([] {
     const std::int64_t vocab = 6000;  // three blocks
     std::vector<float> x(static_cast<std::size_t>(4 * vocab), -kInf), losses(4);
-    x[5000] = 2, x[5001] = 2;                                                // row 0: all else is -inf
+    x[5000] = 2, x[5001] = 2;  // row 0: all other logits are -inf
     for (std::size_t i = 0; i < 6000; ++i) x[12000 + i] = x[18000 + i] = 1;  // row 1 stays -inf
     x[12000 + 3000] = NAN;
     x[18000 + 3000] = kInf;
@@ -130,18 +130,18 @@ TEST_CASE("cross_entropy: blocks of -inf are no trouble, rows of -inf and with N
   });
 }
 
-TEST_CASE("cross_entropy: a loss near 0 keeps its digits") {
+TEST_CASE("cross_entropy: a loss near 0 has an error below 1.2e-7") {
   for_each_isa([] {
     std::vector<float> x{100, 90, 80}, losses(1);
     const std::vector<std::int32_t> targets{0};
     kernels().cross_entropy_in_place(losses.data(), x.data(), targets.data(), 1.0f, 1, 3, 3);
     const double want = std::log1p(std::exp(-10.0) + std::exp(-20.0));
-    // 1 + 4.5e-5 is rounded to a float's 6e-8 before the logarithm
+    // the sum 1 + 4.5e-5 has a rounding error of up to 6e-8 before the logarithm
     CHECK(std::abs(static_cast<double>(losses[0]) - want) < 1.2e-7);
   });
 }
 
-TEST_CASE("cross_entropy: the op gives the mean over counted targets, and its gradient") {
+TEST_CASE("cross_entropy: the op gives the mean over the targets that are not -1, and its gradient") {
   const Case c(24, 5003, 5008, 1.0);
   std::vector<float> logits = c.logits, dlogits(logits.size(), NAN);
   std::vector<std::int32_t> targets = c.targets;
@@ -158,7 +158,7 @@ TEST_CASE("cross_entropy: the op gives the mean over counted targets, and its gr
   check_close("dlogits", std::span<const float>(dlogits), want, {1e-7, 1e-5});
 }
 
-TEST_CASE("cross_entropy: a row with target -1 might as well not be there") {
+TEST_CASE("cross_entropy: a row with target -1 does not change the loss") {
   const std::int64_t V = 50;
   std::vector<float> logits = random_floats(6 * V, 3);
   std::vector<std::int32_t> targets{3, -1, -1, 49, 0, -1}, kept{3, 49, 0};
@@ -171,7 +171,7 @@ TEST_CASE("cross_entropy: a row with target -1 might as well not be there") {
   CHECK(a.item() == b.item());
 }
 
-TEST_CASE("cross_entropy: wrong shapes and targets are named") {
+TEST_CASE("cross_entropy: errors name wrong shapes and targets") {
   std::vector<float> logits(60);
   std::vector<std::int32_t> targets{0, 1, 2, 3, 4, 9};
   const Tensor X(logits.data(), {2, 3, 10}), T(targets.data(), {2, 3});

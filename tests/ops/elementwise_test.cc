@@ -11,18 +11,19 @@ namespace {
 
 using namespace inkling::test;
 
-// One rounding an operation, and three in -d a / (b b); |b| is at least 1/2 in these tests.
+// Each operation rounds once, but -d a / (b b) rounds three times. |b| is at least 1/2 in these tests.
 constexpr Tolerance kArithmetic{1e-6, 1e-6};
 // exp, log and tanh are within 4 units in the last place (ops/simd/math_simd.h); 1 - y^2 loses digits where
 // |y| is near 1.
 constexpr Tolerance kFunctions{1e-6, 1e-6};
-// A repeated operand's gradient is a sum of up to some thousand floats.
+// The gradient of a broadcast operand is a sum of many floats, up to 150 x 257.
 constexpr Tolerance kSums{1e-4, 1e-5};
 
 constexpr Binary kBinaries[] = {Binary::add, Binary::sub, Binary::mul, Binary::div};
 constexpr Unary kUnaries[] = {Unary::exp, Unary::log, Unary::tanh, Unary::relu, Unary::scale, Unary::shift};
 
-// Away from 0, where 1/x, log and relu are not smooth: 0.5 to 2.5, negative if the function takes that.
+// Random operands with absolute values from 0.5 to 2.5. They are not near 0, because 1/x, log and relu are
+// not smooth there. About half of them are negative, unless `positive` is set.
 std::vector<double> operand(std::int64_t n, std::uint64_t seed, bool positive = false) {
   Rng rng(seed);
   std::vector<double> values(static_cast<std::size_t>(n));
@@ -56,7 +57,7 @@ struct BinaryCase {
   }
 };
 
-// Every way two shapes can go together, some of them longer than a task.
+// Pairs of shapes for the different ways in which two shapes can be broadcast together.
 std::vector<std::pair<Shape, Shape>> shape_pairs() {
   return {{{}, {}},
           {{3}, {}},
@@ -98,7 +99,7 @@ TEST_CASE("elementwise: the backward formulas are the derivatives of the forward
   }
 }
 
-TEST_CASE("elementwise: the reference repeats axes as a table by hand says") {
+TEST_CASE("elementwise: the reference broadcasts two small operands to the result computed by hand") {
   const double a[] = {1, 2}, b[] = {10, 20, 30};
   double y[6];
   reference::binary_forward(Binary::add, y, a, b, {2, 1}, {3});
@@ -120,7 +121,7 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for two 
           check_close("y", y.values(), c.y, kArithmetic);
           y.check();
           for (Side of : {Side::a, Side::b}) {
-            if ((of == Side::a ? a_step : b_step) == 0 && n > 1) continue;  // the op sums these: below
+            if ((of == Side::a ? a_step : b_step) == 0 && n > 1) continue;  // the op sums these, see below
             const std::vector<double>& want = of == Side::a ? c.da : c.db;
             std::vector<double> plus_one = want;
             for (double& v : plus_one) v += 1;
@@ -185,8 +186,7 @@ void check_op(BinaryFn fn, const BinaryCase& c, int thread_count) {
   check_close("db", std::span<const float>(db), c.db, kSums);
 }
 
-TEST_CASE(
-    "elementwise: the ops broadcast every pair of shapes and their gradients sum over what was repeated") {
+TEST_CASE("elementwise: the ops broadcast every pair of shapes and sum the gradients over broadcast axes") {
   constexpr BinaryFn kOps[] = {add, sub, mul, div};
   std::vector<std::pair<Shape, Shape>> pairs = shape_pairs();
   pairs.insert(pairs.end(),
@@ -199,7 +199,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("elementwise: the functions of one argument have the reference's gradients on the tape") {
+TEST_CASE("elementwise: on the tape, functions of one operand have the reference's values and gradients") {
   using UnaryFn = Tensor (*)(Tape&, const Tensor&);
   const UnaryFn ops[] = {exp,
                          log,
@@ -233,7 +233,7 @@ TEST_CASE("elementwise: x + x and x * x add both operands' gradients to x") {
   for (std::size_t i = 0; i < 40; ++i) CHECK(dx[i] == Approx(dy[i] * (2 * x[i] + 2)).margin(1e-6));
 }
 
-TEST_CASE("elementwise: relu keeps a NaN, exp and log reach their limits") {
+TEST_CASE("elementwise: relu keeps NaN; exp(inf), exp(-inf) and log(0) are inf, 0 and -inf") {
   const float inf = std::numeric_limits<float>::infinity();
   for_each_isa([inf] {
     std::vector<float> x = {NAN, -1.0f, -0.0f, inf, -inf, 3.0f};
@@ -252,7 +252,7 @@ TEST_CASE("elementwise: relu keeps a NaN, exp and log reach their limits") {
   });
 }
 
-TEST_CASE("elementwise: shapes that do not go together are named") {
+TEST_CASE("elementwise: errors name shapes that cannot be broadcast together, and a wrong dtype") {
   std::vector<float> x(12);
   Tape tape;
   CHECK_THROWS_WITH(

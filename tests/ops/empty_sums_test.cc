@@ -1,4 +1,5 @@
-// Products whose inner dimension is 0: every sum is empty, and what is added to it remains.
+// Matrix products whose inner dimension K is 0. Every sum is empty, so the result is the bias plus the
+// addend.
 #include "ops/gemm/gemm_bf16.h"
 #include "ops/gemm/gemv_int8.h"
 #include "tests/support.h"
@@ -8,7 +9,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("gemm_bf16: a sum over nothing is the bias and the addend") {
+TEST_CASE("gemm_bf16: for K = 0 the result is the bias plus the addend") {
   const std::int64_t N = 50;
   const std::vector<float> bias = random_bf16s(N, 1);
   const bf16 nothing{};
@@ -33,7 +34,7 @@ TEST_CASE("gemm_bf16: a sum over nothing is the bias and the addend") {
   }
 }
 
-TEST_CASE("gemv_int8: a sum over nothing is the bias") {
+TEST_CASE("gemv_int8: for K = 0 the result is the bias") {
   for_each_isa([] {
     const std::vector<float> bias = random_floats(70, 1), scales(70, 0.0f);
     const std::int8_t nothing = 0;

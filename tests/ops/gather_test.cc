@@ -10,9 +10,9 @@ namespace {
 
 using namespace inkling::test;
 
-constexpr Tolerance kExact{0, 0};  // forward copies
+constexpr Tolerance kExact{0, 0};  // forward only copies numbers
 constexpr Tolerance kOneRounding{1e-7, 1e-7};
-constexpr Tolerance kSums{1e-5, 1e-5};  // some ten floats
+constexpr Tolerance kSums{1e-5, 1e-5};  // sums of about ten floats
 
 std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t V) {
   Rng rng(5);
@@ -50,7 +50,7 @@ TEST_CASE("gather, pick, embedding: the backward formulas are the derivatives of
   gradcheck("wpe", positions, dpositions, embed);
 }
 
-TEST_CASE("gather: rows and their gradients are the reference's at every width, with repeated ids") {
+TEST_CASE("gather: rows and their gradients agree with the reference at every width, with repeated ids") {
   for_each_isa([] {
     for (std::int64_t C : odd_sizes()) {
       INFO("C = " << C);
@@ -91,7 +91,7 @@ TEST_CASE("gather: the gradient has the same bits on 1 to 4 threads") {
   for (const auto& g : gradients) CHECK(g == gradients[0]);
 }
 
-TEST_CASE("pick: takes one of every row, and its gradient is zero elsewhere") {
+TEST_CASE("pick: it takes one element of every row, and the gradient of the other elements is zero") {
   const std::int64_t N = 5000, V = 9;
   auto ids = random_ids(N, V);
   std::vector<float> x = random_floats(N * V, 3), dx(x.size(), NAN), dy = random_floats(N, 4);
@@ -109,7 +109,7 @@ TEST_CASE("pick: takes one of every row, and its gradient is zero elsewhere") {
   CHECK(right);
 }
 
-TEST_CASE("gather, pick: wrong ids are named with place and value, wrong shapes with what was expected") {
+TEST_CASE("gather, pick: errors name a wrong id with its index, and a wrong shape with the expected shape") {
   std::vector<float> x(24);
   std::vector<std::int32_t> ids = {0, 1, 2, 3, 4, 6};
   Tape tape;
@@ -126,7 +126,8 @@ TEST_CASE("gather, pick: wrong ids are named with place and value, wrong shapes 
   CHECK_THROWS_WITH(gather(tape, table, table), contains("dtype is f32, expected i32"));
 }
 
-TEST_CASE("embedding: token plus position, gradients of both tables, other positions zero") {
+TEST_CASE(
+    "embedding: values and gradients agree with the reference, and unused positions have gradient zero") {
   for_each_isa([] {
     for (std::int64_t C : {1, 5, 16, 33, 100}) {
       INFO("C = " << C);
@@ -153,7 +154,7 @@ TEST_CASE("embedding: token plus position, gradients of both tables, other posit
   });
 }
 
-TEST_CASE("embedding: adds to a gradient of the tied table that the head has started") {
+TEST_CASE("embedding: it adds to the gradient of the tied table that the head has already written") {
   const std::int64_t V = 4, C = 3;
   std::vector<float> wte = random_floats(V * C, 1), wpe = random_floats(2 * C, 2), dwte(wte.size(), NAN),
                      dy(2 * C, 1.0f);
@@ -169,7 +170,7 @@ TEST_CASE("embedding: adds to a gradient of the tied table that the head has sta
   for (std::size_t i = 0; i < dwte.size(); ++i) CHECK(dwte[i] == (i >= 9 ? 12.0f : 10.0f));
 }
 
-TEST_CASE("embedding: wrong ids, positions and shapes are named") {
+TEST_CASE("embedding: errors name wrong ids, positions and shapes") {
   std::vector<float> x(200);
   std::vector<std::int32_t> ids = {0, 1, 2, 5};
   Tape tape;

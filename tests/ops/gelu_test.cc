@@ -10,7 +10,8 @@ namespace {
 
 using namespace inkling::test;
 
-// 2u, up to 20 or so before s is 1, brings its rounding times 2u into e^(-2u).
+// The rounding error of 2u is 2u times 6e-8, and e^(-2u) has this as its relative error. 2u is at most about
+// 20: beyond that, s is 1.
 constexpr Tolerance kFloatTolerance{2e-6, 2e-6};
 
 constexpr Tolerance kBf16Tolerance{2e-6, kBf16Rounding + 2e-6};
@@ -58,7 +59,7 @@ TEST_CASE("gelu: every instruction set agrees with the reference at every width 
   });
 }
 
-TEST_CASE("gelu: in bf16, every instruction set gives the reference's numbers, rounded once") {
+TEST_CASE("gelu: in bf16, every instruction set gives the numbers of the reference, rounded once") {
   for_each_isa([] {
     for (std::int64_t n : odd_sizes()) {
       INFO("n = " << n);
@@ -80,7 +81,7 @@ TEST_CASE("gelu: in bf16, every instruction set gives the reference's numbers, r
   });
 }
 
-TEST_CASE("gelu: far out it is x or 0 with slope 1 or 0, and NaN stays NaN") {
+TEST_CASE("gelu: far from 0 the value is x or 0 and the slope 1 or 0; NaN stays NaN") {
   const std::vector<float> x{30, -30, 1e20f, -1e20f, kInf, NAN}, y{30, 0, 1e20f, 0, kInf, NAN};
   const std::vector<float> slope{1, 0, 1, 0, 1, NAN}, dy(6, 1.0f);
   for_each_isa([&] {
@@ -92,7 +93,7 @@ TEST_CASE("gelu: far out it is x or 0 with slope 1 or 0, and NaN stays NaN") {
   });
 }
 
-TEST_CASE("gelu: the op's gradient is the reference's, over several chunks") {
+TEST_CASE("gelu: the op's value and gradient agree with the reference, over several chunks") {
   const std::int64_t n = 7 * 5003;
   std::vector<float> x = random_floats(n, 5, 2.0), dx(x.size()), dy = random_floats(n, 6);
   std::vector<double> want(x.size()), want_dx(x.size());
@@ -108,7 +109,7 @@ TEST_CASE("gelu: the op's gradient is the reference's, over several chunks") {
   CHECK_THROWS_WITH(gelu(tape, X.transpose(0, 1)), contains("gelu: x (5003, 7) is not contiguous"));
 }
 
-TEST_CASE("gelu: the op's result and gradient have its input's dtype") {
+TEST_CASE("gelu: the op's result and gradient have the dtype of its input") {
   const std::int64_t n = 9 * 2503;  // two chunks
   std::vector<float> x = random_bf16s(n, 5, 2.0), dx(x.size());
   const std::vector<float> dy = random_bf16s(n, 6);

@@ -14,8 +14,8 @@ namespace {
 
 using namespace inkling::test;
 
-// Products of two bf16 are exact in f32; a sum of K of them is off by as many roundings at most, each of a
-// sum of about sqrt(K).
+// The product of two bf16 is exact in f32. A sum of K products has at most K roundings, each of a sum of size
+// about sqrt(K).
 Tolerance tolerance_for(std::int64_t K) {
   return {4e-7 * (2 + static_cast<double>(K)), 1e-6};
 }
@@ -44,7 +44,8 @@ struct Case {
   }
 };
 
-// The numbers of `values` (rows, columns) as f32 or bf16, by rows or by columns.
+// A copy of the matrix `values` (rows, columns) as f32 and as bf16, stored by rows or by columns. `source`
+// refers to the copy of the given dtype.
 struct Stored {
   std::vector<float> floats;
   std::vector<bf16> halves;
@@ -66,7 +67,8 @@ struct Stored {
 };
 
 TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every layout and dtype") {
-  // Around tiles of 16 lanes and 32 steps, panels of 48, blocks of 12 steps.
+  // Sizes around tiles of 16 lanes and 32 numbers of k, panels of 48 columns, and blocks of 12 tiles (384
+  // numbers) of k.
   const std::int64_t shapes[][3] = {{1, 1, 1},    {5, 7, 3},    {16, 48, 32},   {17, 49, 33},  {15, 47, 31},
                                     {33, 97, 64}, {64, 16, 96}, {40, 100, 385}, {100, 33, 800}};
   for_each_isa([&] {
@@ -99,7 +101,7 @@ TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every 
   });
 }
 
-// B packed before, where whole tiles may be stored at once.
+// B, packed before the product. Whole tiles may then be stored at once.
 class Packed {
  public:
   Packed(const PackSource& B, std::int64_t K, std::int64_t N)
@@ -112,10 +114,11 @@ class Packed {
   Pages memory_;
 };
 
-TEST_CASE("bf16 gemm: a streamed result has the bits of one that stays in a cache") {
+TEST_CASE("bf16 gemm: a result that is streamed past the caches has the same bits as one that is not") {
   const std::int64_t M = 40;
   for_each_isa([&] {
-    for (const std::int64_t N : {9 * 48 + 16, 4 * 48, 101}) {  // runs of panels, whole or not; parts of lines
+    // Whole and partial runs of panels, and partial cache lines.
+    for (const std::int64_t N : {9 * 48 + 16, 4 * 48, 101}) {
       for (const std::int64_t K : {64, 1100}) {
         INFO("N = " << N << ", K = " << K);
         const Case c(M, N, K);
@@ -136,7 +139,7 @@ TEST_CASE("bf16 gemm: a streamed result has the bits of one that stays in a cach
   });
 }
 
-TEST_CASE("bf16 gemm: a bf16 result is the f32 result rounded once, with B packed before or on the way") {
+TEST_CASE("bf16 gemm: with B packed before, the bf16 result is the f32 result of unpacked B rounded once") {
   const std::int64_t M = 37, N = 75, K = 100;
   const Case c(M, N, K);
   const std::vector<bf16> before = to_bf16(c.before);
@@ -155,7 +158,8 @@ TEST_CASE("bf16 gemm: a bf16 result is the f32 result rounded once, with B packe
   });
 }
 
-TEST_CASE("bf16 gemm: a few rows times packed weights agree with the reference, each as if it were alone") {
+TEST_CASE(
+    "bf16 gemm: a few rows times packed weights agree with the reference, with the same bits as alone") {
   const std::int64_t shapes[][2] = {{1, 1}, {7, 3}, {48, 32}, {50, 31}, {97, 33}, {100, 385}};
   for_each_isa([&] {
     for (const auto& [N, K] : shapes) {
@@ -183,10 +187,9 @@ TEST_CASE("bf16 gemm: a few rows times packed weights agree with the reference, 
   });
 }
 
-TEST_CASE(
-    "bf16 gemm: on amx the products are added up in the order of the tiles, for few rows and for many") {
-  // The tiles add even and odd products in two sums: 2^24 + 1 + 1 is 2^24 in floats, and 1 + 1 is 2. In one
-  // sum all the ones would be lost.
+TEST_CASE("bf16 gemm: on amx, products are added in the order of the tiles, for few rows and for many") {
+  // The tiles have one sum for even and one for odd products: 2^24 + 1 + 1 is 2^24 in floats, and 1 + 1 is 2.
+  // In a single sum all the ones would be lost.
   const RestoreIsa restore;
   if (tables().back()->isa != Isa::amx) skip("this CPU cannot run the kernels of amx");
   use_table(*tables().back());
@@ -208,7 +211,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("bf16 gemm: long sums are cut into passes, and any number of threads gives the same bits") {
+TEST_CASE("bf16 gemm: sums that are cut into passes are right and have the same bits on 1 to 4 threads") {
   const std::int64_t M = 70, N = 130, K = 9000;
   const Case c(M, N, K);
   const RestoreThreads restore;

@@ -1,6 +1,6 @@
-// gemm_bf16 on each side of every size at which its driver changes its path or cuts its work (the constants
-// of ops/gemm/gemm_bf16.cc). Numbers are whole and small enough for bf16, so sums are exact, and a bf16
-// result is the exact sum rounded once.
+// gemm_bf16 just below and just above every size at which it takes another code path or cuts its work (the
+// constants of ops/gemm/gemm_bf16.cc). All numbers are whole and small enough for bf16, so sums are exact,
+// and a bf16 result is the exact sum rounded once.
 #include <algorithm>
 
 #include "core/memory.h"
@@ -16,8 +16,8 @@ struct Size {
   std::int64_t M, N, K;
 };
 
-// C = A B into f32, A in f32 and B in bf16: with bias alone, and added to what C holds, streamed past the
-// caches.
+// C = A B in f32, with A in f32 and B in bf16. The first product gets a bias. The second product is added to
+// the old values of C and streamed past the caches.
 void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K);
@@ -28,7 +28,8 @@ void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
   const PackSource B{b_half.data(), DType::bf16, b_by_rows ? N : 1, b_by_rows ? 1 : K};
   ExpectedProduct want{
       {a.data(), A.row_stride, A.col_stride}, {b.data(), B.row_stride, B.col_stride}, M, N, K};
-  const Pages memory(static_cast<std::size_t>(M * N) * sizeof(float));  // aligned: whole lines are streamed
+  // Pages are aligned, so whole cache lines are streamed.
+  const Pages memory(static_cast<std::size_t>(M * N) * sizeof(float));
   auto* C = reinterpret_cast<float*>(memory.data());
 
   want.bias = bias.data();
@@ -41,7 +42,8 @@ void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
   check_exact("C added to itself, streamed", C, N, want);
 }
 
-// The same into bf16, by B packed before: a sample of elements, in the corners of chunks and panels.
+// The same with a bf16 result and B packed before. It checks a sample of elements, in the corners of chunks
+// and panels.
 void check_rounded_sums(const Size& s) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K);
@@ -61,7 +63,7 @@ void check_rounded_sums(const Size& s) {
   }
 }
 
-TEST_CASE("bf16 gemm: exact on each side of a block of 12 steps and of a pass of 4096 of k") {
+TEST_CASE("bf16 gemm: sums are exact around a block of 12 steps and around a pass of 4096 of k") {
   for_each_isa([] {
     for (const std::int64_t K : {383, 384, 385, 417, 769, 4095, 4096, 4097, 8193}) {
       check_sums({17, 49, K}, K % 2 == 0, K % 2 == 1);
@@ -69,8 +71,10 @@ TEST_CASE("bf16 gemm: exact on each side of a block of 12 steps and of a pass of
   });
 }
 
-// A chunk of A is at most 512 rows and 1 MiB: 512 rows up to 1024 of k, 256 of 2048, 128 of 4096.
-TEST_CASE("bf16 gemm: exact on each side of a chunk of rows, limited by number and by bytes") {
+// A chunk of A has at most 512 rows and at most 1 MiB: 512 rows for K up to 1024, 256 rows for K = 2048, 128
+// rows for K = 4096.
+TEST_CASE(
+    "bf16 gemm: sums are exact around a chunk of rows, limited by its number of rows and by its bytes") {
   for_each_isa([] {
     for (const std::int64_t M : {511, 512, 513, 1041}) check_sums({M, 49, 33});
     for (const std::int64_t M : {256, 257}) check_sums({M, 5, 1100});
@@ -78,9 +82,9 @@ TEST_CASE("bf16 gemm: exact on each side of a chunk of rows, limited by number a
   });
 }
 
-// Panels of 48 columns are finished 4 together when C is streamed and K has 32 steps at most; they are shared
-// out in 8 tasks or more.
-TEST_CASE("bf16 gemm: exact for one run of panels, two and a tail, with few steps of k and with more") {
+// If C is streamed and K has at most 32 steps, 4 panels of 48 columns are finished together. The panels are
+// divided into at least 8 tasks.
+TEST_CASE("bf16 gemm: sums are exact for one run of panels, two and a tail, with few and many steps of k") {
   for_each_isa([] {
     for (const std::int64_t N : {192, 193, 240, 400}) {
       for (const std::int64_t K : {32, 1024, 1025}) check_sums({17, N, K});
@@ -90,8 +94,9 @@ TEST_CASE("bf16 gemm: exact for one run of panels, two and a tail, with few step
   });
 }
 
-// A task multiplies 2^22 numbers at least: 85 panels of 16 rows and 64 steps. It packs 2^15: 64 tiles of 512.
-TEST_CASE("bf16 gemm: exact for one task of multiplying or packing, two and a tail") {
+// A task multiplies at least 2^22 numbers: 85 panels times 16 rows times 64 of k. A task packs 2^15 numbers:
+// 64 tiles of 512 numbers.
+TEST_CASE("bf16 gemm: sums are exact for one task of multiplying or packing, two and a tail") {
   for_each_isa([] {
     for (const std::int64_t N : {85 * 48, 86 * 48, 180 * 48 + 7}) check_sums({17, N, 40}, true, false);
     for (const std::int64_t M : {1008, 1024, 1025, 2050}) check_sums({M, 3, 20}, true, true);
@@ -100,13 +105,14 @@ TEST_CASE("bf16 gemm: exact for one task of multiplying or packing, two and a ta
   });
 }
 
-// Up to 16 rows stream packed B: 2^16 numbers a task, 42 panels of 32 steps.
-TEST_CASE("bf16 gemm: exact for 15 to 17 rows times packed weights, with one task, two and a tail") {
+// For up to 16 rows, packed B is streamed. A task takes 2^16 numbers of it: 42 panels of 48 columns and 32 of
+// k.
+TEST_CASE("bf16 gemm: sums are exact for 15 to 17 rows times packed weights, for one task, two and a tail") {
   for_each_isa([] {
     for (const std::int64_t M : {1, 15, 16, 17}) {
       for (const std::int64_t N : {42 * 48, 42 * 48 + 1, 86 * 48 + 5}) check_rounded_sums({M, N, 20});
       check_rounded_sums({M, 145, 700});
-      check_rounded_sums({M, 49, 4097});  // one pass, however long K is
+      check_rounded_sums({M, 49, 4097});  // one pass for any K
     }
   });
 }
@@ -114,7 +120,7 @@ TEST_CASE("bf16 gemm: exact for 15 to 17 rows times packed weights, with one tas
 TEST_CASE("bf16 gemm: a bf16 result of a long sum is rounded once, for several chunks of rows") {
   for_each_isa([] {
     for (const std::int64_t K : {4096, 4097, 9000}) check_rounded_sums({145, 49, K});
-    check_rounded_sums({33, 5, 33000});  // a tile of rows is more than a chunk's bytes
+    check_rounded_sums({33, 5, 33000});  // one tile of rows has more bytes than a chunk may have
   });
 }
 

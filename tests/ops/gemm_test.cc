@@ -16,12 +16,12 @@ using namespace inkling::test;
 
 using Floats = std::vector<float>;
 
-// Sums of K products of standard normals are about sqrt(K) in size, and off by as many roundings at most.
+// A sum of K products of standard normals has size about sqrt(K) and at most K roundings.
 Tolerance tolerance_for(std::int64_t K) {
   return {4e-7 * (2 + static_cast<double>(K)), 1e-6};
 }
 
-// How a matrix lies in memory: its rows or its columns contiguous, with `gap` unused floats between them.
+// How a matrix is stored: its rows or its columns are contiguous, with `gap` unused floats between them.
 struct Layout {
   bool rows_contiguous;
   std::int64_t gap;
@@ -46,7 +46,7 @@ struct Case {
   std::vector<double> A, B, bias, before;
 
   Case(std::int64_t M_, std::int64_t N_, std::int64_t K_) : M(M_), N(N_), K(K_) {
-    // float-valued doubles, so that float kernels get the very same input
+    // doubles that float can hold, so that float kernels get exactly the same input
     A = as_doubles(random_floats(M * K, 1)), B = as_doubles(random_floats(K * N, 2));
     bias = as_doubles(random_floats(N, 3)), before = as_doubles(random_floats(M * N, 4));
   }
@@ -57,7 +57,8 @@ struct Case {
     return C;
   }
 
-  // gemm() into a C whose rows are `gap` floats longer than needed; checks that the gap stays untouched.
+  // Runs gemm() with a C whose rows are `gap` floats longer than needed, and checks that gemm does not change
+  // these floats.
   Floats run(Layout a, Layout b, bool with_bias, bool accumulate, std::int64_t gap = 0) const {
     Floats a_memory, b_memory;
     const MatrixView a_view = lay_out(a_memory, A, M, K, a), b_view = lay_out(b_memory, B, K, N, b);
@@ -82,7 +83,8 @@ struct Case {
 constexpr std::array<Layout, 2> kLayouts{{{true, 0}, {false, 3}}};
 
 TEST_CASE("gemm: every instruction set agrees with the reference for every layout, bias and accumulation") {
-  // Around the tiles' sizes (8 x 48, 4 x 24, 4 x 8, 4 x 4), with K around the steps of the inner loops.
+  // Sizes around the tiles (8 x 48, 4 x 24, 4 x 8, 4 x 4). K is around the number of steps of the inner
+  // loops.
   const std::int64_t shapes[][3] = {{1, 1, 1},   {5, 1, 3},    {5, 7, 1},    {8, 48, 8},    {9, 49, 9},
                                     {7, 47, 7},  {16, 24, 17}, {3, 50, 33},  {50, 3, 33},   {25, 97, 31},
                                     {97, 25, 4}, {6, 17, 40},  {64, 96, 16}, {33, 65, 100}, {130, 20, 5}};
@@ -103,7 +105,7 @@ TEST_CASE("gemm: every instruction set agrees with the reference for every layou
   });
 }
 
-TEST_CASE("gemm: sums over more than one block of k, in wide and in tall matrices") {
+TEST_CASE("gemm: sums over several blocks of k agree with the reference, in wide and in tall matrices") {
   const std::int64_t shapes[][3] = {{6, 60, 1600}, {60, 6, 1600}, {12, 50, 768}, {50, 12, 769}};
   for_each_isa([&] {
     for (const auto& [M, N, K] : shapes) {
@@ -117,12 +119,12 @@ TEST_CASE("gemm: sums over more than one block of k, in wide and in tall matrice
   });
 }
 
-TEST_CASE("gemm: the packed side is cut along k when it is large") {
-  const std::int64_t M = 1100, N = 1200, K = 1600;  // M rows of K floats are more than is packed at once
+TEST_CASE("gemm: the result is right if the packed side is so large that it is cut along k") {
+  const std::int64_t M = 1100, N = 1200, K = 1600;  // M rows of K floats are more than gemm packs at once
   const Case c(M, N, K);
   const Floats C = c.run({true, 0}, {true, 0}, true, false);
   const std::vector<double> column = as_doubles(random_floats(N, 9));
-  for (std::int64_t m : {0, 1, 549, 1099}) {  // rows chosen to be checked: C u = A (B u) + bias . u
+  for (std::int64_t m : {0, 1, 549, 1099}) {  // check these rows: C u = A (B u) + bias . u
     double got = 0, want = 0;
     for (std::int64_t n = 0; n < N; ++n) {
       const auto i = static_cast<std::size_t>(n);
@@ -140,7 +142,7 @@ TEST_CASE("gemm: the packed side is cut along k when it is large") {
   }
 }
 
-TEST_CASE("gemm: without terms the sum is the bias, and without elements there is nothing to do") {
+TEST_CASE("gemm: for K = 0 the result is the bias; for M = 0 or N = 0 nothing is read or written") {
   const Case c(3, 5, 0);
   for (bool accumulate : {false, true}) {
     for (bool with_bias : {false, true}) {
@@ -152,11 +154,11 @@ TEST_CASE("gemm: without terms the sum is the bias, and without elements there i
   gemm(nullptr, 0, rows(nullptr, 0), rows(nullptr, 0), 5, 0, 3, nullptr, false);
 }
 
-TEST_CASE("gemm: NaN and infinity reach the elements they belong to, and no others") {
+TEST_CASE("gemm: NaN and infinity reach the elements whose sums contain them, and no others") {
   for_each_isa([] {
     Case c(9, 50, 20);
     c.A[2 * 20 + 5] = NAN;                                       // row 2
-    c.B[7 * 50 + 49] = std::numeric_limits<double>::infinity();  // column 49, the only one of its panel
+    c.B[7 * 50 + 49] = std::numeric_limits<double>::infinity();  // column 49, the only column of its panel
     const Floats C = c.run({true, 0}, {false, 0}, false, false);
     for (std::int64_t m = 0; m < 9; ++m) {
       for (std::int64_t n = 0; n < 50; ++n) {
@@ -168,7 +170,7 @@ TEST_CASE("gemm: NaN and infinity reach the elements they belong to, and no othe
   });
 }
 
-TEST_CASE("gemm: a few rows times a transposed matrix take another path to the same result") {
+TEST_CASE("gemm: a few rows times a transposed matrix take another code path and agree with the reference") {
   for_each_isa([] {
     for (std::int64_t K : odd_sizes()) {
       for (std::int64_t M : {1, 2, 3, 4, 7, 16}) {
@@ -184,7 +186,7 @@ TEST_CASE("gemm: a few rows times a transposed matrix take another path to the s
   });
 }
 
-TEST_CASE("gemm: each of a few rows has the same bits as alone") {
+TEST_CASE("gemm: each of a few rows has the same bits as when it is multiplied alone") {
   for_each_isa([] {
     const std::int64_t N = 77, K = 100;
     const Floats w = random_floats(N * K, 1), x = random_floats(kGemvRows * K, 2);
@@ -200,14 +202,14 @@ TEST_CASE("gemm: each of a few rows has the same bits as alone") {
   });
 }
 
-TEST_CASE("gemm: packing writes every panel, zeros in lanes past the end, and nothing beside them") {
+TEST_CASE("gemm: packing writes every panel, with zeros in lanes past the end, and nothing outside") {
   for_each_isa([] {
     const GemmKernels& kernel = kernels().gemm;
     for (std::int64_t lanes : {1, 3, 8, 13, 50, 96}) {
       const std::int64_t K = lanes % 7 + 3, R = kernel.NR, panels = (lanes + R - 1) / R, stride = R * K + 16;
       const Floats values = random_floats(lanes * K, 5);
       for (bool copied : {false, true}) {
-        Floats source(values);  // exactly as long as the matrix: a sanitizer sees any read past its end
+        Floats source(values);  // as long as the matrix, so that a sanitizer finds reads past its end
         const MatrixView view{source.data(), copied ? 1 : K, copied ? lanes : 1};
         Guarded packed((panels - 1) * stride + R * K, 0, NAN);
         kernel.pack_b(packed.data(), stride, view, lanes, K);
@@ -224,8 +226,7 @@ TEST_CASE("gemm: packing writes every panel, zeros in lanes past the end, and no
   });
 }
 
-// The same with operands against pages that may not be touched: what is read or written outside ends the
-// test.
+// The operands lie next to memory pages that may not be touched. A read or write outside them ends the test.
 TEST_CASE("gemm: kernels read and write nothing outside their operands") {
   const std::int64_t shapes[][3] = {{1, 1, 1},   {3, 5, 7},   {8, 48, 16}, {9, 49, 33},
                                     {50, 3, 17}, {1, 50, 64}, {5, 97, 1}};
@@ -238,7 +239,8 @@ TEST_CASE("gemm: kernels read and write nothing outside their operands") {
             C(floats(c.before), fence);
         for (bool a_in_rows : {true, false}) {
           for (bool b_in_rows : {true, false}) {
-            // Read as columns the same memory is another matrix; here only its bounds matter.
+            // Read by columns, the same memory is another matrix. These calls test only that gemm stays
+            // inside it.
             const MatrixView a{A.data(), a_in_rows ? K : 1, a_in_rows ? 1 : M};
             const MatrixView b{B.data(), b_in_rows ? N : 1, b_in_rows ? 1 : K};
             gemm(C.data(), N, a, b, M, N, K, bias.data(), false);
@@ -254,7 +256,7 @@ TEST_CASE("gemm: kernels read and write nothing outside their operands") {
   });
 }
 
-TEST_CASE("gemm: the same bits on 1, 2 and 4 threads") {
+TEST_CASE("gemm: 1, 2 and 4 threads give the same bits") {
   const RestoreThreads restore;
   const std::int64_t shapes[][3] = {{70, 500, 800}, {500, 70, 800}, {3, 3000, 64}, {200, 200, 3}};
   for (const auto& [M, N, K] : shapes) {

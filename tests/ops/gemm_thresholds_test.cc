@@ -1,5 +1,5 @@
-// gemm on each side of every size at which its driver changes its path or cuts its work (the constants of
-// ops/gemm/gemm.cc). Numbers are whole, so results are exact.
+// gemm just below and just above every size at which it takes another code path or cuts its work (the
+// constants of ops/gemm/gemm.cc). All numbers are whole, so results are exact.
 #include "ops/gemm/gemm.h"
 
 #include <algorithm>
@@ -15,8 +15,8 @@ struct Size {
   std::int64_t M, N, K;
 };
 
-// C = A B with bias alone, with an addend in C itself, and with both, the addend elsewhere. C has a row
-// stride of its own and what lies between its rows is left alone.
+// C = A B with a bias, with a bias and an addend in other memory, and with an addend in C itself. Between the
+// rows of C lie 5 floats that gemm must not change.
 void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K << ", A by " << (a_by_rows ? "rows" : "columns")
@@ -56,7 +56,7 @@ void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
   check("C added to itself", C);
 }
 
-TEST_CASE("gemm: exact on each side of a block of 768 steps of k, in strips of rows and of columns") {
+TEST_CASE("gemm: sums are exact around a block of 768 steps of k, in strips of rows and of columns") {
   for_each_isa([] {
     for (const std::int64_t K : {767, 768, 769, 1535, 1536, 1537, 1600}) {
       check_sums({50, 9, K}, true, false);  // strips of rows
@@ -66,8 +66,9 @@ TEST_CASE("gemm: exact on each side of a block of 768 steps of k, in strips of r
   });
 }
 
-// 2^18 floats of the shared side are packed at once: of 20 or 24 lanes, 10752 to 13056 steps of k.
-TEST_CASE("gemm: exact when the shared side is packed in several blocks of k") {
+// At most 2^18 floats of the shared side are packed at once, in whole blocks of 768 steps of k: 13056 steps
+// for 20 lanes, 10752 steps for 24 lanes.
+TEST_CASE("gemm: sums are exact when the shared side is packed in several blocks of k") {
   for_each_isa([] {
     for (const std::int64_t K : {10752, 10753, 13057}) check_sums({17, 97, K}, false, false);  // columns
     check_sums({97, 24, 11000}, true, true);                                                   // rows
@@ -76,20 +77,21 @@ TEST_CASE("gemm: exact when the shared side is packed in several blocks of k") {
   });
 }
 
-TEST_CASE("gemm: exact for strips of every length, least, most and worth a task, with a tail") {
+TEST_CASE("gemm: sums are exact for strips of every length: the least, the most, one task, and a tail") {
   for_each_isa([] {
     const Size sizes[] = {
-        {31, 30, 600},  {32, 30, 600},  {33, 30, 600},   // a strip is 32 lanes at least
-        {65, 30, 600},  {97, 30, 600},  {1535, 25, 90},  // and 96 at most, from 16 * 96 lanes on
+        {31, 30, 600},  {32, 30, 600},  {33, 30, 600},   // a strip has at least 32 lanes
+        {65, 30, 600},  {97, 30, 600},  {1535, 25, 90},  // and at most 96, from 16 * 96 lanes on
         {1537, 25, 90}, {1700, 25, 90}, {25, 1700, 90}, {25, 1536, 90},
-        {511, 32, 32},  {512, 32, 32},  {513, 32, 32},  // 2^19 multiply-adds: 512 lanes
+        {511, 32, 32},  {512, 32, 32},  {513, 32, 32},  // a task has 2^19 multiply-adds: 512 lanes
         {1100, 32, 32}, {32, 1100, 32}, {5000, 7, 3},   {7, 5000, 3}};
     for (const Size& s : sizes) check_sums(s, true, true);
   });
 }
 
-// Strips are columns if there are 16 panels of them, although C has more panels of rows.
-TEST_CASE("gemm: exact on each side of the choice between strips of rows and of columns") {
+// Strips are cut from the columns if there are at least 16 panels of columns, even if C has more panels of
+// rows.
+TEST_CASE("gemm: sums are exact around the sizes that decide between strips of rows and of columns") {
   for_each_isa([] {
     for (const std::int64_t N : {719, 720, 721, 767, 768, 769}) check_sums({200, N, 10}, true, true);
     for (const std::int64_t N : {40, 41, 60, 61, 64, 65}) check_sums({N - 1, N, 10}, false, true);
@@ -98,8 +100,8 @@ TEST_CASE("gemm: exact on each side of the choice between strips of rows and of 
   });
 }
 
-// 2^15 floats of the shared side are packed by a task: panels of 8 rows and 768 steps are 5 to a task.
-TEST_CASE("gemm: exact when several tasks pack the shared side, with a tail") {
+// A task packs 2^15 floats of the shared side: 5 panels of 8 rows and 768 steps of k.
+TEST_CASE("gemm: sums are exact when several tasks pack the shared side, with a tail") {
   for_each_isa([] {
     for (const std::int64_t M : {40, 41, 81, 95}) check_sums({M, 800, 100}, true, true);
     check_sums({47, 770, 769}, false, true);
@@ -108,14 +110,16 @@ TEST_CASE("gemm: exact when several tasks pack the shared side, with a tail") {
   });
 }
 
-// Up to 16 rows times a transposed matrix stream it: 2^16 floats a task, in groups of 4 rows of it.
-TEST_CASE("gemm: exact for 15 to 17 rows, with one task of streamed rows, two and a tail") {
+// For up to 16 rows, a transposed matrix is streamed and not packed. A task takes 2^16 floats of it, in
+// groups of 4 of its rows.
+TEST_CASE("gemm: sums are exact for 15 to 17 rows, for one task of streamed rows, two and a tail") {
   for_each_isa([] {
     for (const std::int64_t M : {1, 4, 15, 16, 17, 33}) {
       for (const std::int64_t N : {63, 64, 65, 131}) check_sums({M, N, 1024}, true, false);
-      for (const std::int64_t N : {3, 4, 5, 9}) check_sums({M, N, 20000}, true, false);  // 4 rows at least
+      // A task has at least 4 rows of the matrix.
+      for (const std::int64_t N : {3, 4, 5, 9}) check_sums({M, N, 20000}, true, false);
     }
-    check_sums({16, 70, 1023}, false, false);  // another layout is packed
+    check_sums({16, 70, 1023}, false, false);  // other layouts are packed
     check_sums({16, 70, 1023}, true, true);
   });
 }

@@ -1,4 +1,5 @@
-// Weights of 8 bits: quantised to the nearest, multiplied as the formula says.
+// Weights of 8 bits: quantise_int8 rounds to the nearest number, and gemv_int8 computes the formula of its
+// header.
 #include "ops/gemm/gemv_int8.h"
 
 #include <limits>
@@ -11,9 +12,11 @@ namespace {
 
 using namespace inkling::test;
 
-// Sums of up to 768 products of size 50 and less in f32 against double: like a row's sum in any other op.
+// f32 sums of up to 768 products of size 50 or less, compared with double. Sums of rows in other ops have
+// errors of the same size.
 constexpr Tolerance kFloatTolerance{2e-5, 2e-5};
-// Where x becomes whole numbers of 16 bits, each is off by up to 1/65000 of the largest, here about 4.
+// Some kernels round x to whole numbers of 16 bits. Each of them is off by up to 1/65000 of the largest |x|,
+// which is about 4 here.
 constexpr Tolerance kDigitsTolerance{2e-4, 2e-5};
 Tolerance tolerance() {
   return rounds_int8_inputs() ? kDigitsTolerance : kFloatTolerance;
@@ -41,7 +44,8 @@ struct Case {
   Int8Matrix matrix() const { return {q.data(), scales.data(), N, K}; }
 };
 
-TEST_CASE("gemv_int8: a weight is off by half a scale at most, and the largest of a row is exact") {
+TEST_CASE(
+    "gemv_int8: a weight is off by at most half a scale, and the largest of each row becomes 127 or -127") {
   const Case c(1, 130, 37);
   for (std::int64_t n = 0; n < c.N; ++n) {
     const double s = static_cast<double>(c.scales[static_cast<std::size_t>(n)]);
@@ -54,13 +58,13 @@ TEST_CASE("gemv_int8: a weight is off by half a scale at most, and the largest o
     }
     CHECK(largest == 127);
   }
-  for (std::int64_t k = 0; k < c.K; ++k) {  // the last panel has two rows, the others are zero
+  for (std::int64_t k = 0; k < c.K; ++k) {  // the last panel has two rows of W, its other rows are zero
     for (std::int64_t n = 2; n < 64; ++n)
       CHECK(c.q[static_cast<std::size_t>(int8_place(2 * 64 + n, k, c.K))] == 0);
   }
 }
 
-TEST_CASE("gemv_int8: rows of zeros and of denormals are zeros, and a scale tells what is not finite") {
+TEST_CASE("gemv_int8: rows of zeros or denormals become zeros; a row with NaN or inf has an infinite scale") {
   std::vector<float> w(6, 0.0f), scales(3);
   std::vector<std::int8_t> q(static_cast<std::size_t>(int8_bytes(3, 2)), 99);
   w[2] = w[3] = std::numeric_limits<float>::denorm_min();
@@ -99,7 +103,7 @@ TEST_CASE("gemv_int8: every instruction set agrees with the reference at odd sha
   });
 }
 
-TEST_CASE("gemv_int8: what is not finite in a row of X is not lost, and zeros and tiny numbers do no harm") {
+TEST_CASE("gemv_int8: NaN or inf in X reaches every result; rows of zeros or tiny numbers give the bias") {
   for_each_isa([] {
     const Case c(1, 70, 100);
     std::vector<float> y(c.addend.size());
@@ -125,7 +129,7 @@ TEST_CASE("gemv_int8: rows so long that a sum might not fit 32 bits are refused"
                     contains("W is (1, 65537), expected at most 65536 columns"));
 }
 
-TEST_CASE("gemv_int8: a row has the same bits whatever rows are beside it, and on any number of threads") {
+TEST_CASE("gemv_int8: a row has the same bits alone and among other rows, on one thread and on three") {
   const RestoreThreads restore;
   for_each_isa([] {
     const Case c(400, 200, 96);  // more rows than one task takes

@@ -1,5 +1,6 @@
-// The reference kernels' formulas against PyTorch's: gradcheck proves a gradient against its own forward
-// pass, these numbers prove both.
+// The reference kernels against numbers from tests/goldens/reference_numbers.py, which uses PyTorch or the
+// textbook formula. gradcheck shows only that a gradient fits its own forward pass. These numbers show that
+// both are right.
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -16,9 +17,10 @@ using namespace inkling::test;
 using nlohmann::json;
 using Doubles = std::vector<double>;
 
-// All is double, in sums of 17 at most.
+// All numbers are doubles, and sums have at most 17 terms.
 constexpr Tolerance kDouble{1e-14, 1e-12};
-// but for layernorm's eps, a float that is 1e-5 to 3 parts in 1e8; and 1000 is far from a spread of 0.6
+// layernorm's eps is a float, which differs from 1e-5 by 3 parts in 1e8. One row has numbers near 1000 with a
+// spread of only 0.6, so x - mean loses digits.
 constexpr Tolerance kLayerNorm{1e-10, 3e-8};
 
 json goldens(const char* what) {
@@ -29,7 +31,7 @@ void check(const char* what, const Doubles& got, const Doubles& want, Tolerance 
   check_close<double, double>(what, got, want, tolerance);
 }
 
-TEST_CASE("goldens: gelu's values and derivatives are those of its formula") {
+TEST_CASE("goldens: gelu's values and derivatives agree with its formula, computed in Python") {
   const json golden = goldens("gelu");
   const Doubles x = golden["x"], ones(x.size(), 1.0);
   Doubles y(x.size()), dx(x.size());
@@ -39,7 +41,7 @@ TEST_CASE("goldens: gelu's values and derivatives are those of its formula") {
   check("dx", dx, golden["dy"], kDouble);
 }
 
-TEST_CASE("goldens: softmax") {
+TEST_CASE("goldens: softmax agrees with its formula, computed in Python") {
   for (const json& golden : goldens("softmax")) {
     const Doubles x = golden["logits"];
     Doubles y(x.size());
@@ -48,8 +50,7 @@ TEST_CASE("goldens: softmax") {
   }
 }
 
-TEST_CASE(
-    "goldens: cross entropy's losses and the gradient of their mean are PyTorch's, and -1 takes no part") {
+TEST_CASE("goldens: cross entropy's losses and the gradient of their mean are PyTorch's; -1 is ignored") {
   for (const json& golden : goldens("cross_entropy")) {
     const Doubles logits = golden["logits"];
     const std::vector<std::int32_t> targets = golden["targets"];
@@ -63,7 +64,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("goldens: layernorm's values, statistics and gradients are PyTorch's, of a constant row too") {
+TEST_CASE("goldens: layernorm's values, statistics and gradients are PyTorch's, also for a constant row") {
   for (const json& golden : goldens("layernorm")) {
     const std::int64_t N = golden["N"], C = golden["C"];
     const Doubles x = golden["x"], weight = golden["weight"], bias = golden["bias"], dy = golden["dout"];

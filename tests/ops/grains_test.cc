@@ -1,6 +1,6 @@
-// The ops that pass once over memory, on each side of the number of elements, rows or columns that a task
-// takes (mostly 2^14 elements): one task, one and a single element, two and a tail. The kernels themselves
-// are proven at odd sizes elsewhere; here it is the cuts.
+// Ops that read their memory once divide their work into tasks of a fixed number of elements, rows or columns
+// (mostly 2^14 elements). The sizes here are one task, a little less, a little more, and two tasks with a
+// tail. Other tests prove the kernels at odd sizes. These tests prove how the work is divided.
 #include <algorithm>
 
 #include "ops/cross_entropy.h"
@@ -23,7 +23,7 @@ using namespace inkling::test;
 constexpr std::int64_t kTask = 1 << 14;
 const std::vector<std::int64_t> kAroundTasks{kTask - 1, kTask, kTask + 1, 2 * kTask + 77};
 
-// One or a few roundings of numbers up to about 10, and of sums of a few of them.
+// The results have a few roundings of numbers up to about 10, and of sums of a few such numbers.
 constexpr Tolerance kTolerance{1e-5, 1e-5};
 constexpr Tolerance kExact{0, 0};
 // Sums of up to 2^15 numbers of size 1.
@@ -42,7 +42,7 @@ std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t V) {
   return ids;
 }
 
-// A leaf whose gradient starts as ones, which every op must add to.
+// A leaf whose gradient starts as ones. Every op must add its gradient to them.
 struct Leaf {
   std::vector<float> values, gradient;
 
@@ -50,7 +50,7 @@ struct Leaf {
   Tensor on(Tape& tape, const Shape& shape) {
     return tape.leaf(values.data(), gradient.data(), shape, LeafGradient::accumulate);
   }
-  // Of the op alone.
+  // The gradient that the op has added.
   std::vector<double> added() const {
     std::vector<double> g = as_doubles(gradient);
     for (double& v : g) v -= 1;
@@ -62,7 +62,7 @@ void check_added(const std::string& what, const Leaf& leaf, const std::vector<do
   check_close<double, double>(what, leaf.added(), want, tolerance);
 }
 
-TEST_CASE("grains: gelu, a sum, a product and a scale of one task of elements, two and a tail") {
+TEST_CASE("grains: gelu, add, mul and scale are right for one task of elements, two and a tail") {
   for (const std::int64_t n : kAroundTasks) {
     INFO("n = " << n);
     Leaf a(n, 1), b(n, 2);
@@ -103,7 +103,7 @@ TEST_CASE("grains: gelu, a sum, a product and a scale of one task of elements, t
   }
 }
 
-TEST_CASE("grains: a repeated operand of a sum and of a product, with rows that tasks cut through") {
+TEST_CASE("grains: add and mul with a broadcast operand are right if tasks end in the middle of a row") {
   for (const auto& [rows, C] :
        {std::pair<std::int64_t, std::int64_t>{40, 1000}, {3, kTask + 5}, {kTask + 3, 2}}) {
     INFO(rows << " rows of " << C);
@@ -128,8 +128,8 @@ TEST_CASE("grains: a repeated operand of a sum and of a product, with rows that 
   }
 }
 
-// 64 columns and 2^14 elements a task; 128 rows are summed before they join the others.
-TEST_CASE("grains: sums and maxima of rows and of columns, on each side of a task, a piece and a block") {
+// A task takes 64 columns or 2^14 elements. In a column, each block of 128 rows has its own partial sum.
+TEST_CASE("grains: sums and maxima of rows and of columns are right around a task, a piece and a block") {
   const std::int64_t shapes[][3] = {{1, kTask - 1, 1},      {1, kTask, 1},    {1, kTask + 1, 1},
                                     {3, 2 * kTask + 77, 1}, {5000, 7, 1},     {1, 127, 65},
                                     {2, 128, 63},           {2, 129, 64},     {1, 257, 130},
@@ -159,8 +159,7 @@ TEST_CASE("grains: sums and maxima of rows and of columns, on each side of a tas
   }
 }
 
-TEST_CASE(
-    "grains: softmax and cross entropy of one task of rows, two and a tail, and of rows longer than a task") {
+TEST_CASE("grains: softmax and cross entropy are right for one task of rows, two and a tail, and long rows") {
   const std::int64_t shapes[][2] = {{127, 128}, {128, 128},     {129, 128},
                                     {300, 128}, {3, kTask + 5}, {3, kTask}};
   for (const auto& [rows, C] : shapes) {
@@ -175,7 +174,7 @@ TEST_CASE(
     const Tensor y = softmax(tape, leaf.on(tape, {rows, C}));
     check_close("softmax", values(y), want, {1e-8, 1e-5});
     tape.backward(dot(tape, y, dy.data()));
-    check_added("softmax's dx", leaf, dx, {2e-7, 1e-5});  // the gradient is beside the 1 that it is added to
+    check_added("softmax's dx", leaf, dx, {2e-7, 1e-5});  // the gradient was added to 1, which rounds it
 
     std::vector<std::int32_t> targets = random_ids(rows, C - 1);
     targets[1] = -1;
@@ -194,7 +193,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("grains: layernorm of 31 to 33 rows, 64 and 65, with and without the gradient of x") {
+TEST_CASE("grains: layernorm of 31 to 33 rows, 64, 65 and 100 is right, with and without the gradient of x") {
   const std::int64_t C = 20;
   for (const std::int64_t rows : {31, 32, 33, 64, 65, 100}) {
     for (const bool wants_dx : {true, false}) {
@@ -220,8 +219,9 @@ TEST_CASE("grains: layernorm of 31 to 33 rows, 64 and 65, with and without the g
   }
 }
 
-// A task of gather or embedding copies 2^14 numbers, 64 columns of its gradient; one of pick takes 2^12 rows.
-TEST_CASE("grains: embedding, gather and pick of one task of rows, two and a tail, and 63 to 65 columns") {
+// A task of gather or embedding copies 2^14 numbers. In backward it takes 64 columns of the gradient. A task
+// of pick takes 2^12 rows.
+TEST_CASE("grains: embedding, gather and pick are right for one task, two and a tail, and 63 to 65 columns") {
   const std::int64_t V = 37;
   for (const auto& [N, C] : {std::pair<std::int64_t, std::int64_t>{255, 64},
                              {256, 64},
@@ -272,9 +272,9 @@ TEST_CASE("grains: embedding, gather and pick of one task of rows, two and a tai
   }
 }
 
-// A copy of a view is cut into runs of 2^14 elements, or into blocks of 128 rows and columns if it
+// A copy of a view is divided into tasks of 2^14 elements, or into blocks of 128 rows and columns if it
 // transposes.
-TEST_CASE("grains: copies of slices and of transposes, on each side of a task and of a block") {
+TEST_CASE("grains: copies of slices and of transposes are right around a task and around a block") {
   const auto check_copy = [](Leaf& leaf, const Shape& shape, auto view) {
     INFO(shape);
     Tape tape;
@@ -295,7 +295,7 @@ TEST_CASE("grains: copies of slices and of transposes, on each side of a task an
     tape.backward(dot(tape, y, dy.data()));
     check_added("dx", leaf, dx, kTolerance);
   };
-  for (const std::int64_t rows : {127, 128, 129, 300}) {  // runs of 128 elements: 128 of them a task
+  for (const std::int64_t rows : {127, 128, 129, 300}) {  // 128 runs of 128 elements make a task
     Leaf leaf(rows * 130, 1);
     check_copy(leaf, {rows, 130}, [](const Tensor& x) { return x.slice(1, 1, 129); });
   }
@@ -308,8 +308,8 @@ TEST_CASE("grains: copies of slices and of transposes, on each side of a task an
   }
 }
 
-// What gemv_int8 should give: X (M,K) times the weights as they were quantised, plus the bias and what Y
-// holds.
+// The expected result of gemv_int8: X (M,K) times the quantised weights, plus the bias, plus the old values
+// of Y.
 struct Int8Product {
   std::int64_t M, N, K;
   std::vector<float> x, w, bias, before, scales;
@@ -338,10 +338,9 @@ struct Int8Product {
   }
 };
 
-// A task makes 2^15 numbers of X ready, and multiplies 192 rows of it by 2^17 bytes of W.
+// One kind of task prepares 2^15 numbers of X. Another kind multiplies 192 rows of X by 2^17 bytes of W.
 TEST_CASE(
-    "grains: gemv_int8 of 191 to 193 rows and 385, and with one task of weights and of inputs, two and a "
-    "tail") {
+    "grains: gemv_int8 of 191 to 193 rows and 385 is right, for one task of W and of X, two and a tail") {
   std::vector<Int8Product> products;
   const std::int64_t sizes[][3] = {{191, 5, 20},   {192, 5, 20},      {193, 70, 20}, {385, 5, 100},
                                    {33, 65, 1000}, {2, 64, 2048},     {2, 65, 2048}, {2, 130, 1024},
@@ -352,8 +351,9 @@ TEST_CASE(
       INFO("M = " << p.M << ", N = " << p.N << ", K = " << p.K);
       std::vector<float> y = p.before;
       gemv_int8(y.data(), p.x.data(), {p.q.data(), p.scales.data(), p.N, p.K}, p.M, p.bias.data(), y.data());
-      // Terms are of size 0.02. In f32 each of K roundings is 6e-8 of a sum of about sqrt(K) / 50; where X is
-      // rounded to 16 bits, each term is off by 4 / 65000 of it at most, and errors have either sign.
+      // Terms have size 0.02. In f32 each of the K roundings is 6e-8 of a sum of about sqrt(K) / 50. If X is
+      // rounded to 16 bits, each term is off by at most 4 / 65000 of its size. The errors have either sign,
+      // so they grow with sqrt(K).
       const double root = std::sqrt(static_cast<double>(p.K));
       check_close("y", std::span<const float>(y), p.want,
                   {2e-5 + (rounds_int8_inputs() ? 1e-5 : 2e-6) * root, 2e-5});

@@ -8,9 +8,9 @@ namespace {
 
 using namespace inkling::test;
 
-// A row's sums of C <= 768 floats lose a few units in the last place against double.
+// The sums of a row of C <= 768 floats differ from double by a few units in the last place.
 constexpr Tolerance kFloatTolerance{2e-5, 2e-5};
-// x - mean cancels, and so does g - mean(g) - n mean(gn).
+// Digits are lost in the differences x - mean and g - mean(g) - n mean(gn).
 constexpr Tolerance kBackwardTolerance{1e-4, 1e-4};
 constexpr Tolerance kBf16Tolerance{2e-5, kBf16Rounding + 2e-5};
 
@@ -20,11 +20,11 @@ struct Case {
   std::vector<double> y, mean, rstd, dx, dweight, dbias;
 
   Case(std::int64_t rows_, std::int64_t C_) : rows(rows_), C(C_) {
-    // float-valued doubles, so that float kernels get the very same input
+    // doubles that float can hold, so that float kernels get exactly the same input
     x = as_doubles(random_floats(rows * C, 1, 2.0));
     weight = as_doubles(random_floats(C, 2));
     bias = as_doubles(random_floats(C, 3));
-    dy = as_doubles(random_bf16s(rows * C, 4));  // so that bf16 kernels do, too
+    dy = as_doubles(random_bf16s(rows * C, 4));  // bf16 kernels get the same dy, too
     const auto n = static_cast<std::size_t>(rows * C), r = static_cast<std::size_t>(rows),
                c = static_cast<std::size_t>(C);
     y.resize(n), mean.resize(r), rstd.resize(r), dx.resize(n), dweight.resize(c), dbias.resize(c);
@@ -42,7 +42,7 @@ struct Case {
 TEST_CASE("layernorm: the backward formula is the derivative of the forward formula") {
   for (std::int64_t C : {1, 2, 7, 16}) {
     Case c(3, C);
-    if (C == 1) continue;  // variance 0: the output is the bias, whatever x
+    if (C == 1) continue;  // variance 0: the output is the bias for any x
     gradcheck("x", c.x, c.dx, [&] { return c.forward(); });
     gradcheck("weight", c.weight, c.dweight, [&] { return c.forward(); });
     gradcheck("bias", c.bias, c.dbias, [&] { return c.forward(); });
@@ -102,7 +102,7 @@ TEST_CASE("layernorm: with y and dy in bf16, y is rounded once and the gradients
   });
 }
 
-TEST_CASE("layernorm: the op's gradients are the reference's, and wrong shapes are named") {
+TEST_CASE("layernorm: the op's gradients agree with the reference, and errors name wrong shapes") {
   const std::int64_t rows = 70, C = 33;  // more than two chunks of rows
   const Case c(rows, C);
   std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
@@ -122,7 +122,7 @@ TEST_CASE("layernorm: the op's gradients are the reference's, and wrong shapes a
   CHECK_THROWS_WITH(layernorm(tape, X, W, B, DType::i32), contains("layernorm: out is i32, expected"));
 }
 
-TEST_CASE("layernorm: the op may give bf16; its gradients stay f32") {
+TEST_CASE("layernorm: the op can give a bf16 result, and its gradients stay f32") {
   const std::int64_t rows = 70, C = 33;
   const Case c(rows, C);
   std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);

@@ -1,5 +1,5 @@
-// The fused head against the same in double: logits by a naive product, the loss by ops/cross_entropy's
-// reference.
+// The fused head, compared with a calculation in double: logits from plain loops, the loss from the reference
+// in ops/cross_entropy.h.
 #include "ops/linear_cross_entropy.h"
 
 #include "core/parallel.h"
@@ -12,7 +12,7 @@ namespace {
 
 using namespace inkling::test;
 
-// Sums of C = 24 products in float, and of 700 rows in dwte.
+// Float sums of C = 24 products, and of the rows in dwte.
 constexpr Tolerance kFloatTolerance{2e-6, 2e-5};
 
 struct Case {
@@ -73,8 +73,7 @@ std::span<const float> span(const std::vector<float>& x) {
 }
 
 TEST_CASE(
-    "linear_cross_entropy: loss and gradients are those of the product and the loss, on every instruction "
-    "set") {
+    "linear_cross_entropy: on every instruction set, loss and gradients agree with the sums in double") {
   for_each_isa([] {
     for (std::int64_t vocab : {3, 61, 64}) {
       INFO("vocab = " << vocab);
@@ -92,10 +91,10 @@ TEST_CASE(
   });
 }
 
-// dlogits are rounded to bf16 before they are multiplied, and dx is once more.
+// dlogits are rounded to bf16 before they are multiplied, and dx is rounded once more.
 constexpr Tolerance kBf16Tolerance{1e-3, 2 * kBf16Rounding};
 
-TEST_CASE("linear_cross_entropy: in bf16 the loss is exact and the gradients are those of rounded dlogits") {
+TEST_CASE("linear_cross_entropy: in bf16 the loss is not rounded, and gradients come from rounded dlogits") {
   for_each_isa([] {
     Case c(2, 9, 24, 61, 64, DType::bf16);
     const Pages forward(static_cast<std::size_t>(packed_b_count(64, 24)) * sizeof(bf16));
@@ -118,11 +117,11 @@ TEST_CASE("linear_cross_entropy: in bf16 the loss is exact and the gradients are
   });
 }
 
-// A task of the loss takes 2^14 logits, here 128 rows; one that passes dx on takes as many numbers. Sums of
-// 128 terms of either sign in float are off by a few 1e-6.
+// A task of the loss takes 2^14 logits, here 128 rows. A task that adds to the gradient of x takes 2^14
+// numbers. Float sums of 128 terms of either sign are off by a few 1e-6.
 constexpr Tolerance kManyRowsTolerance{1e-5, 5e-5};
 
-TEST_CASE("linear_cross_entropy: one task of rows, two and a tail, in f32 and in bf16") {
+TEST_CASE("linear_cross_entropy: one task of rows, two and a tail agree with double, in f32 and in bf16") {
   for (const std::int64_t N : {127, 128, 129, 300}) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       INFO(N << " rows in " << name(dtype));
@@ -152,8 +151,10 @@ TEST_CASE("linear_cross_entropy: one task of rows, two and a tail, in f32 and in
   }
 }
 
-// 128 MiB hold 124 rows of 270000 logits; chunks are cut evenly, at multiples of 64.
-TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, with any number of threads") {
+// 128 MiB hold 124 rows of 270000 logits. Chunks have about equal numbers of rows, rounded up to a multiple
+// of 64.
+TEST_CASE(
+    "linear_cross_entropy: several chunks of rows give the sums in double, the same on 1 to 3 threads") {
   const std::int64_t Vp = 270000, C = 2, N = 150;  // chunks of 64, 64 and 22 rows
   std::vector<float> x = random_floats(N * C, 1), wte = random_floats(Vp * C, 2);
   std::vector<std::int32_t> targets;
@@ -175,7 +176,7 @@ TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, wit
     if (count == 1) {
       first_dwte = dwte;
       first_dx = dx;
-      for (std::int64_t i : {1, 63, 64, 127, 128, 149}) {  // a row by hand, beside every cut
+      for (std::int64_t i : {1, 63, 64, 127, 128, 149}) {  // compute the rows next to every cut in double
         double s = 0;
         const auto logit = [&](std::int64_t v) {
           return static_cast<double>(x[static_cast<std::size_t>(2 * i)]) *
@@ -193,7 +194,8 @@ TEST_CASE("linear_cross_entropy: several chunks of rows give what one gives, wit
   }
 }
 
-TEST_CASE("linear_cross_entropy: micro-batches with scale 1/2 add up to their mean") {
+TEST_CASE(
+    "linear_cross_entropy: two micro-batches, each with half the scale, add up to the gradient of the mean") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> dx(c.x.size()), dwte(c.wte.size(), NAN);
   for (int micro : {0, 1}) {
@@ -206,19 +208,19 @@ TEST_CASE("linear_cross_entropy: micro-batches with scale 1/2 add up to their me
   check_close("dwte", span(dwte), c.dwte, kFloatTolerance);
 }
 
-TEST_CASE("linear_cross_entropy: x's gradient is added to what others put there") {
+TEST_CASE("linear_cross_entropy: x's gradient is added to the numbers that are already there") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> dx(c.x.size(), 1.0f);
   Tape tape;
   const Tensor x = tape.leaf(c.x.data(), dx.data(), {2, 9, 24}, LeafGradient::accumulate);
-  const Tensor wte = tape.leaf(c.wte.data(), nullptr, {64, 24}, LeafGradient::overwrite);  // no dwte wanted
+  const Tensor wte = tape.leaf(c.wte.data(), nullptr, {64, 24}, LeafGradient::overwrite);  // no dwte
   tape.backward(linear_cross_entropy(tape, x, wte, c.targets_tensor(), 61));
   std::vector<double> want = c.dx;
   for (double& v : want) v += 1;
   check_close("dx", span(dx), want, kFloatTolerance);
 }
 
-TEST_CASE("linear_cross_entropy: a tape that does not record gives the same loss, and touches no gradient") {
+TEST_CASE("linear_cross_entropy: without recording, the loss is the same and no gradient is written") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> dx(c.x.size()), dwte(c.wte.size(), 7.0f);
   Tape recording, off(Recording::off);
@@ -234,7 +236,7 @@ TEST_CASE("linear_cross_entropy: a tape that does not record gives the same loss
   CHECK(dwte == std::vector<float>(c.wte.size(), 7.0f));
 }
 
-TEST_CASE("linear_cross_entropy: per-row losses are 0 for -1, and all may be -1") {
+TEST_CASE("linear_cross_entropy: in the losses of rows, a target -1 gives 0, and all targets may be -1") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> losses(18, NAN);
   linear_token_losses(losses.data(), Tensor(c.x.data(), {18, 24}), Tensor(c.wte.data(), {64, 24}),
@@ -247,8 +249,7 @@ TEST_CASE("linear_cross_entropy: per-row losses are 0 for -1, and all may be -1"
 }
 
 TEST_CASE(
-    "linear_cross_entropy: a gradient of the loss other than 1, a head that is no leaf, and wrong shapes "
-    "are named") {
+    "linear_cross_entropy: errors name a loss gradient other than 1, a head that is no leaf, and shapes") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> dx(c.x.size()), dwte(c.wte.size());
   const auto leaves = [&](Tape& tape) {
@@ -287,7 +288,8 @@ TEST_CASE(
   CHECK_THROWS_WITH(linear_cross_entropy(tape, x, wte, targets, 61), contains("all 18 targets are -1"));
 }
 
-TEST_CASE("linear_cross_entropy: a mean over more targets divides the sum, and a batch may have none") {
+TEST_CASE(
+    "linear_cross_entropy: mean_over below the number of targets is an error, and there may be no targets") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> dx(c.x.size(), NAN), dwte(c.wte.size(), NAN);
   const std::vector<std::int32_t> none(18, -1);
@@ -307,7 +309,8 @@ TEST_CASE("linear_cross_entropy: a mean over more targets divides the sum, and a
   CHECK(dwte == std::vector<float>(dwte.size(), 0.0f));
 }
 
-TEST_CASE("linear_cross_entropy: a backward that does not reach a loss is an error, as its dwte is written") {
+TEST_CASE(
+    "linear_cross_entropy: a backward that misses a loss is an error, because dwte is already written") {
   Case c(2, 9, 24, 61, 64);
   std::vector<float> dx(c.x.size()), dwte(c.wte.size());
   Tape tape;

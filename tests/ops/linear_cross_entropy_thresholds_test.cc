@@ -1,7 +1,7 @@
-// The head with so large a vocabulary that its rows are computed in several chunks, 2^25 logits each.
+// The head with a large vocabulary, so that its rows are computed in several chunks of 2^25 logits or fewer.
 //
-// To know losses and gradients exactly, token v's embedding is that of v % kKinds. Then a row has kKinds
-// different logits, and all of it is a sum of kKinds terms in double.
+// Token v has the same embedding as token v % kKinds. So a row has only kKinds different logits, and the
+// expected losses and gradients are sums of kKinds terms in double.
 #include <algorithm>
 #include <array>
 
@@ -15,11 +15,11 @@ namespace {
 using namespace inkling::test;
 
 constexpr std::int64_t kKinds = 61, kChannels = 3;
-// A vocabulary of more than 2^18 tokens: chunks of 64 rows, since 2^25 logits are less than 128 rows.
+// With more than 2^18 tokens, 2^25 logits are less than 128 rows. A chunk then has 64 rows.
 constexpr std::int64_t kTokens = (std::int64_t{1} << 18) + 70, kPaddedTokens = kTokens + 26;
 
-// Float sums of 2^18 probabilities in blocks, and an exp each: some 1e-6 of the number. Gradients of single
-// tokens are as small as 1e-8 / 130, so what is compared is relative to them.
+// Float sums of 2^18 probabilities in blocks, with an exp for each, have a relative error of about 1e-6. The
+// gradient of a single token can be 1e-8 / 130, so the tolerance is relative.
 constexpr Tolerance kLossTolerance{2e-6, 2e-6};
 constexpr Tolerance kGradientTolerance{1e-10, 3e-5};
 // In bf16 dlogits are rounded before they are multiplied.
@@ -52,7 +52,7 @@ struct Head {
     const auto counted =
         static_cast<double>(std::count_if(targets.begin(), targets.end(), [](auto t) { return t >= 0; }));
     losses.resize(index(N)), dx.resize(index(N * kChannels)), dwte.resize(index(kPaddedTokens * kChannels));
-    std::vector<double> dkind(index(kKinds * kChannels));  // of a token of each kind, were it no target
+    std::vector<double> dkind(index(kKinds * kChannels));  // of a token of each kind that is not a target
     for (std::int64_t i = 0; i < N; ++i) {
       const std::int32_t target = targets[index(i)];
       if (target < 0) continue;
@@ -94,7 +94,7 @@ std::span<const float> span(const std::vector<float>& x) {
   return x;
 }
 
-TEST_CASE("linear_cross_entropy: over three chunks of rows, losses and all gradients are those in double") {
+TEST_CASE("linear_cross_entropy: over three chunks of rows, losses and all gradients agree with double") {
   Head h(130);  // 64, 64 and 2 rows
   std::vector<float> dx(h.x.size(), NAN), dwte(h.wte.size(), NAN), losses(index(h.N));
   const Tensor targets(h.targets.data(), {h.N});
@@ -111,7 +111,7 @@ TEST_CASE("linear_cross_entropy: over three chunks of rows, losses and all gradi
   check_close("losses", span(losses), h.losses, kLossTolerance);
 }
 
-TEST_CASE("linear_cross_entropy: in bf16, over two chunks of rows, the gradients are those in double") {
+TEST_CASE("linear_cross_entropy: in bf16, over two chunks of rows, the gradients agree with double") {
   Head h(66);
   const auto bytes = [](std::int64_t N, std::int64_t K) {
     return static_cast<std::size_t>(packed_b_count(N, K)) * sizeof(bf16);

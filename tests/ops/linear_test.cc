@@ -21,7 +21,7 @@ struct Case {
   std::vector<double> y, dx, dweight, dbias;
 
   Case(std::int64_t M_, std::int64_t IC_, std::int64_t OC_) : M(M_), IC(IC_), OC(OC_) {
-    // float-valued doubles, so that float kernels get the very same input
+    // doubles that float can hold, so that float kernels get exactly the same input
     x = as_doubles(random_floats(M * IC, 1)), weight = as_doubles(random_floats(OC * IC, 2));
     bias = as_doubles(random_floats(OC, 3)), dy = as_doubles(random_floats(M * OC, 4));
     y.resize(dy.size()), dx.resize(x.size()), dweight.resize(weight.size()), dbias.resize(bias.size());
@@ -42,7 +42,7 @@ TEST_CASE("linear: the backward formula is the derivative of the forward formula
   gradcheck("bias", c.bias, c.dbias, [&] { return c.forward(); });
 }
 
-TEST_CASE("linear: the op's result and gradients are the reference's") {
+TEST_CASE("linear: the op's result and gradients agree with the reference") {
   for_each_isa([] {
     for (const auto& [M, IC, OC] : {std::array<std::int64_t, 3>{4, 5, 3}, {70, 33, 300}, {6, 64, 20}}) {
       const Case c(M, IC, OC);
@@ -67,7 +67,7 @@ TEST_CASE("linear: the op's result and gradients are the reference's") {
   });
 }
 
-TEST_CASE("linear: works without a bias and without a gradient of x or of the weight, and adds up two uses") {
+TEST_CASE("linear: the bias and the gradients of x and of the weight are optional, and two uses add up") {
   const std::int64_t M = 6, IC = 7, OC = 9;
   const Case c(M, IC, OC);
   const std::vector<float> dy = floats(c.dy);
@@ -97,7 +97,7 @@ TEST_CASE("linear: works without a bias and without a gradient of x or of the we
   check_close("dweight", dweight, twice_dweight, kFloatTolerance);
 }
 
-TEST_CASE("linear: the same bits on 1 and on 4 threads") {
+TEST_CASE("linear: 1 and 4 threads give the same bits") {
   const RestoreThreads restore;
   const Case c(130, 100, 600);
   const auto run = [&](int count) {
@@ -116,7 +116,7 @@ TEST_CASE("linear: the same bits on 1 and on 4 threads") {
   CHECK(std::memcmp(one.data(), four.data(), one.size() * sizeof(float)) == 0);
 }
 
-// A weight with its packed copies, for bf16.
+// The packed copies of a weight, for bf16.
 struct PackedWeight {
   Pages forward, backward;
 
@@ -131,11 +131,11 @@ struct PackedWeight {
   static bf16* data(const Pages& pages) { return reinterpret_cast<bf16*>(pages.data()); }
 };
 
-// Inputs are such as bf16 can hold: what differs is the rounding of the results, and of sums of products that
+// bf16 can hold the inputs exactly. The errors come from rounding the results, and from sums of products that
 // cancel.
 constexpr Tolerance kBf16Tolerance{1e-3, kBf16Rounding};
 
-TEST_CASE("linear: in bf16, result and gradients are the reference's, rounded") {
+TEST_CASE("linear: in bf16, result and gradients agree with the reference up to rounding") {
   for_each_isa([] {
     for (const auto& [M, IC, OC] : {std::array<std::int64_t, 3>{4, 5, 3}, {70, 33, 300}, {16, 64, 48}}) {
       Case c(M, IC, OC);
@@ -176,7 +176,7 @@ TEST_CASE("linear: in bf16, result and gradients are the reference's, rounded") 
   });
 }
 
-TEST_CASE("linear_add: the residual is added, in f32 too, and gets the gradient as it is") {
+TEST_CASE("linear_add: in f32, the residual is added and gets the gradient unchanged") {
   const std::int64_t M = 5, IC = 6, OC = 7;
   const Case c(M, IC, OC);
   std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
@@ -195,7 +195,7 @@ TEST_CASE("linear_add: the residual is added, in f32 too, and gets the gradient 
                     contains("linear_add: residual is (5, 6), expected a contiguous (5, 7)"));
 }
 
-TEST_CASE("linear: wrong shapes are named") {
+TEST_CASE("linear: errors name wrong shapes") {
   std::vector<float> memory(100);
   Tape tape;
   const Tensor x(memory.data(), {2, 3, 4}), weight(memory.data(), {5, 4}), bias(memory.data(), {5});

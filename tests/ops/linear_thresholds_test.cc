@@ -1,6 +1,6 @@
-// The linear layer at sizes where its products and sums take another path or are cut: more tokens, inputs and
-// outputs than a block of k holds, more outputs than a task sums. Numbers are whole, so results are exact in
-// f32 and in bf16.
+// The linear layer at sizes at which its products and sums take another code path or are cut: more tokens,
+// inputs or outputs than a block of k holds, and more outputs than a task sums. All numbers are whole, so
+// results are exact in f32 and in bf16.
 #include <algorithm>
 
 #include "core/memory.h"
@@ -20,7 +20,8 @@ bf16* numbers(const Pages& pages) {
   return reinterpret_cast<bf16*>(pages.data());
 }
 
-// Result and gradients of residual + linear(x), each gradient added to what its leaf holds.
+// Checks the result and the gradients of residual + linear(x). Each gradient is added to the numbers that its
+// leaf holds.
 void check_layer(const Size& s, bool packed) {
   const auto& [M, IC, OC] = s;
   INFO("M = " << M << ", IC = " << IC << ", OC = " << OC << (packed ? ", in bf16" : ", in f32"));
@@ -58,17 +59,18 @@ void check_layer(const Size& s, bool packed) {
   CHECK(dresidual == want_dresidual);
 }
 
-TEST_CASE("linear: exact with more tokens, inputs or outputs than a block of k, in f32 and in bf16") {
+TEST_CASE(
+    "linear: results are exact with more tokens, inputs or outputs than a block of k, in f32 and bf16") {
   for_each_isa([] {
     for (const bool packed : {false, true}) {
       check_layer({770, 24, 64}, packed);   // dW sums 770 tokens
-      check_layer({769, 1600, 8}, packed);  // y, of many rows, sums 1600 inputs
+      check_layer({769, 1600, 8}, packed);  // y has many rows and sums 1600 inputs
       for (const std::int64_t OC : {768, 769}) check_layer({100, 24, OC}, packed);  // dx sums the outputs
     }
   });
 }
 
-TEST_CASE("linear: in bf16 exact with more tokens, inputs or outputs than a pass over k") {
+TEST_CASE("linear: in bf16, results are exact with more tokens, inputs or outputs than a pass over k") {
   for_each_isa([] {
     check_layer({4100, 10, 33}, true);
     check_layer({18, 4100, 7}, true);
@@ -76,9 +78,10 @@ TEST_CASE("linear: in bf16 exact with more tokens, inputs or outputs than a pass
   });
 }
 
-// A task sums 256 columns of dy, in blocks of 128 rows; one passes 2^14 numbers of the residual's gradient
-// on.
-TEST_CASE("linear: exact bias and residual gradients on each side of a task's columns, rows and numbers") {
+// A task sums 256 columns of dy, in blocks of 128 rows. Another kind of task adds 2^14 numbers to the
+// gradient of the residual.
+TEST_CASE(
+    "linear: bias and residual gradients are exact around a task's number of columns, rows and elements") {
   for_each_isa([] {
     for (const std::int64_t OC : {255, 256, 257, 600}) check_layer({20, 3, OC}, false);
     for (const std::int64_t M : {127, 128, 129, 257}) check_layer({M, 3, 70}, false);

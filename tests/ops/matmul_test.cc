@@ -1,4 +1,5 @@
-// Matrix multiplication of tensors: values and gradients, for matrices in rows, in columns, shared, sliced.
+// Matrix multiplication of tensors: values and gradients, for matrices stored by rows or by columns, for a
+// matrix shared by many products, and for slices.
 #include "ops/matmul.h"
 
 #include "tests/support.h"
@@ -8,10 +9,11 @@ namespace {
 
 using namespace inkling::test;
 
-// Sums of at most 20 products of standard normals; gradients of sliced memory add up as many.
+// Sums of at most 20 products of standard normals, in the values and in the gradients.
 constexpr Tolerance kFloatTolerance{1e-5, 1e-5};
 
-// An element of a view, and of the whole that it views, by its index on every axis.
+// The element of `values` at `index` of the view `t`. `values` describes the whole memory that t views, from
+// `base` on.
 double& element(std::vector<double>& values, const float* base, const Tensor& t,
                 const std::int64_t (&index)[4]) {
   std::int64_t place = t.f32() - base;
@@ -19,8 +21,8 @@ double& element(std::vector<double>& values, const float* base, const Tensor& t,
   return values[static_cast<std::size_t>(place)];
 }
 
-// Runs matmul on views of two blocks of memory made by `view_a` and `view_b`, and checks the product and the
-// gradients of the whole blocks against sums written out.
+// Runs matmul on two views, which `view_a` and `view_b` make of two whole tensors. Checks the product, and
+// the gradients of the whole tensors, against plain loops.
 template <class ViewA, class ViewB>
 void check_matmul(Shape a_shape, Shape b_shape, ViewA view_a, ViewB view_b) {
   INFO("a in memory " << a_shape << ", b " << b_shape);
@@ -66,7 +68,7 @@ Tensor transposed(const Tensor& t) {
   return t.transpose(t.rank() - 2, t.rank() - 1);
 }
 
-TEST_CASE("matmul: the gradients are the derivatives of the sums") {
+TEST_CASE("matmul: dA = dC B^T and dB = A^T dC are the derivatives of the product") {
   const std::int64_t M = 2, K = 3, N = 4;
   std::vector<double> a = random_values(M * K, 1), b = random_values(K * N, 2);
   const std::vector<double> dc = random_values(M * N, 3);
@@ -90,7 +92,7 @@ TEST_CASE("matmul: the gradients are the derivatives of the sums") {
   gradcheck("b", b, db, loss);
 }
 
-TEST_CASE("matmul: matrices in rows and in columns") {
+TEST_CASE("matmul: matrices stored by rows and by columns agree with plain loops") {
   for_each_isa([] {
     for (std::int64_t M : {1, 5, 20}) {
       check_matmul({M, 7}, {7, 9}, same, same);
@@ -101,7 +103,7 @@ TEST_CASE("matmul: matrices in rows and in columns") {
   });
 }
 
-TEST_CASE("matmul: many matrices, each with its own or all with one") {
+TEST_CASE("matmul: many matrices, each with its own or all with one, agree with plain loops") {
   check_matmul({3, 4, 5}, {3, 5, 6}, same, same);
   check_matmul({2, 3, 4, 5}, {2, 3, 6, 5}, same, transposed);
   check_matmul({2, 3, 5, 4}, {2, 3, 5, 6}, transposed, same);
@@ -112,7 +114,7 @@ TEST_CASE("matmul: many matrices, each with its own or all with one") {
   check_matmul({2, 4, 3, 5}, {2, 6, 3, 5}, heads, [&](const Tensor& t) { return transposed(heads(t)); });
 }
 
-TEST_CASE("matmul: views of a part, axes of length 1, and views that no stride of which is 1") {
+TEST_CASE("matmul: slices, axes of length 1, and views without a stride of 1 agree with plain loops") {
   const auto part = [](const Tensor& t) { return t.slice(1, 2, 5); };
   check_matmul({4, 8}, {3, 6}, part, same);
   check_matmul({4, 3}, {3, 8}, same, part);
@@ -127,7 +129,7 @@ TEST_CASE("matmul: views of a part, axes of length 1, and views that no stride o
       {5, 4, 3}, {5, 6}, [](const Tensor& t) { return t.transpose(0, 2); }, same);
 }
 
-TEST_CASE("matmul: a tensor may meet itself, and empty ones have gradient zero") {
+TEST_CASE("matmul: a tensor may be multiplied by itself, and empty tensors have gradient zero") {
   std::vector<float> a = random_floats(12, 1), da(12, NAN);
   Tape tape;
   const Tensor A = tape.leaf(a.data(), da.data(), {3, 4}, LeafGradient::overwrite);
@@ -142,7 +144,7 @@ TEST_CASE("matmul: a tensor may meet itself, and empty ones have gradient zero")
   check_matmul({0, 3, 4}, {4, 5}, transposed, [](const Tensor& t) { return t.slice(0, 0, 3); });
 }
 
-TEST_CASE("matmul: wrong shapes are named") {
+TEST_CASE("matmul: errors name wrong shapes") {
   std::vector<float> memory(100);
   Tape tape;
   const auto tensor = [&](Shape shape) { return Tensor(memory.data(), shape); };

@@ -1,5 +1,5 @@
-// Arguments at the edge of what an op takes, and beyond: sums over nothing, no rows, the wrong dtype, a
-// weight that was not packed for what is asked of it.
+// Arguments at the limits of an op and beyond: empty sums, no rows, a wrong dtype, and a weight without the
+// packed copy that the op needs.
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
@@ -25,7 +25,7 @@ TEST_CASE("shape: the leading axes are all but the last") {
   CHECK(Shape{3, 0}.leading().numel() == 3);
 }
 
-TEST_CASE("linear: rows that hold nothing become the bias, and give it their gradients") {
+TEST_CASE("linear: for IC = 0 every row is the bias, and the bias gets the gradients of all rows") {
   std::vector<float> bias{1, 2}, dbias(2), dy(6, 1.0f);
   float nothing = 0;
   Tape tape;
@@ -38,7 +38,7 @@ TEST_CASE("linear: rows that hold nothing become the bias, and give it their gra
   CHECK(std::vector<float>(c.f32(), c.f32() + 6) == std::vector<float>(6));
 }
 
-TEST_CASE("linear_token_losses: no rows have no losses") {
+TEST_CASE("linear_token_losses: without rows nothing is written") {
   float nothing = 0;
   std::int32_t no_target = 0;
   std::vector<float> wte = random_floats(8 * 4, 1);
@@ -47,7 +47,7 @@ TEST_CASE("linear_token_losses: no rows have no losses") {
   CHECK(nothing == 0.0f);
 }
 
-TEST_CASE("linear: a weight packed for forward alone is refused where there is a gradient for x") {
+TEST_CASE("linear: a weight that is packed only for forward is an error if x has a gradient") {
   const std::int64_t C = 4, V = 8;
   std::vector<float> x(C), dx(C), w(static_cast<std::size_t>(V * C));
   std::vector<bf16> packed(static_cast<std::size_t>(packed_b_count(V, C)));
@@ -67,7 +67,7 @@ TEST_CASE("linear: a weight packed for forward alone is refused where there is a
                     contains("linear_cross_entropy: wte (8, 4) is of 8 bits, which have no backward"));
 }
 
-TEST_CASE("ops: an argument of another dtype is named before anything is computed") {
+TEST_CASE("ops: an error names an argument with a wrong dtype before anything is computed") {
   std::vector<float> numbers(64);
   std::vector<std::int32_t> whole(64);
   std::vector<bf16> halves(64);

@@ -1,4 +1,5 @@
-// The optimisers' kernels: a step by hand proves the reference, the reference proves SIMD.
+// The kernels of the optimisers. Steps computed by hand prove the reference, and the reference proves the
+// SIMD kernels.
 #include "core/parallel.h"
 #include "ops/update/adamw.h"
 #include "ops/update/sgd.h"
@@ -10,7 +11,7 @@ namespace {
 
 using namespace inkling::test;
 
-// A dozen roundings a weight, none of which cancels.
+// Each weight has about a dozen roundings, and no digits cancel.
 constexpr Tolerance kFloatTolerance{1e-7, 2e-6};
 
 std::vector<float> squares(std::vector<float> x) {
@@ -18,7 +19,7 @@ std::vector<float> squares(std::vector<float> x) {
   return x;
 }
 
-TEST_CASE("adamw: the reference is the paper's update, also at step 1 and at step 1000") {
+TEST_CASE("adamw: the reference computes the update of the paper, at steps 1, 2 and 1000") {
   const double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, decay = 0.1, lr = 1e-2, scale = 0.5;
   for (std::int64_t t : {1, 2, 1000}) {
     double p = 0.7, m = 0.03, v = 0.002;
@@ -53,7 +54,7 @@ TEST_CASE("adamw: the kernel with folded factors agrees with the reference, at e
   });
 }
 
-TEST_CASE("sgd: two steps by hand") {
+TEST_CASE("sgd: two steps of the reference agree with steps computed by hand") {
   const SgdFactors f{0.5f, 0.75f, 0.125f, 2.0f};  // all exact
   double p = 1, b = 0;
   const double g = 0.25;
@@ -96,7 +97,7 @@ TEST_CASE("sum_of_squares: every instruction set agrees with double, at all leng
   });
 }
 
-TEST_CASE("sum_of_squares: the same bits on 1, 2, 3 and 4 threads; NaN and inf show") {
+TEST_CASE("sum_of_squares: 1, 2, 3 and 4 threads give the same bits, and NaN and inf reach the result") {
   const RestoreThreads restore;
   std::vector<float> x = random_floats(500000, 9);
   set_threads(1);

@@ -12,7 +12,8 @@ namespace {
 
 using namespace inkling::test;
 
-// Sums of n floats of size 1 have size sqrt(n) and lose a few units in the last place of their largest parts.
+// A sum of n floats of size 1 has size sqrt(n). Its error is a few units in the last place of its largest
+// partial sums.
 constexpr Tolerance kSums{1e-4, 1e-5};
 constexpr Tolerance kExact{0, 0};
 
@@ -78,7 +79,7 @@ TEST_CASE("reduce: every instruction set agrees with the reference along rows an
   });
 }
 
-TEST_CASE("reduce: add_scaled repeats or walks its source, assigns or accumulates") {
+TEST_CASE("reduce: add_scaled reads one number or a whole array, and assigns or accumulates") {
   for_each_isa([] {
     for (std::int64_t n : odd_sizes()) {
       for (std::int64_t step : {0, 1}) {
@@ -118,7 +119,7 @@ void check_op(AxisFn fn, const Case& c, const std::vector<double>& want, const s
   }
 }
 
-TEST_CASE("reduce: the ops sum, average and take the maximum of any axis, with gradients") {
+TEST_CASE("reduce: sum, mean and max along an axis, and their gradients, agree with the reference") {
   for (auto [outer, n, inner] : {std::array{2, 3, 4},
                                  {5, 7, 1},
                                  {1, 9, 5},
@@ -135,7 +136,7 @@ TEST_CASE("reduce: the ops sum, average and take the maximum of any axis, with g
   }
 }
 
-TEST_CASE("reduce: over everything, a large sum stays accurate and is the same on 1 to 4 threads") {
+TEST_CASE("reduce: a sum of a million elements is accurate and has the same bits on 1 to 4 threads") {
   const std::int64_t n = 1'000'003;
   std::vector<float> x = random_floats(n, 4), dx(x.size());
   for (float& v : x) v += 1.0f;
@@ -160,7 +161,7 @@ TEST_CASE("reduce: over everything, a large sum stays accurate and is the same o
   for (float s : sums) CHECK(s == sums[0]);
 }
 
-TEST_CASE("reduce: the gradient of a maximum goes to the first of equals, and a NaN is the maximum") {
+TEST_CASE("reduce: the gradient of a maximum goes to the first of equal elements; NaN is the maximum") {
   for_each_isa([] {
     for (std::int64_t n : {3, 20, 50}) {
       std::vector<float> x(static_cast<std::size_t>(n), 1.0f), dx(x.size());
@@ -200,7 +201,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("reduce: wrong axes and empty means are errors") {
+TEST_CASE("reduce: a wrong axis, and a mean or maximum of no elements, are errors") {
   std::vector<float> x(6);
   Tape tape;
   const Tensor X(x.data(), {2, 3});

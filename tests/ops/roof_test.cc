@@ -1,4 +1,5 @@
-// The loops that touch the roof do what they claim: their figures are only as good as their counts.
+// The loops that measure the roof, the highest speed of this machine. The measured figures are right only if
+// the loops count their operations correctly.
 #include "ops/roof/roof.h"
 
 #include "tests/support.h"
@@ -8,7 +9,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("roof: the loops count every operation, on every instruction set") {
+TEST_CASE("roof: the fma loop counts every operation, on every instruction set") {
   for_each_isa([] {
     float sink = 0.5f;
     const std::int64_t once = kernels().fma_loop(&sink, 1);
@@ -19,7 +20,8 @@ TEST_CASE("roof: the loops count every operation, on every instruction set") {
   });
 }
 
-TEST_CASE("roof: products of bf16 have a loop where the table has an instruction for them") {
+TEST_CASE(
+    "roof: instruction sets with an instruction for bf16 products have a loop for them, others do not") {
   for_each_isa([] {
     const Isa isa = kernels().isa;
     REQUIRE((kernels().bf16_dot_loop != nullptr) == (isa == Isa::avx512_bf16 || isa == Isa::amx));
@@ -33,7 +35,7 @@ TEST_CASE("roof: products of bf16 have a loop where the table has an instruction
   });
 }
 
-TEST_CASE("roof: every figure that the machine has is measured") {
+TEST_CASE("roof: best_roof measures every figure that this machine has") {
   const Roof roof = best_roof(2);
   for (const double figure : {roof.fma_gflops, roof.triad_gbs, roof.read_gbs}) CHECK(figure > 0);
   CHECK((roof.bf16_gflops > 0) == (kernels().bf16_dot_loop != nullptr));

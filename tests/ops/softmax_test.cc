@@ -10,7 +10,7 @@ namespace {
 
 using namespace inkling::test;
 
-// exp is within 2 ulp, and a sum of up to 768 floats in a few lanes loses a few more.
+// exp is within 2 ulp. A sum of up to 768 floats, in a few lanes, adds an error of a few more.
 constexpr Tolerance kFloatTolerance{2e-7, 1e-5};
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -37,7 +37,7 @@ TEST_CASE("softmax: every instruction set agrees with the reference at every wid
       const std::int64_t rows = 3, n = rows * C;
       std::vector<float> x = random_floats(n, 3, 4.0);
       const std::vector<float> dy = random_floats(n, 4);
-      for (float& v : x) v -= 500;  // e^x alone would be 0
+      for (float& v : x) v -= 500;  // e^x would be 0 without subtracting the maximum
       std::vector<double> want(x.size()), dx(x.size()), dx_plus_one(x.size(), 1.0);
       reference::softmax_forward(want.data(), as_doubles(x).data(), rows, C);
       reference::softmax_backward(dx.data(), as_doubles(dy).data(), want.data(), rows, C);
@@ -76,7 +76,7 @@ TEST_CASE("softmax: -inf has probability 0; a row of -inf, or with NaN or inf, i
   });
 }
 
-TEST_CASE("softmax: the op's gradient is the reference's, over several chunks") {
+TEST_CASE("softmax: the op's result and gradient agree with the reference, over several chunks") {
   const std::int64_t rows = 12, C = 5003;
   std::vector<float> x = random_floats(rows * C, 5, 2.0), dx(x.size()), dy = random_floats(rows * C, 6);
   std::vector<double> want(x.size()), want_dx(x.size());

@@ -1,4 +1,5 @@
-// Views share their tensor's gradient; contiguous() copies a view and brings its gradient back.
+// Views share the gradient of their tensor. contiguous() copies a view, and its backward adds the gradient of
+// the copy to the viewed elements.
 #include "ops/views.h"
 
 #include "ops/elementwise.h"
@@ -16,7 +17,7 @@ std::vector<float> counting(std::int64_t n) {
   return x;
 }
 
-TEST_CASE("views: contiguous copies what indices say, for slices and transposes of four axes") {
+TEST_CASE("views: contiguous copies the right elements, for slices and transposes of four axes") {
   std::vector<float> x = counting(3 * 4 * 5 * 6), dx(x.size(), NAN);
   Tape tape;
   const Tensor X = tape.leaf(x.data(), dx.data(), {3, 4, 5, 6}, LeafGradient::overwrite);
@@ -43,7 +44,8 @@ TEST_CASE("views: contiguous copies what indices say, for slices and transposes 
   CHECK(dx == want);
 }
 
-TEST_CASE("views: a transpose is one at every size, on every instruction set, and adds up") {
+TEST_CASE(
+    "views: the transpose kernel is right at every size, on every instruction set, and can accumulate") {
   for_each_isa([] {
     for (std::int64_t rows : odd_sizes()) {
       for (std::int64_t columns : {1, 3, 4, 5, 16, 33}) {
@@ -69,7 +71,7 @@ TEST_CASE("views: a transpose is one at every size, on every instruction set, an
   });
 }
 
-TEST_CASE("views: large transposes and their gradients are cut into blocks") {
+TEST_CASE("views: large transposes, which are cut into blocks, and their gradients are right") {
   for (const Shape shape : {Shape{300, 140}, Shape{2, 131, 3, 257}}) {
     std::vector<float> x = counting(shape.numel()), dx(x.size(), NAN);
     Tape tape;
@@ -77,7 +79,7 @@ TEST_CASE("views: large transposes and their gradients are cut into blocks") {
     const int rows = shape.rank == 2 ? 0 : 1, columns = shape.rank - 1;
     const Tensor view = X.transpose(rows, columns);
     const Tensor y = contiguous(tape, view);
-    // The same the other way round: what was contiguous comes back.
+    // Transposed again, y gives the original tensor.
     const Tensor back = contiguous(tape, y.transpose(rows, columns));
     CHECK(std::equal(x.begin(), x.end(), back.f32()));
     CHECK(y.f32()[1] == x[static_cast<std::size_t>(view.stride(columns))]);
@@ -87,7 +89,7 @@ TEST_CASE("views: large transposes and their gradients are cut into blocks") {
   }
 }
 
-TEST_CASE("views: a reshaped tensor's gradient is the tensor's, assigned in one go") {
+TEST_CASE("views: the gradient of a reshaped tensor is the gradient of the tensor itself") {
   std::vector<float> x = random_floats(24, 1), dx(24, NAN), dy = random_floats(24, 2);
   Tape tape;
   const Tensor X = tape.leaf(x.data(), dx.data(), {2, 3, 4}, LeafGradient::overwrite);
@@ -96,18 +98,18 @@ TEST_CASE("views: a reshaped tensor's gradient is the tensor's, assigned in one 
   for (std::size_t i = 0; i < 24; ++i) CHECK(dx[i] == 2 * dy[i]);
 }
 
-TEST_CASE("views: gradients of overlapping slices add up, what no slice covers is zero") {
+TEST_CASE("views: gradients of overlapping slices add up, and elements in no slice have gradient zero") {
   std::vector<float> x = random_floats(10, 1), dx(10, NAN);
   Tape tape;
   const Tensor X = tape.leaf(x.data(), dx.data(), {10}, LeafGradient::overwrite);
-  const Tensor h = scale(tape, X, 1.0f);  // so that an activation's gradient is sliced too
+  const Tensor h = scale(tape, X, 1.0f);  // so the slices are of an activation, not of a leaf
   const Tensor a = sum(tape, h.slice(0, 1, 5)), b = sum(tape, scale(tape, h.slice(0, 3, 8), 10.0f));
   tape.backward(add(tape, a, b));
   const std::vector<float> want = {0, 1, 1, 11, 11, 10, 10, 10, 0, 0};
   CHECK(dx == want);
 }
 
-TEST_CASE("views: x times its own transpose, and two overlapping slices of one tensor as operands") {
+TEST_CASE("views: a tensor and its transpose, or two overlapping slices, may be operands of one op") {
   const std::size_t n = 70;
   std::vector<float> x = random_floats(70 * 70, 1), dx(x.size(), NAN), dy = random_floats(70 * 70, 2);
   Tape tape;
