@@ -1,4 +1,4 @@
-// Memory that is used again: which workspace serves which request, and slabs that are filled to the end.
+// Reuse of memory: the block that a workspace takes from the pool, and slabs that an arena fills completely.
 #include "core/memory.h"
 
 #include "tests/support.h"
@@ -8,8 +8,8 @@ namespace {
 
 using namespace inkling::test;
 
-// Three free workspaces that have used 1,000, 5,000 and 9,000 bytes, in the order asked for; returns where
-// each begins.
+// Makes workspaces of 1,000, 5,000 and 9,000 bytes in the given order and frees them. Returns the addresses
+// of their three blocks, sorted by size.
 std::vector<std::byte*> three_blocks(const std::vector<std::size_t>& order) {
   release_workspaces();
   std::vector<std::byte*> begins(3);
@@ -19,7 +19,8 @@ std::vector<std::byte*> three_blocks(const std::vector<std::size_t>& order) {
   return begins;
 }
 
-TEST_CASE("memory: a workspace takes the smallest block that has used enough, or lets the largest one grow") {
+TEST_CASE(
+    "memory: a workspace takes the smallest free block that is large enough, or the largest one grows") {
   for (const std::vector<std::size_t>& order : {std::vector<std::size_t>{1000, 5000, 9000},
                                                 {9000, 5000, 1000},
                                                 {5000, 9000, 1000},
@@ -45,10 +46,10 @@ TEST_CASE("memory: a workspace takes the smallest block that has used enough, or
   release_workspaces();
 }
 
-TEST_CASE("memory: a workspace is never shorter than asked for, however large the others are") {
+TEST_CASE("memory: a workspace has the requested size, and large and small workspaces are reused") {
   release_workspaces();
-  constexpr std::size_t kLarge = std::size_t{300} << 20,
-                        kSmall = 1000;  // more than a block has at least, and less
+  // kLarge is larger than the minimum size of a block, kSmall is smaller.
+  constexpr std::size_t kLarge = std::size_t{300} << 20, kSmall = 1000;
   { const Workspace small(kSmall); }
   const std::int64_t pages = page_allocations();
   {
@@ -64,7 +65,7 @@ TEST_CASE("memory: a workspace is never shorter than asked for, however large th
   CHECK(workspace_bytes() == 0);
 }
 
-TEST_CASE("memory: pages are whole, at least one, and those moved from are none") {
+TEST_CASE("memory: pages are rounded up to whole pages, at least one; moved-from pages are empty") {
   CHECK(Pages(0).size_bytes() == 4096);
   CHECK(Pages(4096).size_bytes() == 4096);
   CHECK(Pages(4097).size_bytes() == 8192);

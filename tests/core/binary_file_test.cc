@@ -1,4 +1,4 @@
-// Checked reading and atomic writing of files, on every way they can be wrong.
+// Checked reading and atomic writing of files, with every kind of wrong file.
 #include "core/binary_file.h"
 
 #include <sys/resource.h>
@@ -30,7 +30,7 @@ ByteReader reader(const std::string& bytes) {
   return ByteReader(std::as_bytes(std::span(bytes)), "some.bin");
 }
 
-TEST_CASE("files: a view has a file's bytes, and moves") {
+TEST_CASE("files: a view gives the bytes of a file and can be moved") {
   const TemporaryDirectory dir;
   FileView view(file_in(dir, "a", "hello"));
   FileView moved(std::move(view));
@@ -44,7 +44,7 @@ TEST_CASE("files: a view has a file's bytes, and moves") {
   CHECK(other.path() == dir / "a");
 }
 
-TEST_CASE("files: missing, directory, empty and pipe are told apart") {
+TEST_CASE("files: missing, directory, empty and pipe are four different errors") {
   const TemporaryDirectory dir;
   CHECK_THROWS_WITH(FileView(dir / "none"), contains("none: cannot open: No such file"));
   CHECK_THROWS_WITH(FileView(dir.path()), contains("is a directory, expected a file"));
@@ -53,7 +53,7 @@ TEST_CASE("files: missing, directory, empty and pipe are told apart") {
   CHECK_THROWS_WITH(FileView(dir / "pipe"), contains("is not a regular file"));
 }
 
-TEST_CASE("files: a reader hands out what is there and not a byte more") {
+TEST_CASE("files: a reader gives the bytes of the file and never reads past the end") {
   const std::string bytes =
       "\x01\x02\x03\x04"
       "abcdefg";
@@ -74,7 +74,7 @@ TEST_CASE("files: a reader hands out what is there and not a byte more") {
   CHECK(in.take(0, "nothing").empty());
 }
 
-TEST_CASE("files: counts that are negative or whose bytes overflow are refused") {
+TEST_CASE("files: negative counts and counts whose bytes overflow are errors") {
   const std::string bytes(64, 'x');
   ByteReader in = reader(bytes);
   double values[8];
@@ -86,7 +86,7 @@ TEST_CASE("files: counts that are negative or whose bytes overflow are refused")
   CHECK_NOTHROW(in.read_into(values, 0, "nothing"));
 }
 
-TEST_CASE("files: a header is checked for length, magic and byte order") {
+TEST_CASE("files: a header with a wrong length, magic number or byte order is an error") {
   Header header;
   header[0] = 20240326;
   header[1] = 3;
@@ -133,7 +133,7 @@ TEST_CASE("files: an atomic file appears whole at commit, and not before") {
   CHECK(fs::exists(dir / "fresh"));
 }
 
-TEST_CASE("files: a header can be written over when its counts are known") {
+TEST_CASE("files: a header can be overwritten when its counts are known") {
   const TemporaryDirectory dir;
   AtomicFile file(dir / "shard");
   file.write("....tokens");
@@ -143,13 +143,13 @@ TEST_CASE("files: a header can be written over when its counts are known") {
   CHECK(read_text(dir / "shard") == ".ab.tokens and more");
 }
 
-TEST_CASE("files: nothing is lost when the target cannot be written") {
+TEST_CASE("files: when the target cannot be written, the error names it and existing files stay") {
   const TemporaryDirectory dir;
   CHECK_THROWS_WITH(AtomicFile(dir / "no/such/model.bin"),
                     contains("no/such/model.bin: cannot write: No such file"));
   CHECK_THROWS_AS(AtomicFile("/proc/inkling"), Error);  // not even for root
   AtomicFile file(dir / "taken");
-  fs::create_directories(dir / "taken/inside");  // a directory stands where the file is to go
+  fs::create_directories(dir / "taken/inside");  // a directory has the name of the new file
   file.write("x");
   CHECK_THROWS_WITH(file.commit(), contains("cannot put the finished file in place"));
   CHECK(fs::is_directory(dir / "taken/inside"));
@@ -158,14 +158,14 @@ TEST_CASE("files: nothing is lost when the target cannot be written") {
   CHECK(files_in(dir) == 1);
 }
 
-TEST_CASE("files: the temporary file of a killed process is removed, and nothing else") {
+TEST_CASE("files: the temporary file of a killed process is removed, and no other file") {
   const TemporaryDirectory dir;
   AtomicFile alive(dir / "alive.bin");
   alive.write("not finished");
   REQUIRE(files_in(dir) == 1);
   const std::string temporary = fs::directory_iterator(dir.path())->path().filename().string();
   REQUIRE(temporary.starts_with("alive.bin"));
-  // A process that is killed leaves its temporary file without the lock that a live one holds.
+  // A killed process leaves its temporary file, but no lock on it. A running process holds the lock.
   const std::string killed = "killed.bin" + temporary.substr(std::strlen("alive.bin"));
   for (const std::string& name : {killed, std::string("notes.tmp-old.txt"), std::string("killed.bin")})
     write_text(dir / name, "x");
@@ -177,7 +177,7 @@ TEST_CASE("files: the temporary file of a killed process is removed, and nothing
   remove_unfinished(dir / "nowhere");
 }
 
-TEST_CASE("files: a second writer of the same file is refused while the first one lives") {
+TEST_CASE("files: a second writer of the same file is an error while the first one exists") {
   const TemporaryDirectory dir;
   {
     AtomicFile first(dir / "model.bin");
@@ -193,7 +193,7 @@ TEST_CASE("files: a second writer of the same file is refused while the first on
   CHECK(files_in(dir) == 1);
 }
 
-// The disk is full, as far as this process can tell: files end at `bytes`.
+// Simulates a full disk: this process cannot write a file beyond `bytes`.
 struct FileSizeLimit {
   explicit FileSizeLimit(rlim_t bytes) {
     getrlimit(RLIMIT_FSIZE, &before);

@@ -1,4 +1,4 @@
-// The CPU's features, as Linux describes them.
+// The CPU's features, compared with the features that Linux reports.
 #include "core/cpu.h"
 
 #include <fstream>
@@ -21,7 +21,7 @@ TEST_CASE("cpu: instruction sets have the names that INKLING_ISA takes") {
 }
 
 TEST_CASE(
-    "cpu: the available instruction sets are scalar, sse2 and those whose features the CPU has, in order") {
+    "cpu: the available instruction sets are scalar, sse2 and all that the CPU's features allow, in order") {
   std::vector<Isa> want = {Isa::scalar, Isa::sse2};
   if (cpu().avx2) want.push_back(Isa::avx2);
   if (cpu().avx512) want.push_back(Isa::avx512);
@@ -30,7 +30,7 @@ TEST_CASE(
   CHECK(available_isas() == want);
 }
 
-// The value of a key of the first CPU in /proc/cpuinfo; empty if there is none.
+// The value of a key of the first CPU in /proc/cpuinfo; an empty string if the key is missing.
 std::string cpuinfo(const std::string& key) {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -39,9 +39,9 @@ std::string cpuinfo(const std::string& key) {
   return "";
 }
 
-TEST_CASE("cpu: features and name are those that Linux reports") {
+TEST_CASE("cpu: features and model name are the ones that Linux reports") {
   const std::string flags = cpuinfo("flags") + " ";
-  if (flags == " ") return;  // Linux names features otherwise, or not at all, on other kinds of CPU
+  if (flags == " ") return;  // on other kinds of CPU, Linux uses other names or lists no features
   const auto has = [&](const char* list) {
     std::istringstream words(list);
     for (std::string word; words >> word;) {
@@ -52,7 +52,7 @@ TEST_CASE("cpu: features and name are those that Linux reports") {
   CHECK(cpu().avx2 == has("avx avx2 fma"));
   CHECK(cpu().avx512 == has("avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl"));
   CHECK(cpu().avx512_bf16 == (cpu().avx512 && has("avx512_bf16 avx512_vnni")));
-  if (cpu().amx_bf16) CHECK(has("amx_tile amx_bf16"));  // which the system may also withhold from a process
+  if (cpu().amx_bf16) CHECK(has("amx_tile amx_bf16"));  // the system may also forbid AMX to a process
   std::istringstream name(cpuinfo("model name"));
   for (std::string word; name >> word;) CHECK(cpu().model.find(word) != std::string::npos);
 }

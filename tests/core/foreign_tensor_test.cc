@@ -1,4 +1,4 @@
-// Tensors that a tape is not the one to differentiate.
+// A tape cannot differentiate the tensors of another tape, nor tensors from before clear().
 #include "core/tape.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"

@@ -1,5 +1,5 @@
-// The graph: backward on many threads gives the bits of the serial walk, on random graphs, with slow readers,
-// in bounded memory.
+// The graph: backward on many threads gives the same bits as the serial walk. The tests use random graphs and
+// nodes that read a gradient slowly, and check that backward needs a bounded amount of memory.
 #include "core/graph.h"
 
 #include <atomic>
@@ -15,19 +15,19 @@ using namespace inkling::test;
 
 // ---- A random graph: made from a seed, run on a tape, and recomputed in double ----
 
-// Part of an earlier value: elements begin .. begin+count-1.
+// A part of an earlier value: the elements begin .. begin+count-1.
 struct Input {
   std::size_t value;
   std::int64_t begin, count;
   float weight;
 };
 
-// y_j = sum_i w_i x_i[j mod n_i] + 0.1 x_first[j mod n] x_last[j mod n], and a second output that is twice
-// the weighted sum. The last input is a leaf: products of products would soon be infinite.
+// y_j = sum_i w_i x_i[j mod n_i] + 0.1 x_first[j mod n] x_last[j mod n], and a second output z, which is
+// twice the weighted sum. The last input is always a leaf. Otherwise repeated products would soon overflow.
 struct RandomOp {
   std::vector<Input> inputs;
   std::size_t output, second;
-  bool split;  // one node for each input, as matmul has, instead of one for all
+  bool split;  // records one node for each input, like matmul; if false, one node for all inputs
 };
 
 constexpr std::size_t kLeafCount = 6;
@@ -42,13 +42,13 @@ struct Value {
 struct RandomGraph {
   std::vector<Value> values;
   std::vector<RandomOp> ops;
-  std::vector<Input> loss;  // the weighted sum of all their elements
+  std::vector<Input> loss;  // the loss is the weighted sum of all elements of these inputs
 
   explicit RandomGraph(std::uint64_t seed) {
     Rng rng(seed, 3);
     const auto below = [&](std::size_t n) { return static_cast<std::size_t>(rng.below(n)); };
-    constexpr std::int64_t kSizes[] = {16, 24,
-                                       40};  // few, so that dead gradients of the right size lie around
+    // Few different sizes, so that the graph often finds a free gradient buffer of the right size.
+    constexpr std::int64_t kSizes[] = {16, 24, 40};
     constexpr Kind kLeaves[] = {Kind::constant, Kind::overwritten, Kind::overwritten, Kind::accumulated};
     for (std::size_t i = 0; i < kLeafCount; ++i)
       values.push_back({kSizes[below(3)], i < 2 ? kLeaves[i + 1] : kLeaves[below(4)]});
@@ -78,15 +78,16 @@ struct RandomGraph {
   }
 };
 
-// Takes some time without a look at the clock, and without yielding the core, which on a busy one would take
-// milliseconds.
+// Keeps this thread busy for a short time. It does not read the clock and does not yield the core. On a busy
+// core, yielding would take milliseconds.
 void spin() {
   constexpr int kTurns = 20000;
   for (volatile int turn = 0; turn < kTurns;) turn = turn + 1;
 }
 
-// A reader that dawdles shows a buffer that was given away too early.
-void dawdle(std::size_t step) {
+// Waits in some nodes. If the graph reuses a buffer too early, a slow reader of this buffer gets wrong
+// numbers.
+void wait_in_some_steps(std::size_t step) {
   if (step % 7 == 3) spin();
 }
 
@@ -94,7 +95,7 @@ Tensor view(const std::vector<Tensor>& tensors, const Input& in) {
   return tensors[in.value].slice(0, in.begin, in.begin + in.count);
 }
 
-// What input `only` (kAll: every input) gets from dy and dz, the gradients of an op's two outputs.
+// Stands for all inputs of an op.
 constexpr std::size_t kAll = 99;
 
 struct Operands {
@@ -103,6 +104,8 @@ struct Operands {
   std::size_t count;
 };
 
+// Adds to the gradient of input `only` (or of every input, for kAll) what follows from dy and dz, the
+// gradients of the op's two outputs.
 void add_gradients(Gradients& gradients, const Operands& in, Tensor y, Tensor z, std::size_t only,
                    std::size_t step) {
   const float* dy = y.has_gradient() ? gradients.of(y) : nullptr;
@@ -112,7 +115,7 @@ void add_gradients(Gradients& gradients, const Operands& in, Tensor y, Tensor z,
     const GradientTarget target = gradients.target(in.x[i]);
     const std::int64_t n = in.x[i].numel();
     if (!target.accumulate) std::fill(target.data, target.data + n, 0.0f);
-    dawdle(step + i);
+    wait_in_some_steps(step + i);
     const Tensor &first = in.x[0], &last = in.x[in.count - 1];
     for (std::int64_t j = 0; j < y.numel(); ++j) {
       float d = in.weight[i];
@@ -163,10 +166,11 @@ std::vector<std::vector<float>> initial_values(const RandomGraph& graph, std::ui
   return values;
 }
 
-// The leaves' gradients by backward() or by the serial walk.
+// The leaves' gradients from backward() with the given schedule.
 std::vector<std::vector<float>> gradients_on_tape(const RandomGraph& graph, Tape& tape, Schedule schedule) {
   std::vector<std::vector<float>> values = initial_values(graph, 11), gradients;
-  for (const auto& v : values) gradients.emplace_back(v.size(), 0.25f);  // what `accumulated` adds to
+  // Accumulating leaves start from 0.25.
+  for (const auto& v : values) gradients.emplace_back(v.size(), 0.25f);
   std::vector<Tensor> tensors;
   for (std::size_t v = 0; v < values.size(); ++v) {
     const Kind kind = graph.values[v].kind;
@@ -200,7 +204,8 @@ std::vector<std::vector<float>> gradients_on_tape(const RandomGraph& graph, Tape
   return gradients;
 }
 
-// The same by the chain rule in double, every gradient in memory of its own, all starting at zero.
+// The same gradients by the chain rule in double. Each gradient has its own memory. It starts at zero, or at
+// 0.25 for an accumulating leaf.
 std::vector<std::vector<double>> gradients_in_double(const RandomGraph& graph) {
   std::vector<std::vector<double>> x, dx;
   for (const auto& v : initial_values(graph, 11)) x.push_back(as_doubles(v));
@@ -247,16 +252,16 @@ std::vector<std::vector<double>> gradients_in_double(const RandomGraph& graph) {
 }
 
 TEST_CASE(
-    "graph: on random graphs, backward has the serial walk's bits on 1, 2 and 4 threads and double's "
-    "values") {
+    "graph: on random graphs, 1, 2 and 4 threads give the serial walk's bits, close to double arithmetic") {
   constexpr std::uint64_t kSeeds = 300;
-  Tape tape;  // one for all, so that what a step leaves behind would show in the next
+  // One tape for all graphs: if a step leaves anything behind, the next step gives wrong gradients.
+  Tape tape;
   std::vector<std::vector<std::vector<float>>> serials;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
     serials.push_back(gradients_on_tape(RandomGraph(seed), tape, Schedule::serial));
   }
-  // Threads are set three times and not for every graph: on one busy core TBB still looks for work in hundreds
-  // of arenas of before, which takes a minute.
+  // Sets the number of threads three times and not for every graph. Otherwise TBB, on one busy core, looks
+  // for work in hundreds of old arenas, which takes a minute.
   const RestoreThreads restore;
   for (int count : {1, 2, 4}) {
     set_threads(count);
@@ -275,7 +280,8 @@ TEST_CASE(
     const auto exact = gradients_in_double(graph);
     for (std::size_t v = 0; v < serial.size(); ++v) {
       if (graph.values[v].kind == Kind::constant) continue;
-      // rounding is relative to the size of what was added up, of which the gradient itself gives the scale
+      // Rounding errors are relative to the size of the added terms. The largest gradient stands for this
+      // size.
       double scale = 1;
       for (double d : exact[v]) scale = std::max(scale, std::abs(d));
       check_close("gradient", std::span<const float>(serial[v]), std::span<const double>(exact[v]),
@@ -286,11 +292,11 @@ TEST_CASE(
   CHECK(compared > 800);
 }
 
-// ---- Buffers given away ----
+// ---- Reuse of gradient buffers ----
 
 enum class Readers { quick, slow };
 
-// Returns when `count` stands still, however fast the threads are that raise it.
+// Waits until `count` no longer increases. Threads of any speed may increase it.
 void wait_while_it_rises(const std::atomic<int>& count) {
   for (int before = -1; before != count;) {
     before = count;
@@ -298,8 +304,9 @@ void wait_while_it_rises(const std::atomic<int>& count) {
   }
 }
 
-// h_{i+1} = w_i h_i, recorded like matmul: dW first, on the tape, so that dX runs before it. A slow dW waits
-// between finding dy and reading it, for as long as dX of the layers below go on without it.
+// h_{i+1} = w_i h_i, recorded like matmul: the node dW comes first on the tape, so backward runs dX before
+// dW. A slow dW gets the address of dy, then waits while the dX of the layers below continue, and only then
+// reads dy.
 Tensor chain(Tape& tape, Tensor h, const std::vector<Tensor>& weights, Readers readers,
              std::atomic<int>& dx_done) {
   for (const Tensor& w : weights) {
@@ -332,7 +339,7 @@ struct ChainResult {
 ChainResult run_chain(std::int64_t layers, std::int64_t n, Readers readers, Schedule schedule) {
   std::vector<float> x = random_floats(n, 1), w = random_floats(layers * n, 2), dx(x.size()),
                      dw(w.size(), NAN);
-  for (float& v : w) v = 1.0f + 0.1f * v;  // so that a long product neither vanishes nor explodes
+  for (float& v : w) v = 1.0f + 0.1f * v;  // near 1, so that a long product neither underflows nor overflows
   const std::vector<float> dy = random_floats(n, 3);
   Tape tape;
   const Tensor X = tape.leaf(x.data(), dx.data(), {n}, LeafGradient::overwrite);
@@ -349,7 +356,7 @@ ChainResult run_chain(std::int64_t layers, std::int64_t n, Readers readers, Sche
   return {dw, tape.peak_bytes() - before};
 }
 
-TEST_CASE("graph: a buffer is not given away while a slow reader needs it") {
+TEST_CASE("graph: a gradient buffer is not reused while a slow node still reads it") {
   const RestoreThreads restore;
   set_threads(4);
   const ChainResult want = run_chain(60, 64, Readers::quick, Schedule::serial);

@@ -1,4 +1,4 @@
-// Pages, arena, workspace and scratch: alignment, reuse, and nothing new in the steady state.
+// Pages, arena, workspace and scratch: alignment, reuse, and no new pages in the steady state.
 #include "core/memory.h"
 
 #include <cstring>
@@ -15,7 +15,7 @@ std::uintptr_t address(const void* p) {
   return reinterpret_cast<std::uintptr_t>(p);
 }
 
-TEST_CASE("memory: pages are zero, writable, counted, and move") {
+TEST_CASE("memory: pages are zero, writable and counted, and can be moved") {
   const std::int64_t before = page_allocations();
   Pages pages(5000);
   CHECK(page_allocations() == before + 1);
@@ -32,7 +32,7 @@ TEST_CASE("memory: pages are zero, writable, counted, and move") {
   CHECK_THROWS_WITH(Pages(std::size_t{1} << 60), contains("out of memory: cannot map"));
 }
 
-TEST_CASE("memory: an arena's allocations are aligned and apart") {
+TEST_CASE("memory: an arena's allocations are aligned and do not overlap") {
   Arena arena;
   std::vector<std::byte*> blocks;
   const std::vector<std::size_t> sizes = {1, 63, 64, 65, 0, 1000};
@@ -47,12 +47,12 @@ TEST_CASE("memory: an arena's allocations are aligned and apart") {
   CHECK(arena.used_bytes() == 64 + 64 + 64 + 128 + 64 + 1024);
 }
 
-TEST_CASE("memory: an arena gives the same memory again after a rewind, without new pages") {
+TEST_CASE("memory: after a rewind an arena gives the same memory again, without new pages") {
   Arena arena;
   arena.allocate(100);
   const Arena::Mark mark = arena.mark();
   void* first = arena.allocate(1000);
-  arena.allocate(std::size_t{5} << 30);  // more than a slab: gets one of its own
+  arena.allocate(std::size_t{5} << 30);  // larger than a slab: the arena maps a separate slab for it
   void* after = arena.allocate(1000);
   const std::size_t peak = arena.peak_bytes();
   CHECK(peak >= std::size_t{5} << 30);
@@ -70,7 +70,7 @@ TEST_CASE("memory: an arena gives the same memory again after a rewind, without 
   CHECK(arena.used_bytes() == 0);
 }
 
-TEST_CASE("memory: a workspace is pooled, two at a time are apart") {
+TEST_CASE("memory: a workspace comes from a pool, and two workspaces do not overlap") {
   { const Workspace warm(1000), up(1000); }
   const std::int64_t pages = page_allocations();
   for (int step = 0; step < 5; ++step) {
@@ -86,7 +86,7 @@ TEST_CASE("memory: a workspace is pooled, two at a time are apart") {
 }
 
 TEST_CASE(
-    "memory: workspaces hold what they ever used, and a small one leaves the large block to who needs it") {
+    "memory: workspace_bytes() counts all that was used, and a small workspace leaves the large block free") {
   release_workspaces();
   CHECK(workspace_bytes() == 0);
   { const Workspace large(9000), small(1000); }
@@ -96,7 +96,8 @@ TEST_CASE(
     const Workspace large(9000);
     CHECK(workspace_bytes() == 10000);
   }
-  { const Workspace grows(1500), large(9000); }  // the block of 9000 serves 1500, and the small one grows
+  // The workspace of 1500 takes the block of 9000, so the other workspace makes the small block grow to 9000.
+  { const Workspace grows(1500), large(9000); }
   CHECK(workspace_bytes() == 9000 + 9000);
   {
     const Workspace in_use(500);
@@ -107,7 +108,7 @@ TEST_CASE(
   CHECK(workspace_bytes() == 0);
 }
 
-TEST_CASE("memory: scratch stays with its thread and grows on demand") {
+TEST_CASE("memory: each thread has its own scratch memory, which grows when needed") {
   void* mine = thread_scratch(1000);
   CHECK(address(mine) % 64 == 0);
   CHECK(thread_scratch(500) == mine);

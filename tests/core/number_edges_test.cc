@@ -1,5 +1,5 @@
-// Random numbers and bf16 at their edges: the first and the last random number, rejected draws, streams that
-// share nothing, and rounding held against arithmetic in double.
+// Edge cases of random numbers and bf16: the smallest and the largest random number, rejected numbers,
+// separate streams, and rounding compared with arithmetic in double.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -16,7 +16,8 @@ namespace {
 
 using namespace inkling::test;
 
-// A generator whose next() is `value`: the inverse of xoshiro256**'s output rotl(5 s, 7) * 9.
+// A generator whose next() returns `value`. The output of xoshiro256** is rotl(5 s, 7) * 9; this computes s
+// from the output.
 Rng rng_whose_next_is(std::uint64_t value) {
   constexpr std::uint64_t kInverse5 = 0xcccccccccccccccd, kInverse9 = 0x8e38e38e38e38e39;
   static_assert(kInverse5 * 5 == 1 && kInverse9 * 9 == 1);
@@ -35,7 +36,7 @@ TEST_CASE("rng: uniform is the upper 53 bits times 2^-53, from 0 to just below 1
   CHECK(rng_whose_next_is(kMost).uniform() == 1 - 0x1p-53);
 }
 
-TEST_CASE("rng: below(n) throws away the numbers under 2^64 mod n, and no others") {
+TEST_CASE("rng: below(n) rejects the numbers under 2^64 mod n, and no others") {
   const auto check = [](std::uint64_t n, std::uint64_t remainder, std::uint64_t value) {
     INFO(value << " below " << n);
     Rng rng = rng_whose_next_is(value), numbers = rng;
@@ -53,20 +54,19 @@ TEST_CASE("rng: below(n) throws away the numbers under 2^64 mod n, and no others
   for (const std::uint64_t value : {half - 2, half - 1, half, half + 1}) check(half + 1, half - 1, value);
 }
 
-TEST_CASE("rng: normal is Box and Muller's of the next two uniforms, finite at both ends") {
+TEST_CASE("rng: normal is the Box-Muller formula on the next two uniforms, and always finite") {
   Rng rng(5), uniforms(5);
   for (int i = 0; i < 100; ++i) {
     const double u = uniforms.uniform(), v = uniforms.uniform();
     CHECK(rng.normal() ==
           approx(std::sqrt(-2 * std::log(1 - u)) * std::cos(2 * std::numbers::pi * v)).epsilon(1e-12));
   }
-  CHECK(rng_whose_next_is(0).normal() == 0);  // radius 0
+  CHECK(rng_whose_next_is(0).normal() == 0);  // the radius is 0
   const double farthest = std::abs(rng_whose_next_is(kMost).normal());
   CHECK(farthest <= std::sqrt(2 * 53 * std::numbers::ln2));
 }
 
-TEST_CASE(
-    "rng: streams of one seed, and streams of neighbouring seeds, share no number and do not correlate") {
+TEST_CASE("rng: streams of one seed and of neighbouring seeds share no number and do not correlate") {
   constexpr int kNumbers = 2000;
   std::vector<Rng> rngs;
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
@@ -86,16 +86,19 @@ TEST_CASE(
   for (std::size_t a = 0; a < rngs.size(); ++a) {
     for (std::size_t b = 0; b < a; ++b) worst = std::max(worst, std::abs(dot(uniforms[a], uniforms[b])));
   }
-  // a sum of products of uniforms with variance 1/12: six deviations, for 496 pairs
+  // A sum of kNumbers products of two uniform numbers, each of variance 1/12. There are 496 pairs of streams,
+  // so the limit is six standard deviations.
   CHECK(worst < 6 * std::sqrt(kNumbers / 144.0));
 }
 
-// The bf16 next to |x| on each side, and the nearer of the two; on a tie the one with an even last bit.
+// Takes the two bf16 numbers around |x| and returns the nearer one, with the sign of x. On a tie it is the
+// one whose last bit is 0.
 std::uint16_t nearest_bf16(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits & 0x80000000u;
   const std::uint32_t low = (bits & 0x7fffffffu) >> 16;
   const auto value = [](std::uint32_t upper) {
-    // past the largest finite number stands what would come next if exponents went on: 2^128
+    // The number after the largest finite one counts as 2^128, the next number if there were one more
+    // exponent.
     return upper == 0x7f80u ? 0x1p128 : static_cast<double>(std::bit_cast<float>(upper << 16));
   };
   const double at = std::abs(static_cast<double>(x)), below = at - value(low), above = value(low + 1) - at;
@@ -103,7 +106,7 @@ std::uint16_t nearest_bf16(float x) {
   return static_cast<std::uint16_t>((sign >> 16) | (up ? low + 1 : low));
 }
 
-TEST_CASE("bf16: every float goes to the nearest bf16, a tie to the even one, as arithmetic in double says") {
+TEST_CASE("bf16: a float is rounded to the nearest bf16, a tie to the even one, as computed in double") {
   std::int64_t wrong = 0, compared = 0;
   const auto compare = [&](std::uint32_t bits) {
     const float x = std::bit_cast<float>(bits);
@@ -115,7 +118,7 @@ TEST_CASE("bf16: every float goes to the nearest bf16, a tie to the even one, as
   };
   for (std::uint64_t bits = 0; bits < std::uint64_t{1} << 32; bits += 40009)
     compare(static_cast<std::uint32_t>(bits));
-  for (std::uint32_t upper = 0; upper < 65536; ++upper) {  // the ties, and their neighbours
+  for (std::uint32_t upper = 0; upper < 65536; ++upper) {  // the ties and the numbers next to them
     for (const std::uint32_t lower : {0x0000u, 0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})
       compare(upper << 16 | lower);
   }
@@ -123,7 +126,7 @@ TEST_CASE("bf16: every float goes to the nearest bf16, a tie to the even one, as
   CHECK(wrong == 0);
 }
 
-TEST_CASE("bf16: infinities stay, and a NaN keeps its sign and stays a NaN whatever its payload") {
+TEST_CASE("bf16: infinities stay, and a NaN with any payload stays a NaN and keeps its sign") {
   const float inf = std::numeric_limits<float>::infinity();
   CHECK(to_float(to_bf16(inf)) == inf);
   CHECK(to_float(to_bf16(-inf)) == -inf);

@@ -1,4 +1,4 @@
-// Random numbers and bf16: the published algorithms, bit by bit.
+// Random numbers and bf16, compared with the published algorithms bit by bit.
 #include <cmath>
 #include <limits>
 
@@ -10,7 +10,7 @@ namespace inkling {
 namespace {
 
 TEST_CASE("rng: xoshiro256** starts as published from the state 1, 2, 3, 4") {
-  // Computed with another implementation (Python integers) of Blackman & Vigna's xoshiro256starstar.c.
+  // Computed in Python from Blackman & Vigna's xoshiro256starstar.c.
   const std::uint64_t want[] = {11520u,
                                 0u,
                                 1509978240u,
@@ -27,7 +27,8 @@ TEST_CASE("rng: xoshiro256** starts as published from the state 1, 2, 3, 4") {
 }
 
 TEST_CASE("rng: the state is seeded by splitmix64 as published") {
-  // splitmix64 from 1234567; the seed is mixed with the stream's number, and stream 0 leaves this constant
+  // The state comes from splitmix64(1234567). Rng mixes the stream's number into the seed; for stream 0 this
+  // is an xor with the constant below, so the test applies the same xor first.
   const Rng rng(1234567u ^ 0x2545f4914f6cdd1du);
   const Rng::State want = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
                            4593380528125082431u};
@@ -53,10 +54,10 @@ TEST_CASE("rng: below(n) stays under n and takes every value equally often") {
   std::int64_t counts[6] = {};
   const int draws = 60000;
   for (int i = 0; i < draws; ++i) ++counts[rng.below(6)];
-  // each count is binomial with mean 10000 and deviation 91: five deviations
+  // Each count is binomial with mean 10000 and standard deviation 91. The limit is five deviations.
   for (std::int64_t count : counts) CHECK(std::abs(count - draws / 6) < 460);
   CHECK(rng.below(1) == 0);
-  // of 3 * 2^62 possible values, x % n without rejection would give the lower half twice as often
+  // With n = 3 * 2^62, x % n without rejection would give the lowest third of the values twice as often.
   const std::uint64_t n = std::uint64_t{3} << 62;
   int low = 0;
   for (int i = 0; i < 3000; ++i) {
@@ -64,7 +65,7 @@ TEST_CASE("rng: below(n) stays under n and takes every value equally often") {
     REQUIRE(x < n);
     low += x < (std::uint64_t{1} << 62) ? 1 : 0;
   }
-  CHECK(std::abs(low - 1000) < 130);  // a third, deviation 26; 1500 if biased
+  CHECK(std::abs(low - 1000) < 130);  // a third of the draws, with deviation 26; without rejection 1500
 }
 
 TEST_CASE("rng: uniform and normal have the moments of their distributions") {
@@ -78,7 +79,7 @@ TEST_CASE("rng: uniform and normal have the moments of their distributions") {
     const double z = rng.normal();
     m1 += z, m2 += z * z, m3 += z * z * z, m4 += z * z * z * z;
   }
-  // five standard errors: 1/sqrt(12 n), 1/sqrt(n), sqrt(2/n), sqrt(15/n), sqrt(96/n)
+  // The limits are five standard errors: 1/sqrt(12 n), 1/sqrt(n), sqrt(2/n), sqrt(15/n), sqrt(96/n).
   CHECK(std::abs(u / n - 0.5) < 0.0033);
   CHECK(std::abs(m1 / n) < 0.0112);
   CHECK(std::abs(m2 / n - 1) < 0.0159);
@@ -86,7 +87,7 @@ TEST_CASE("rng: uniform and normal have the moments of their distributions") {
   CHECK(std::abs(m4 / n - 3) < 0.11);
 }
 
-TEST_CASE("bf16: all 65536 values survive the way to float and back") {
+TEST_CASE("bf16: all 65536 values are unchanged after conversion to float and back") {
   int lost = 0;
   for (std::uint32_t bits = 0; bits < 65536; ++bits) {
     const bf16 x{static_cast<std::uint16_t>(bits)};
@@ -100,20 +101,21 @@ TEST_CASE("bf16: all 65536 values survive the way to float and back") {
   CHECK(lost == 0);
 }
 
-TEST_CASE("bf16: rounds to nearest, ties to even, into infinity, and keeps a NaN") {
+TEST_CASE("bf16: rounds to nearest, ties to even, too large numbers to infinity; a NaN stays a NaN") {
   const auto rounded = [](std::uint32_t bits) { return to_bf16(std::bit_cast<float>(bits)).bits; };
   CHECK(rounded(0x3f800000u) == 0x3f80);  // 1
-  CHECK(rounded(0x3f807fffu) == 0x3f80);  // just under the middle: down
-  CHECK(rounded(0x3f808000u) == 0x3f80);  // the middle: to the even neighbour below
-  CHECK(rounded(0x3f808001u) == 0x3f81);  // just above: up
-  CHECK(rounded(0x3f818000u) == 0x3f82);  // the middle: to the even neighbour above
-  CHECK(rounded(0xbf818000u) == 0xbf82);  // the same below zero
+  CHECK(rounded(0x3f807fffu) == 0x3f80);  // just below the middle: rounds down
+  CHECK(rounded(0x3f808000u) == 0x3f80);  // the middle: rounds to the even number below
+  CHECK(rounded(0x3f808001u) == 0x3f81);  // just above the middle: rounds up
+  CHECK(rounded(0x3f818000u) == 0x3f82);  // the middle: rounds to the even number above
+  CHECK(rounded(0xbf818000u) == 0xbf82);  // the same for a negative number
   CHECK(rounded(0x3fffffffu) == 0x4000);  // the carry reaches the exponent
-  CHECK(rounded(0x7f7fffffu) == 0x7f80);  // the largest float: infinity
+  CHECK(rounded(0x7f7fffffu) == 0x7f80);  // the largest float becomes infinity
   CHECK(rounded(0x7f800000u) == 0x7f80);
   CHECK(rounded(0x80000000u) == 0x8000);
-  CHECK(rounded(0x00008001u) == 0x0001);                                    // denormals round like others
-  CHECK(std::isnan(to_float(to_bf16(std::bit_cast<float>(0x7f800001u)))));  // payload only in the lower half
+  CHECK(rounded(0x00008001u) == 0x0001);  // denormals are rounded like other numbers
+  // A NaN whose payload is only in the lower half.
+  CHECK(std::isnan(to_float(to_bf16(std::bit_cast<float>(0x7f800001u)))));
   CHECK(std::isnan(to_float(to_bf16(std::numeric_limits<float>::quiet_NaN()))));
 }
 

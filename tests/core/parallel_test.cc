@@ -42,7 +42,7 @@ TEST_CASE("parallel: every chunk runs exactly once") {
   });
 }
 
-TEST_CASE("parallel: ranges make up the whole, each of the chunk's size but the last") {
+TEST_CASE("parallel: the ranges of a loop cover it once; all but the last have the chunk's size") {
   on_each_thread_count([] {
     for (std::int64_t n : {0, 1, 9, 10, 11, 95}) {
       std::vector<std::atomic<int>> runs(static_cast<std::size_t>(n));
@@ -57,7 +57,7 @@ TEST_CASE("parallel: ranges make up the whole, each of the chunk's size but the 
   });
 }
 
-TEST_CASE("parallel: loops nest") {
+TEST_CASE("parallel: a loop may run inside a loop") {
   on_each_thread_count([] {
     std::vector<std::atomic<int>> runs(20 * 30);
     parallel_chunks(20, [&](std::int64_t i) {
@@ -69,7 +69,7 @@ TEST_CASE("parallel: loops nest") {
   });
 }
 
-TEST_CASE("parallel: an exception reaches the caller, and the next loop works") {
+TEST_CASE("parallel: an exception reaches the caller, and the next loop works again") {
   on_each_thread_count([] {
     CHECK_THROWS_WITH(parallel_chunks(100,
                                       [](std::int64_t i) {
@@ -82,12 +82,13 @@ TEST_CASE("parallel: an exception reaches the caller, and the next loop works") 
   });
 }
 
-TEST_CASE("parallel: four threads are four, even on fewer cores") {
+TEST_CASE("parallel: four threads really run at the same time, even on fewer cores") {
   const RestoreThreads restore;
   set_threads(4);
   using Control = tbb::global_control;
-  REQUIRE(Control::active_value(Control::max_allowed_parallelism) == 4);  // or the loop would wait for ever
-  // No chunk ends before all four have begun. Whoever waits sleeps, so that one busy core is enough.
+  REQUIRE(Control::active_value(Control::max_allowed_parallelism) ==
+          4);  // otherwise the loop below would never end
+  // No chunk ends before all four have begun. A waiting thread sleeps, so one busy core is enough.
   std::latch all_present(4);
   parallel_chunks(4, [&](std::int64_t) { all_present.arrive_and_wait(); });
   CHECK(all_present.try_wait());
@@ -103,7 +104,7 @@ TEST_CASE("parallel: loops may start on any thread") {
   CHECK(total == 3 * 49 * 25);
 }
 
-TEST_CASE("parallel: fill writes all and no more; thread counts are checked") {
+TEST_CASE("parallel: parallel_fill writes n numbers and no more; wrong thread counts are errors") {
   const std::int64_t n = 200001;
   std::vector<float> x(n + 1, 1.0f);
   parallel_fill(x.data(), n, 0.5f);
@@ -114,7 +115,7 @@ TEST_CASE("parallel: fill writes all and no more; thread counts are checked") {
   CHECK(hardware_threads() >= 1);
 }
 
-// INKLING_ISA for the time of a test.
+// Sets INKLING_ISA and restores the old value at the end.
 struct IsaVariable {
   explicit IsaVariable(const char* value) {
     if (const char* old = std::getenv("INKLING_ISA")) before = old;
@@ -131,7 +132,7 @@ struct IsaVariable {
 };
 
 TEST_CASE(
-    "cpu: INKLING_ISA names the instruction set, the best is the default, a wrong name lists the choices") {
+    "cpu: INKLING_ISA selects the instruction set; empty means the best; a wrong name lists the choices") {
   const std::vector<Isa> isas = available_isas();
   REQUIRE(isas.size() >= 2);
   CHECK(isas[0] == Isa::scalar);
@@ -151,7 +152,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("cpu: features imply one another") {
+TEST_CASE("cpu: avx512 implies avx2, avx512_bf16 implies avx512, and amx_bf16 implies avx512_bf16") {
   const CpuFeatures& f = cpu();
   CHECK((!f.avx512 || f.avx2));
   CHECK((!f.avx512_bf16 || f.avx512));
@@ -160,7 +161,7 @@ TEST_CASE("cpu: features imply one another") {
   CHECK(&cpu() == &f);
 }
 
-TEST_CASE("parallel: in a rehearsal loops do nothing, after it they do") {
+TEST_CASE("parallel: a loop does not run during a rehearsal and runs again after it") {
   std::int64_t calls = 0;
   const auto loop = [&] { parallel_chunks(1, [&](std::int64_t) { ++calls; }); };
   {

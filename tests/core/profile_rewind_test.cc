@@ -1,4 +1,4 @@
-// What the profile says of memory on a tape that takes memory back.
+// The memory that the profile reports when a tape frees memory by rewind or recompute.
 #include "core/profile.h"
 #include "core/recompute.h"
 #include "core/tape.h"
@@ -11,7 +11,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("profile: an op after a rewind is shown the memory it takes itself") {
+TEST_CASE("profile: after a rewind, an op's event reports the memory that this op allocates") {
   std::vector<float> x(1024, 1.0f);
   Profile profile;
   Tape tape(Recording::off);
@@ -26,7 +26,7 @@ TEST_CASE("profile: an op after a rewind is shown the memory it takes itself") {
   }
 }
 
-TEST_CASE("profile: recomputing tells of no memory twice, and takes none away") {
+TEST_CASE("profile: with recomputation every event reports at least the memory of its result") {
   std::vector<float> x(1024, 1.0f), dx(1024);
   Profile profile;
   Tape tape;

@@ -1,4 +1,4 @@
-// The recorder of ops: what it hears of, what it leaves out.
+// The profile: the events that it records and the events that it leaves out.
 #include "core/profile.h"
 
 #include "core/parallel.h"
@@ -21,7 +21,7 @@ std::vector<std::string> names(const ProfileStep& step, Phase phase) {
   return all;
 }
 
-// gelu(x w^T), differentiated: x (2,3), w (4,3).
+// Forward and backward of gelu(x w^T), with x (2,3) and w (4,3).
 void take_step(Tape& tape) {
   static std::vector<float> x = random_floats(6, 1), w = random_floats(12, 2), dw(12), dx(6), dy(8, 1.0f);
   tape.clear();
@@ -30,11 +30,12 @@ void take_step(Tape& tape) {
   tape.backward(dot(tape, gelu(tape, linear(tape, input, weight, Tensor{})), dy.data()));
 }
 
-TEST_CASE("profile: a step's events are its ops forward and its nodes backward, each once, within the step") {
+TEST_CASE(
+    "profile: a step has one event for each forward op and each backward node, inside the step's time") {
   Profile profile;
   Tape tape;
   tape.profile_into(&profile);
-  take_step(tape);  // outside of any step: not recorded
+  take_step(tape);  // not recorded, because no step has begun
   profile.begin_step(7);
   take_step(tape);
   const ProfileStep& step = profile.end_step();
@@ -45,7 +46,7 @@ TEST_CASE("profile: a step's events are its ops forward and its nodes backward, 
   CHECK(backward[0] == "plan");
   CHECK(backward[1] == "dot");
   CHECK(backward[2] == "gelu");
-  std::sort(backward.begin() + 3, backward.end());  // in any order, on any thread
+  std::sort(backward.begin() + 3, backward.end());  // these two nodes may run in either order
   CHECK(backward[3] == "linear.dweight");
   CHECK(backward[4] == "linear.dx");
   for (const ProfileEvent& event : step.events) {
@@ -55,7 +56,7 @@ TEST_CASE("profile: a step's events are its ops forward and its nodes backward, 
   }
 }
 
-TEST_CASE("profile: an event carries the shape of the result, the work and the memory it took") {
+TEST_CASE("profile: an event has the shape of the result, the work and the memory it took") {
   Profile profile;
   Tape tape;
   tape.profile_into(&profile);
@@ -63,7 +64,8 @@ TEST_CASE("profile: an event carries the shape of the result, the work and the m
   take_step(tape);
   for (const ProfileEvent& event : profile.end_step().events) {
     if (std::string(event.name) == "plan") {
-      CHECK(event.allocated_bytes == 2 * 64);  // gradients of linear's result and gelu's, in cache lines
+      // The gradients of linear's and gelu's results, a cache line each.
+      CHECK(event.allocated_bytes == 2 * 64);
       continue;
     }
     if (std::string(event.name) == "dot") continue;
@@ -75,11 +77,12 @@ TEST_CASE("profile: an event carries the shape of the result, the work and the m
     if (event.phase != Phase::forward) continue;
     if (product) CHECK(event.allocated_bytes == 64);
     if (!product)
-      CHECK(event.allocated_bytes >= 64);  // and linear's nodes, which were recorded after its event
+      CHECK(event.allocated_bytes >= 64);  // also has linear's nodes, which are recorded after linear's event
   }
 }
 
-TEST_CASE("profile: what is recomputed is heard of op by op, forward and backward, and its node is not") {
+TEST_CASE(
+    "profile: recomputation has an event for each op, forward and backward, and none for its own node") {
   Profile profile;
   Tape tape;
   tape.profile_into(&profile);
@@ -94,7 +97,7 @@ TEST_CASE("profile: what is recomputed is heard of op by op, forward and backwar
   CHECK(names(step, Phase::backward) == std::vector<std::string>{"plan", "dot", "plan", "gelu"});
 }
 
-TEST_CASE("profile: a scope inside another one of the same thread is part of it") {
+TEST_CASE("profile: a scope inside another scope of the same thread has no event of its own") {
   Profile profile;
   profile.begin_step(1);
   {
@@ -102,7 +105,7 @@ TEST_CASE("profile: a scope inside another one of the same thread is part of it"
     const ProfileScope inner(&profile, Phase::update, "inner");
   }
   { const ProfileScope after(&profile, Phase::update, "after"); }
-  { const ProfileScope nobody_listens(nullptr, Phase::update, "unheard"); }
+  { const ProfileScope without_profile(nullptr, Phase::update, "not recorded"); }
   const ProfileStep& step = profile.end_step();
   REQUIRE(step.events.size() == 2);
   CHECK(std::string(step.events[0].name) == "outer");
@@ -121,13 +124,12 @@ TEST_CASE("profile: the last three steps are kept, oldest first") {
   for (std::size_t i = 0; i < 3; ++i) CHECK(kept[i]->number == static_cast<std::int64_t>(3 + i));
 }
 
-TEST_CASE(
-    "profile: with loops on, an event knows the chunks of every loop that it ran, but not of loops inside") {
+TEST_CASE("profile: with Loops::on, an event lists the chunks of its loops, but not of loops inside them") {
   const RestoreThreads restore;
   set_threads(1);
   Profile profile(Profile::Loops::on);
   profile.begin_step(1);
-  parallel_chunks(3, [](std::int64_t) {});  // no scope is open
+  parallel_chunks(3, [](std::int64_t) {});  // not recorded, because no scope is open
   {
     const ProfileScope scope(&profile, Phase::data, "two loops");
     parallel_chunks(5, [](std::int64_t) { parallel_chunks(4, [](std::int64_t) {}); });

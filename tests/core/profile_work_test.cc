@@ -1,4 +1,4 @@
-// What a profile's events carry: work, pages, threads and loops.
+// The contents of a profile's events: work, pages, threads and loops.
 #include <thread>
 
 #include "core/memory.h"
@@ -34,7 +34,7 @@ TEST_CASE("profile: phases have their names") {
   CHECK(std::string(name(Phase::update)) == "update");
 }
 
-TEST_CASE("profile: a step counts the pages that were asked for in it, and hears of nothing after its end") {
+TEST_CASE("profile: a step counts the pages mapped during it and records nothing after its end") {
   Profile profile;
   const Pages before(1);
   for (const std::int64_t number : {4, 5}) {
@@ -57,9 +57,7 @@ TEST_CASE("profile: a step counts the pages that were asked for in it, and hears
   CHECK(profile.kept().back()->page_allocations == 2);
 }
 
-TEST_CASE(
-    "profile: an event has its thread's number: 0 for the thread that takes the steps, others for other "
-    "threads") {
+TEST_CASE("profile: an event has its thread's number: 0 for the training thread, above 0 for others") {
   Profile profile;
   profile.begin_step(1);
   { const ProfileScope scope(&profile, Phase::data, "ours"); }
@@ -73,7 +71,7 @@ TEST_CASE(
   CHECK(step.events[2].thread > step.events[1].thread);
 }
 
-TEST_CASE("profile: work in parts has no event of its own, and each of its parts has one") {
+TEST_CASE("profile: a scope with in_parts has no event, but each scope inside it has one") {
   Profile profile;
   profile.begin_step(1);
   {
@@ -91,7 +89,7 @@ TEST_CASE("profile: work in parts has no event of its own, and each of its parts
   CHECK(step.events[1].allocated_bytes == 5);
 }
 
-TEST_CASE("profile: with loops on, each event finds its own loops among those of the step") {
+TEST_CASE("profile: with Loops::on, each event knows which of the step's loops are its own") {
   const RestoreThreads restore;
   set_threads(1);
   Profile profile(Profile::Loops::on);

@@ -1,4 +1,4 @@
-// Memory and loops on each side of the sizes at which they change their path.
+// Memory and loops at sizes just below and just above the thresholds where the code takes another path.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -19,8 +19,7 @@ using namespace inkling::test;
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 
-TEST_CASE(
-    "sizes: pages around one of 4 KiB and around a huge one of 2 MiB hold what was asked for, as zeros") {
+TEST_CASE("sizes: pages are zero and large enough, for sizes around 4 KiB and around 2 MiB") {
   for (const std::size_t unit : {std::size_t{4096}, 2 * kMiB}) {
     for (const std::size_t size : {unit - 1, unit, unit + 1}) {
       INFO(size << " bytes");
@@ -35,8 +34,8 @@ TEST_CASE(
   }
 }
 
-// An arena takes 1 GiB of address space at a time; only what is written costs memory.
-TEST_CASE("sizes: what does not fit an arena's slab lies in the next, apart from what was there") {
+// An arena maps 1 GiB of address space at a time. Only pages that are written use memory.
+TEST_CASE("sizes: an allocation that does not fit an arena's slab goes to the next slab, without overlap") {
   constexpr std::size_t kSlab = 1024 * kMiB;
   for (const std::size_t second : {kSlab - 64 - 64, kSlab - 64, kSlab - 64 + 1, kSlab, kSlab + 1}) {
     INFO(second << " bytes after 64");
@@ -55,8 +54,8 @@ TEST_CASE("sizes: what does not fit an arena's slab lies in the next, apart from
   }
 }
 
-// A pooled block has 256 MiB of address space at least, a thread's scratch 64 MiB.
-TEST_CASE("sizes: workspaces and scratch larger than a pooled block are as long as asked for") {
+// A pooled block has at least 256 MiB of address space. A thread's scratch has at least 64 MiB.
+TEST_CASE("sizes: workspaces and scratch larger than a pooled block have the requested size") {
   release_workspaces();
   for (const std::size_t size : {256 * kMiB - 1, 256 * kMiB, 256 * kMiB + 1, 300 * kMiB}) {
     INFO(size << " bytes");
@@ -77,8 +76,8 @@ TEST_CASE("sizes: workspaces and scratch larger than a pooled block are as long 
   }
 }
 
-// Chunks are dealt out in at most 64 shares, whatever the number of threads.
-TEST_CASE("sizes: with 63 to 66 threads and as many chunks, or more, every chunk runs exactly once") {
+// A loop divides its chunks into at most 64 shares, even if there are more threads.
+TEST_CASE("sizes: with 63 to 66 threads every chunk runs exactly once, for 1 to 1,000 chunks") {
   const RestoreThreads restore;
   for (const int count : {63, 64, 65, 66}) {
     set_threads(count);
@@ -93,7 +92,8 @@ TEST_CASE("sizes: with 63 to 66 threads and as many chunks, or more, every chunk
   CHECK(threads() == 1024);
 }
 
-TEST_CASE("sizes: parallel_fill writes 65,535 numbers, 65,536, one more, and two chunks and a tail") {
+TEST_CASE(
+    "sizes: parallel_fill writes every number, for lengths around one chunk and for two chunks and a rest") {
   for (const std::int64_t n : {65535, 65536, 65537, 2 * 65536 + 100}) {
     Guarded x(n, 1);
     parallel_fill(x.data(), n, 0.5f);
@@ -102,7 +102,7 @@ TEST_CASE("sizes: parallel_fill writes 65,535 numbers, 65,536, one more, and two
   }
 }
 
-TEST_CASE("sizes: a node of six gradients has them all, a seventh is refused") {
+TEST_CASE("sizes: a node may add to six gradients; seven are an error") {
   Tape tape;
   std::array<float, 7> values{}, gradients{};
   std::array<Tensor, 7> x;

@@ -1,5 +1,5 @@
-// The tape at its edges: which leaf a leaf is, what is recorded and what is run, gradients of a known tensor,
-// and what is refused.
+// Edge cases of the tape: leaves that share a gradient buffer, nodes that are not recorded or not run, the
+// order of nodes, backward from a known gradient, recomputation, and errors.
 #include <cstring>
 
 #include "core/error.h"
@@ -24,7 +24,7 @@ struct Leaf {
   }
 };
 
-TEST_CASE("tape: a leaf asked for again stays in the mode that it was first given, in both orders") {
+TEST_CASE("tape: a second call of leaf() keeps the mode of the first call, whichever mode comes first") {
   for (const LeafGradient first : {LeafGradient::overwrite, LeafGradient::accumulate}) {
     const LeafGradient second =
         first == LeafGradient::overwrite ? LeafGradient::accumulate : LeafGradient::overwrite;
@@ -37,7 +37,7 @@ TEST_CASE("tape: a leaf asked for again stays in the mode that it was first give
   }
 }
 
-TEST_CASE("tape: a gradient buffer belongs to one leaf: other values or another size are an error") {
+TEST_CASE("tape: leaf() with the gradient buffer of another leaf is an error, until clear()") {
   Leaf leaf({1, 2, 3});
   Floats other = {4, 5, 6};
   Tape tape;
@@ -51,8 +51,7 @@ TEST_CASE("tape: a gradient buffer belongs to one leaf: other values or another 
   CHECK_NOTHROW(tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite));
 }
 
-TEST_CASE(
-    "tape: a part of a leaf gets its part of the gradient, and the rest of an overwritten one becomes zero") {
+TEST_CASE("tape: the gradient of a slice goes to its part of the leaf; the rest is zero or unchanged") {
   Leaf overwritten({1, 2, 3, 4}), accumulated({1, 2, 3, 4});
   Tape tape;
   const Tensor a = overwritten.on(tape), b = accumulated.on(tape, LeafGradient::accumulate);
@@ -63,8 +62,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "tape: a node without gradients is not recorded, and a node that the loss does not depend on does not "
-    "run") {
+    "tape: a node without gradients is not recorded; a node that the loss does not depend on is not run") {
   Leaf leaf({1, 2}), other({3, 4});
   Floats constant = {5, 6};
   Tape tape;
@@ -86,9 +84,9 @@ TEST_CASE(
     return y;
   };
   const Tensor used = counted(leaf.on(tape));
-  counted(other.on(tape));  // no part of the loss
-  counted(used);            // nor this, though it depends on what is
-  counted(c);               // wants no gradient
+  counted(other.on(tape));  // the loss does not depend on it
+  counted(used);            // the loss does not depend on this one either
+  counted(c);               // has no gradient, so it is not recorded
   CHECK(tape.graph().node_count() == 3);
   const Tensor loss = sum(tape, used);
   CHECK(runs == 0);
@@ -100,7 +98,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "tape: a node waits for the writers of the gradients it reads, and writers of one gradient run in turn") {
+    "tape: a node waits for all writers of the gradients it reads; writers of one gradient run in turn") {
   Leaf leaf({1, 2});
   Tape tape;
   const Tensor x = leaf.on(tape), a = scale(tape, x, 2.0f), b = scale(tape, x, 3.0f);  // nodes 0 and 1
@@ -113,17 +111,16 @@ TEST_CASE(
   };
   CHECK(successors(3) == std::vector<std::int32_t>{2});
   CHECK(successors(2) == std::vector<std::int32_t>{0, 1});
-  CHECK(successors(1) == std::vector<std::int32_t>{0});  // the later node adds to x first
+  // Backward runs in reverse, so node 1 adds to x before node 0.
+  CHECK(successors(1) == std::vector<std::int32_t>{0});
   CHECK(successors(0).empty());
   CHECK(leaf.dx == Floats{12, 24});  // d(6 x^2)
 }
 
-TEST_CASE(
-    "tape: of two nodes that read an unused result's gradient, the second waits until the first has zeroed "
-    "it") {
+TEST_CASE("tape: if two nodes read an unused result's gradient, the first zeroes it and the second waits") {
   Leaf first({1}), second({2});
   Tape tape;
-  std::memset(tape.keep(1024), 0xff, 4096);  // what the gradients' memory held before
+  std::memset(tape.keep(1024), 0xff, 4096);  // fill the memory that the gradients will use with NaN
   tape.clear();
   const Tensor a = first.on(tape), b = second.on(tape);
   const Tensor used = tape.output({1}, {a, b}), unused = tape.output({1}, {a, b}),
@@ -142,7 +139,7 @@ TEST_CASE(
   CHECK(second.dx == Floats{7});
 }
 
-TEST_CASE("tape: six gradients are not too many for a node to read or to add to") {
+TEST_CASE("tape: a node may read six gradients and add to six; seven are an error") {
   std::vector<Leaf> leaves(6, Leaf({1}));
   Tape tape;
   Tensor x[6], y[6];
@@ -163,8 +160,7 @@ TEST_CASE("tape: six gradients are not too many for a node to read or to add to"
                     contains("many: a node reads and adds to at most 6"));
 }
 
-TEST_CASE(
-    "tape: backward from a known gradient gives its product with the derivative, and leaves it as it was") {
+TEST_CASE("tape: backward_from() multiplies the known gradient by the derivative and does not change it") {
   Leaf overwritten({1, 2, 3}), accumulated({4, 5, 6});
   const Floats dy = {1, 10, 100};
   Tape tape;
@@ -176,7 +172,7 @@ TEST_CASE(
   CHECK_THROWS_WITH(tape.backward_from(y, dy.data()), contains("backward: called twice on one tape"));
 }
 
-TEST_CASE("tape: a known gradient is only read: backward gives its memory to no other gradient") {
+TEST_CASE("tape: backward_from() never reuses the memory of the known gradient for another gradient") {
   Leaf leaf({1, 2, 3});
   const Floats dy = {1, 10, 100};
   Tape tape;
@@ -188,7 +184,7 @@ TEST_CASE("tape: a known gradient is only read: backward gives its memory to no 
   CHECK(dy == Floats{1, 10, 100});
 }
 
-TEST_CASE("tape: backward from a known gradient starts at the whole result of an op") {
+TEST_CASE("tape: backward_from() starts only at the whole result of an op") {
   Leaf leaf({1, 2, 3});
   const Floats dy = {1, 10, 100};
   Tape tape;
@@ -203,7 +199,7 @@ TEST_CASE("tape: backward from a known gradient starts at the whole result of an
   CHECK(leaf.dx == Floats{2, 20, 200});
 }
 
-TEST_CASE("tape: a gradient asked for in another dtype is an error that names both") {
+TEST_CASE("tape: asking for a gradient in the wrong dtype is an error that names both dtypes") {
   Leaf leaf({1, 2});
   const auto backward_with = [&](auto ask) {
     Tape tape;
@@ -223,15 +219,16 @@ TEST_CASE("tape: a gradient asked for in another dtype is an error that names bo
   CHECK(leaf.dx == Floats{3, 3});
 }
 
-TEST_CASE("tape: the first writer of a gradient is told to assign, the next to add; a sum begins at zero") {
+TEST_CASE(
+    "tape: the first writer of a gradient must assign, the next must add; sum_into() starts from zero") {
   for (const bool sum_first : {false, true}) {
     Leaf leaf({1, 2});
     Tape tape;
-    std::memset(tape.keep(1024), 0xff, 4096);  // what the gradients' memory held before
+    std::memset(tape.keep(1024), 0xff, 4096);  // fill the memory that the gradients will use with NaN
     tape.clear();
     const Tensor y = scale(tape, leaf.on(tape), 1.0f), loss = tape.output({}, {y});
     bool told_to_add[2] = {};
-    for (int use = 1; use >= 0; --use) {  // recorded later, run earlier
+    for (int use = 1; use >= 0; --use) {  // the node recorded last runs first
       bool* told = &told_to_add[use];
       tape.record("use", {loss}, {y}, [=](Gradients& gradients) {
         const GradientTarget into = gradients.target(y);
@@ -251,11 +248,11 @@ TEST_CASE("tape: the first writer of a gradient is told to assign, the next to a
   }
 }
 
-TEST_CASE("tape: a gradient of which only a part is written is zero elsewhere, also an odd number of bf16s") {
+TEST_CASE("tape: a bf16 gradient is zero where no node writes it, for odd and even lengths") {
   for (const std::int64_t n : {1, 2, 3, 4, 5}) {
     Leaf leaf(Floats(static_cast<std::size_t>(n), 1.0f));
     Tape tape;
-    std::memset(tape.keep(1024), 0xff, 4096);  // what the gradients' memory held before
+    std::memset(tape.keep(1024), 0xff, 4096);  // fill the memory that the gradients will use with NaN
     tape.clear();
     const Tensor half = narrowed(tape, leaf.on(tape)), loss = tape.output({}, {half});
     tape.record("none of it", {loss}, {half}, [=](Gradients& gradients) {
@@ -268,7 +265,7 @@ TEST_CASE("tape: a gradient of which only a part is written is zero elsewhere, a
   }
 }
 
-TEST_CASE("tape: a recomputed piece is one node, and after an error in it the tape records again") {
+TEST_CASE("tape: recompute() records one node; after an error inside it, the tape records again") {
   Leaf leaf({1, 2});
   Tape tape;
   const Tensor x = leaf.on(tape);
@@ -283,7 +280,7 @@ TEST_CASE("tape: a recomputed piece is one node, and after an error in it the ta
 }
 
 TEST_CASE(
-    "tape: a recomputed piece whose input wants no gradient still gives its leaves theirs, in both modes") {
+    "tape: recompute() of an input without gradient still gives leaves their gradients, in both modes") {
   Floats constant = {1, 10};
   for (const LeafGradient mode : {LeafGradient::overwrite, LeafGradient::accumulate}) {
     Leaf leaf({2, 3});
@@ -299,7 +296,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("tape: recomputed pieces run one after another, even if neither depends on the other") {
+TEST_CASE("tape: recompute nodes run one after another, even if they do not depend on each other") {
   Leaf first({1, 2}), second({3, 4});
   Tape tape;
   const auto doubled = [](Tape& t, const Tensor& x) { return scale(t, x, 2.0f); };
@@ -312,7 +309,7 @@ TEST_CASE("tape: recomputed pieces run one after another, even if neither depend
   CHECK(second.dx == Floats{4, 8});
 }
 
-TEST_CASE("tape: the peak includes the memory of recomputation") {
+TEST_CASE("tape: peak_bytes() includes the memory of recomputation") {
   constexpr std::size_t kCount = 4096, kBytes = kCount * sizeof(float);
   Leaf leaf(Floats(kCount, 0.5f));
   Tape tape;
@@ -321,15 +318,16 @@ TEST_CASE("tape: the peak includes the memory of recomputation") {
   const Tensor loss = sum(tape, y);
   const std::size_t before = tape.peak_bytes();
   tape.backward(loss);
-  // Again are computed three results, and gradients of two of them; dy lies on the tape itself.
+  // Recomputation needs memory for three results and for the gradients of two of them. dy belongs to the
+  // outer tape.
   CHECK(tape.peak_bytes() >= before + 3 * kBytes);
 }
 
-TEST_CASE("tape: memory kept is aligned, apart, and given again after clear; a rewind moves what it keeps") {
+TEST_CASE("tape: keep() gives aligned memory, and the same again after clear(); rewind() moves its result") {
   Tape tape;
   float* first = tape.keep(3);
   float* second = tape.keep(1);
-  CHECK(second - first == 16);  // a cache line on
+  CHECK(second - first == 16);  // one cache line further
   tape.clear();
   CHECK(tape.keep(3) == first);
   Tape inference(Recording::off);

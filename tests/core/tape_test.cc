@@ -1,4 +1,5 @@
-// The tape: leaves, what backward() promises, its errors, and steps that allocate nothing.
+// The tape: leaves, the results and errors of backward(), inference without recording, and steps that
+// allocate no memory.
 #include "core/tape.h"
 
 #include <algorithm>
@@ -26,14 +27,13 @@ struct Leaf {
 };
 
 TEST_CASE(
-    "tape: a leaf's gradient is overwritten or added to, as asked; one the loss does not reach becomes "
-    "zero") {
+    "tape: a leaf's gradient is overwritten or added to, as asked; without use it becomes zero or stays") {
   Leaf overwritten({1, 2}), accumulated({3, 4}), unreached({5, 6}), kept({7, 8});
   Tape tape;
   const Tensor a = overwritten.on(tape, LeafGradient::overwrite),
                b = accumulated.on(tape, LeafGradient::accumulate);
   const Tensor c = unreached.on(tape, LeafGradient::overwrite), d = kept.on(tape, LeafGradient::accumulate);
-  mul(tape, c, d);  // no part of the loss
+  mul(tape, c, d);  // the loss does not depend on it
   tape.backward(sum(tape, mul(tape, a, b)), 2.0f);
   CHECK(overwritten.dx == std::vector<float>{6, 8});
   CHECK(accumulated.dx == std::vector<float>{102, 104});
@@ -41,7 +41,8 @@ TEST_CASE(
   CHECK(kept.dx == std::vector<float>{100, 100});
 }
 
-TEST_CASE("tape: two micro-batches, overwriting then accumulating, give the gradient of their sum") {
+TEST_CASE(
+    "tape: two micro-batches, the first overwriting, the second accumulating, give the sum of gradients") {
   Leaf leaf({1, 2, 3});
   Tape tape;
   for (LeafGradient mode : {LeafGradient::overwrite, LeafGradient::accumulate}) {
@@ -52,7 +53,7 @@ TEST_CASE("tape: two micro-batches, overwriting then accumulating, give the grad
   CHECK(leaf.dx == std::vector<float>{4, 8, 12});
 }
 
-TEST_CASE("tape: a leaf used many times gets the sum, a constant gets nothing") {
+TEST_CASE("tape: the gradient of a leaf is the sum over its uses; a constant has no gradient") {
   Leaf leaf({2, 3});
   std::vector<float> ten = {10, 10};
   Tape tape;
@@ -66,7 +67,7 @@ TEST_CASE("tape: a leaf used many times gets the sum, a constant gets nothing") 
   CHECK(leaf.dx == std::vector<float>{21, 21});
 }
 
-TEST_CASE("tape: a leaf asked for twice is one leaf: its uses add up, as in a tied table") {
+TEST_CASE("tape: two calls of leaf() with one buffer give one leaf: the gradients of both uses are added") {
   Leaf leaf({1, 2, 3});
   Tape tape;
   const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = scale(tape, x, 2.0f);
@@ -88,7 +89,8 @@ TEST_CASE("tape: the loss may be one element of a larger tensor") {
   CHECK(leaf.dx == std::vector<float>{0, 2, 0});
 }
 
-TEST_CASE("tape: backward runs once, from one element, of something that was computed") {
+TEST_CASE(
+    "tape: a second backward is an error, and so is backward from several elements, a leaf or a constant") {
   Leaf leaf({1, 2}), one({1});
   Tape tape;
   const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = scale(tape, x, 2.0f);
@@ -107,7 +109,7 @@ TEST_CASE("tape: backward runs once, from one element, of something that was com
   CHECK(leaf.dx == std::vector<float>{1, 1});
 }
 
-TEST_CASE("tape: an error in a node reaches the caller of backward, and after clear() the tape works again") {
+TEST_CASE("tape: an error in a node reaches the caller of backward; after clear() the tape works again") {
   for (int count : {1, 4}) {
     const RestoreThreads restore;
     set_threads(count);
@@ -138,7 +140,7 @@ TEST_CASE("tape: the forward pass may write a leaf's gradient; backward adds to 
   CHECK_THROWS_WITH(tape.leaf_gradient(x.detach(), x), contains("has no gradient"));
 }
 
-TEST_CASE("tape: without recording nothing is recorded, and a block's temporaries are given back") {
+TEST_CASE("tape: with Recording::off no node is recorded, and rewind frees a block's temporaries") {
   std::vector<float> values(1000, 1.0f), gradient(1000);
   Tape tape(Recording::off);
   const Tensor x = tape.leaf(values.data(), gradient.data(), {1000}, LeafGradient::overwrite);
@@ -148,7 +150,7 @@ TEST_CASE("tape: without recording nothing is recorded, and a block's temporarie
   std::size_t peak = 0;
   for (int block = 0; block < 50; ++block) {
     const Tensor doubled = scale(tape, add(tape, h, 1.0f), 2.0f);
-    h = tape.rewind(mark, add(tape, doubled, -3.0f));  // 2 (h + 1) - 3 = 2 h - 1, which keeps 1
+    h = tape.rewind(mark, add(tape, doubled, -3.0f));  // 2 (h + 1) - 3 = 2 h - 1, so h = 1 stays 1
     if (block == 1) peak = tape.peak_bytes();
   }
   for (std::int64_t i = 0; i < 1000; ++i) REQUIRE(h.f32()[i] == 1.0f);
@@ -159,7 +161,7 @@ TEST_CASE("tape: without recording nothing is recorded, and a block's temporarie
                     contains("not contiguous"));
 }
 
-TEST_CASE("tape: while recording, rewind gives nothing back") {
+TEST_CASE("tape: while recording, rewind frees nothing") {
   Leaf leaf({1, 2});
   Tape tape;
   const Arena::Mark mark = tape.mark();
@@ -168,7 +170,7 @@ TEST_CASE("tape: while recording, rewind gives nothing back") {
   CHECK(tape.keep(1) != y.f32());
 }
 
-TEST_CASE("tape: a node of too many ends is refused by name") {
+TEST_CASE("tape: a node that adds to seven gradients is an error that names the node") {
   Leaf leaf({1});
   Tape tape;
   const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = tape.output({}, {x});
@@ -176,7 +178,8 @@ TEST_CASE("tape: a node of too many ends is refused by name") {
                     contains("greedy: a node reads and adds to at most 6 gradients"));
 }
 
-// One step of a small network that uses most general ops: p(next | this) by a table, a norm and a softmax.
+// One step of a small network that uses most general ops. It computes p(next token | this token) from an
+// embedding table, a layernorm and a softmax.
 float train_step(Tape& tape, std::vector<float>& parameters, std::vector<float>& gradients, const Tensor& ids,
                  const Tensor& targets) {
   const std::int64_t V = 50, C = 64;
@@ -196,7 +199,7 @@ float train_step(Tape& tape, std::vector<float>& parameters, std::vector<float>&
   return value;
 }
 
-TEST_CASE("tape: after the first steps, a step allocates nothing and its bits do not depend on the threads") {
+TEST_CASE("tape: after the first steps a step allocates nothing; any number of threads gives the same bits") {
   const std::int64_t N = 700;
   std::vector<std::int32_t> ids(N), targets(N);
   Rng rng(1);
@@ -218,9 +221,9 @@ TEST_CASE("tape: after the first steps, a step allocates nothing and its bits do
   }
   if (kCountsAllocations) {
     const std::int64_t news = allocations();
-    void* one = ::operator new(100);  // called by name: a compiler may leave a new-expression out
+    void* one = ::operator new(100);  // a direct call, because a compiler may remove a new-expression
     ::operator delete(one);
-    CHECK(allocations() == news + 1);  // the count does count
+    CHECK(allocations() == news + 1);  // allocations() really counts
   }
 }
 

@@ -1,4 +1,4 @@
-// Tensor: views, and the errors that name shapes.
+// Tensor: views, and errors that name the shapes.
 #include "core/tensor.h"
 
 #include "core/error.h"
@@ -9,7 +9,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("tensor: a shape counts its elements and rows and prints as a tuple") {
+TEST_CASE("tensor: a shape counts its elements and rows and prints as a tuple; wrong shapes are errors") {
   const Shape s{4, 64, 768};
   CHECK(s.numel() == 4 * 64 * 768);
   CHECK(s.back() == 768);
@@ -26,7 +26,7 @@ TEST_CASE("tensor: a shape counts its elements and rows and prints as a tuple") 
   CHECK_THROWS_WITH((Shape{1, -2}), contains("dimension 1 is -2"));
 }
 
-TEST_CASE("tensor: views name the elements they should") {
+TEST_CASE("tensor: views refer to the right elements") {
   std::vector<float> x(24);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
   const Tensor t(x.data(), {2, 3, 4});
@@ -61,7 +61,7 @@ TEST_CASE("tensor: views name the elements they should") {
   CHECK(t.slice(0, 1, 2).reshape({12}).f32() == x.data() + 12);
 }
 
-TEST_CASE("tensor: views keep dtype and gradient slot, detach drops the slot") {
+TEST_CASE("tensor: views keep dtype and gradient slot; detach() removes the slot") {
   std::vector<std::int32_t> ids(6);
   const Tensor i(ids.data(), {2, 3});
   CHECK(i.slice(1, 1, 3).i32() == ids.data() + 1);

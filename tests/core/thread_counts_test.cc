@@ -1,4 +1,4 @@
-// Loops on any number of threads, and loops that a rehearsal leaves out.
+// Loops on any number of threads, and loops that do not run during a rehearsal.
 #include <atomic>
 
 #include "core/parallel.h"
@@ -9,7 +9,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("parallel: a hundred threads run each chunk once, be there fewer chunks than threads or more") {
+TEST_CASE("parallel: a hundred threads run each chunk once, for fewer and for more chunks than threads") {
   const RestoreThreads restore;
   set_threads(100);
   CHECK(threads() == 100);
@@ -20,7 +20,7 @@ TEST_CASE("parallel: a hundred threads run each chunk once, be there fewer chunk
   }
 }
 
-TEST_CASE("parallel: 1 and 1,024 threads are allowed; a division is rounded up") {
+TEST_CASE("parallel: 1 and 1,024 threads are allowed, and ceil_div rounds up") {
   const RestoreThreads restore;
   CHECK_NOTHROW(set_threads(1024));
   CHECK(threads() == 1024);
@@ -33,7 +33,7 @@ TEST_CASE("parallel: 1 and 1,024 threads are allowed; a division is rounded up")
   CHECK(ceil_div(5, 4) == 2);
 }
 
-TEST_CASE("parallel: a rehearsal keeps every loop from running, of one chunk or of many") {
+TEST_CASE("parallel: during a rehearsal no loop runs, with one chunk or with many") {
   const RestoreThreads restore;
   for (const int count : {1, 3}) {
     set_threads(count);

@@ -1,4 +1,4 @@
-// Shapes and views at their edges: no elements, axes of length 1, the last index, four dimensions and five.
+// Edge cases of shapes and views: no elements, axes of length 1, the last index, and four dimensions.
 #include "core/error.h"
 #include "core/tensor.h"
 #include "tests/support.h"
@@ -8,7 +8,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("tensor: a shape may have four dimensions, some of them 0, and says what stands before the last") {
+TEST_CASE("tensor: a shape may have four dimensions and dimensions of 0; leading() drops the last one") {
   CHECK((Shape{1, 2, 3, 4}).numel() == 24);
   CHECK((Shape{1, 2, 3, 4}).rank == 4);
   CHECK((Shape{5, 0, 3}).numel() == 0);
@@ -21,7 +21,7 @@ TEST_CASE("tensor: a shape may have four dimensions, some of them 0, and says wh
   CHECK((Shape{7, 9}).back() == 9);
   CHECK_FALSE(Shape{2, 3} == Shape{2, 4});
   CHECK_FALSE(Shape{} == Shape{1});
-  CHECK_NOTHROW(Shape{-1, 0});  // -1 is for reshape, which may leave a dimension open
+  CHECK_NOTHROW(Shape{-1, 0});  // allowed, because reshape takes -1 for a dimension that it computes
 }
 
 TEST_CASE("tensor: dtypes have their names and sizes") {
@@ -43,11 +43,12 @@ TEST_CASE("tensor: dtypes have their names and sizes") {
                     contains("op: x (2, 3): dtype is f32, expected i32"));
 }
 
-TEST_CASE("tensor: an axis of length 1 is contiguous whatever its stride, others are not") {
+TEST_CASE(
+    "tensor: an axis of length 1 is contiguous with any stride, a longer axis only with the right one") {
   std::vector<float> x(24);
   const Tensor t(x.data(), {2, 3, 4});
   CHECK(t.slice(2, 1, 2).transpose(1, 2).shape() == Shape{2, 1, 3});
-  CHECK_FALSE(t.slice(2, 1, 2).contiguous());                          // 3 numbers, 4 apart
+  CHECK_FALSE(t.slice(2, 1, 2).contiguous());                          // 6 numbers at a distance of 4
   CHECK(t.slice(1, 1, 2).slice(0, 0, 1).contiguous());                 // one row of 4
   CHECK(t.slice(1, 1, 2).slice(2, 0, 1).slice(0, 1, 2).contiguous());  // one number
   CHECK(Tensor(x.data(), {24, 1}).transpose(0, 1).contiguous());
@@ -56,7 +57,7 @@ TEST_CASE("tensor: an axis of length 1 is contiguous whatever its stride, others
   CHECK(Tensor(x.data(), {}).contiguous());
 }
 
-TEST_CASE("tensor: slices reach the ends of an axis and not one past them") {
+TEST_CASE("tensor: a slice may reach the end of an axis, but not one past it") {
   std::vector<float> x(24);
   const Tensor t(x.data(), {2, 3, 4});
   CHECK(t.slice(1, 0, 3).shape() == t.shape());
@@ -72,7 +73,7 @@ TEST_CASE("tensor: slices reach the ends of an axis and not one past them") {
   CHECK(t.transpose(1, 1).shape() == t.shape());
 }
 
-TEST_CASE("tensor: reshape leaves one dimension open, with nothing in it if there are no elements") {
+TEST_CASE("tensor: reshape computes a dimension given as -1, also for a tensor without elements") {
   std::vector<float> x(12);
   const Tensor t(x.data(), {3, 4}), none(x.data(), {0, 4});
   CHECK(t.reshape({-1}).shape() == Shape{12});
@@ -87,7 +88,7 @@ TEST_CASE("tensor: reshape leaves one dimension open, with nothing in it if ther
   CHECK(Tensor(x.data(), {1, 1}).reshape({}).rank() == 0);
 }
 
-TEST_CASE("errors: messages join their parts, and an error of usage is an error, too") {
+TEST_CASE("errors: messages join their parts, and a UsageError is an Error") {
   CHECK(str("C=", 3, " is ", 2.5, ' ', std::string("odd")) == "C=3 is 2.5 odd");
   CHECK_THROWS_AS(fail("x"), Error);
   CHECK_THROWS_WITH(fail("got ", 3, ", expected ", 4), "got 3, expected 4");

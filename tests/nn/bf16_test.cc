@@ -1,5 +1,5 @@
-// GPT-2 in bf16, on every instruction set: near f32 in one step and after 200, the same on any number of
-// threads, with and without recomputation.
+// GPT-2 in bf16, on every instruction set. The results are close to f32 after one step and after 200 steps.
+// They are the same on any number of threads, with and without recomputation.
 #include <algorithm>
 
 #include "apps/text/shard.h"
@@ -13,15 +13,15 @@ namespace {
 
 using namespace inkling::test;
 
-// Each bf16 rounding is off by at most 2^-8 of the number; over the few roundings of two layers the loss of a
-// fresh model, about log V, moves by far less.
+// A bf16 rounding changes a number by at most 2^-8 of it. Two layers have only a few roundings, and the loss
+// of a fresh model is about log V, so the loss changes by much less than that.
 constexpr double kLossTolerance = 2e-3;
-// Gradients pass more roundings; what is compared is the distance of the whole, of which single roundings are
-// a random part.
+// Gradients go through more roundings. The test compares the norm of the difference of all gradients with the
+// norm of all gradients, in which single rounding errors partly cancel.
 constexpr double kGradientTolerance = 0.02;
 
 constexpr std::int64_t kB = 2, kT = 21;
-// Nothing is a multiple of a tile: C = 72, 3C = 216, 4C = 288.
+// No size is a multiple of a tile: C = 72, 3C = 216, 4C = 288.
 const GPT2Config kConfig{.max_seq_len = 24, .vocab_size = 150, .layers = 2, .heads = 3, .channels = 72};
 
 struct Run {
@@ -72,7 +72,7 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
   return std::sqrt(square / size);
 }
 
-TEST_CASE("gpt2 in bf16: loss and gradients are those of f32 but for rounding, on every instruction set") {
+TEST_CASE("gpt2 in bf16: loss and gradients equal f32's up to rounding, on every instruction set") {
   const Run f32 = train(Precision::f32, false, 1);
   for_each_isa([&] {
     const Run bf16 = train(Precision::bf16, false, 1);
@@ -82,7 +82,7 @@ TEST_CASE("gpt2 in bf16: loss and gradients are those of f32 but for rounding, o
   });
 }
 
-TEST_CASE("gpt2: recomputation changes no bit, in either precision, and any number of threads none either") {
+TEST_CASE("gpt2: recomputation and the number of threads change no bit, in f32 and in bf16") {
   const RestoreThreads restore;
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
     INFO("precision " << name(precision));
@@ -104,12 +104,12 @@ TEST_CASE("gpt2: recomputation changes no bit, in either precision, and any numb
 
 // ---- A curve of 200 steps ----
 
-// The bar. Seen here: 0.01%.
+// The limit for the relative difference of the losses. The measured difference is 0.01%.
 constexpr double kCurveTolerance = 0.01;
 
 constexpr int kCurveSteps = 200, kCurveEnd = 10;
 
-// The mean loss of the last kCurveEnd steps.
+// Trains for kCurveSteps steps and returns the mean loss of the last kCurveEnd steps.
 double end_of_curve(Precision precision) {
   constexpr std::int64_t B = 2, T = 32;
   const Shard shard("tests/goldens/curve_tokens.bin");
@@ -135,16 +135,17 @@ double end_of_curve(Precision precision) {
   return nats;
 }
 
-TEST_CASE("gpt2 in bf16: after 200 steps the loss is that of f32 to 1%") {
+TEST_CASE("gpt2 in bf16: after 200 steps the loss is within 1% of f32's") {
   const double f32 = end_of_curve(Precision::f32);
-  CHECK(f32 < 3);  // of log 131 = 4.9: there is a curve
+  CHECK(f32 < 3);  // the loss starts at log 131 = 4.9, so the model has learnt
   const double bf16 = end_of_curve(Precision::bf16);
   INFO("f32 ends at " << f32 << ", bf16 at " << bf16);
   CHECK(std::abs(bf16 / f32 - 1) < kCurveTolerance);
 }
 
-TEST_CASE("gpt2 in bf16: packed weights follow the optimiser") {
-  // A model trained for three steps computes what one loaded with its weights does.
+TEST_CASE("gpt2 in bf16: the packed weights follow every update of the optimiser") {
+  // `model` gets trained weights chunk by chunk through weights_changed(). It must compute the same logits as
+  // `fresh`, which packs the same weights all at once.
   GPT2 fresh(kConfig);
   const Run trained = train(Precision::bf16, false, 3);
   std::copy(trained.weights.begin(), trained.weights.end(), fresh.parameters().values().begin());
@@ -164,7 +165,8 @@ TEST_CASE("gpt2 in bf16: packed weights follow the optimiser") {
                y = model.logits(b, Tensor(ids.data(), {kB, kT}));
   CHECK(std::equal(x.f32(), x.f32() + x.numel(), y.f32()));
 
-  // And after a step of the optimiser itself it computes what one loaded with the new weights does.
+  // After a step of the optimiser, too, the model must compute the same logits as a model that packs the new
+  // weights all at once.
   const std::vector<float> gradients = random_floats(model.parameters().count(), 9);
   AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
   optimizer.step(values.data(), gradients.data(), 1, 0.1f, 1.0f,

@@ -1,4 +1,5 @@
-// Checkpoints byte by byte: files made by hand as FORMATS.md says, read and written in both versions.
+// Checkpoints byte by byte. The test builds files by hand from FORMATS.md, and reads and writes both
+// versions.
 #include <cmath>
 #include <cstring>
 
@@ -45,12 +46,12 @@ TEST_CASE("checkpoint: version 3 is a header of 256 numbers and all weights as f
   CHECK(read_text(directory / "saved.bin") == file);
 }
 
-TEST_CASE("checkpoint: version 5 is the same with all weights as bfloat16, norms and biases too") {
+TEST_CASE("checkpoint: version 5 has the same header and all weights as bfloat16, also norms and biases") {
   std::vector<float> weights(kCount);
   std::vector<std::uint16_t> halves(kCount);
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    weights[i] = std::ldexp(static_cast<float>(128 + i % 128),
-                            static_cast<int>(i % 20) - 10);  // 8 bits, so not rounded
+    // Only 8 significant bits, so bf16 holds the number exactly.
+    weights[i] = std::ldexp(static_cast<float>(128 + i % 128), static_cast<int>(i % 20) - 10);
     std::uint32_t bits = 0;
     std::memcpy(&bits, &weights[i], 4);
     halves[i] = static_cast<std::uint16_t>(bits >> 16);
@@ -64,7 +65,7 @@ TEST_CASE("checkpoint: version 5 is the same with all weights as bfloat16, norms
   CHECK(read_text(directory / "saved.bin") == file);
 }
 
-TEST_CASE("checkpoint: a header's versions and sizes are read, and the file is to be as long as they imply") {
+TEST_CASE("checkpoint: wrong versions and sizes in the header, or another file size, are errors") {
   const std::string weights(4 * kCount, '\0');
   const auto header_of = [&](const std::vector<std::int32_t>& header) {
     const std::string file = made_by_hand(header, weights);
@@ -90,13 +91,13 @@ TEST_CASE("checkpoint: a header's versions and sizes are read, and the file is t
                       contains(str("model version is ", version)));
 }
 
-TEST_CASE("checkpoint: more weights than are converted at a time survive both versions") {
-  // 1.1 million weights: one piece of 2^20, and a rest
+TEST_CASE("checkpoint: a model with more weights than one chunk is saved and loaded in both versions") {
+  // 1.1 million weights: one chunk of 2^20 and a rest.
   const GPT2Config config{.max_seq_len = 1, .vocab_size = 17000, .layers = 1, .heads = 1, .channels = 64};
   std::vector<float> weights(static_cast<std::size_t>(config.parameter_count()));
   REQUIRE(weights.size() > (1u << 20));
   for (std::size_t i = 0; i < weights.size(); ++i)
-    weights[i] = static_cast<float>(i * 37 % 251);  // whole numbers of 8 bits
+    weights[i] = static_cast<float>(i * 37 % 251);  // whole numbers of 8 bits, which bf16 holds exactly
   const TemporaryDirectory directory;
   for (const DType dtype : {DType::f32, DType::bf16}) {
     save_model(directory / "large.bin", config, weights, dtype);
@@ -107,9 +108,7 @@ TEST_CASE("checkpoint: more weights than are converted at a time survive both ve
   }
 }
 
-TEST_CASE(
-    "initialisation: each tensor is normal with its own deviation, or all 0, or all 1, whatever it held "
-    "before") {
+TEST_CASE("initialisation: overwrites each tensor with its own normal distribution, or 0, or 1") {
   const GPT2Config config{.max_seq_len = 50, .vocab_size = 200, .layers = 2, .heads = 2, .channels = 48};
   GPT2 model(config);
   std::fill(model.parameters().values().begin(), model.parameters().values().end(), 9.0f);
@@ -134,20 +133,21 @@ TEST_CASE(
     for (float w : values)
       sum += static_cast<double>(w), squares += static_cast<double>(w) * static_cast<double>(w);
     const double n = static_cast<double>(values.size());
-    CHECK(std::abs(sum / n) < 5 * want / std::sqrt(n));                         // five deviations of a mean
-    CHECK(std::abs(std::sqrt(squares / n) / want - 1) < 5 / std::sqrt(2 * n));  // and of a deviation
+    // The limits are five standard errors of a mean and of a standard deviation.
+    CHECK(std::abs(sum / n) < 5 * want / std::sqrt(n));
+    CHECK(std::abs(std::sqrt(squares / n) / want - 1) < 5 / std::sqrt(2 * n));
     CHECK(std::all_of(values.begin(), values.end(), [](float w) { return w != 0; }));
   }
 }
 
-TEST_CASE("initialisation: a model wider than GPT-2 has GPT-2's deviation of 0.02") {
+TEST_CASE("initialisation: a model wider than GPT-2 has GPT-2's standard deviation of 0.02") {
   GPT2 model({.max_seq_len = 1, .vocab_size = 1, .layers = 1, .heads = 1, .channels = 832});
   model.initialise(1);
   double squares = 0;
   const std::span<float> values = model.parameters().values_of(kQkvw);
   for (float w : values) squares += static_cast<double>(w) * static_cast<double>(w);
   const double n = static_cast<double>(values.size());
-  CHECK(std::abs(std::sqrt(squares / n) / 0.02 - 1) < 5 / std::sqrt(2 * n));  // five deviations
+  CHECK(std::abs(std::sqrt(squares / n) / 0.02 - 1) < 5 / std::sqrt(2 * n));  // five standard errors
 }
 
 }  // namespace

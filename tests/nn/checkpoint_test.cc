@@ -1,4 +1,4 @@
-// Checkpoints: what is saved comes back, and what is wrong is named before anything is allocated.
+// Checkpoints: a saved model loads unchanged, and a wrong file is an error that names the wrong field.
 #include "nn/checkpoint.h"
 
 #include "tests/support.h"
@@ -27,7 +27,7 @@ std::vector<std::byte> with_header(int index, std::int32_t value) {
   return bytes;
 }
 
-TEST_CASE("checkpoint: a float32 model is saved as the same bytes it was loaded from") {
+TEST_CASE("checkpoint: a float32 model is saved with the same bytes that it was loaded from") {
   GPT2 model = load_model(kSmall);
   const TemporaryDirectory directory;
   const std::string path = directory / "f32.bin";
@@ -35,7 +35,7 @@ TEST_CASE("checkpoint: a float32 model is saved as the same bytes it was loaded 
   CHECK(bytes_of(path) == bytes_of(kSmall));
 }
 
-TEST_CASE("checkpoint: a model saved as bfloat16 is PyTorch's, rounded to nearest even") {
+TEST_CASE("checkpoint: a model saved as bfloat16 equals PyTorch's file, rounded to nearest even") {
   GPT2 model = load_model(kSmall);
   const TemporaryDirectory directory;
   const std::string path = directory / "bf16.bin";
@@ -47,7 +47,7 @@ TEST_CASE("checkpoint: a model saved as bfloat16 is PyTorch's, rounded to neares
   }
 }
 
-TEST_CASE("checkpoint: every wrong header is one line that names what is wrong") {
+TEST_CASE("checkpoint: every wrong header is an error of one line that names the wrong field") {
   expect_error(with_header(0, 1), "model.bin: not a model checkpoint: magic is 1, expected 20240326");
   expect_error(with_header(0, static_cast<std::int32_t>(__builtin_bswap32(20240326))),
                "the bytes are swapped");
@@ -61,7 +61,7 @@ TEST_CASE("checkpoint: every wrong header is one line that names what is wrong")
   expect_error(with_header(4, 3), "file size is ");
 }
 
-TEST_CASE("checkpoint: a truncated or overlong file is refused wherever it is cut") {
+TEST_CASE("checkpoint: a file that is too short or too long is an error, wherever it ends") {
   const std::vector<std::byte> whole = bytes_of(kSmall);
   for (std::size_t size : {std::size_t{1}, std::size_t{4}, std::size_t{1023}, std::size_t{1024},
                            whole.size() - 1, whole.size() - 4}) {
@@ -73,7 +73,7 @@ TEST_CASE("checkpoint: a truncated or overlong file is refused wherever it is cu
   expect_error(longer, "file size is");
 }
 
-TEST_CASE("checkpoint: the four GPT-2s have OpenAI's parameter counts in llm.c's layout") {
+TEST_CASE("checkpoint: the four sizes of GPT-2 have OpenAI's parameter counts in llm.c's layout") {
   CHECK(GPT2Config::named("gpt2:d12").parameter_count() == 124475904);
   CHECK(GPT2Config::named("gpt2:d24").parameter_count() == 354871296);
   CHECK(GPT2Config::named("gpt2:d36").parameter_count() == 774090240);
@@ -81,9 +81,7 @@ TEST_CASE("checkpoint: the four GPT-2s have OpenAI's parameter counts in llm.c's
   CHECK_THROWS_WITH(GPT2Config::named("gpt2:d13"), contains("unknown, expected gpt2:d12"));
 }
 
-TEST_CASE(
-    "initialisation: deviations are GPT-2's at its width and wider for narrower models, biases 0, norm "
-    "weights 1, padded rows 0, and the seed decides") {
+TEST_CASE("initialisation: tensors have GPT-2's standard deviations, biases 0, norms 1; the seed decides") {
   GPT2Config config{.max_seq_len = 64, .vocab_size = 300, .layers = 3, .heads = 4, .channels = 64};
   GPT2 model(config), same(config), other(config);
   model.initialise(1), same.initialise(1), other.initialise(2);

@@ -1,5 +1,5 @@
-// What generation reads: which tokens stay when the context is full, and which random numbers are whose.
-// Every token is worked out again by a full pass in double (tests/nn/naive_gpt2.h).
+// The tokens that generation keeps when the context is full, and the random numbers that each text uses. The
+// tests compute every token again by a full pass in double (tests/nn/naive_gpt2.h).
 #include <algorithm>
 
 #include "nn/generate.h"
@@ -13,8 +13,8 @@ using namespace inkling::test;
 
 using Ids = std::vector<std::int32_t>;
 
-// The gap between the likeliest token and the next, or between a random number and the edge of a token's
-// share of [0, 1), that makes sure that float and double choose the same token.
+// The likeliest logit must be larger than every other logit by more than this. Then float and double
+// certainly choose the same token.
 constexpr double kClear = 1e-4;
 
 GPT2Config config_of(std::int64_t maxT) {
@@ -27,8 +27,8 @@ GPT2 model_of(const GPT2Config& config) {
   return model;
 }
 
-// What the model sees of a text: all of it up to maxT tokens. One token more, and the newest maxT / 2 are
-// read again, from position 0 on; then the context fills up again.
+// The tokens of a text that the model sees: all tokens while there are at most maxT. With one more token, the
+// model forgets all but the newest maxT / 2 tokens and reads these again at positions 0, 1, 2 and so on.
 class Context {
  public:
   explicit Context(std::int64_t maxT) : most_(static_cast<std::size_t>(maxT)) {}
@@ -57,7 +57,7 @@ std::vector<double> next_logits(const GPT2Config& config, const std::vector<doub
   return {all.end() - config.vocab_size, all.end()};
 }
 
-TEST_CASE("generate: a full context keeps the newer half, at the positions from 0 on, over and over") {
+TEST_CASE("generate: a full context keeps its newer half, moved to positions 0 and up, again and again") {
   for (const std::int64_t maxT : {1, 2, 3, 4, 6, 9}) {
     GPT2 model = model_of(config_of(maxT));
     const std::vector<double> weights = as_doubles(model.parameters().values());
@@ -92,7 +92,8 @@ TEST_CASE("generate: a full context keeps the newer half, at the positions from 
   }
 }
 
-// The id whose share of [0, 1) a random number falls into, with logits in double.
+// Each token has a part of [0, 1) as long as its probability. Returns the id whose part contains `uniform`,
+// computed in double.
 std::int32_t drawn(const std::vector<double>& logits, double uniform) {
   double total = 0, reached = 0;
   for (double z : logits) total += std::exp(z);
@@ -104,9 +105,7 @@ std::int32_t drawn(const std::vector<double>& logits, double uniform) {
   return -1;
 }
 
-TEST_CASE(
-    "generate: each text draws from its own random numbers, one for each token, past a full context and a "
-    "stop") {
+TEST_CASE("generate: each text uses its own random numbers, one for each token, also after a full context") {
   const std::int64_t maxT = 6;
   GPT2 model = model_of(config_of(maxT));
   const std::vector<double> weights = as_doubles(model.parameters().values());
@@ -124,7 +123,7 @@ TEST_CASE(
     const std::int64_t made =
         generate(model, prompt, settings, rngs, [&](std::int64_t text, std::int32_t id) {
           got.at(static_cast<std::size_t>(text)).push_back(id);
-          return id != 9;  // asked to end after a 9, which counts
+          return id != 9;  // the caller ends the text after a 9; the 9 belongs to the text
         });
     std::int64_t total = 0, stopped = 0, full = 0;
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -146,11 +145,12 @@ TEST_CASE(
       total += std::ssize(want);
     }
     CHECK(made == total);
-    if (texts > kTogether) CHECK((stopped > 0 && full > 0));  // both kinds of end were met
+    // Some texts end at the stop token, others at max_tokens.
+    if (texts > kTogether) CHECK((stopped > 0 && full > 0));
   }
 }
 
-TEST_CASE("generate: no tokens, one token, and no texts") {
+TEST_CASE("generate: with max_tokens of 0, 1 and 2, and without texts, the number of tokens is right") {
   GPT2 model = model_of(config_of(4));
   const Ids prompt = {1, 2};
   GenerateSettings settings;
@@ -168,9 +168,9 @@ TEST_CASE("generate: no tokens, one token, and no texts") {
   }
 }
 
-TEST_CASE("generate: id 0 may be the stop token, and -1 stands for none") {
+TEST_CASE("generate: id 0 may be the stop token, and -1 means no stop token") {
   GPT2 model = model_of(config_of(4));
-  // All logits are equal: greedy takes id 0.
+  // All logits are equal, so greedy sampling takes id 0.
   std::fill(model.parameters().values().begin(), model.parameters().values().end(), 0.0f);
   const Ids prompt = {3};
   GenerateSettings settings;

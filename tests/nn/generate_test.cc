@@ -1,4 +1,4 @@
-// Generation: the KV cache changes the cost of a token, not the token.
+// Generation: the KV cache makes a token cheaper to compute, but does not change it.
 #include "nn/generate.h"
 
 #include "nn/checkpoint.h"
@@ -10,9 +10,11 @@ namespace {
 using namespace inkling::test;
 
 constexpr Tolerance kCached{2e-5, 1e-5};  // the same sums in another order
-// In bf16 the full pass rounds activations that generating keeps f32: some 2^-9 of each, in two layers.
+// In bf16 the full pass rounds activations that generation keeps in f32. This changes each activation by
+// about 2^-9 of its size, in two layers.
 constexpr Tolerance kCachedBf16{0.06, 0.02};
-// Rounded to 16 bits, a sum whose last bit differs may become the next number.
+// The sums are rounded to 16 bits. If two sums differ in their last bit, they may be rounded to different
+// numbers.
 constexpr Tolerance kCachedInt8{5e-4, 1e-4};
 
 Tolerance cached(Precision precision) {
@@ -20,8 +22,7 @@ Tolerance cached(Precision precision) {
   return precision == Precision::int8 && rounds_int8_inputs() ? kCachedInt8 : kCached;
 }
 
-TEST_CASE(
-    "generate: logits through the KV cache are those of the full forward pass, whatever is read at once") {
+TEST_CASE("generate: logits with the KV cache equal the full forward pass, for prompts read in any pieces") {
   const auto check = [](Precision precision) {
     INFO("precision " << name(precision));
     GPT2 model = load_model("tests/goldens/small.bin");
@@ -58,7 +59,7 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("generate: a seed gives the same text, the stop token ends it, and a full context goes on") {
+TEST_CASE("generate: a seed always gives the same text, the stop token ends it, a full context does not") {
   GPT2 model = load_model("tests/goldens/small.bin");
   const std::vector<std::int32_t> prompt = {5, 6, 7};
   const auto text = [&](std::uint64_t seed, std::int64_t tokens, std::int32_t stop) {
@@ -81,7 +82,7 @@ TEST_CASE("generate: a seed gives the same text, the stop token ends it, and a f
   CHECK(stopped == std::vector<std::int32_t>(one.begin(), std::find(one.begin(), one.end(), one[4])));
 }
 
-TEST_CASE("generate: texts written together are what each is alone, and end on their own") {
+TEST_CASE("generate: texts generated together equal the texts generated alone, and each ends by itself") {
   constexpr std::int64_t kTexts = kTogether + 3;  // two groups
   const std::vector<std::int32_t> prompt = {5, 6, 7};
   for_each_isa([&] {
@@ -91,14 +92,14 @@ TEST_CASE("generate: texts written together are what each is alone, and end on t
       model.set_precision(precision, Recording::off);
       GenerateSettings settings;
       settings.max_tokens = model.config().max_seq_len + 9;  // past a full context
-      settings.stop_token = 17;                              // drawn soon by some, late or never by others
+      settings.stop_token = 17;                              // some texts draw it soon, others late or never
       std::vector<std::vector<std::int32_t>> together(kTexts), alone(kTexts);
       std::vector<Rng> rngs;
       for (std::uint64_t i = 0; i < kTexts; ++i) rngs.emplace_back(1, i);
       const std::int64_t made =
           generate(model, prompt, settings, rngs, [&](std::int64_t text, std::int32_t id) {
             together[static_cast<std::size_t>(text)].push_back(id);
-            return text != 2 || together[2].size() < 5;  // this one is stopped from outside
+            return text != 2 || together[2].size() < 5;  // the caller stops text 2 after 5 tokens
           });
       std::int64_t sum = 0;
       for (std::size_t i = 0; i < kTexts; ++i) {
@@ -115,7 +116,7 @@ TEST_CASE("generate: texts written together are what each is alone, and end on t
   });
 }
 
-TEST_CASE("generate: an empty prompt and ids past the vocabulary are errors") {
+TEST_CASE("generate: an empty prompt and an id outside the vocabulary are errors") {
   GPT2 model = load_model("tests/goldens/small.bin");
   Rng rng(1);
   const auto ignore = [](std::int32_t) { return true; };

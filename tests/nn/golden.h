@@ -1,4 +1,5 @@
-// PyTorch's answers: a checkpoint, and what it gives for one batch (llm.c's debug state format).
+// Files with PyTorch's results: a checkpoint, and its logits, loss and gradients for one batch (in llm.c's
+// debug state format).
 #pragma once
 
 #include <cstdlib>
@@ -38,7 +39,8 @@ struct DebugState {
   Tensor targets() { return Tensor(y.data(), {B, T}); }
 };
 
-// What PyTorch makes of one model: a batch, and ten steps of AdamW on it. An empty path: there is none.
+// The files with PyTorch's results for one model: one batch, and ten steps of AdamW on this batch. An empty
+// path means that there is no such file.
 struct GoldenSet {
   std::string model, state, after10, trajectory;
 };
@@ -46,8 +48,8 @@ inline GoldenSet golden_set(const std::string& base) {
   return {base + ".bin", base + "_debug_state.bin", base + "_after10.bin", base + "_trajectory.json"};
 }
 
-// Those of tests/goldens, and of a folder that INKLING_GOLDENS may name, of a larger model say: every set
-// there whose model and batch have the same name.
+// The sets in tests/goldens, and the sets in the folder INKLING_GOLDENS, if this variable is set (for example
+// for a larger model). A set there has at least the files NAME.bin and NAME_debug_state.bin.
 inline std::vector<GoldenSet> golden_sets() {
   const std::string ours = "tests/goldens/small", end = "_debug_state.bin";
   std::vector<GoldenSet> sets = {golden_set(ours), {ours + ".bin", ours + "_masked" + end, "", ""}};

@@ -15,8 +15,8 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-// PyTorch's own float32 differs from its float64 by up to 2.4e-6 in these logits and 8e-7 of a tensor's
-// largest gradient; ours sums in another order.
+// PyTorch's float32 differs from its float64 by up to 2.4e-6 in these logits, and by up to 8e-7 of the
+// largest gradient of a tensor. Our model adds in another order, so it may differ by somewhat more.
 constexpr Tolerance kLogits{2e-5, 1e-5};
 constexpr double kLoss = 1e-5;
 constexpr double kGradientOfLargest = 1e-5;
@@ -38,7 +38,7 @@ void check_gradients(GPT2& model, std::span<const float> want) {
   }
 }
 
-TEST_CASE("gpt2: logits, loss and all gradients are PyTorch's, on every instruction set") {
+TEST_CASE("gpt2: logits, loss and all gradients equal PyTorch's, on every instruction set") {
   for_each_isa([] {
     for (const GoldenSet& golden : golden_sets()) {
       INFO(golden.state);
@@ -62,7 +62,7 @@ TEST_CASE("gpt2: logits, loss and all gradients are PyTorch's, on every instruct
   });
 }
 
-TEST_CASE("gpt2: two micro-batches of half the loss give the gradients of one") {
+TEST_CASE("gpt2: two micro-batches with half the loss each add up to the gradients of the whole loss") {
   const GoldenSet golden = golden_sets().front();
   GPT2 model = load_model(golden.model);
   DebugState state(golden.state, model.config());
@@ -85,7 +85,8 @@ json trajectory_of(const GoldenSet& golden) {
   return json::parse(std::ifstream(golden.trajectory));
 }
 
-// Takes a recorded run's steps, and checks each one's loss and gradient norm. Returns how many were clipped.
+// Repeats the steps of a recorded run and checks the loss and the gradient norm of each step. Returns the
+// number of steps that were clipped.
 int follow(GPT2& model, DebugState& state, const json& run) {
   const json& hyper = run["hyper"];
   AdamW optimizer(segments_of(model.parameters().table()),
@@ -111,7 +112,7 @@ int follow(GPT2& model, DebugState& state, const json& run) {
   return clipped;
 }
 
-TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and weights") {
+TEST_CASE("gpt2: ten AdamW steps have PyTorch's losses, gradient norms and weights") {
   for (const GoldenSet& golden : golden_sets()) {
     if (golden.trajectory.empty()) continue;
     INFO(golden.trajectory);
@@ -120,8 +121,8 @@ TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and wei
     follow(model, state, trajectory_of(golden));
     GPT2 after = load_model(golden.after10);
     for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
-      // A key's bias shifts every score of a row alike, which softmax ignores: its gradient is rounding
-      // noise, and AdamW makes steps of it.
+      // The bias of the keys adds the same number to all scores of a row, which does not change the softmax.
+      // So its gradient is only rounding noise, which AdamW turns into steps of full size.
       if (t == kQkvb) continue;
       check_close(model.parameters().table()[t].name, model.parameters().values_of(t),
                   after.parameters().values_of(t), {kWeightAfterTen, 0});
@@ -129,14 +130,14 @@ TEST_CASE("gpt2: ten AdamW steps follow PyTorch's losses, gradient norms and wei
   }
 }
 
-TEST_CASE("gpt2: steps that need no clipping follow PyTorch after steps that did") {
+TEST_CASE("gpt2: ten steps of which five are clipped have PyTorch's losses and gradient norms") {
   const GoldenSet golden = golden_sets().front();
   GPT2 model = load_model(golden.model);
   DebugState state(golden.state, model.config());
   CHECK(follow(model, state, trajectory_of(golden)["some_clipped"]) == 5);
 }
 
-TEST_CASE("gpt2: a checkpoint in bf16 has the loss that PyTorch computes from rounded weights") {
+TEST_CASE("gpt2: a checkpoint in bf16 has the loss that PyTorch computes from the rounded weights") {
   const GoldenSet golden = golden_sets().front();
   GPT2 model = load_model("tests/goldens/small_bf16.bin");
   DebugState state(golden.state, model.config());

@@ -1,4 +1,4 @@
-// The KV cache of one text: forgetting tokens, copying, and continuing after both.
+// The KV cache of one text: forgetting tokens, copying, and reading more tokens after both.
 #include "nn/kv_cache.h"
 
 #include "nn/gpt2.h"
@@ -24,7 +24,8 @@ struct Reader {
     model.initialise(3);
     weights = as_doubles(model.parameters().values());
   }
-  // Reads `ids` into the cache, and checks the logits against a full pass over `all`, the whole text so far.
+  // Reads `ids` into the cache. Then checks the logits against a full pass over `all`, which is the whole
+  // text so far.
   void read(KvCache& cache, Ids ids, const Ids& all) {
     Tape tape(Recording::off);
     const Tensor got =
@@ -35,7 +36,7 @@ struct Reader {
   }
 };
 
-TEST_CASE("kv cache: the newest tokens can be forgotten, and others read in their place") {
+TEST_CASE("kv cache: after forgetting the newest tokens, other tokens can be read in their place") {
   Reader reader;
   KvCache cache(kConfig);
   reader.read(cache, {1, 5, 2, 8}, {1, 5, 2, 8});
@@ -51,7 +52,7 @@ TEST_CASE("kv cache: the newest tokens can be forgotten, and others read in thei
 TEST_CASE("kv cache: a copy continues the same text, and the original does not change with it") {
   Reader reader;
   KvCache first(kConfig), second(kConfig);
-  reader.read(second, {8, 8, 8, 8, 8}, {8, 8, 8, 8, 8});  // the copy replaces this text
+  reader.read(second, {8, 8, 8, 8, 8}, {8, 8, 8, 8, 8});  // copy() below replaces this text
   reader.read(first, {1, 5, 2}, {1, 5, 2});
   second.copy(first);
   CHECK(second.length() == 3);
@@ -64,7 +65,7 @@ TEST_CASE("kv cache: a copy continues the same text, and the original does not c
   reader.read(first, {2}, {2});
 }
 
-TEST_CASE("kv cache: layers that are not there and caches of another model are errors") {
+TEST_CASE("kv cache: a layer that does not exist and a cache of another model are errors") {
   KvCache cache(kConfig);
   CHECK_NOTHROW(cache.layer(1));
   CHECK_THROWS_WITH(cache.layer(2), contains("kv cache: layer 2 of 2"));
@@ -81,7 +82,7 @@ TEST_CASE("kv cache: layers that are not there and caches of another model are e
                     contains("kv cache: caches of several models"));
 }
 
-TEST_CASE("gpt2: ids that do not fit the caches or the positions are errors; a text of maxT tokens fits") {
+TEST_CASE("gpt2: ids of a wrong shape and more than maxT tokens are errors; maxT tokens are not") {
   Reader reader;
   Ids ids = {1, 2, 3, 4, 5, 6, 7, 8};
   std::vector<KvCache> caches;
@@ -102,12 +103,12 @@ TEST_CASE("gpt2: ids that do not fit the caches or the positions are errors; a t
                     contains("gpt2: ids are (6), expected (B, T)"));
 }
 
-TEST_CASE("gpt2: packed copies take memory in bf16 and int8, twice as much for a backward, and none in f32") {
+TEST_CASE("gpt2: packed copies take memory in bf16 and int8, twice as much for training, and none in f32") {
   GPT2 model(kConfig);
   CHECK(model.packed_bytes() == 0);
   model.set_precision(Precision::bf16, Recording::off);
   const std::int64_t forward_only = model.packed_bytes();
-  // at least 2 bytes for each of the weights of matrices: wte, and 12 C^2 a layer
+  // At least 2 bytes for each weight of a matrix. The matrices are wte and 12 C^2 weights in each layer.
   CHECK(forward_only >= 2 * (128 * 8 + 2 * 12 * 8 * 8));
   model.set_precision(Precision::bf16, Recording::on);
   CHECK(model.packed_bytes() >= forward_only + 2 * (128 * 8 + 2 * 12 * 8 * 8));

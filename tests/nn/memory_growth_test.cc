@@ -1,4 +1,5 @@
-// Memory does not grow: a process holds as much after fifty steps, or after many tokens, as after the first.
+// Memory does not grow: after fifty steps, or after many tokens, a process has the same memory as after the
+// first.
 #include <unistd.h>
 
 #include <fstream>
@@ -14,7 +15,7 @@ namespace {
 
 using namespace inkling::test;
 
-// Resident memory may move by a little that is nobody's leak, such as the heap's own lists.
+// Resident memory may change by a few pages without a leak, for example for the heap's own lists.
 constexpr std::int64_t kSlackBytes = 128 << 10;
 
 const GPT2Config kConfig{.max_seq_len = 32, .vocab_size = 150, .layers = 2, .heads = 4, .channels = 32};
@@ -36,11 +37,9 @@ void check_no_growth(const Held& before, const Held& after) {
   if (kCountsAllocations) CHECK(after.resident_bytes <= before.resident_bytes + kSlackBytes);
 }
 
-TEST_CASE(
-    "memory: after fifty training steps the process holds as much as after one, in each precision, "
-    "recomputing or not") {
+TEST_CASE("memory: fifty training steps need no more memory than one, in each precision, also recomputing") {
   const RestoreThreads restore;
-  set_threads(1);  // a second thread would make its scratch at a time of its own
+  set_threads(1);  // a second thread would allocate its scratch memory at an unpredictable time
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
     for (const bool recompute : {false, true}) {
       INFO(name(precision) << (recompute ? ", recomputing" : ""));
@@ -75,7 +74,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("memory: after evaluating fifty batches the process holds as much as after one") {
+TEST_CASE("memory: evaluating fifty batches needs no more memory than evaluating one") {
   const RestoreThreads restore;
   set_threads(1);
   GPT2 model(kConfig);
@@ -97,7 +96,7 @@ TEST_CASE("memory: after evaluating fifty batches the process holds as much as a
   CHECK(tape.peak_bytes() == peak);
 }
 
-TEST_CASE("memory: generating a long text takes no more memory than a short one, past many full contexts") {
+TEST_CASE("memory: generating a long text with many full contexts needs no more memory than a short one") {
   const RestoreThreads restore;
   set_threads(1);
   GPT2 model(kConfig);
@@ -114,7 +113,7 @@ TEST_CASE("memory: generating a long text takes no more memory than a short one,
     generate(model, prompt, settings, rngs, [&](std::int64_t, std::int32_t) {
       ++handed_out;
       if (handed_out == 4 * kConfig.max_seq_len)
-        first = held_now();  // each text has read its context again, and again
+        first = held_now();  // each text has filled its context more than once
       if (handed_out == 2 * settings.max_tokens) last = held_now();
       return true;
     });

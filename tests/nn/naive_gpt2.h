@@ -1,5 +1,5 @@
-// GPT-2 again, in double and in plain loops, for tests to compare the model with. It shares no code with the
-// model, reads its weights from one flat buffer in the order of FORMATS.md (llm.c's order), and is slow.
+// A second GPT-2, in double and in plain loops. Tests compare the model with it. It shares no code with the
+// model and is slow. It reads its weights from one flat buffer in the order of FORMATS.md (llm.c's order).
 #pragma once
 
 #include <cmath>
@@ -16,7 +16,7 @@ class NaiveGPT2 {
  public:
   explicit NaiveGPT2(const GPT2Config& config) : config_(config) {}
 
-  // Logits (T, V) of one text, whose first token stands at position 0.
+  // Logits (T, V) of one text. Its first token is at position 0.
   std::vector<double> logits(const std::vector<double>& weights, std::span<const std::int32_t> ids) const {
     const std::size_t T = ids.size(), C = n(config_.channels), V = n(config_.vocab_size);
     const std::size_t L = n(config_.layers), Vp = (V + 127) / 128 * 128;
@@ -50,7 +50,7 @@ class NaiveGPT2 {
     return linear(layernorm(x, lnfw, lnfb), wte, nullptr, C, V);
   }
 
-  // Each token's loss, 0 where the target is -1.
+  // The loss of each token; 0 if its target is -1.
   std::vector<double> token_losses(const std::vector<double>& weights, std::span<const std::int32_t> ids,
                                    std::span<const std::int32_t> targets) const {
     const std::size_t V = n(config_.vocab_size);
@@ -90,7 +90,7 @@ class NaiveGPT2 {
     return y;
   }
 
-  // Rows of IC numbers become rows of OC; w is (OC, IC).
+  // y = x w^T + b for each row: x (rows, IC), w (OC, IC), b (OC), y (rows, OC).
   static std::vector<double> linear(const std::vector<double>& x, const double* w, const double* b,
                                     std::size_t IC, std::size_t OC) {
     std::vector<double> y(x.size() / IC * OC);
@@ -104,7 +104,7 @@ class NaiveGPT2 {
     return y;
   }
 
-  // qkv rows are Q | K | V, and head h is columns [h HS, (h+1) HS) of each.
+  // A row of qkv is Q | K | V. Head h uses columns [h HS, (h+1) HS) of each of the three.
   std::vector<double> attention(const std::vector<double>& qkv, std::size_t T) const {
     const std::size_t C = n(config_.channels), NH = n(config_.heads), HS = C / NH;
     std::vector<double> out(T * C), p(T);

@@ -1,5 +1,5 @@
-// The model against a second one in double (tests/nn/naive_gpt2.h), on every instruction set: logits, losses,
-// all gradients, masked targets, and every position that a KV cache decodes.
+// Compares the model with a second GPT-2 in double (tests/nn/naive_gpt2.h), on every instruction set: logits,
+// losses, all gradients, masked targets, and every position that a KV cache decodes.
 #include "tests/nn/naive_gpt2.h"
 
 #include "nn/gpt2.h"
@@ -11,17 +11,18 @@ namespace {
 
 using namespace inkling::test;
 
-// Two layers of at most 32 terms a sum, in float.
+// Two layers of float sums with at most 32 terms each.
 constexpr Tolerance kFloat{5e-6, 5e-6};
-// Of a gradient: the sums are longer, and the differences that it is held against are good to 1e-9.
+// For gradients: the sums are longer, and the finite differences have an error of about 1e-9.
 constexpr Tolerance kGradient{5e-6, 5e-5};
-// 8 bits of mantissa in each product's operands.
+// For bf16 and int8: both factors of a product have only 8 bits.
 constexpr Tolerance kBf16{0.06, 0.05};
 
 constexpr std::int64_t kB = 2, kT = 5;
 const GPT2Config kConfig{.max_seq_len = 6, .vocab_size = 11, .layers = 2, .heads = 2, .channels = 8};
 
-// Weights that are all large enough to matter, norms and biases too; the rows of wte past V are zero.
+// A model whose weights are all large enough to change the logits, also norms and biases. The rows of wte
+// past V are zero.
 GPT2 model_of(const GPT2Config& config) {
   GPT2 model(config);
   model.initialise(5);
@@ -75,8 +76,7 @@ std::vector<double> gradients_by_differences(std::vector<double> weights, const 
   return gradients;
 }
 
-TEST_CASE(
-    "gpt2: logits are those of plain loops in double, on every instruction set and in every precision") {
+TEST_CASE("gpt2: logits equal plain loops in double, on every instruction set and in every precision") {
   GPT2 model = model_of(kConfig);
   Batch batch;
   const std::vector<double> weights = as_doubles(model.parameters().values());
@@ -99,8 +99,7 @@ TEST_CASE(
   });
 }
 
-TEST_CASE(
-    "gpt2: loss, each token's loss and all gradients are those of plain loops in double, masked or not") {
+TEST_CASE("gpt2: loss, token losses and all gradients equal plain loops in double, with and without mask") {
   GPT2 model = model_of(kConfig);
   Batch masked, whole;
   whole.targets = {0, 10, 4, 7, 2, 1, 0, 2, 10, 6}, whole.counted = 10;
@@ -127,7 +126,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("gpt2: a loss scale scales the gradients and not the loss, and accumulating adds them up") {
+TEST_CASE("gpt2: a larger target count divides loss and gradients, and accumulation adds the gradients") {
   GPT2 model = model_of(kConfig);
   Batch batch;
   const std::vector<double> weights = as_doubles(model.parameters().values());
@@ -135,11 +134,12 @@ TEST_CASE("gpt2: a loss scale scales the gradients and not the loss, and accumul
   for (double& g : want) g *= 0.25 + 0.5;
   for (const bool recompute : {false, true}) {
     model.set_recompute(recompute);
-    for (float& g : model.parameters().gradients()) g = 77;  // overwriting forgets it
+    for (float& g : model.parameters().gradients()) g = 77;  // LeafGradient::overwrite must replace it
     Tape tape;
     const Tensor targets = batch.y();
     const std::int64_t counted = count_targets("test", targets.i32(), targets.numel(), kConfig.vocab_size);
-    for (const std::int64_t parts : {4, 2}) {  // the mean over four times, and twice, as many targets
+    // Divides the sum of losses by four times the number of targets, then by twice this number.
+    for (const std::int64_t parts : {4, 2}) {
       tape.clear();
       const Tensor loss =
           model.loss(tape, batch.x(), targets,
@@ -152,8 +152,7 @@ TEST_CASE("gpt2: a loss scale scales the gradients and not the loss, and accumul
   }
 }
 
-TEST_CASE(
-    "gpt2: a KV cache decodes every position to the logits of plain loops in double, up to the last one") {
+TEST_CASE("gpt2: with a KV cache the logits of every position equal plain loops in double") {
   GPT2 model = model_of(kConfig);
   const std::vector<double> weights = as_doubles(model.parameters().values());
   const std::vector<std::vector<std::int32_t>> texts = {

@@ -1,4 +1,4 @@
-// A model that is asked for what it cannot do, and one whose weights change after they were packed.
+// Calls that a model must refuse with an error, and a model whose weights change after they were packed.
 #include "core/tape.h"
 #include "nn/checkpoint.h"
 #include "nn/gpt2.h"
@@ -36,7 +36,7 @@ TEST_CASE("gpt2: initialise() after set_precision() packs the new weights") {
   }
 }
 
-TEST_CASE("gpt2: in bf16 packed for inference, a loss on a tape that records is an error") {
+TEST_CASE("gpt2: if bf16 weights are packed for inference only, a loss on a recording tape is an error") {
   GPT2 model(tiny());
   model.initialise(1);
   model.set_precision(Precision::bf16, Recording::off);
@@ -48,7 +48,7 @@ TEST_CASE("gpt2: in bf16 packed for inference, a loss on a tape that records is 
   CHECK_NOTHROW(model.loss(inference, tokens, tokens));
 }
 
-TEST_CASE("gpt2: token losses and the next token's logits want a tape that does not record") {
+TEST_CASE("gpt2: token_losses() and next_logits() on a recording tape are errors") {
   GPT2 model(tiny());
   std::vector<std::int32_t> ids{1, 2, 3};
   std::vector<float> losses(3);
@@ -61,7 +61,7 @@ TEST_CASE("gpt2: token losses and the next token's logits want a tape that does 
                     contains("gpt2: next_logits on a tape that records"));
 }
 
-TEST_CASE("checkpoint: weights that are not the model's, and other dtypes, are not saved") {
+TEST_CASE("checkpoint: saving a wrong number of weights, a wrong dtype or a wrong config is an error") {
   const TemporaryDirectory directory;
   const std::string path = directory / "model.bin";
   const std::vector<float> weights(static_cast<std::size_t>(tiny().parameter_count()));
@@ -74,7 +74,7 @@ TEST_CASE("checkpoint: weights that are not the model's, and other dtypes, are n
   CHECK_THROWS_WITH(load_model(path), contains("cannot open"));
 }
 
-TEST_CASE("parameters: a layer that is not there is an error") {
+TEST_CASE("parameters: a layer that does not exist is an error") {
   GPT2 model(tiny());
   Tape tape(Recording::off);
   const auto layer = [&](std::size_t tensor, std::int64_t l) {
@@ -85,7 +85,7 @@ TEST_CASE("parameters: a layer that is not there is an error") {
   CHECK_THROWS_WITH(layer(kQkvw, -1), contains("layer -1 of (2, 48, 16)"));
 }
 
-TEST_CASE("kv cache: queries that do not fit the caches are an error") {
+TEST_CASE("kv cache: queries whose shape does not fit the caches are an error") {
   std::vector<float> numbers(2 * 3 * 48);
   Tape tape(Recording::off);
   std::vector<KvCache> caches;

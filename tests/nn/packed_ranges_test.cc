@@ -1,5 +1,5 @@
-// Packed copies of matrices follow the weights that are reported as changed: all of those, and no
-// others.
+// pack(offset, count) packs again exactly the weights in the range that is reported as changed, and no other
+// weights.
 #include "nn/packed_weights.h"
 
 #include <cstring>
@@ -14,11 +14,12 @@ namespace {
 
 using namespace inkling::test;
 
-// Matrices of one strip of kWeightRows, of several, and of a number that is no multiple of it.
+// Some matrices have one strip of kWeightRows rows, others have several. For some, the number of rows is not
+// a multiple of kWeightRows.
 const GPT2Config kConfig{.max_seq_len = 3, .vocab_size = 7, .layers = 2, .heads = 1, .channels = 24};
 const std::vector<std::size_t> kMatrices = {kWte, kQkvw, kAttprojw, kFcw, kFcprojw};
 
-// One matrix: its place in the flat buffer and its rows.
+// One matrix: its offset in the flat buffer and its size.
 struct Place {
   std::size_t tensor;
   std::int64_t layer, offset, OC, IC;
@@ -27,7 +28,7 @@ struct Place {
 std::vector<Place> places() {
   const std::int64_t C = 24, V = 128, L = 2;
   std::vector<Place> all = {{kWte, 0, 0, V, C}};
-  std::int64_t at = V * C + 3 * C + 2 * L * C;  // past wte, wpe, ln1w and ln1b
+  std::int64_t at = V * C + 3 * C + 2 * L * C;  // after wte, wpe, ln1w and ln1b
   const auto stack = [&](std::size_t tensor, std::int64_t OC, std::int64_t IC, std::int64_t then) {
     for (std::int64_t l = 0; l < L; ++l) all.push_back({tensor, l, at + l * OC * IC, OC, IC});
     at += L * (OC * IC + then);
@@ -70,13 +71,13 @@ void check_same(const PackedWeights& got, const PackedWeights& want, const std::
   }
 }
 
-// Packs the weights of one seed, changes those of [begin, end) to another seed's, says so, and compares with
-// packing the result from nothing.
+// Packs random weights, changes all of them, and reports only [begin, end) as changed. The result must be the
+// same as packing weights of which only [begin, end) changed.
 void check_range(Packing packing, std::int64_t begin, std::int64_t end) {
   Random weights(1), want(1);
   const Random other(2);
   PackedWeights packed(weights.parameters, kMatrices, packing);
-  // The rest of the weights changes too, but nobody says so: their packed copies stay.
+  // The other weights change too, but this is not reported, so their packed copies must stay unchanged.
   std::copy(other.parameters.values().begin(), other.parameters.values().end(),
             weights.parameters.values().begin());
   std::copy(other.parameters.values().begin() + begin, other.parameters.values().begin() + end,
@@ -87,7 +88,7 @@ void check_range(Packing packing, std::int64_t begin, std::int64_t end) {
 
 constexpr Packing kPackings[] = {Packing::bf16, Packing::bf16_twice, Packing::int8};
 
-TEST_CASE("packed weights: each strip of rows of each matrix is packed again alone") {
+TEST_CASE("packed weights: packing one strip of rows again changes only this strip") {
   for (const Packing packing : kPackings) {
     for (const Place& place : places()) {
       for (std::int64_t row = 0; row < place.OC; row += kWeightRows) {
@@ -98,8 +99,7 @@ TEST_CASE("packed weights: each strip of rows of each matrix is packed again alo
   }
 }
 
-TEST_CASE(
-    "packed weights: a range may hold several matrices, parts of them at its ends, and what is no matrix") {
+TEST_CASE("packed weights: a range may hold several matrices, parts of matrices and other tensors") {
   const std::vector<Place> all = places();
   for (const Packing packing : kPackings) {
     const std::int64_t count = kConfig.parameter_count();
@@ -107,14 +107,14 @@ TEST_CASE(
     check_range(packing, 0, 0);
     check_range(packing, count, count);
     check_range(packing, all[0].offset + 96 * 24,
-                all[2].offset + 64 * 24);  // the end of wte to the middle of qkvw's layer 1
+                all[2].offset + 64 * 24);  // from the last rows of wte to the middle of layer 1 of qkvw
     check_range(packing, all[1].offset + 32 * 24, all.back().offset + 24 * 96);
-    check_range(packing, 128 * 24, all[1].offset);  // wpe and a norm
+    check_range(packing, 128 * 24, all[1].offset);  // wpe, a norm's weight and bias: no matrix at all
     check_range(packing, all.back().offset + 24 * 96, count);
   }
 }
 
-TEST_CASE("packed weights: every packed matrix holds its own weights, rounded to bf16 or to 8 bits") {
+TEST_CASE("packed weights: every packed matrix holds its weights, rounded to bf16 or to 8 bits") {
   Random weights(3);
   const PackedWeights int8(weights.parameters, kMatrices, Packing::int8),
       twice(weights.parameters, kMatrices, Packing::bf16_twice),
@@ -134,8 +134,9 @@ TEST_CASE("packed weights: every packed matrix holds its own weights, rounded to
         worst = std::max(worst, std::abs(q * scale - static_cast<double>(w[o * m.IC + i])) / scale);
       }
     }
-    CHECK(worst <= 0.501);  // half a unit, and a little for the scale's own rounding
-    // The same from W x and dy W: the identity picks single weights out.
+    CHECK(worst <= 0.501);  // half a unit, plus a little because the scale is rounded too
+    // The same check for bf16, through products with the identity matrix, whose results are the packed
+    // weights.
     const PackedMatrix& b = twice.matrix(place.tensor, place.layer);
     REQUIRE((b.packed != nullptr && b.packed_transposed != nullptr && b.q == nullptr));
     CHECK((once.matrix(place.tensor, place.layer).packed != nullptr));

@@ -1,5 +1,5 @@
-// The packed copies of weights, after an optimiser has updated the weights chunk by chunk: every number of a
-// matrix must be where ops/gemm/gemm_bf16.h says, whatever chunks and strips cut the matrix.
+// The packed copies of weights, after an optimiser has updated the weights chunk by chunk. Every number of a
+// matrix must be at the place that ops/gemm/gemm_bf16.h gives, for any division into chunks and strips.
 #include "nn/packed_weights.h"
 
 #include <algorithm>
@@ -21,8 +21,8 @@ std::int64_t round_up(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// B (K,N) packed as the first comment of ops/gemm/gemm_bf16.h tells: [N/48][K/32][3] tiles, in a tile [pair
-// of k][lane], padded with zeros.
+// B (K,N) in the packed layout that ops/gemm/gemm_bf16.h describes: [N/48][K/32][3] tiles, each tile [pair of
+// k][lane], padded with zeros.
 std::vector<std::uint16_t> laid_out(const float* B, std::int64_t row_stride, std::int64_t column_stride,
                                     std::int64_t K, std::int64_t N) {
   const std::int64_t steps = round_up(K, 32) / 32;
@@ -40,25 +40,25 @@ std::vector<std::uint16_t> laid_out(const float* B, std::int64_t row_stride, std
 void check_packed(const std::string& name, const bf16* got, const std::vector<std::uint16_t>& want) {
   for (std::size_t i = 0; i < want.size(); ++i) {
     if (got[i].bits == want[i]) continue;
-    FAIL_CHECK(name << ": number " << i << " of " << want.size() << " is not that of the weight");
+    FAIL_CHECK(name << ": number " << i << " of " << want.size() << " is not the packed weight");
     return;
   }
   CHECK(true);
 }
 
-// Around a chunk of 65,536 floats: many strips of 32 rows a chunk and a tail; a strip that is just less, as
-// long, and more; matrices of a stack, which follow one another; and tensors that are not packed between
-// them.
+// Sizes around a chunk of 65,536 floats: chunks of many strips of 32 rows and a shorter last one; strips of
+// just less than a chunk, exactly a chunk, and more; a stack of matrices; and tensors between them that are
+// not packed.
 const std::vector<ParameterSpec> kTensors{
     {"many strips", {1003, 100}, true}, {"bias", {65537}, false},       {"stack", {3, 330, 202}, true},
     {"just less", {70, 2047}, true},    {"norm", {5}, false},           {"as long", {65, 2048}, true},
     {"more", {97, 2049}, true},         {"one chunk", {64, 1024}, true}};
 const std::vector<std::size_t> kMatrices{0, 2, 3, 5, 6, 7};
 
-// One rounding of the weight and a few of the step, which is 1e-3 of it or less.
+// One rounding of the weight and a few roundings of the step. The step is at most 1e-3 of the weight.
 constexpr Tolerance kUpdateTolerance{1e-7, 3e-7};
 
-TEST_CASE("packed weights: after an update in chunks both copies hold every updated weight in its place") {
+TEST_CASE("packed weights: after an update in chunks both copies have every new weight in its place") {
   for_each_isa([] {
     for (const bool is_adamw : {true, false}) {
       Parameters parameters(kTensors);
@@ -107,13 +107,13 @@ TEST_CASE("packed weights: after an update in chunks both copies hold every upda
   });
 }
 
-TEST_CASE("segments: a chunk of a matrix is whole strips of 32 rows, up to 65,536 floats or a single strip") {
+TEST_CASE("segments: a chunk of a matrix is whole strips of 32 rows, at most 65,536 floats or one strip") {
   const Parameters parameters(kTensors);
   const std::vector<SegmentChunk> chunks = cut_segments(segments_of(parameters.table()));
   std::int64_t at = 0;
   for (const SegmentChunk& c : chunks) {
     INFO("chunk at " << c.offset);
-    REQUIRE(c.offset == at);  // all weights, each once
+    REQUIRE(c.offset == at);  // the chunks cover every weight once, in order
     at += c.count;
     const auto holds_chunk = [&](const Parameter& p) {
       return p.offset <= c.offset && c.offset < p.offset + p.shape.numel();

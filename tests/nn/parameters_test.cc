@@ -1,5 +1,5 @@
-// The table of a model's parameters against FORMATS.md, worked out by hand, and what follows from its
-// numbers.
+// The table of a model's parameters, compared with numbers computed by hand from FORMATS.md, and the numbers
+// that follow from a config.
 #include "nn/parameters.h"
 
 #include "core/error.h"
@@ -13,7 +13,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("parameters: names, shapes, offsets and decay are those of llm.c's checkpoints") {
+TEST_CASE("parameters: names, shapes, offsets and decay equal llm.c's checkpoint layout") {
   struct Row {
     const char* name;
     Shape shape;
@@ -44,11 +44,12 @@ TEST_CASE("parameters: names, shapes, offsets and decay are those of llm.c's che
   CHECK(parameters.count() == 2598);
   CHECK(config.parameter_count() == 2598);
   CHECK(config.head_size() == 2);
-  // 6 for each weight, and 12 L C T of attention's products, halved because half of them are masked
+  // 6 for each weight, plus 12 L C T for the products of attention. The second term is halved, because the
+  // causal mask leaves out half of these products.
   CHECK(config.training_flops_per_token(10) == 6 * 2598 + 6 * 2 * 6 * 10);
 }
 
-TEST_CASE("parameters: the vocabulary is padded to the next multiple of 128, and not beyond") {
+TEST_CASE("parameters: the vocabulary is padded to the next multiple of 128, and no further") {
   const auto padded = [](std::int64_t V) { return GPT2Config{.vocab_size = V}.padded_vocab_size(); };
   CHECK(padded(1) == 128);
   CHECK(padded(127) == 128);
@@ -57,7 +58,7 @@ TEST_CASE("parameters: the vocabulary is padded to the next multiple of 128, and
   CHECK(padded(50257) == 50304);
 }
 
-TEST_CASE("parameters: the four sizes of GPT-2 have their layers, heads and channels") {
+TEST_CASE("parameters: the four sizes of GPT-2 have the published layers, heads and channels") {
   struct Size {
     const char* name;
     std::int64_t L, NH, C;
@@ -73,7 +74,7 @@ TEST_CASE("parameters: the four sizes of GPT-2 have their layers, heads and chan
   }
 }
 
-TEST_CASE("parameters: a config is checked at both ends of every range") {
+TEST_CASE("parameters: a config outside the lower or upper limit of any field is an error") {
   const std::int64_t most = 1 << 20;
   const GPT2Config good{.max_seq_len = 1, .vocab_size = 1, .layers = 1, .heads = 1, .channels = 1};
   CHECK_NOTHROW(good.check("here"));
@@ -92,7 +93,8 @@ TEST_CASE("parameters: a config is checked at both ends of every range") {
   GPT2Config large = good;
   large.max_seq_len = most, large.vocab_size = most, large.layers = most;
   CHECK_NOTHROW(large.check("here"));
-  // 12 L C^2 of 10^12 parameters: C = 1024, L = 79,472 has a little less, 79,473 a little more
+  // A model has about 12 L C^2 parameters. With C = 1024, L = 79,472 gives slightly less than 10^12, and
+  // 79,473 slightly more.
   GPT2Config deep{.max_seq_len = 1, .vocab_size = 1, .layers = 79472, .heads = 1, .channels = 1024};
   CHECK_NOTHROW(deep.check("here"));
   ++deep.layers;
@@ -101,7 +103,7 @@ TEST_CASE("parameters: a config is checked at both ends of every range") {
   CHECK_THROWS_WITH(wide.check("here"), contains("parameters, at most 1e12"));
 }
 
-TEST_CASE("parameters: sizes that overflow are refused by the tensor's name") {
+TEST_CASE("parameters: a size that overflows is an error that names the tensor") {
   const std::int64_t huge = std::int64_t{1} << 40;
   CHECK_THROWS_WITH(Parameters({{"a", {2}, true}, {"b", {huge, huge}, true}}),
                     contains("parameter b: (1099511627776, 1099511627776) has more elements"));
@@ -110,7 +112,7 @@ TEST_CASE("parameters: sizes that overflow are refused by the tensor's name") {
                     contains("parameter b: the model is too large"));
 }
 
-TEST_CASE("parameters: values start at zero; a leaf of a layer is that layer's weights and gradients") {
+TEST_CASE("parameters: values start at zero; a layer's leaf has this layer's weights and gradients") {
   Parameters parameters({{"a", {2, 3}, true}, {"stack", {4, 2, 3}, true}, {"b", {5}, false}});
   CHECK(parameters.count() == 35);
   for (float v : parameters.values()) REQUIRE(v == 0.0f);
@@ -128,12 +130,12 @@ TEST_CASE("parameters: values start at zero; a leaf of a layer is that layer's w
   CHECK(whole.f32() == parameters.values().data() + 30);
   CHECK(tape.leaf_gradient(whole, whole).data == parameters.gradients().data() + 30);
   CHECK(tape.leaf_gradient(whole, whole).accumulate);
-  CHECK(parameters.gradients().data() == parameters.gradients().data());  // made once
+  CHECK(parameters.gradients().data() == parameters.gradients().data());  // the buffer is allocated only once
   CHECK(std::ssize(parameters.gradients()) == 35);
 }
 
 TEST_CASE(
-    "precision: names are read back, int8 only where nothing is trained, others answered with the choices") {
+    "precision: every name is parsed; int8 for training and unknown names are errors with the choices") {
   for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8})
     CHECK(parse_precision(name(precision), Recording::off) == precision);
   CHECK(std::string(name(Precision::f32)) == "f32");

@@ -1,9 +1,10 @@
-// The bytes that training makes, on every instruction set. The other tests prove that they are right; these
-// hold them as they are, so that code which is only moved or renamed cannot change them unnoticed.
+// The bytes of the trained weights, on every instruction set. Other tests check that the weights are right.
+// These tests check that the weights do not change: if a commit only moves or renames code, no bit may
+// change.
 //
-// tests/goldens/pinned_bytes.json has a hash of the trained weights for each table of kernels and precision.
-// If a change of the arithmetic is meant, take the new hashes from the failing tests and say in the commit
-// why.
+// tests/goldens/pinned_bytes.json has a hash of the trained weights for each table of kernels and each
+// precision. If a commit changes the arithmetic on purpose, take the new hashes from the failing tests and
+// explain the change in the commit message.
 #include <xxhash.h>
 
 #include <fstream>
@@ -23,13 +24,14 @@ struct Training {
   std::int64_t B, T;
   std::int64_t steps;
 };
-// Nothing is a multiple of a register, a tile of 16 or 32, or a panel of 48 columns. The second has sequences
-// longer than a tile of 256 queries.
+// No size is a multiple of a register, a tile of 16 or 32, or a panel of 48 columns. The second training has
+// sequences longer than a tile of 256 queries.
 const Training kTrainings[] = {
     {{.max_seq_len = 40, .vocab_size = 150, .layers = 2, .heads = 3, .channels = 60}, 2, 37, 20},
     {{.max_seq_len = 300, .vocab_size = 70, .layers = 1, .heads = 2, .channels = 38}, 1, 300, 2}};
 
-// Uniform numbers, which are the same with every C library; normal ones go through its log and cos.
+// Takes uniform random numbers, which are the same with every C library. Normal random numbers would depend
+// on the C library's log and cos.
 void initialise(std::span<float> weights) {
   Rng rng(5, 0);
   for (float& w : weights) w = static_cast<float>(0.2 * (rng.uniform() - 0.5));
@@ -80,22 +82,22 @@ void check_bytes(Isa isa) {
   }
 }
 
-TEST_CASE("pinned bytes: training on scalar makes the weights it made before") {
+TEST_CASE("pinned bytes: training on scalar gives the recorded weights") {
   check_bytes(Isa::scalar);
 }
-TEST_CASE("pinned bytes: training on sse2 makes the weights it made before") {
+TEST_CASE("pinned bytes: training on sse2 gives the recorded weights") {
   check_bytes(Isa::sse2);
 }
-TEST_CASE("pinned bytes: training on avx2 makes the weights it made before") {
+TEST_CASE("pinned bytes: training on avx2 gives the recorded weights") {
   check_bytes(Isa::avx2);
 }
-TEST_CASE("pinned bytes: training on avx512 makes the weights it made before") {
+TEST_CASE("pinned bytes: training on avx512 gives the recorded weights") {
   check_bytes(Isa::avx512);
 }
-TEST_CASE("pinned bytes: training on avx512_bf16 makes the weights it made before") {
+TEST_CASE("pinned bytes: training on avx512_bf16 gives the recorded weights") {
   check_bytes(Isa::avx512_bf16);
 }
-TEST_CASE("pinned bytes: training on amx, emulated or not, makes the weights it made before") {
+TEST_CASE("pinned bytes: training on amx, emulated or not, gives the recorded weights") {
   check_bytes(Isa::amx);
 }
 

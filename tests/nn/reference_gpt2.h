@@ -1,5 +1,5 @@
-// GPT-2's forward pass in double, written as the paper's formulas read: one row, one position after another,
-// no tape, no kernels. The losses of a model can be checked against it.
+// GPT-2's forward pass in double, written like the formulas of the paper: one position after another, without
+// tape and kernels. Tests compare the losses of a model with it.
 #pragma once
 
 #include <cmath>
@@ -40,7 +40,7 @@ class ReferenceGpt2 {
 
   std::size_t channels() const { return static_cast<std::size_t>(config_.channels); }
 
-  // Row `index` of a tensor whose rows have n numbers.
+  // Row number `index` of a tensor; a row has n numbers.
   Vector row(GPT2Tensor tensor, std::size_t index, std::size_t n) const {
     const std::span<const float> values = model_.parameters().values_of(tensor).subspan(index * n, n);
     return {values.begin(), values.end()};
@@ -63,7 +63,7 @@ class ReferenceGpt2 {
       y[i] = (x[i] - mean) / std::sqrt(variance + 1e-5) * weight[i] + bias[i];
     return y;
   }
-  // y = W x + b, W (out, in) of layer l.
+  // y = W x + b, where W (out, in) and b (out) belong to layer l.
   Vector linear(const Vector& x, GPT2Tensor weight, GPT2Tensor bias, std::size_t l, std::size_t out) const {
     Vector y = row(bias, l, out);
     for (std::size_t o = 0; o < out; ++o) y[o] += product(row(weight, l * out + o, x.size()), x);

@@ -1,5 +1,5 @@
-// Sampling at its edges: equal logits, a nucleus that ends exactly at top-p, temperatures at the
-// end of their range, and the token that a given random number draws.
+// Edge cases of sampling: equal logits, a nucleus whose probability is exactly top-p, temperatures at the
+// limits of their range, and the token that a given random number selects.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -27,8 +27,8 @@ Ids ids_of(const SamplerSettings& settings, const std::vector<float>& logits) {
   return ids;
 }
 
-// A stream of random numbers that begins with `uniform`, a multiple of 2^-53: the inverse of xoshiro256**'s
-// output rotl(5 s, 7) * 9, where 5 and 9 are inverted modulo 2^64.
+// A stream of random numbers that begins with `uniform`, a multiple of 2^-53. The output of xoshiro256** is
+// rotl(5 s, 7) * 9; this computes s from the output, with the inverses of 5 and 9 modulo 2^64.
 Rng rng_that_draws(double uniform) {
   constexpr std::uint64_t kInverse5 = 0xcccccccccccccccd, kInverse9 = 0x8e38e38e38e38e39;
   static_assert(kInverse5 * 5 == 1 && kInverse9 * 9 == 1);
@@ -46,7 +46,7 @@ std::int32_t drawn(const SamplerSettings& settings, const std::vector<float>& lo
   return sampler.sample(logits, rng);
 }
 
-TEST_CASE("sampler: of equal logits top-k keeps the lower ids") {
+TEST_CASE("sampler: among equal logits top-k keeps the lower ids") {
   const std::vector<float> logits = {1, 3, 0, 3, 3, 2, 3};
   CHECK(ids_of({1.0f, 1, 1.0f}, logits) == Ids{1});
   CHECK(ids_of({1.0f, 2, 1.0f}, logits) == Ids{1, 3});
@@ -57,17 +57,15 @@ TEST_CASE("sampler: of equal logits top-k keeps the lower ids") {
   CHECK(ids_of({1.0f, 3, 1.0f}, all_equal) == Ids{0, 1, 2});
 }
 
-TEST_CASE("sampler: top-k of 0, of V and of more than V keep every token") {
+TEST_CASE("sampler: a top-k of 0, of V and of more than V keeps every token") {
   const std::vector<float> logits = {1, 3, 0, 3, 2};
   for (const std::int64_t k : {0, 5, 6, 1000000})
     CHECK(ids_of({1.0f, k, 1.0f}, logits) == Ids{0, 1, 2, 3, 4});
   CHECK(ids_of({1.0f, 4, 1.0f}, logits) == Ids{0, 1, 3, 4});
 }
 
-TEST_CASE(
-    "sampler: the nucleus stops as soon as it reaches top-p exactly, and takes the lower ids of equal "
-    "logits") {
-  const std::vector<float> four(4, 0.7f);  // a quarter each, with nothing rounded
+TEST_CASE("sampler: the nucleus ends when it reaches top-p exactly; among equal logits it takes lower ids") {
+  const std::vector<float> four(4, 0.7f);  // each has probability 1/4 exactly, without rounding
   CHECK(ids_of({1.0f, 0, 0.25f}, four) == Ids{0});
   CHECK(ids_of({1.0f, 0, 0.5f}, four) == Ids{0, 1});
   CHECK(ids_of({1.0f, 0, 0.75f}, four) == Ids{0, 1, 2});
@@ -76,7 +74,7 @@ TEST_CASE(
   CHECK(ids_of({1.0f, 0, std::nextafter(0.5f, 1.0f)}, four) == Ids{0, 1, 2});
   CHECK(ids_of({1.0f, 0, std::nextafter(0.5f, 0.0f)}, four) == Ids{0, 1});
   CHECK(ids_of({1.0f, 0, std::nextafter(1.0f, 0.0f)}, four) == Ids{0, 1, 2, 3});
-  // 0, 1/8, 1/2, 1/4 and 1/8 but for rounding
+  // The probabilities are 0, 1/8, 1/2, 1/4 and 1/8, up to rounding.
   const float half = std::log(0.5f);
   const std::vector<float> halves = {-kInf, 3 * half, half, 2 * half, 3 * half};
   CHECK(ids_of({1.0f, 0, 0.49f}, halves) == Ids{2});
@@ -85,7 +83,7 @@ TEST_CASE(
   CHECK(ids_of({1.0f, 0, 0.88f}, halves) == Ids{1, 2, 3, 4});
 }
 
-TEST_CASE("sampler: a tiny top-p leaves the likeliest token, and one token is always left") {
+TEST_CASE("sampler: a tiny top-p keeps the likeliest token, and one token always remains") {
   const float tiny = std::numeric_limits<float>::denorm_min();
   for (const float p : {tiny, 1e-30f, 1e-6f}) {
     CHECK(ids_of({1.0f, 0, p}, std::vector<float>(8, 2.0f)) == Ids{0});
@@ -97,12 +95,13 @@ TEST_CASE("sampler: a tiny top-p leaves the likeliest token, and one token is al
   CHECK(ids_of({0.0f, 0, 1.0f}, {-7}) == Ids{0});
 }
 
-TEST_CASE("sampler: top-p counts the probabilities of what top-k has kept, after the temperature") {
-  // top-k leaves two of four equal tokens: half each
+TEST_CASE("sampler: top-p uses the probabilities after temperature and top-k") {
+  // top-k keeps two of four equal tokens, so each has probability 1/2.
   const std::vector<float> four(4, 0.0f);
   CHECK(ids_of({1.0f, 2, 0.5f}, four) == Ids{0});
   CHECK(ids_of({1.0f, 2, std::nextafter(0.5f, 1.0f)}, four) == Ids{0, 1});
-  // 4 : 1 at temperature 1, 2 : 1 at temperature 2, 16 : 1 at temperature 1/2
+  // The ratio of the probabilities is 4 : 1 at temperature 1, 2 : 1 at temperature 2, 16 : 1 at temperature
+  // 1/2.
   const std::vector<float> logits = {0, std::log(4.0f)};
   CHECK(ids_of({1.0f, 0, 0.79f}, logits) == Ids{1});
   CHECK(ids_of({1.0f, 0, 0.81f}, logits) == Ids{0, 1});
@@ -135,7 +134,7 @@ TEST_CASE("sampler: the kept tokens' probabilities keep their ratios and sum to 
   CHECK(check({1.3f, 5, 0.999f}).size() == 5);
 }
 
-TEST_CASE("sampler: a temperature near 0 leaves the likeliest tokens, in equal parts if they are equal") {
+TEST_CASE("sampler: a temperature near 0 keeps the likeliest tokens, with equal parts if they are equal") {
   const std::vector<float> logits = {1, 5, -2, 5, 4.9999f};
   for (const float temperature : {1e-6f, 1e-30f, std::numeric_limits<float>::denorm_min()}) {
     Sampler sampler({temperature, 0, 1.0f});
@@ -181,12 +180,12 @@ TEST_CASE("sampler: a random number draws the first candidate whose cumulative p
   }
 }
 
-TEST_CASE(
-    "sampler: a token of probability 0 is never drawn, not even by the first or the last random number") {
+TEST_CASE("sampler: a token of probability 0 is never drawn, even by the first or last random number") {
   constexpr double kLast = 1 - 0x1p-53;
   CHECK(drawn({1.0f, 0, 1.0f}, {-kInf, 2, -kInf}, 0) == 1);
   CHECK(drawn({1.0f, 0, 1.0f}, {-kInf, 2, -kInf}, kLast) == 1);
-  // Of n equal tokens each has float(1/n), and where that is less than 1/n they do not make up 1.
+  // n equal tokens have the probability float(1/n) each. If float(1/n) is less than 1/n, their sum is
+  // below 1.
   for (std::size_t n = 1; n < 200; ++n) {
     std::vector<float> logits(n, 0.0f);
     logits.push_back(-kInf);
@@ -196,7 +195,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("sampler: one draw takes one random number, whatever the settings") {
+TEST_CASE("sampler: one draw takes one random number, with any settings") {
   const std::vector<float> logits = random_floats(50, 2);
   for (const SamplerSettings& settings : {SamplerSettings{1.0f, 0, 1.0f}, {1.0f, 1, 1.0f}, {0.5f, 9, 0.5f}}) {
     Sampler sampler(settings);
@@ -207,7 +206,7 @@ TEST_CASE("sampler: one draw takes one random number, whatever the settings") {
   }
 }
 
-TEST_CASE("sampler: settings are accepted up to their limits and no further") {
+TEST_CASE("sampler: settings up to their limits are accepted, settings beyond them are errors") {
   CHECK_NOTHROW(Sampler({0.0f, 0, std::numeric_limits<float>::denorm_min()}));
   CHECK_NOTHROW(Sampler({std::numeric_limits<float>::max(), 1, 1.0f}));
   CHECK_THROWS_WITH(Sampler({kInf, 0, 1.0f}), contains("temperature is inf"));

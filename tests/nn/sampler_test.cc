@@ -34,7 +34,7 @@ TEST_CASE("sampler: temperature, top-k and top-p give the reference's distributi
   }
 }
 
-TEST_CASE("sampler: of many tokens the nucleus is the shortest beginning of their order that reaches top-p") {
+TEST_CASE("sampler: among many tokens the nucleus is the fewest of the likeliest that reach top-p") {
   std::vector<float> logits = random_floats(5000, 3);
   for (std::size_t i = 0; i < logits.size(); i += 7) logits[i] *= 8.0f;
   std::vector<std::size_t> order(logits.size());
@@ -59,14 +59,14 @@ TEST_CASE("sampler: of many tokens the nucleus is the shortest beginning of thei
   }
 }
 
-TEST_CASE("sampler: temperature 0 takes the likeliest token, the lower id on a tie") {
+TEST_CASE("sampler: temperature 0 takes the likeliest token, and the lower id on a tie") {
   Sampler greedy({0.0f, 0, 1.0f});
   Rng rng(1);
   const std::vector<float> logits = {1.0f, 5.0f, -2.0f, 5.0f};
   for (int i = 0; i < 20; ++i) CHECK(greedy.sample(logits, rng) == 1);
 }
 
-TEST_CASE("sampler: tokens are drawn as often as their probabilities say") {
+TEST_CASE("sampler: each token is drawn with the frequency of its probability") {
   const std::vector<float> logits = {0.0f, 1.0f, 2.0f, -1.0f, -std::numeric_limits<float>::infinity()};
   Sampler sampler({1.0f, 0, 1.0f});
   Rng rng(7);
@@ -82,7 +82,7 @@ TEST_CASE("sampler: tokens are drawn as often as their probabilities say") {
   }
 }
 
-TEST_CASE("sampler: settings and logits that make no sense are errors") {
+TEST_CASE("sampler: invalid settings and NaN logits are errors") {
   CHECK_THROWS_WITH(Sampler({-1.0f, 0, 1.0f}), contains("temperature is -1"));
   CHECK_THROWS_WITH(Sampler({1.0f, -3, 1.0f}), contains("top-k is -3"));
   CHECK_THROWS_WITH(Sampler({1.0f, 0, 0.0f}), contains("top-p is 0"));

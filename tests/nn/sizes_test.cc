@@ -1,4 +1,5 @@
-// Models on each side of the sizes at which reading, writing and generating change their path.
+// Models at sizes just below and just above the thresholds where reading, writing or generating takes another
+// path.
 #include <algorithm>
 #include <cstring>
 
@@ -21,8 +22,8 @@ TEST_CASE("sizes: the vocabulary is padded to a multiple of 128") {
   }
 }
 
-// Weights are read and written in chunks of 2^20.
-TEST_CASE("sizes: a model of two chunks of weights and a tail is saved and read back in both dtypes") {
+// A checkpoint is read and written in chunks of 2^20 weights.
+TEST_CASE("sizes: a model of two chunks of weights and a rest is saved and read back in both dtypes") {
   const GPT2Config config{.max_seq_len = 9, .vocab_size = 200, .layers = 3, .heads = 2, .channels = 250};
   GPT2 model(config);
   const std::span<float> weights = model.parameters().values();
@@ -43,9 +44,9 @@ TEST_CASE("sizes: a model of two chunks of weights and a tail is saved and read 
   }
 }
 
-// What a model with random weights says, one token a time, is hardly ever twice the same text: so each Rng
-// has its own.
-TEST_CASE("sizes: 15 to 17 texts and 33 are each what its own random numbers make of the prompt") {
+// A model with random weights hardly ever generates the same text twice. So the texts of different seeds
+// differ, and the test notices if a text uses the wrong random numbers.
+TEST_CASE("sizes: 15 to 17 texts and 33 generated together equal the texts generated alone") {
   GPT2 model({.max_seq_len = 8, .vocab_size = 97, .layers = 1, .heads = 1, .channels = 16});
   model.initialise(1);
   const std::vector<std::int32_t> prompt{3, 5};

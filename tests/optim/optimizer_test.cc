@@ -1,5 +1,5 @@
-// AdamW and SGD over segments: which weights they touch, that they decay what should decay, and that their
-// state is all there is.
+// AdamW and SGD over segments. They update only the weights of the segments, decay only the segments with
+// weight decay, and continue exactly from a saved state.
 #include <memory>
 
 #include "core/parallel.h"
@@ -13,11 +13,12 @@ namespace {
 
 using namespace inkling::test;
 
-// Two chunks and a bit, a gap that belongs to nobody, and a bias.
+// A matrix of two chunks and a rest, a gap that belongs to no segment, and a bias.
 const std::vector<ParameterSegment> kSegments{{0, 150001, true, "w"}, {150010, 77, false, "b"}};
 constexpr std::int64_t kExtent = 150087;
 
-// Minimises 1/2 sum a_i p_i^2, step by step; gradients are made anew from the weights, as a model would.
+// Minimises 1/2 sum a_i p_i^2 with steps first .. last. Each step computes its gradients from the current
+// weights, like a model.
 std::vector<float> train(Optimizer& optimizer, std::vector<float> p, std::int64_t first, std::int64_t last) {
   std::vector<float> g(p.size());
   for (std::int64_t step = first; step <= last; ++step) {
@@ -34,13 +35,13 @@ std::vector<std::unique_ptr<Optimizer>> all_optimizers() {
   return all;
 }
 
-TEST_CASE("adamw: two steps over segments are the paper's, with decay where it belongs") {
+TEST_CASE("adamw: two steps over segments follow the paper, and only decaying segments decay") {
   AdamW adamw(kSegments, {0.9, 0.999, 1e-8, 0.1});
   std::vector<float> p(kExtent, 2.0f), g(kExtent, 0.25f);
   adamw.step(p.data(), g.data(), 1, 0.01f, 2.0f);
   adamw.step(p.data(), g.data(), 2, 0.01f, 2.0f);
-  // A constant gradient: m^ = g, v^ = g^2 at every step, so the step is lr, and decay takes 0.1% of the
-  // weight.
+  // The gradient g is constant, so m^ = g and v^ = g^2 at every step. Then each step subtracts lr, and the
+  // decay subtracts 0.1% of the weight.
   const double decayed = (2 * 0.999 - 0.01) * 0.999 - 0.01, plain = 2 - 0.02;
   for (std::size_t i : {std::size_t{0}, std::size_t{65535}, std::size_t{65536}, std::size_t{150000}}) {
     CHECK(std::abs(static_cast<double>(p[i]) - decayed) < 1e-6);
@@ -52,7 +53,7 @@ TEST_CASE("adamw: two steps over segments are the paper's, with decay where it b
   CHECK(std::abs(static_cast<double>(adamw.v()[5]) - 0.001999 * 0.25) < 1e-9);
 }
 
-TEST_CASE("sgd: a step over segments adds decay to the gradient where it belongs") {
+TEST_CASE("sgd: a step over segments adds the decay to the gradient, only in decaying segments") {
   Sgd sgd(kSegments, {0.9, 0.1});
   std::vector<float> p(kExtent, 2.0f), g(kExtent, 0.25f);
   sgd.step(p.data(), g.data(), 1, 0.1f, 2.0f);
@@ -61,7 +62,7 @@ TEST_CASE("sgd: a step over segments adds decay to the gradient where it belongs
   CHECK(p[150005] == 2.0f);
 }
 
-TEST_CASE("optimizers: saved and restored state goes on to the same bits") {
+TEST_CASE("optimizers: training from a saved and restored state gives the same bits") {
   for (std::size_t which : {0u, 1u}) {
     const std::vector<float> start = random_floats(kExtent, 1);
     const auto whole = std::move(all_optimizers()[which]), before = std::move(all_optimizers()[which]);
@@ -79,7 +80,7 @@ TEST_CASE("optimizers: saved and restored state goes on to the same bits") {
   }
 }
 
-TEST_CASE("optimizers: the same bits on 1, 2, 3 and 4 threads") {
+TEST_CASE("optimizers: 1, 2, 3 and 4 threads give the same bits") {
   const RestoreThreads restore;
   for (std::size_t which : {0u, 1u}) {
     const std::vector<float> start = random_floats(kExtent, 1);
@@ -92,7 +93,7 @@ TEST_CASE("optimizers: the same bits on 1, 2, 3 and 4 threads") {
   }
 }
 
-TEST_CASE("optimizers: settings out of range and segments that overlap are named") {
+TEST_CASE("optimizers: settings out of range and overlapping segments are errors that name them") {
   CHECK_THROWS_WITH(AdamW(kSegments, {1.0, 0.95, 1e-8, 0.1}),
                     contains("adamw: beta1 is 1, expected 0 <= beta1 < 1"));
   CHECK_THROWS_WITH(AdamW(kSegments, {0.9, -0.1, 1e-8, 0.1}), contains("adamw: beta2 is -0.1"));
@@ -106,7 +107,7 @@ TEST_CASE("optimizers: settings out of range and segments that overlap are named
                     contains("adamw: step is 0, expected 1 or more"));
 }
 
-TEST_CASE("segments: chunks cover each segment once, beyond 2^31 floats too") {
+TEST_CASE("segments: chunks cover each segment exactly once, also beyond 2^32 floats") {
   const std::int64_t big = (std::int64_t{1} << 32) + 12345;
   const std::vector<ParameterSegment> segments{{0, 5, true, "a"}, {7, big, false, "b"}};
   CHECK(extent(segments) == big + 7);

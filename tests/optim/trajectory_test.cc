@@ -1,5 +1,5 @@
-// Several steps of SGD and AdamW against the textbook's formulas in double: moments, momentum and decay show
-// only from the second step on.
+// Several steps of SGD and AdamW, compared with the textbook's formulas in double. One step is not enough:
+// wrong moments and wrong momentum change the weights only from the second step on.
 #include <atomic>
 
 #include "core/error.h"
@@ -13,7 +13,7 @@ namespace {
 
 using namespace inkling::test;
 
-// A matrix, a gap that belongs to nobody, and a bias, which does not decay.
+// A matrix, a gap that belongs to no segment, and a bias without weight decay.
 constexpr std::int64_t kMatrix = 83, kGap = 5, kBias = 21, kExtent = kMatrix + kGap + kBias;
 const std::vector<ParameterSegment> kSegments{{0, kMatrix, true, "w"}, {kMatrix + kGap, kBias, false, "b"}};
 constexpr std::int64_t kSteps = 6;
@@ -22,7 +22,7 @@ bool in_gap(std::int64_t i) {
   return i >= kMatrix && i < kMatrix + kGap;
 }
 
-// Each step has a rate, a factor for its gradients, and gradients of its own.
+// Each step has its own learning rate, its own factor for the gradients, and its own gradients.
 double lr_of(std::int64_t step) {
   return 0.05 / static_cast<double>(step);
 }
@@ -33,11 +33,12 @@ std::vector<float> gradients_of(std::int64_t step) {
   return random_floats(kExtent, 100 + static_cast<std::uint64_t>(step));
 }
 
-// A handful of roundings of each step, of numbers of about 1. The smallest term that a wrong formula could
-// lose here (the decay of one step) is a thousand times larger.
+// Each step has a few roundings of numbers of about 1. The smallest term of the formulas, the decay of one
+// step, is a thousand times larger than this tolerance, so the test notices if it is missing.
 constexpr Tolerance kRounding{3e-6, 3e-6};
 
-// Runs `optimizer`, and `expected`(i, step, g) for each weight: the weight after the step.
+// Runs kSteps steps of `optimizer` and checks all weights after each step. `expected` returns the new value
+// of weight i from its old value p, the step, and its scaled gradient g.
 void check_trajectory(
     Optimizer& optimizer, std::vector<double> p,
     const std::function<double(std::size_t i, double p, std::int64_t step, double g)>& expected) {
@@ -77,11 +78,11 @@ TEST_CASE("sgd: momentum and weight decay follow the hand-computed trajectory") 
   });
 }
 
-TEST_CASE("sgd: three steps of one weight are those worked out on paper") {
+TEST_CASE("sgd: three steps of one weight equal the values computed by hand") {
   Sgd sgd({{0, 1, true, "w"}}, {.momentum = 0.5, .weight_decay = 0.1});
   float w = 2;
   const float g = 1;
-  // velocity 1 + 0.2 = 1.2; 0.6 + 1 + 0.188 = 1.788; 0.894 + 1 + 0.17012 = 2.06412
+  // The velocity is 1 + 0.2 = 1.2, then 0.6 + 1 + 0.188 = 1.788, then 0.894 + 1 + 0.17012 = 2.06412.
   const double want[] = {2 - 0.12, 1.88 - 0.1788, 1.7012 - 0.206412};
   for (std::int64_t step = 1; step <= 3; ++step) {
     sgd.step(&w, &g, step, 0.1f, 1.0f);
@@ -89,7 +90,7 @@ TEST_CASE("sgd: three steps of one weight are those worked out on paper") {
   }
 }
 
-TEST_CASE("adamw: bias-corrected moments, eps and decay follow the textbook's trajectory") {
+TEST_CASE("adamw: moments, bias correction, eps and decay follow the textbook's trajectory") {
   for_each_isa([] {
     for (const AdamWSettings& s :
          {AdamWSettings{.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1},
@@ -111,20 +112,20 @@ TEST_CASE("adamw: bias-corrected moments, eps and decay follow the textbook's tr
   });
 }
 
-TEST_CASE("adamw: two steps of one weight are those worked out on paper") {
+TEST_CASE("adamw: two steps of one weight equal the values computed by hand") {
   AdamW adamw({{0, 1, true, "w"}}, {.beta1 = 0.5, .beta2 = 0.75, .eps = 1.0, .weight_decay = 0.5});
   float w = 4, g = 2;
-  // m = 1, v = 1; m^ = 2, v^ = 4: 4 - 0.1 (0.5 * 4 + 2 / (2 + 1))
+  // m = 1, v = 1, m^ = 2, v^ = 4, so the new weight is 4 - 0.1 (0.5 * 4 + 2 / (2 + 1)).
   adamw.step(&w, &g, 1, 0.1f, 1.0f);
   const double first = 4 - 0.1 * (2 + 2.0 / 3);
   CHECK(static_cast<double>(w) == approx(first).epsilon(1e-6));
-  // g = -1: m = 0, v = 1: only the decay is left
+  // With g = -1, m becomes 0, so only the decay changes the weight.
   g = -1;
   adamw.step(&w, &g, 2, 0.1f, 1.0f);
   CHECK(static_cast<double>(w) == approx(first * 0.95).epsilon(1e-6));
 }
 
-TEST_CASE("optimizers: each weight of the segments is reported as updated once, and none of a gap") {
+TEST_CASE("optimizers: step() reports each weight of the segments as updated once, and no weight of a gap") {
   AdamW adamw(kSegments, {});
   Sgd sgd(kSegments, {});
   for (Optimizer* optimizer : {static_cast<Optimizer*>(&adamw), static_cast<Optimizer*>(&sgd)}) {
@@ -142,11 +143,11 @@ TEST_CASE("optimizers: each weight of the segments is reported as updated once, 
   }
 }
 
-TEST_CASE("clip: the factor is 1 up to the limit, and brings a longer gradient down to it") {
+TEST_CASE("clip: the factor is 1 up to the limit, and scales a longer gradient down to the limit") {
   for (const auto& [norm, limit] : {std::pair{0.0, 1.0}, {0.5, 1.0}, {0.999, 1.0}, {2.0, 3.0}, {9.0, 1e9}})
     CHECK(clip_factor(norm, limit) == 1.0f);
   for (const auto& [norm, limit] : {std::pair{1.001, 1.0}, {2.0, 1.0}, {5.0, 0.25}, {1e6, 3.0}}) {
-    // max_norm / (norm + 1e-6), as PyTorch has it; one rounding to float.
+    // PyTorch's formula, max_norm / (norm + 1e-6), with one rounding to float.
     CHECK(static_cast<double>(clip_factor(norm, limit)) == approx(limit / (norm + 1e-6)).epsilon(1e-7));
   }
 }
