@@ -1,5 +1,5 @@
-// The order in which files are put in place: the bytes are on disk before the name, and the name before
-// anything that builds on it.
+// The order of the system calls that save a file. The bytes are on disk before the file gets its final name,
+// and the name is on disk before the program relies on it.
 #include <fcntl.h>
 
 #include <filesystem>
@@ -23,8 +23,8 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-// Goes through a log and checks, at each rename, that what appears under the new name is on disk already, and
-// that afterwards the folder is synced before the next rename or the end.
+// Goes through a log. At each rename it checks that the bytes of the renamed file or folder are already on
+// disk, and that the program syncs the containing folder before the next rename or the end.
 void check_renames(const std::vector<SystemCall>& log, int expected_renames) {
   Disk disk;
   std::string to_sync;  // the folder of the last rename
@@ -34,11 +34,12 @@ void check_renames(const std::vector<SystemCall>& log, int expected_renames) {
     if (call.kind == Kind::sync && call.path == to_sync) to_sync.clear();
     if (call.kind == Kind::rename) {
       ++renames;
-      INFO("the folder of the rename before was not synced: " << to_sync);
+      INFO("the folder of the previous rename was not synced: " << to_sync);
       CHECK(to_sync.empty());
       to_sync = folder_of(call.new_path);
       CHECK(folder_of(call.path) == to_sync);
-      // The old name need not be on disk, but the bytes must be; in a folder, those of every file.
+      // The old name need not be on disk, but the bytes must be. For a folder this holds for each of its
+      // files.
       const Image written = disk.after_kill(), synced = disk.after_power_cut_with_all_names();
       for (const auto& [path, bytes] : written) {
         if (path == call.path || path.starts_with(call.path + "/")) CHECK((synced.at(path) == bytes));
@@ -50,7 +51,7 @@ void check_renames(const std::vector<SystemCall>& log, int expected_renames) {
   CHECK(renames == expected_renames);
 }
 
-// What a commit does to files, without what it reads and how often it writes.
+// The writes, syncs and renames of a commit, in order. Equal steps that follow each other count once.
 std::vector<std::string> steps_of(const std::vector<SystemCall>& log) {
   std::vector<std::string> steps;
   for (const SystemCall& call : log) {
@@ -63,7 +64,7 @@ std::vector<std::string> steps_of(const std::vector<SystemCall>& log) {
   return steps;
 }
 
-// Everything that is written goes to one file, whose name is not the final one.
+// Checks that the program writes to only one file, in the folder of the target but with another name.
 void check_temporary(const std::vector<SystemCall>& log, const std::string& target) {
   std::set<std::string> written;
   for (const SystemCall& call : log) {
@@ -74,7 +75,7 @@ void check_temporary(const std::vector<SystemCall>& log, const std::string& targ
   CHECK(folder_of(*written.begin()) == folder_of(target));
 }
 
-TEST_CASE("commit: a file is written, synced, renamed, and then its folder is synced") {
+TEST_CASE("commit: a file is written, synced and renamed, and then its folder is synced") {
   const TemporaryDirectory temporary;
   const auto commit = [&](const std::string& name, const auto& write) {
     const SystemCalls calls(temporary.path());
@@ -90,7 +91,7 @@ TEST_CASE("commit: a file is written, synced, renamed, and then its folder is sy
     file.write("bytes");
     file.commit();
   });
-  commit("shard.bin", [](const std::string& path) {  // its header is written last
+  commit("shard.bin", [](const std::string& path) {  // the shard writer writes its header last
     ShardWriter shard(path, 300);
     shard.append(std::vector<std::int32_t>(100'000, 7));
     shard.commit();
@@ -98,7 +99,7 @@ TEST_CASE("commit: a file is written, synced, renamed, and then its folder is sy
   commit("tokenizer.bin", [](const std::string& path) { Tokenizer::bytes().write(path); });
 }
 
-TEST_CASE("commit: a file that is not committed leaves nothing, and nothing is renamed") {
+TEST_CASE("commit: a file without commit() leaves no file and is never renamed") {
   const TemporaryDirectory temporary;
   const SystemCalls calls(temporary.path());
   { AtomicFile(temporary / "file").write("bytes"); }
@@ -106,13 +107,15 @@ TEST_CASE("commit: a file that is not committed leaves nothing, and nothing is r
   CHECK(read_image(temporary.path()).empty());
 }
 
-TEST_CASE("commit: in a run, what a rename puts in place is on disk, and its folder is synced next") {
+TEST_CASE(
+    "commit: in a run, a file's bytes are on disk before its rename, and its folder is synced after it") {
   const ShortRun run;
-  // config, text, model and tokenizer; and three checkpoints, each of four files and a folder
+  // The run renames config, text, model and tokenizer. For each of three checkpoints it renames four files
+  // and a folder.
   check_renames(run.log(), 4 + 3 * 5);
 }
 
-TEST_CASE("commit: a checkpoint's manifest is its last file, and the metrics are on disk before its name") {
+TEST_CASE("commit: the manifest is a checkpoint's last file, and the metrics are on disk before its name") {
   const ShortRun run;
   Disk disk;
   std::string last_file, checkpoint;
@@ -131,7 +134,7 @@ TEST_CASE("commit: a checkpoint's manifest is its last file, and the metrics are
       last_file = call.new_path;
     }
     disk.apply(call);
-    // From here on a power cut leaves the whole checkpoint.
+    // After this sync a power cut leaves the whole checkpoint.
     if (call.kind == Kind::sync && call.path == "run/checkpoints" && !checkpoint.empty()) {
       const Image durable = disk.after_power_cut(), written = disk.after_kill();
       for (const char* name : {"model.bin", "optimizer.bin", "state.json", "manifest.json"}) {
@@ -144,7 +147,7 @@ TEST_CASE("commit: a checkpoint's manifest is its last file, and the metrics are
   CHECK(checkpoints == 3);
 }
 
-TEST_CASE("commit: a run writes in place only to its metrics, at the end, and to its lock") {
+TEST_CASE("commit: a run writes in place only to its metrics, where it appends, and to its lock") {
   const ShortRun run;
   for (const SystemCall& call : run.log()) {
     if (call.kind != Kind::open || !call.for_writing() || call.path == "run/lock") continue;
@@ -153,7 +156,7 @@ TEST_CASE("commit: a run writes in place only to its metrics, at the end, and to
       CHECK((call.flags & O_APPEND) != 0);
       CHECK((call.flags & O_TRUNC) == 0);
     } else {
-      CHECK_FALSE(run.files().contains(call.path));  // a name that is gone when the run has ended
+      CHECK_FALSE(run.files().contains(call.path));  // a temporary name, which does not exist after the run
     }
   }
 }

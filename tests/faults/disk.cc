@@ -27,7 +27,7 @@ Image read_image(const std::string& directory) {
 }
 
 void write_image(const Image& image, const std::string& directory) {
-  for (const auto& [path, bytes] : image) {  // in order, so a directory comes before what is in it
+  for (const auto& [path, bytes] : image) {  // paths are sorted, so a directory comes before its files
     if (path.ends_with('/')) {
       fs::create_directory(directory + "/" + path);
     } else {
@@ -52,12 +52,12 @@ Disk::Disk(const Image& synced) : root_(std::make_shared<Node>()) {
   sync(sync, *root_);
 }
 
-// The names in the directory that holds `path`.
+// The names in the directory that contains `path`.
 std::map<std::string, std::shared_ptr<Disk::Node>>& Disk::siblings(const std::string& path) {
   Node* node = root_.get();
   for (const auto& part : fs::path(path).parent_path()) {
     const auto found = node->names.find(part.string());
-    if (found == node->names.end()) fail(path, ": the log does not say who made ", part.string());
+    if (found == node->names.end()) fail(path, ": no call in the log creates ", part.string());
     node = found->second.get();
   }
   return node->names;

@@ -1,9 +1,9 @@
-// What is left of a directory after a kill or a power cut, worked out from a log of system calls.
+// Computes the contents of a directory after a kill or a power cut from a log of system calls.
 //
-// A Disk goes through the log, one call at a time. For every file it keeps two texts, the bytes written so
-// far and the bytes at the last fsync of the file; for every directory two lists of names, the same way. A
-// kill leaves what was written. A power cut leaves what was synced, or more: a file system may put names on
-// disk before anybody asks for it, and still not have the bytes of the files they name.
+// A Disk goes through the log, one call at a time. For every file it keeps the bytes written so far and the
+// bytes at the last fsync of the file. For every directory it keeps the current names and the names at the
+// last fsync. A kill leaves all that was written. A power cut leaves all that was synced, and possibly more:
+// a file system may write names to the disk earlier, before it writes the bytes of these files.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@
 
 namespace inkling::test {
 
-// The files below a directory: path -> bytes. A directory's path ends with a slash, and it has no bytes.
+// The files below a directory, as a map from path to bytes. The path of a directory ends with a slash, and
+// its bytes are empty.
 using Image = std::map<std::string, std::string>;
 
 Image read_image(const std::string& directory);
@@ -23,15 +24,15 @@ void write_image(const Image& image, const std::string& directory);
 
 class Disk {
  public:
-  explicit Disk(const Image& synced = {});  // the directory before the first call, all of it on disk
+  explicit Disk(const Image& synced = {});  // `synced`: the files before the first call, all on disk
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
   void apply(const SystemCall& call);
 
   Image after_kill() const;
-  Image after_power_cut() const;                 // neither names nor bytes that were not synced
-  Image after_power_cut_with_all_names() const;  // every name, but no bytes that were not synced
+  Image after_power_cut() const;                 // only names and bytes that were synced
+  Image after_power_cut_with_all_names() const;  // all names, but only bytes that were synced
 
  private:
   struct Node {
@@ -44,7 +45,7 @@ class Disk {
                    Image& image);
 
   std::shared_ptr<Node> root_;
-  std::map<std::int64_t, std::shared_ptr<Node>> open_;  // by SystemCall::open_id
+  std::map<std::int64_t, std::shared_ptr<Node>> open_;  // open files, by SystemCall::open_id
 };
 
 }  // namespace inkling::test

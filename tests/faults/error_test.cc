@@ -1,9 +1,9 @@
-// A run in which a system call fails: with an error, with less written than asked for, or interrupted by a
-// signal.
+// Runs in which one system call fails: it returns an error, it writes only a part of the bytes, or a signal
+// interrupts it.
 //
-// Every call of the run fails once in every test here. Only the kind of error is spread: a call fails with
-// EIO or with ENOSPC, in turn, because the program treats all errors alike and both would take twice the
-// time.
+// Each test lets every call that its fault applies to fail once. Calls fail with EIO and ENOSPC in turn.
+// Testing each call with both errors would take twice the time, and the program treats all errors in the same
+// way.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -19,15 +19,15 @@ namespace {
 using namespace inkling::test;
 using Kind = SystemCall::Kind;
 
-// What a run did after a fault.
+// The end of a run with a fault.
 struct Aftermath {
-  SystemCall call;      // the one that failed
-  bool ended = false;   // by an exception
-  std::string message;  // of the exception
+  SystemCall call;      // the call that failed
+  bool ended = false;   // whether an exception ended the run
+  std::string message;  // the exception's message
 };
 
-// Runs with every fault(i) that hits a call for which `applies` is true, and hands each aftermath, with the
-// directory as the run left it, to `check`.
+// For every call i for which `applies` is true: makes a run with fault(i), and calls `check` with the end of
+// the run and its directory.
 void for_each_fault(const ShortRun& run, const std::function<Fault(std::int64_t call)>& fault,
                     const std::function<bool(const SystemCall&)>& applies,
                     const std::function<void(const Aftermath&, const TemporaryDirectory&)>& check) {
@@ -58,7 +58,7 @@ void for_each_fault(const ShortRun& run, const std::function<Fault(std::int64_t 
   CHECK(hits > 0);
 }
 
-// One line that begins with a path and gives the reason.
+// Checks that the message is one line that begins with a path and contains the reason.
 void check_message(const Aftermath& aftermath, const TemporaryDirectory& directory,
                    const std::string& reason) {
   CHECK(aftermath.message.starts_with(directory.path()));
@@ -66,8 +66,8 @@ void check_message(const Aftermath& aftermath, const TemporaryDirectory& directo
   CHECK(aftermath.message.find('\n') == std::string::npos);
 }
 
-// Whether the program must notice the failure of a call. It may ignore an error when it closes a file that it
-// has read, or its lock.
+// Whether the run must end if this call fails. The program may ignore errors when it opens a file for
+// reading, and when it closes a file that it has read or its lock.
 bool must_be_noticed(const SystemCall& call) {
   switch (call.kind) {
     case Kind::open:
@@ -79,7 +79,7 @@ bool must_be_noticed(const SystemCall& call) {
   }
 }
 
-TEST_CASE("errors: a system call that fails ends the run with one line, and the run can be resumed") {
+TEST_CASE("errors: a failing system call ends the run with a message of one line; the run can be resumed") {
   const ShortRun run;
   const auto error_of = [](std::int64_t call) { return call % 2 == 0 ? EIO : ENOSPC; };
   for_each_fault(
@@ -98,7 +98,7 @@ TEST_CASE("errors: a system call that fails ends the run with one line, and the 
       });
 }
 
-TEST_CASE("errors: when the disk is full the run ends with one line, and can be resumed with more space") {
+TEST_CASE("errors: a full disk ends the run with a message of one line; with more space it can be resumed") {
   const ShortRun run;
   for_each_fault(
       run, [](std::int64_t call) { return Fault{.call = call, .error = ENOSPC, .lasting = true}; },
@@ -112,7 +112,7 @@ TEST_CASE("errors: when the disk is full the run ends with one line, and can be 
       });
 }
 
-TEST_CASE("errors: a write that writes less than asked for is gone on with") {
+TEST_CASE("errors: if write() writes only a part of the bytes, the program writes the rest") {
   const ShortRun run;
   for_each_fault(
       run, [](std::int64_t call) { return Fault{.call = call}; },
@@ -123,9 +123,10 @@ TEST_CASE("errors: a write that writes less than asked for is gone on with") {
       });
 }
 
-TEST_CASE("errors: a system call that a signal interrupts is made again") {
+TEST_CASE("errors: if a signal interrupts a system call, the program repeats the call") {
   const ShortRun run;
-  // Linux never interrupts the others, and openat is the C++ library's.
+  // Linux never interrupts the other calls. openat is called only by the C++ library, so the program cannot
+  // repeat it.
   const std::vector<std::string> interruptible = {"open", "write", "pwrite", "ftruncate", "fsync", "close"};
   for_each_fault(
       run, [](std::int64_t call) { return Fault{.call = call, .error = EINTR}; },

@@ -1,7 +1,7 @@
-// A run that is killed between any two system calls, or in the middle of a write, and then resumed.
+// Runs that are killed between any two system calls, or in the middle of a write, and then resumed.
 //
-// No process is killed here: the log of one run says which files each kill leaves. That kill -9 really ends a
-// process this way is tested in tests/apps/train_test.cc.
+// These tests kill no process. They compute from the log of one run which files each kill leaves.
+// tests/apps/train_test.cc tests that a real kill -9 leaves such files.
 #include <set>
 
 #include "core/binary_file.h"
@@ -14,8 +14,8 @@ namespace {
 
 using namespace inkling::test;
 
-// Calls check(files, when) for every state that a kill can leave of a run that began with the files `before`
-// and made the calls in `log`. States that are equal are checked once.
+// A run began with the files `before` and made the calls in `log`. This calls check(files, when) for every
+// state of the files that a kill can leave. Equal states are checked once.
 template <class Check>
 void for_each_kill(const Image& before, const std::vector<SystemCall>& log, Check check) {
   Disk disk(before);
@@ -36,7 +36,7 @@ void for_each_kill(const Image& before, const std::vector<SystemCall>& log, Chec
   }
 }
 
-TEST_CASE("kill: the log of a run says exactly which files the run left") {
+TEST_CASE("kill: the files computed from the log of a run are exactly the files that the run left") {
   const ShortRun run;
   Disk disk;
   for (const SystemCall& call : run.log()) disk.apply(call);
@@ -49,7 +49,7 @@ TEST_CASE("kill: the log of a run says exactly which files the run left") {
   CHECK(files.size() == run.files().size());
 }
 
-TEST_CASE("kill: a run killed at any system call and resumed ends as if nothing had happened") {
+TEST_CASE("kill: a run that is killed at any system call and resumed has the files of an undisturbed run") {
   const ShortRun run;
   for_each_kill({}, run.log(), [&](const Image& left, const std::string& when) {
     INFO(when);
@@ -57,9 +57,10 @@ TEST_CASE("kill: a run killed at any system call and resumed ends as if nothing 
   });
 }
 
-TEST_CASE("kill: a run killed in a checkpoint, and killed again while it resumes, ends the same way") {
+TEST_CASE(
+    "kill: a run killed in a checkpoint and again while it resumes has the files of an undisturbed run") {
   const ShortRun run;
-  // The first kill leaves a checkpoint without its manifest, and the file that was being written.
+  // The first kill is in the middle of a write. It leaves a checkpoint without manifest and a temporary file.
   Image left;
   for_each_kill({}, run.log(), [&](const Image& files, const std::string& when) {
     const bool second_checkpoint = files.contains("run/checkpoints/step_00000001/");
@@ -76,7 +77,7 @@ TEST_CASE("kill: a run killed in a checkpoint, and killed again while it resumes
   });
 }
 
-TEST_CASE("kill: without checkpoints to come, resuming still removes the unfinished one") {
+TEST_CASE("kill: resuming a finished run removes an unfinished checkpoint") {
   const ShortRun run;
   Image left = run.files();
   left["run/checkpoints/.unfinished/"] = "";
@@ -84,7 +85,7 @@ TEST_CASE("kill: without checkpoints to come, resuming still removes the unfinis
   run.check_resumes(left);
 }
 
-TEST_CASE("kill: a shard that a killed process left half written does not get into the next one") {
+TEST_CASE("kill: the temporary file of a killed process does not change the next file of that name") {
   const TemporaryDirectory temporary;
   const std::string path = temporary / "shard.bin";
   std::vector<SystemCall> log;

@@ -1,8 +1,7 @@
-// A run whose power is cut after any system call, and which is then resumed.
+// Runs with a power cut after any system call, which are then resumed.
 //
-// What the disk holds then is worked out from the log of one run, in the two ways that are worst for the
-// program: nothing reached the disk but what was synced; or every name reached it, but of the files only the
-// bytes that were synced.
+// The tests compute the contents of the disk from the log of one run. They use the two worst cases: the disk
+// has only names and bytes that were synced, or it has all names but only bytes that were synced.
 #include <set>
 
 #include "tests/faults/disk.h"
@@ -14,7 +13,7 @@ namespace {
 
 using namespace inkling::test;
 
-void cut_after_every_call(Image (Disk::*left_by_cut)() const) {
+void check_cut_after_every_call(Image (Disk::*left_by_cut)() const) {
   const ShortRun run;
   Disk disk;
   std::set<Image> seen;
@@ -30,15 +29,15 @@ void cut_after_every_call(Image (Disk::*left_by_cut)() const) {
   }
 }
 
-TEST_CASE("power cut: what was synced is enough to go on from, at every call") {
-  cut_after_every_call(&Disk::after_power_cut);
+TEST_CASE("power cut: a run resumes from only the names and bytes that were synced, after any call") {
+  check_cut_after_every_call(&Disk::after_power_cut);
 }
 
-TEST_CASE("power cut: names that are on disk before their files' bytes do no harm, at every call") {
-  cut_after_every_call(&Disk::after_power_cut_with_all_names);
+TEST_CASE("power cut: a run resumes if names are on disk without their files' bytes, after any call") {
+  check_cut_after_every_call(&Disk::after_power_cut_with_all_names);
 }
 
-TEST_CASE("power cut: a run that has ended loses nothing") {
+TEST_CASE("power cut: after the end of a run a power cut loses no file and no byte") {
   const ShortRun run;
   Disk disk;
   for (const SystemCall& call : run.log()) disk.apply(call);

@@ -32,7 +32,8 @@ void write_tokens(const std::string& path, std::int32_t count) {
   shard.commit();
 }
 
-// No pages of 2 MiB for as long as one lives: a tiny run would spend most of its time zeroing them.
+// Forbids pages of 2 MiB while an object exists. A tiny run would spend most of its time on zeroing such
+// pages.
 class SmallPages {
  public:
   SmallPages() { prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); }
@@ -41,7 +42,7 @@ class SmallPages {
   SmallPages& operator=(const SmallPages&) = delete;
 };
 
-// The progress of the runs, which nobody wants to see.
+// Hides the progress that the runs write to std::cerr.
 class SilentErrorStream {
  public:
   SilentErrorStream() : before_(std::cerr.rdbuf(text_.rdbuf())) {}
@@ -54,7 +55,7 @@ class SilentErrorStream {
   std::streambuf* before_;
 };
 
-// The lines of metrics.jsonl without the times in them. A line that is not JSON is kept as it is.
+// The lines of metrics.jsonl without their times. A line that is not JSON stays unchanged.
 std::vector<std::string> metrics_without_times(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);
@@ -70,8 +71,8 @@ std::vector<std::string> metrics_without_times(const std::string& text) {
   return lines;
 }
 
-// A file that a fault may leave different: its content depends on the time or the process, or the file is an
-// older checkpoint, which a resumed run may have pruned or not.
+// Whether a file of a resumed run may differ from the undisturbed run: metrics.jsonl has times, the lock
+// depends on the process, and a resumed run may or may not have deleted an older checkpoint.
 bool may_differ(const std::string& path) {
   const bool older_checkpoint = path.starts_with("run/checkpoints/step_") && !path.starts_with(kNewest);
   return path == kMetrics || path == "run/lock" || older_checkpoint;
@@ -149,7 +150,7 @@ void ShortRun::check_complete(const std::string& directory) const {
 }
 
 void ShortRun::check_nothing_temporary(const Image& found) const {
-  // The first checkpoint is pruned at the end, so files_ does not have it.
+  // The run deletes its first checkpoint at the end, so files_ does not have it.
   const std::string first = "run/checkpoints/step_00000001/";
   for (const auto& [path, bytes] : found) {
     const bool known = path.starts_with(first) ? files_.contains(kNewest + path.substr(first.size()))

@@ -1,5 +1,5 @@
-// A training run of a few milliseconds that writes everything a run can write, and what must be true of it
-// after a fault.
+// A training run of a few milliseconds that writes every kind of file that a run can write, and the checks
+// that must hold after a fault.
 #pragma once
 
 #include <string>
@@ -12,34 +12,34 @@
 
 namespace inkling::test {
 
-// A directory for tests that make thousands of small files: in memory, where the machine has that.
+// A directory for tests that write thousands of small files. It is in memory if the machine has /dev/shm.
 class FastDirectory : public TemporaryDirectory {
  public:
   FastDirectory();
 };
 
-// Three steps on tokens of its own, with a checkpoint and a validation after each step, so that one
-// checkpoint is pruned, and with text written at the end.
+// A run of three steps on its own tokens. It writes a checkpoint and validates after each step, deletes its
+// first checkpoint, and generates a text at the end.
 class ShortRun {
  public:
   ShortRun();
 
-  // What `inkling train` does: starts a run in `directory`, or resumes the run that is there.
+  // Does the same as `inkling train`: starts a run in `directory`, or resumes the run that is already there.
   void train(const std::string& directory) const;
 
-  // The files of the run when nothing disturbs it, and the calls that wrote them. Paths begin with "run/".
+  // The files of the undisturbed run, and the system calls that wrote them. Paths begin with "run/".
   const Image& files() const { return files_; }
   const std::vector<SystemCall>& log() const { return log_; }
 
-  // Checks a finished run in `directory`/run against the undisturbed one: the same files with the same bytes,
-  // metrics with every step once, no temporary file.
+  // Checks that a finished run in `directory`/run equals the undisturbed run: the same files with the same
+  // bytes, every step once in the metrics, and no temporary file.
   void check_complete(const std::string& directory) const;
 
-  // Checks that the files of a run, finished or not, are no others than those of the undisturbed one.
+  // Checks that a run, finished or not, has only files that the undisturbed run has, too.
   void check_nothing_temporary(const Image& found) const;
 
-  // Puts the files that a fault left into a directory, trains there, and checks the finished run. Returns the
-  // calls that were made.
+  // Writes the files that a fault left into a directory, resumes the run there, and checks the finished run.
+  // Returns the system calls of the resumed run.
   std::vector<SystemCall> check_resumes(const Image& left) const;
 
  private:

@@ -29,7 +29,7 @@ std::string path_of(int fd) {
   return {path, length > 0 ? static_cast<std::size_t>(length) : 0};
 }
 
-// The call itself, without any of the C library's or a sanitizer's definitions.
+// Calls the kernel directly. The functions of the C library or of a sanitizer are not used.
 long kernel_on_path(Kind kind, int directory_fd, const char* path, const char* new_path, int flags,
                     unsigned mode) {
   switch (kind) {
@@ -70,7 +70,7 @@ std::string SystemCall::description() const {
 
 SystemCalls::SystemCalls(std::string directory, std::optional<Fault> fault)
     : directory_(std::move(directory)), fault_(fault) {
-  if (watching != nullptr) fail("SystemCalls: two at once, expected one");
+  if (watching != nullptr) fail("SystemCalls: two objects at once, expected one");
   watching = this;
 }
 
@@ -83,7 +83,7 @@ const SystemCall* SystemCalls::faulty_call() const {
   return &log_[static_cast<std::size_t>(fault_->call)];
 }
 
-// The path relative to the watched directory, if it is inside.
+// The path relative to the watched directory; nothing if it is outside of this directory.
 std::optional<std::string> SystemCalls::inside(int directory_fd, const char* path) const {
   fs::path base;
   if (path[0] != '/') base = directory_fd == AT_FDCWD ? fs::current_path() : fs::path(path_of(directory_fd));
@@ -118,7 +118,7 @@ long SystemCalls::on_path(Kind kind, const char* function, int directory_fd, con
   if (!name) {
     const long result = kernel_on_path(kind, directory_fd, path, new_path, flags, mode);
     if (kind == Kind::open)
-      open_.erase(static_cast<int>(result));  // the number may have been a watched file's
+      open_.erase(static_cast<int>(result));  // a watched file may have had this number before
     return result;
   }
   SystemCall call;
@@ -151,7 +151,7 @@ long SystemCalls::on_file(Kind kind, const char* function, int fd, const void* b
   call.flags = found->second.flags;
   call.offset = offset;
   const bool faulty = fails(call);
-  if (kind == Kind::close) {  // a close that fails has closed the file nevertheless
+  if (kind == Kind::close) {  // close() closes the file even if it fails
     open_.erase(found);
     kernel_on_file(kind, fd, nullptr, 0, 0);
   }
@@ -187,7 +187,8 @@ long on_file(Kind kind, const char* function, int fd, const void* bytes = nullpt
 
 }  // namespace inkling::test
 
-// The C library's names, with its declarations' exceptions and attributes. <stdio.h> has remove and rename.
+// The definitions below have the names of the C library, with the same noexcept and attributes as its
+// declarations. <stdio.h> declares remove and rename.
 using inkling::test::on_file;
 using inkling::test::on_path;
 using Kind = inkling::test::SystemCall::Kind;
@@ -278,7 +279,8 @@ int unlinkat(int directory, const char* path, int flags) noexcept {
   return static_cast<int>(on_path(Kind::remove, "unlinkat", directory, path, nullptr, flags));
 }
 
-// The C library's remove() calls its own unlink and rmdir, which no definition of ours replaces.
+// The C library's remove() calls its internal unlink and rmdir and not the definitions above, so remove()
+// needs a definition, too.
 int remove(const char* path) noexcept {
   const int status = unlink(path);
   return status != 0 && errno == EISDIR ? rmdir(path) : status;

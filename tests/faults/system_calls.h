@@ -1,12 +1,12 @@
-// Watches the system calls that change files, and makes a chosen one fail.
+// Records the system calls that change files, and lets a chosen call fail.
 //
 // The test binary defines open, write, fsync, rename and the others itself (system_calls.cc). The program and
 // the C++ library then call these definitions instead of the C library's. While a SystemCalls object lives,
 // every call on a path inside its directory is written to a log, and the call that a Fault names fails. All
 // other calls go straight to the kernel. The calls must come from one thread.
 //
-// fsync inside the directory only goes into the log: what a power cut leaves is worked out from the log
-// (disk.h), and a real fsync would take most of the tests' time.
+// An fsync inside the directory only goes into the log. Disk (disk.h) computes from the log what a power cut
+// leaves, and a real fsync would take most of the tests' time.
 #pragma once
 
 #include <cstdint>
@@ -21,23 +21,23 @@ struct SystemCall {
   enum class Kind { open, write, truncate, sync, close, rename, make_directory, remove };
 
   Kind kind = Kind::open;
-  std::string function;      // as the program called it, such as "pwrite"
-  std::string path;          // relative to the watched directory, which is "."
-  std::string new_path;      // of a rename
-  std::string bytes;         // of a write: the bytes that were written
-  std::int64_t offset = 0;   // of a write: their place in the file; of a truncate: the new size
-  std::int64_t open_id = 0;  // numbers what open() returned; the calls on it carry the same number
-  int flags = 0;             // of an open, and of the calls on what it returned
-  int error = 0;             // errno of a call that failed, or 0
+  std::string function;      // the name of the called function, such as "pwrite"
+  std::string path;          // relative to the watched directory, whose own path is "."
+  std::string new_path;      // for a rename: the new path
+  std::string bytes;         // for a write: the bytes that were written
+  std::int64_t offset = 0;   // for a write: the position of the bytes; for a truncate: the new size
+  std::int64_t open_id = 0;  // the same number for an open and for all calls on the opened file
+  int flags = 0;             // the flags of the open, also for all calls on the opened file
+  int error = 0;             // errno of a failed call, otherwise 0
 
-  bool for_writing() const;         // it opens a file for writing, or belongs to such a file
-  std::string description() const;  // "rename run/config.json.tmp-x -> run/config.json"
+  bool for_writing() const;         // it opens a file for writing, or is a call on such a file
+  std::string description() const;  // such as "rename run/config.json.tmp-x -> run/config.json"
 };
 
 struct Fault {
   std::int64_t call = 0;  // an index into the log
-  int error = 0;          // the call fails with this errno; 0: a write that writes half of its bytes
-  bool lasting = false;   // from this call on, every call that takes space on the disk fails
+  int error = 0;          // the call fails with this errno; 0 means that a write writes half of its bytes
+  bool lasting = false;   // all later calls that need space on the disk fail, too
 };
 
 class SystemCalls {
@@ -48,10 +48,11 @@ class SystemCalls {
   SystemCalls& operator=(const SystemCalls&) = delete;
 
   const std::vector<SystemCall>& log() const { return log_; }
-  // The call that the fault hit; null if the program ended before it.
+  // The call that failed because of the fault; null if the program ended before this call.
   const SystemCall* faulty_call() const;
 
-  // For the definitions in system_calls.cc. `path` may be outside of the directory, `fd` may be anybody's.
+  // Called by the definitions in system_calls.cc. `path` may be outside of the directory, and `fd` may be any
+  // file.
   long on_path(SystemCall::Kind kind, const char* function, int directory_fd, const char* path,
                const char* new_path, int flags, unsigned mode);
   long on_file(SystemCall::Kind kind, const char* function, int fd, const void* bytes, std::size_t count,

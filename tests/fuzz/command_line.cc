@@ -7,7 +7,7 @@
 
 namespace inkling::fuzz {
 
-// An argument cannot contain a zero byte: it would end there.
+// A zero byte ends an argument, so the rest of the line after a zero byte is left out.
 void command_line(Bytes bytes) {
   std::vector<std::string> words = {"inkling"};
   std::istringstream lines{std::string(as_text(bytes))};
@@ -15,7 +15,8 @@ void command_line(Bytes bytes) {
   std::vector<const char*> argv;
   for (const std::string& word : words) argv.push_back(word.c_str());
   accepted([&] {
-    require(parse_command_line(static_cast<int>(argv.size()), argv.data()) != nullptr, "something to do");
+    require(parse_command_line(static_cast<int>(argv.size()), argv.data()) != nullptr,
+            "command line: gives a command to run");
   });
 }
 

@@ -13,7 +13,7 @@ void config(Bytes bytes) {
       const TrainSettings settings = resolve_resumed(read_json(path), flags, path);
       const nlohmann::json saved = settings;
       const nlohmann::json again = resolve_resumed(parse_json(saved.dump(), path), {}, path);
-      require(again == saved, "config: what is saved is read as the same settings");
+      require(again == saved, "config: saved settings are read back unchanged");
     });
   }
 }

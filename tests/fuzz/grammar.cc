@@ -5,7 +5,8 @@
 
 namespace inkling::fuzz {
 
-// Stories are not written: their length can grow exponentially with the grammar's.
+// Only reads the grammar and writes no story, because the length of a story can grow exponentially with the
+// length of the grammar.
 void grammar(Bytes bytes) {
   accepted([&] { Grammar{as_text(bytes)}; });
 }

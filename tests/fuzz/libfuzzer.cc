@@ -1,5 +1,5 @@
-// The program that `make fuzz` runs: inkling_fuzz TARGET, then libFuzzer's own arguments. With the path of a
-// file it runs that input once.
+// The program that `make fuzz` runs. Usage: inkling_fuzz TARGET, then libFuzzer's own arguments. If one of
+// them is the path of a file, the program runs this input once.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -14,7 +14,7 @@ inkling::fuzz::Target chosen = nullptr;
 
 }  // namespace
 
-// Both names are libFuzzer's.
+// libFuzzer calls these two functions by their names.
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   for (const auto& [name, target] : inkling::fuzz::kTargets) {
     if (*argc > 1 && std::strcmp((*argv)[1], name) == 0) chosen = target;

@@ -8,7 +8,7 @@ namespace inkling::fuzz {
 
 namespace {
 
-// Larger models are read, but it would take too long to run them.
+// Larger models are only read. Generating text with them would take too long.
 constexpr std::int64_t kMostParameters = 20'000;
 
 void write_tokens(GPT2& model) {
@@ -21,7 +21,7 @@ void write_tokens(GPT2& model) {
   const std::int64_t vocab_size = model.config().vocab_size;
   const auto prompt = static_cast<std::int32_t>(vocab_size - 1);
   generate(model, std::span(&prompt, 1), settings, rng, [&](std::int32_t id) {
-    require(id >= 0 && id < vocab_size, "generate: an id inside the vocabulary");
+    require(id >= 0 && id < vocab_size, "generate: every id is inside the vocabulary");
     return true;
   });
 }

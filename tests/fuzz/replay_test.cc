@@ -1,5 +1,5 @@
-// Every input in tests/fuzz/seeds and tests/fuzz/crashes is read again: `make fuzz` starts from the seeds,
-// and the crashes once did harm.
+// Runs the fuzz targets with every input in tests/fuzz/seeds and tests/fuzz/crashes. `make fuzz` starts from
+// the seeds. Each input in crashes once showed a bug.
 #include <filesystem>
 #include <set>
 
@@ -24,11 +24,11 @@ void replay(const std::string& folder) {
   }
 }
 
-TEST_CASE("fuzz: every reader takes each of its seeds, or refuses it with an Error") {
+TEST_CASE("fuzz: every reader accepts each of its seeds or throws an Error") {
   replay("seeds");
 }
 
-TEST_CASE("fuzz: no input that once did harm does so again") {
+TEST_CASE("fuzz: no input that once showed a bug shows it again") {
   replay("crashes");
 }
 

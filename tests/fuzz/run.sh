@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs targets of inkling_fuzz one after another and prints a line for each. Stops at the first input that does harm.
+# Runs targets of inkling_fuzz one after another and prints a line for each. Stops at the first input that shows a bug.
 #   run.sh BUILD SECONDS [TARGET...]
-# What libFuzzer learns about a target is kept in BUILD/corpus/TARGET, so the next run goes on from there.
+# libFuzzer stores useful inputs for a target in BUILD/corpus/TARGET, and the next run starts from these inputs.
 set -eu
 build=$1 seconds=$2
 shift 2
 fuzz=$build/inkling_fuzz
-# Targets write files; in memory that is fast.
+# Targets write files. In memory this is fast.
 TMPDIR=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
@@ -15,7 +15,8 @@ trap 'exit 130' INT TERM
 for target in ${*:-$("$fuzz")}; do
   log=$build/$target.log crashes=$build/crashes/$target
   mkdir -p "$build/corpus/$target" "$crashes"
-  # Inputs of 4 KiB reach everything. More than 10 s or 512 MB for one of them is a bug, too; sanitizers slow a reader down.
+  # Inputs of 4 KiB are enough to reach all code. An input that takes more than 10 s or 512 MB is a bug, too. The limits are
+  # high, because sanitizers make a reader slow.
   if "$fuzz" "$target" "$build/corpus/$target" "tests/fuzz/seeds/$target" -dict=tests/fuzz/dictionary \
     -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=512 -malloc_limit_mb=256 \
     -artifact_prefix="$crashes/" -print_final_stats=1 >"$log" 2>&1; then

@@ -15,7 +15,7 @@ const char* const kIntegers[] = {
 const char* const kNumbers[] = {"/lr",    "/min_lr", "/weight_decay", "/beta1",
                                 "/beta2", "/eps",    "/momentum",     "/grad_clip"};
 const char* const kTexts[] = {"/schedule", "/optimizer", "/precision"};
-// --data, --val-data, --tokenizer and --init are left out: they open files.
+// The flags --data, --val-data, --tokenizer and --init are not tested here, because they open files.
 
 template <class T>
 T take(Bytes& bytes) {
@@ -28,8 +28,8 @@ T take(Bytes& bytes) {
 
 }  // namespace
 
-// A byte says which flag is next, then comes its value: 8 bytes of a number, or a byte that says how long the
-// text is, and the text.
+// The input is a list of flags. The first byte of each selects the flag. Then comes its value: a number of 8
+// bytes, or a byte with the length of a text, and the text.
 void settings(Bytes bytes) {
   TrainFlags flags;
   while (!bytes.empty()) {
@@ -51,7 +51,7 @@ void settings(Bytes bytes) {
   accepted([&] {
     const nlohmann::json saved = resolve(flags);
     require(nlohmann::json(resolve_resumed(saved, {}, "config.json")) == saved,
-            "settings: what the flags ask for can be saved and resumed");
+            "settings: the settings from the flags can be saved and resumed unchanged");
   });
 }
 

@@ -21,7 +21,7 @@ void read_windows(const std::string& path, std::int64_t vocab_size) {
   while (windows.next(inputs.data(), targets.data())) {
     for (std::int32_t target : targets) counted += target != -1;
   }
-  require(counted == windows.targets(), "windows: as many targets as promised");
+  require(counted == windows.targets(), "windows: the number of targets is the announced number");
 }
 
 void read_batches(const std::string& path, std::int64_t vocab_size, bool shuffle, bool align_documents) {
@@ -35,7 +35,8 @@ void read_batches(const std::string& path, std::int64_t vocab_size, bool shuffle
   for (int i = 0; i < 5; ++i) batches.next(inputs.data(), targets.data());
   batches.set_state(batches.state());
   batches.next(inputs.data(), targets.data());
-  for (std::int32_t id : inputs) require(id >= 0 && id < vocab_size, "batches: ids inside the vocabulary");
+  for (std::int32_t id : inputs)
+    require(id >= 0 && id < vocab_size, "batches: every id is inside the vocabulary");
 }
 
 }  // namespace

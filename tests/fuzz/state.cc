@@ -12,8 +12,8 @@ namespace inkling::fuzz {
 
 namespace {
 
-// A resumed run knows how many batches it has taken, and goes nowhere else. Here every position up to this
-// one counts.
+// A real run knows how many batches it has taken and accepts only this position. This target accepts every
+// position up to this number of batches.
 constexpr std::int64_t kMostBatchesTaken = 100'000;
 
 std::string shard_of(const std::string& name, std::int32_t tokens) {
@@ -39,7 +39,7 @@ void state(Bytes bytes) {
     if (batches.batches_before(position) > kMostBatchesTaken) return;
     batches.set_state(position);
     require(state_to_json(batches.state()) == state_to_json(position),
-            "state: a position that is set is the position");
+            "state: state() returns the position that set_state() was given");
     std::vector<std::int32_t> inputs(6), targets(6);
     for (int i = 0; i < 30; ++i) batches.next(inputs.data(), targets.data());
   });

@@ -1,9 +1,8 @@
-// The readers that are fed with bytes from anywhere: by libFuzzer (make fuzz), and by
-// tests/fuzz/replay_test.cc with the seeds and with every input that once did harm.
+// The fuzz targets. libFuzzer (make fuzz) calls them with random bytes. tests/fuzz/replay_test.cc calls them
+// with the seeds and with every input that once showed a bug.
 //
-// A target gives the bytes to one reader and uses what it reads. The reader may throw Error. Everything else
-// that it may do with wrong bytes is a bug: another exception, a crash, undefined behaviour, much memory or
-// much time.
+// A target gives the bytes to one reader and uses the result. The reader may throw Error. Everything else is
+// a bug: another exception, a crash, undefined behaviour, too much memory or too much time.
 #pragma once
 
 #include <cstddef>
@@ -20,17 +19,17 @@ namespace inkling::fuzz {
 using Bytes = std::span<const std::byte>;
 using Target = void (*)(Bytes);
 
-void shard(Bytes bytes);         // a token shard, then windows and batches of it
+void shard(Bytes bytes);         // a token shard, and then its windows and batches
 void model(Bytes bytes);         // a model checkpoint, then a few tokens generated with it
 void tokenizer(Bytes bytes);     // a tokenizer, then text encoded and decoded with it
-void optimizer(Bytes bytes);     // optimizer.bin, of AdamW and of SGD
+void optimizer(Bytes bytes);     // optimizer.bin for AdamW and for SGD
 void config(Bytes bytes);        // config.json of a run that is resumed
 void metrics(Bytes bytes);       // metrics.jsonl, and the chart of its losses
 void state(Bytes bytes);         // state.json, then batches from that position
 void manifest(Bytes bytes);      // manifest.json of a checkpoint
-void command_line(Bytes bytes);  // the words of a command line, one a line
-void settings(Bytes bytes);      // values of flags of `train`
-void grammar(Bytes bytes);       // a grammar in its notation
+void command_line(Bytes bytes);  // the arguments of a command line, one on each line
+void settings(Bytes bytes);      // flags of `train` and their values
+void grammar(Bytes bytes);       // a grammar as text
 
 struct NamedTarget {
   const char* name;
@@ -47,17 +46,17 @@ inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// A path for a target's files. The directory goes when the process ends.
+// The path of a target's file in a temporary directory, which is removed when the process ends.
 std::string scratch(const std::string& name);
 // Writes the bytes to scratch(name).
 std::string put(const std::string& name, Bytes bytes);
 
-// What must hold of everything that was read.
+// Throws an exception that is not an Error, so the fuzzer reports a bug, unless `holds` is true.
 inline void require(bool holds, const char* what) {
   if (!holds) throw std::logic_error(what);
 }
 
-// Calls `read`, which may throw Error. False if it did.
+// Calls `read`, which may throw Error. Returns false if it did.
 template <class F>
 bool accepted(F&& read) {
   try {

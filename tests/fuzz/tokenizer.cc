@@ -20,7 +20,7 @@ void tokenizer(Bytes bytes) {
       const std::vector<std::int32_t> encoded = tokenizer.encode(as_text(last));
       require(tokenizer.decode(encoded) == as_text(last), "tokenizer: decode(encode(text)) is the text");
       for (std::int32_t id : encoded)
-        require(id != tokenizer.end_of_text(), "tokenizer: no text is end-of-text");
+        require(id != tokenizer.end_of_text(), "tokenizer: encode() never returns the end-of-text id");
     });
     tokenizer.write(scratch("tokenizer.bin"));
     const Tokenizer again = Tokenizer::read(scratch("tokenizer.bin"));
