@@ -62,13 +62,13 @@ void* counted(void* p) {
 }
 
 void give_back(void* p) noexcept {
-  live -= static_cast<std::int64_t>(malloc_usable_size(p));  // 0 for nullptr
+  live -= static_cast<std::int64_t>(malloc_usable_size(p));  // subtracts 0 for nullptr
   std::free(p);
 }
 
 }  // namespace
 
-// The other forms (arrays, nothrow) are defined by the standard library to call these.
+// The standard library's other forms (arrays, nothrow) call these two.
 void* operator new(std::size_t size) {
   return counted(std::malloc(size > 0 ? size : 1));
 }

@@ -1,5 +1,5 @@
-// Counts calls of operator new in the whole test binary, and the bytes it hands out, so that a test can show
-// that a step makes no call, or keeps nothing.
+// Counts the calls of operator new in the whole test binary and the bytes that are allocated. With these
+// counts a test checks that a step allocates nothing, or that it frees all that it allocates.
 #pragma once
 
 #include <cstdint>
@@ -7,16 +7,16 @@
 
 namespace inkling::test {
 
-// False under a sanitizer, which needs operator new for itself; then both counts stay 0.
+// False with a sanitizer, because sanitizers define operator new themselves. Then both counts are always 0.
 extern const bool kCountsAllocations;
 
 std::int64_t allocations();
-// Bytes that operator new has handed out and that were not given back.
+// The bytes that operator new has allocated and that are not yet freed.
 std::int64_t live_bytes();
 
-// Repeats `step` until twenty in a row ask neither the heap nor the system for memory; false if that never
-// comes. The first ones may: a worker thread makes its scratch when it meets its first op, and on a busy
-// machine that can be late.
+// Repeats `step` until twenty steps in a row allocate no memory, neither from the heap nor from the system.
+// Returns false if this does not happen within fifty attempts. The first steps may allocate: a worker thread
+// allocates its scratch memory in its first op, which can be late on a busy machine.
 bool reaches_steady_state(const std::function<void()>& step);
 
 }  // namespace inkling::test

@@ -1,7 +1,8 @@
 #!/bin/sh
-# An inline function that two isa objects both contain is merged by the linker into one, compiled with the flags of either: on an
-# older CPU that is an illegal instruction. So no weak symbol may be in more than one of the objects given, but for the compiler's own
-# two that hold no arithmetic: the reference to the unwinder, and clang's call of std::terminate.
+# If two isa objects contain the same inline function, the linker keeps only one of the two copies. This copy may use
+# instructions that an older CPU does not have. So no weak symbol may be in more than one of the given objects. Two symbols that
+# the compiler makes itself are allowed, because they do no arithmetic: the reference to the unwinder, and clang's call of
+# std::terminate.
 set -eu
 
 shared=$(for object in "$@"; do

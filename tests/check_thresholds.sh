@@ -1,7 +1,8 @@
 #!/bin/sh
-# Every constant at which code changes its path or cuts its work has a test on each side of it. tests/thresholds.txt
-# lists them all, with the name of the test; this compares the list with the sources and the tests. A constant is a
-# `constexpr` number named k... in core, ops, nn, optim or apps; one that is no threshold is listed as well, with why.
+# A threshold is a constant at which the code takes another path or divides its work. Every threshold has a test with
+# sizes below and above it. tests/thresholds.txt lists all thresholds with the names of their tests. This script compares
+# the list with the sources and the tests. A constant is a `constexpr` number named k... in core, ops, nn, optim or apps. A
+# constant that is not a threshold is in the list, too, with the reason.
 set -eu
 
 list=tests/thresholds.txt
@@ -9,7 +10,7 @@ status=0
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 
-# The constants: "file name", a line each. A declaration may take several lines and declare several constants.
+# The constants, one on each line as "file name". A declaration may have several lines and declare several constants.
 find core ops nn optim apps -name '*.h' -o -name '*.cc' | sort | xargs awk '
   FNR == 1 { open = 0 }
   { line = $0; sub(/\/\/.*/, "", line) }
@@ -26,7 +27,8 @@ find core ops nn optim apps -name '*.h' -o -name '*.cc' | sort | xargs awk '
     }
   }' | sort -u > "$temporary/constants"
 
-# The list: comments and empty lines aside, "file name | test" (a line for each test) above the line of dashes and "file name | reason" below.
+# The list. Above the line of dashes a line is "file name | test", one line for each test. Below it a line is "file name | reason".
+# Comments and empty lines are skipped.
 grep -vE '^(#|$)' "$list" | awk -F ' [|] ' -v out="$temporary" '
   /^---/ { below = 1; next }
   NF != 2 { print "tests/thresholds.txt: expected \"file constant | text\", got: " $0 > (out "/malformed"); next }
@@ -35,10 +37,10 @@ grep -vE '^(#|$)' "$list" | awk -F ' [|] ' -v out="$temporary" '
 [ ! -e "$temporary/malformed" ] || { cat "$temporary/malformed"; status=1; }
 sort "$temporary/listed" > "$temporary/sorted"
 
-# The tests: their names, and literals of several lines joined. A name in the list may be the beginning of one.
+# The names of the tests. A name that is split over several lines is joined first. The list may give only the beginning of a name.
 find tests -name "*_test.cc" | xargs cat | tr '\n' ' ' | sed 's/" *"//g' | grep -oE 'TEST_CASE\( *"[^"]*' | sed 's/^[^"]*"/^/' > "$temporary/names"
 
-complain() {  # what is wrong, lines
+complain() {  # arguments: the message, and the wrong lines (nothing is printed if there are none)
   [ -z "$2" ] || { printf '%s\n%s\n' "$1" "$2"; status=1; }
 }
 complain "not in $list: is it a threshold, and which test runs on each side of it?" \

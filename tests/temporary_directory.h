@@ -1,4 +1,4 @@
-// A directory of a test's own, removed with everything in it when the test ends.
+// A temporary directory for one test. The destructor removes it with all its files.
 #pragma once
 
 #include <unistd.h>

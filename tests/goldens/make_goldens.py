@@ -1,13 +1,14 @@
-"""Writes the golden files of this folder: what a small GPT-2 must compute, according to PyTorch.
+"""Writes the golden files of this folder: the numbers that PyTorch computes for a small GPT-2.
 
     python3 make_goldens.py [output folder]     (needs torch and numpy; made with PyTorch 2.15.0 and numpy 2.4.6)
 
-The model is written here a second time, from PyTorch's own layer_norm, gelu, softmax, cross_entropy, autograd and
-AdamW, so that the C++ is checked against code that shares nothing with it. Weights are float32, because files hold
-float32; all that is computed from them (logits, losses, gradients, optimizer steps) is computed in float64, and rounded
-to float32 only where a file wants it. A golden number is thus the right answer, not one more opinion with its own
-rounding. How far an honest float32 run strays from it is measured and stored as `float32_deviation`: tolerances start
-there. All random numbers are numpy's legacy RandomState, whose streams are frozen: a rerun gives the same files.
+This file defines the model a second time, with PyTorch's layer_norm, gelu, softmax, cross_entropy, autograd and AdamW.
+So the tests compare the C++ with code that shares nothing with it. Weights are float32, because the files store
+float32. Everything else (logits, losses, gradients, optimizer steps) is computed in float64 and rounded to float32 only
+if the file format needs it. So a golden number is the exact result, without the rounding errors of a float32 run. The
+script also measures how far a float32 run of PyTorch differs from it and stores this as `float32_deviation`, which the
+tolerances of the tests are based on. All random numbers come from numpy's legacy RandomState, whose streams never
+change, so a second run writes the same files.
 
 reference_numbers.py makes the files that need no model (numbers.json, sampling.json).
 """
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 
 from reference_numbers import numbers, sampling, write_json
 
-# Deliberately awkward for vector code: C and the head size, 10, are no multiples of 4, V is a prime.
+# These sizes are difficult for vector code: C and the head size, 10, are not multiples of 4, and V is a prime.
 maxT, V, L, NH, C = 24, 131, 2, 3, 30
 Vp = (V + 127) // 128 * 128
 
@@ -30,7 +31,7 @@ DECAYED = ["wte", "wpe", "qkvw", "attprojw", "fcw", "fcprojw"]
 
 
 def shapes(maxT, L, C, Vp):
-    """The 16 parameters in file order; every one but the embeddings and the last norm is stacked over the L layers."""
+    """The 16 parameters in file order. All except the embeddings and the last norm are stacked over the L layers."""
     return {
         "wte": (Vp, C), "wpe": (maxT, C),
         "ln1w": (L, C), "ln1b": (L, C),
@@ -44,7 +45,7 @@ def shapes(maxT, L, C, Vp):
 # ---- the model -------------------------------------------------------------------------------------------------------
 
 def forward(p, x, V, NH):
-    """Parameters, tokens (B,T) -> logits (B,T,V). The head is wte's first V rows; its padding takes no part."""
+    """Parameters, tokens (B,T) -> logits (B,T,V). The head is wte's first V rows; the padding is not used."""
     B, T = x.shape
     L, C = p["ln1w"].shape
     causal = torch.ones(T, T, dtype=torch.bool).tril()
@@ -74,7 +75,7 @@ def as_leaves(weights, dtype=torch.float64):
 
 
 def forward_backward(p, x, y, V, NH):
-    """Leaves each parameter's gradient in .grad; returns logits and loss."""
+    """Stores the gradient of each parameter in .grad and returns logits and loss."""
     for w in p.values():
         w.grad = None
     logits = forward(p, torch.tensor(x), V, NH)
@@ -84,7 +85,7 @@ def forward_backward(p, x, y, V, NH):
 
 
 def train(weights, batches, V, NH, hyper=HYPER, dtype=torch.float64):
-    """AdamW over batches of (x, y): each step's loss and gradient norm before the update; the weights at the end."""
+    """AdamW over batches of (x, y). Returns each step's loss and gradient norm before the update, and the weights."""
     p = as_leaves(weights, dtype)
     groups = [{"params": [w for name, w in p.items() if name in DECAYED], "weight_decay": hyper["weight_decay"]},
               {"params": [w for name, w in p.items() if name not in DECAYED], "weight_decay": 0.0}]
@@ -104,8 +105,9 @@ def train(weights, batches, V, NH, hyper=HYPER, dtype=torch.float64):
 def deviation(steps, after, steps32, after32):
     """Largest absolute differences of a float32 run, to one digit rounded up (later digits vary between machines).
 
-    The key part of qkvb stands apart. Its gradient is exactly zero in mathematics, for a constant added to every key
-    moves all of a query's scores alike; in float32 it is rounding noise, which AdamW scales up to steps of nearly lr.
+    The key part of qkvb is reported separately. Its exact gradient is zero, because a constant added to every key
+    changes all scores of a query by the same number. In float32 the gradient is rounding noise, and AdamW makes steps
+    of nearly lr from it.
     """
     def largest(a, b):
         worst = float(np.max(np.abs(np.subtract(a, b, dtype=np.float64))))
@@ -121,10 +123,10 @@ def deviation(steps, after, steps32, after32):
     return {**result, "params": {name: largest(after[name], after32[name]) for name in after}}
 
 
-# ---- what the model is given -----------------------------------------------------------------------------------------
+# ---- the inputs of the model -----------------------------------------------------------------------------------------
 
 def random_weights(rng):
-    """Far from a real initialisation on purpose: no bias is zero, no norm weight one, attention is not uniform."""
+    """On purpose unlike a real initialisation: no bias is zero, no norm weight is one, and attention is not uniform."""
     def normal(shape, std, mean=0.0):
         return (mean + std * rng.standard_normal(shape)).astype(np.float32)
     weights = {}
@@ -136,21 +138,21 @@ def random_weights(rng):
         else:
             weights[name] = normal(shape, 0.1)
     weights["wte"][V:] = 0.0
-    # bfloat16 keeps 7 bits after the point: halfway cases, which go to the even neighbour (down, up, down, up).
+    # bfloat16 has 7 bits after the point. These numbers are ties, so they round to the even one (down, up, down, up).
     weights["lnfw"][:4] = [1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 5 * 2.0**-8, 1 + 7 * 2.0**-8]
     weights["lnfb"][:2] = [-(1 + 2.0**-8) / 8, -(1 + 3 * 2.0**-8) / 8]
     return weights
 
 
 def random_batch(rng, B, T):
-    """Rows of T+1 tokens, the small ids likelier, so that tokens repeat and their embedding gradients add up."""
+    """Rows of T+1 tokens. Small ids are likelier, so tokens repeat and their embedding gradients are added."""
     rows = (V * rng.random_sample((B, T + 1)) ** 2).astype(np.int64)
     rows[0, 0], rows[0, 1], rows[-1, -1] = V - 1, 0, V - 1
     return rows[:, :-1].copy(), rows[:, 1:].copy()
 
 
 def structured_tokens(rng, ntok):
-    """Documents that count up, each by its own stride, one token in ten noise; end-of-text, V-1, comes before each."""
+    """Documents that count up, each with its own stride. One token in ten is random. Each follows end-of-text (V-1)."""
     tokens = []
     while len(tokens) < ntok:
         length, start, stride = rng.randint(20, 60), rng.randint(V - 1), rng.randint(1, 6)
@@ -199,13 +201,13 @@ def write_shard(path, tokens):
 # ---- the shuffled order of a data set --------------------------------------------------------------------------------
 
 class Shuffler:
-    """llm.c's: the plain MT19937 stream, seeded once, and Fisher-Yates from the top."""
+    """llm.c's shuffle: one MT19937 stream, seeded once, and Fisher-Yates from the last item to the first."""
 
     def __init__(self, seed):
         self.rng = np.random.RandomState(seed)
 
     def rand32(self):
-        return int(self.rng.randint(0, 2**32, dtype=np.uint32))  # the full range: a raw draw
+        return int(self.rng.randint(0, 2**32, dtype=np.uint32))  # the full range: a number of the stream, unchanged
 
     def shuffle(self, items):
         for i in range(len(items) - 1, 0, -1):
@@ -214,9 +216,10 @@ class Shuffler:
         return items
 
     def epochs(self, nsamples, count):
-        """Samples per shard -> per epoch, the shards as visited and their samples' order.
+        """nsamples: the number of samples of each shard. Yields for each epoch the shards, each with its samples.
 
-        An epoch shuffles on from the last one's order of shards, but each visit shuffles its samples from 0, 1, 2.."""
+        An epoch shuffles the shards starting from the order of the epoch before. The samples of a shard are shuffled
+        starting from 0, 1, 2 and so on."""
         shard_order = list(range(len(nsamples)))
         for _ in range(count):
             self.shuffle(shard_order)
@@ -240,7 +243,7 @@ def shuffle_vectors():
 # ---- everything ------------------------------------------------------------------------------------------------------
 
 def curve_batches(tokens, B, T, steps):
-    """The shard's samples in order: sample i is the B*T+1 tokens from i*B*T on; targets are inputs shifted by one."""
+    """The shard's samples in order. Sample i is the B*T+1 tokens from i*B*T on. Targets are inputs shifted by one."""
     for i in range(steps):
         sample = tokens[i * B * T:(i + 1) * B * T + 1].astype(np.int64)
         yield sample[:-1].reshape(B, T), sample[1:].reshape(B, T)
@@ -273,7 +276,7 @@ def main():
     fixed = [(x, y)] * HYPER["steps"]
     record, after = training_record("AdamW from small.bin on one fixed batch (small_debug_state.bin's)", weights, fixed)
     write_checkpoint(out / "small_after10.bin", after)
-    # The norm is over 1.0 in all of these steps; with this limit it is so in the first few only.
+    # The gradient norm is above 1.0 in all these steps. It is above this larger limit only in the first few steps.
     some_clipped = {**HYPER, "grad_clip": 2.4}
     record["some_clipped"] = {"hyper": some_clipped, "trajectory": train(weights, fixed, V, NH, some_clipped)[0]}
     rounded = as_leaves({name: bf16_bits(w).view(torch.bfloat16).float().numpy() for name, w in weights.items()})

@@ -1,7 +1,7 @@
 """Reference values that need no model: GELU, softmax, losses, layer norm, sampling.
 
-Everything is float64, written with all its digits. Inputs are rounded to float32 first, so that a float32 kernel can
-be given exactly these. make_goldens.py calls this.
+All numbers are float64, written with all digits. Inputs are first rounded to float32, so a float32 kernel gets exactly
+the same inputs. make_goldens.py calls this file.
 """
 import json
 import math
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 
 def write_json(path, value):
-    """One list of numbers a line."""
+    """Writes JSON with one list of numbers on each line."""
     text = json.dumps(value, indent=1, allow_nan=False)
     path.write_text(re.sub(r"\[[^\[\]{}]*\]", lambda m: json.dumps(json.loads(m.group())), text) + "\n")
 
@@ -34,7 +34,7 @@ def softmax(logits):
 def gelu(x):
     """Value and derivative of 0.5 x (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3).
 
-    0.5 (1 + tanh(u)) is the logistic function of 2u; written so, no digits are lost where tanh is near -1."""
+    0.5 (1 + tanh(u)) is the logistic function of 2u. In this form no digits are lost if tanh is near -1."""
     root = math.sqrt(2 / math.pi)
     u, du = root * (x + 0.044715 * x**3), root * (1 + 3 * 0.044715 * x**2)
     gate, rest = (1 / (1 + math.exp(-s * 2 * u)) if -s * 2 * u < 700 else 0.0 for s in (1, -1))  # rest is 1 - gate
@@ -54,7 +54,7 @@ def softmax_rows():
 
 
 def cross_entropies():
-    """Rows of logits; a target of -1 takes no part. The mean is over the others, and dlogits is the mean's gradient."""
+    """Rows of logits. A row with target -1 does not count. `mean` is over the others, dlogits is its gradient."""
     rng = np.random.RandomState(5)
     cases = [([[1, 2, 3, 4]], [2]), ([[0.0] * 8], [5]), ([[50, 0, -50], [50, 0, -50]], [0, 2]),
              (2 * rng.standard_normal((4, 11)), [3, -1, 10, 0]), (1000 + rng.standard_normal((2, 5)), [4, -1])]
@@ -71,7 +71,7 @@ def cross_entropies():
 
 
 def layernorms():
-    """x is (N,C). The last case has a row of equal values (variance 0) and a row far from zero beside its spread."""
+    """x is (N,C). The last case has a row of equal values (variance 0) and a row with large mean and small variance."""
     rng = np.random.RandomState(6)
     eps = 1e-5
     cases = [np.array([[1, 2, 3, 4]]), rng.standard_normal((2, 5)), rng.standard_normal((3, 11)),
@@ -100,9 +100,12 @@ def numbers():
 # ---- sampling --------------------------------------------------------------------------------------------------------
 
 def sampling_probs(logits, temperature, top_k, top_p):
-    """Temperature; then the top_k likeliest (0: all); then of these, renormalised, the fewest that reach top_p.
+    """Applies the temperature, keeps the top_k likeliest (0: all), then the fewest of these that reach top_p.
 
-    Returns too how much probability the cut is away from falling elsewhere, so that no case hangs on a last bit."""
+    top_p refers to the probabilities that were renormalised after top_k.
+
+    Also returns by how much a probability may change before another token is kept. So sampling() can check that no
+    case depends on the last bit."""
     probs = softmax([z / temperature for z in logits])
     order = sorted(range(len(probs)), key=lambda i: -probs[i])
     kept, margin = order, 1.0
