@@ -1,5 +1,6 @@
 #!/bin/sh
-# Under ThreadSanitizer: the tests that were built into $1, then training on four threads. A report ends the program with status 66.
+# Runs with ThreadSanitizer: first the tests that were built into the folder $1, then training on four threads. If
+# ThreadSanitizer reports a race, the program ends with status 66.
 set -eu
 build=$1
 export TSAN_OPTIONS="suppressions=tests/tbb.supp ${TSAN_OPTIONS:-}"
