@@ -144,5 +144,21 @@ TEST_CASE("profile: with Loops::on, an event lists the chunks of its loops, but 
   CHECK(step.events[0].loops == 2);
 }
 
+TEST_CASE("profile: with Loops::on, a step lists its own loops only, also when its memory is used again") {
+  Profile profile(Profile::Loops::on);
+  Tape tape;
+  tape.profile_into(&profile);
+  const RestoreThreads restore;
+  set_threads(1);
+  std::vector<std::size_t> loops;
+  for (std::int64_t number = 1; number <= 2 * static_cast<std::int64_t>(Profile::kKeptSteps); ++number) {
+    profile.begin_step(number);
+    take_step(tape);
+    loops.push_back(profile.end_step().loops.size());
+  }
+  CHECK(loops.front() > 0);
+  CHECK(loops == std::vector<std::size_t>(loops.size(), loops.front()));
+}
+
 }  // namespace
 }  // namespace inkling

@@ -124,6 +124,9 @@ TEST_CASE("gather, pick: errors name a wrong id with its index, and a wrong shap
   CHECK_THROWS_WITH(gather(tape, rows.transpose(0, 1), Tensor(ids.data(), {2})),
                     contains("gather: table is (6, 4)"));
   CHECK_THROWS_WITH(gather(tape, table, table), contains("dtype is f32, expected i32"));
+  CHECK(gather(tape, table, Tensor(ids.data(), {1, 1, 2})).shape() == Shape{1, 1, 2, table.dim(1)});
+  CHECK_THROWS_WITH(gather(tape, table, Tensor(ids.data(), {1, 1, 1, 2})),
+                    contains("gather: ids is (1, 1, 1, 2), expected three axes or fewer"));
 }
 
 TEST_CASE(
