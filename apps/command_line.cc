@@ -8,7 +8,7 @@ namespace inkling {
 
 namespace {
 
-// CLI11 only says that a subcommand is missing.
+// For a wrong subcommand, CLI11 only says that a subcommand is missing. This names the wrong word.
 void check_first(const CLI::App& app, const std::string& word) {
   if (word.empty() || word == "-h" || word == "--help") return;
   std::string names;

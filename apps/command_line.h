@@ -1,12 +1,12 @@
-// From the words of the command line to what they ask for. Nothing is done yet: files are not opened and
-// nothing is printed.
+// Parses the command line into an Action, which does the work later. Parsing opens no files and prints
+// nothing.
 #pragma once
 
 #include "apps/commands.h"
 
 namespace inkling {
 
-// UsageError when the words are not a command line of inkling. --help is an Action too.
+// UsageError if the command line is wrong. --help also gives an Action, which prints the help.
 Action parse_command_line(int argc, const char* const* argv);
 
 }  // namespace inkling

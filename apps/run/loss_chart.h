@@ -10,7 +10,8 @@
 
 namespace inkling {
 
-// `losses` are (step, loss). Every column shows the mean of its steps. Empty for fewer than two points.
+// `losses` are pairs (step, loss). If there are more steps than columns, a column shows the mean loss of its
+// steps. Returns an empty string for fewer than two steps.
 std::string loss_chart(const std::vector<std::pair<std::int64_t, double>>& losses,
                        std::optional<double> theoretical_min, int columns = 64, int rows = 12);
 

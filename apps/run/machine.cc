@@ -22,7 +22,7 @@ std::int64_t meminfo(const std::string& key) {
   return 0;
 }
 
-// The first number in a file; -1 if there is none, as in a limit that says "max".
+// The first number in a file; -1 if there is none. A cgroup without a limit has "max" in its file.
 std::int64_t number_in(const char* path) {
   std::ifstream file(path);
   std::int64_t number = -1;

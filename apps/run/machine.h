@@ -1,4 +1,4 @@
-// The machine's memory, as the system tells it; for the CPU see core/cpu.h.
+// The machine's memory, as the operating system reports it. For the CPU, see core/cpu.h.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,10 @@ namespace inkling {
 
 struct SystemMemory {
   std::int64_t total_bytes = 0;
-  std::int64_t available_bytes = 0;  // without swapping; in a container with a limit, what the limit leaves
+  std::int64_t available_bytes = 0;  // without swapping; a container's limit is taken into account
 };
-SystemMemory system_memory();  // zeros where the system does not tell
+SystemMemory system_memory();  // 0 for a number that the system does not report
 
-std::int64_t resident_bytes();  // of this process, now
+std::int64_t resident_bytes();  // the memory that this process uses now
 
 }  // namespace inkling

@@ -14,7 +14,7 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kLeastScratch = 1 << 20;  // of a thread, for the strips of a product
+constexpr std::int64_t kLeastScratch = 1 << 20;  // bytes of a thread, for the strips of a matrix product
 
 void add_calls(std::vector<Preflight::Op>& ops, Phase phase, const std::string& name, std::int64_t calls,
                const Work& work) {
@@ -47,7 +47,7 @@ Preflight rehearse(const PreflightRequest& request) {
 
   const Shape shape{request.batch_size, request.seq_len};
   const auto tokens = static_cast<std::size_t>(shape.numel());
-  const Pages token_ids(tokens * sizeof(std::int32_t));  // zeros that nobody reads, so no memory is taken
+  const Pages token_ids(tokens * sizeof(std::int32_t));  // never read, so the system gives no memory for them
   const Tensor ids(reinterpret_cast<std::int32_t*>(token_ids.data()), shape);
   Profile profile;
   Tape tape;
@@ -77,10 +77,10 @@ Preflight rehearse(const PreflightRequest& request) {
                    {"weights packed in bf16", model.packed_bytes()},
                    {"activations", activations},
                    {"gradients of activations", with_gradients - activations},
-                   {"work space: logits, packed operands", workspaces},
+                   {"workspaces: logits, packed operands", workspaces},
                    {"scratch of threads", threads() * scratch},
                    {"validation", static_cast<std::int64_t>(validation.peak_bytes())},
-                   {"samples: keys and values", cache.size_bytes()},
+                   {"keys and values for samples", cache.size_bytes()},
                    {"the program itself", program}};
   std::erase_if(result.memory, [](const Preflight::Part& part) { return part.bytes == 0; });
 
@@ -112,7 +112,7 @@ double predicted_seconds(const Preflight& preflight, const Roof& roof) {
   double seconds = 0;
   for (const Preflight::Op& op : preflight.ops) {
     const bool attention = op.name == "attention";
-    // Without an instruction for products of bf16 they are made of floats.
+    // A CPU without an instruction for bf16 products computes them in float32.
     const bool as_bf16 = op.work.operands == DType::bf16 && roof.bf16_gflops > 0;
     const double gflops = as_bf16 ? roof.bf16_gflops * (attention ? kBf16Attention : kBf16Products).share
                                   : roof.fma_gflops * (attention ? kAttention : kProducts).share;
@@ -124,7 +124,8 @@ double predicted_seconds(const Preflight& preflight, const Roof& roof) {
 
 double predicted_token_seconds(const PreflightRequest& request, const Roof& roof) {
   const GPT2Config& c = request.model;
-  const auto read = static_cast<double>(c.parameter_count() - c.max_seq_len * c.channels);  // of wpe one row
+  // All weights except wpe, of which only one row is read.
+  const auto read = static_cast<double>(c.parameter_count() - c.max_seq_len * c.channels);
   const double bytes = read * (request.precision == Precision::bf16 ? 2 : 4);
   return 1e-9 * bytes / (roof.read_gbs * kReading.share);
 }

@@ -1,10 +1,11 @@
-// What a training run would need, before it starts: memory by category, and the time of a step.
+// Predicts what a training run needs before it starts: memory by category, and the time of a step.
 //
-// Nothing here repeats what the model or the tape know. The step is rehearsed (core/parallel.h): the very
-// code that would run it runs, with the loops of its ops doing nothing, so that it asks for all memory and
-// touches none, and a Profile hears of every op and the work it would have. Memory is then exact up to what a
-// few threads hold at once; time is that work divided by the machine's roof and by how near to it each kind
-// of op was seen to come.
+// This file does not repeat the formulas of the model or of the tape. It rehearses a step instead
+// (core/parallel.h): the real code of a step runs, but the loops inside its ops do nothing. So the step
+// allocates all its memory without writing to it, and a Profile records every op with its work. The predicted
+// memory is exact, except for the scratch memory of threads, which is an estimate. The predicted time is the
+// work of each op, divided by the machine's peak speed (the roof) and by the share of that peak that this
+// kind of op reached in measurements.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ struct Preflight {
   std::vector<Part> memory;
   std::int64_t total_bytes() const;
 
-  // An op of the step, all its calls together.
+  // One op of the step; `work` is the sum over all its calls.
   struct Op {
     Phase phase;
     std::string name;
@@ -47,30 +48,30 @@ struct Preflight {
 
 Preflight rehearse(const PreflightRequest& request);
 
-// The most sequences a micro-batch can have with memory for all of it in `available_bytes`; 0 if not even one
-// fits.
+// The largest number of sequences in a micro-batch for which the run fits into `available_bytes`; 0 if not
+// even one sequence fits.
 std::int64_t largest_batch(PreflightRequest request, std::int64_t available_bytes);
 
-// How near to its roof each kind of op is assumed to come: what `inkling train --profile` showed of GPT-2
-// 124M.
+// The share of the machine's peak speed that each kind of op is assumed to reach. The shares were measured
+// with `inkling train --profile` on GPT-2 124M.
 struct Efficiency {
   const char* what;
   double share;
 };
-constexpr Efficiency kProducts{"products in f32, of fused multiply-adds", 0.70};
-constexpr Efficiency kBf16Products{"products in bf16, of the bf16 roof", 0.22};
-constexpr Efficiency kAttention{"attention in f32, of fused multiply-adds", 0.45};
-constexpr Efficiency kBf16Attention{"attention in bf16, of the bf16 roof", 0.10};
-constexpr Efficiency kPasses{"passes over activations, of the triad", 0.80};
-constexpr Efficiency kUpdate{"the optimiser, in place, of the triad", 1.40};
-constexpr Efficiency kReading{"generating, of reading", 0.90};
+constexpr Efficiency kProducts{"f32 products: share of the f32 peak", 0.70};
+constexpr Efficiency kBf16Products{"bf16 products: share of the bf16 peak", 0.22};
+constexpr Efficiency kAttention{"f32 attention: share of the f32 peak", 0.45};
+constexpr Efficiency kBf16Attention{"bf16 attention: share of the bf16 peak", 0.10};
+constexpr Efficiency kPasses{"activations: share of the triad's speed", 0.80};
+constexpr Efficiency kUpdate{"optimiser: share of the triad's speed", 1.40};
+constexpr Efficiency kReading{"generating: share of the reading speed", 0.90};
 constexpr Efficiency kEfficiencies[] = {kProducts, kBf16Products, kAttention, kBf16Attention,
                                         kPasses,   kUpdate,       kReading};
-// Time is within this factor of the truth, up or down, if nothing else uses the machine.
+// If nothing else uses the machine, the real time is at most this factor longer or shorter than predicted.
 constexpr double kTimeFactor = 1.5;
 
 double predicted_seconds(const Preflight& preflight, const Roof& roof);
-// Of generating one token: every weight is read once.
+// The time of generating one token. Every weight is read once; of wpe, only one row is read.
 double predicted_token_seconds(const PreflightRequest& request, const Roof& roof);
 
 }  // namespace inkling

@@ -21,8 +21,9 @@ Roof mean(const Roof& a, const Roof& b) {
           (a.triad_gbs + b.triad_gbs) / 2, (a.read_gbs + b.read_gbs) / 2};
 }
 
-// How fast something went, in what bounds it, and as a share of that roof. Work of one nanosecond at one
-// GFLOP/s is one FLOP, so no powers of ten appear.
+// A row's speed, in GB/s if its memory traffic takes longer than its arithmetic, else in GFLOP/s; and its
+// share of the roof. Times are in nanoseconds: one GFLOP/s is one FLOP in a nanosecond, so no powers of ten
+// appear.
 struct Speed {
   std::string text, share_of_roof;
 };
@@ -73,9 +74,9 @@ void ProfileReport::add(const ProfileStep& step) {
     row.bytes += event.work.bytes;
     row.allocated_bytes += event.allocated_bytes;
   }
-  // Between two edges the same events run: each gets an equal part of the time.
+  // Between two edges the same events run. Each is given an equal part of the time.
   std::sort(edges_.begin(), edges_.end(), [](const Edge& a, const Edge& b) {
-    return a.ns != b.ns ? a.ns < b.ns : a.begins && !b.begins;  // what takes no time begins before it ends
+    return a.ns != b.ns ? a.ns < b.ns : a.begins && !b.begins;  // an event of 0 ns begins before it ends
   });
   running_.clear();
   std::int64_t before = step.begin_ns;
@@ -93,7 +94,7 @@ void ProfileReport::add(const ProfileStep& step) {
 
 void ProfileReport::print(std::ostream& out, const std::string& what) {
   if (steps_ == 0) {
-    out << "\nNo step was taken: there is nothing to profile.\n";
+    out << "\nThe run took no step, so there is no profile.\n";
     return;
   }
   const Roof roof = mean(roof_, best_roof());
@@ -111,7 +112,8 @@ void ProfileReport::print(std::ostream& out, const std::string& what) {
         << "\n";
   };
   out << "\nProfile of " << steps_ << " steps" << (seen_ > kColdSteps ? ", without the first two" : "")
-      << "; " << what << "\nRoof, measured before and after: " << format_fixed(roof.fma_gflops, 0)
+      << "; " << what
+      << "\nRoof (peak speeds, measured before and after the steps): " << format_fixed(roof.fma_gflops, 0)
       << " GFLOP/s f32, ";
   if (roof.bf16_gflops > 0) out << format_fixed(roof.bf16_gflops, 0) << " GFLOP/s bf16, ";
   out << "triad " << format_fixed(roof.triad_gbs, 1) << " GB/s\n\n"
@@ -139,12 +141,13 @@ void ProfileReport::print(std::ostream& out, const std::string& what) {
   line(other.name, other);
   whole.ns = step_ns_;
   line(whole.name, whole);
-  out << "\nPages asked of the system: " << page_allocations_ << " times in " << steps_ << " steps.\n"
-      << "Where ops ran at the same time on several threads, each row has its part of that time. Of the "
-         "roof: the time\n"
-      << "that the row's arithmetic or its memory traffic takes at least, whichever is more; what stays in "
-         "caches, or is\n"
-      << "updated in place, may pass 100%.\n";
+  out << "\nMemory pages were requested from the system " << page_allocations_ << " times in " << steps_
+      << " steps.\n"
+      << "If n ops run at the same time on several threads, each row is given 1/n of that time. 'of roof' is "
+         "the shortest\n"
+      << "time in which the machine could do the row's arithmetic or its memory traffic (the longer of the "
+         "two), divided by\n"
+      << "the row's time. It can be above 100% if data stays in the caches or is updated in place.\n";
 }
 
 }  // namespace inkling

@@ -1,9 +1,10 @@
-// The table of `inkling train --profile`: what a step's time goes into, op by op, and how near each op is to
-// what the machine can do.
+// The table of `inkling train --profile`: the time of each op in a step, and how close its speed is to the
+// machine's peak (the roof).
 //
-// Forward ops follow one another; nodes of backward run side by side on several threads. Where several ran at
-// once, each gets its part of that time, so that the rows add up to the step and a row's speed is what it got
-// of the machine. The recorder is core/profile.h, the roof ops/roof/roof.h.
+// Forward ops run one after another, but nodes of backward run at the same time on several threads. If n ops
+// run at the same time, each is given 1/n of that time. So the rows, with "other", add up to the step's time,
+// and a row's speed is the speed of the whole machine, not of one thread. core/profile.h records the events;
+// ops/roof/roof.h measures the roof.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ class ProfileReport {
   void begin_step(std::int64_t number) { profile_.begin_step(number); }
   void end_step() { add(profile_.end_step()); }
 
-  // Counts a step in. The first two of a run touch their memory for the first time and are forgotten when a
-  // third comes.
+  // Adds a step to the table. The first two steps of a run are slow, because they use their memory for the
+  // first time. The third step removes them from the table.
   void add(const ProfileStep& step);
 
   // One op of the table, summed over the steps.
@@ -39,9 +40,10 @@ class ProfileReport {
   };
   const std::vector<Row>& rows() const { return rows_; }
   std::int64_t steps() const { return steps_; }
-  double step_ns() const { return step_ns_; }  // of all steps together
+  double step_ns() const { return step_ns_; }  // the sum over all steps
 
-  // Measures the roof again. `what` describes the run: threads, instruction set, precision.
+  // Prints the table, after measuring the roof a second time. `what` describes the run: threads, instruction
+  // set, precision.
   void print(std::ostream& out, const std::string& what);
 
  private:
@@ -49,7 +51,7 @@ class ProfileReport {
 
   Profile profile_;
   Roof roof_;
-  std::vector<Row> rows_;  // in the order in which they were met
+  std::vector<Row> rows_;  // in the order of their first event
   std::int64_t seen_ = 0, steps_ = 0;
   double step_ns_ = 0;
   std::int64_t page_allocations_ = 0;
@@ -58,8 +60,8 @@ class ProfileReport {
     std::size_t event;
     bool begins;
   };
-  std::vector<Edge> edges_;           // of the step being added; kept, so that it need not grow again
-  std::vector<std::size_t> running_;  // the same
+  std::vector<Edge> edges_;           // of the step being added; a member, so that its memory is reused
+  std::vector<std::size_t> running_;  // the events that run between two edges
 };
 
 }  // namespace inkling

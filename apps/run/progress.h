@@ -1,4 +1,5 @@
-// What a run shows while it works, on stderr: a bar that redraws itself on a terminal, plain lines elsewhere.
+// The progress of a run, on stderr. On a terminal it is a bar that is redrawn; in a file or a pipe it is
+// plain lines.
 #pragma once
 
 #include <chrono>
@@ -9,15 +10,15 @@ namespace inkling {
 
 class Progress {
  public:
-  // `tokens_per_step` for the rate. On a terminal the bar is redrawn at most ten times a second, elsewhere a
-  // line is printed about every two seconds.
+  // `tokens_per_step` is needed for the tokens per second. On a terminal the bar is redrawn at most ten times
+  // a second. Elsewhere a line is printed about every two seconds.
   Progress(std::int64_t total_steps, std::int64_t tokens_per_step);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   void update(std::int64_t step, double loss, double step_ms);
-  void note(const std::string& line);  // a line of text that stays, above the bar
+  void note(const std::string& line);  // prints a line above the bar; the line stays there
 
  private:
   std::string render(std::int64_t step, double loss) const;
@@ -26,7 +27,7 @@ class Progress {
   std::int64_t tokens_per_step_;
   bool terminal_;
   bool drawn_ = false;
-  double smooth_ms_ = 0;  // of a step, so that the ETA does not jump
+  double smooth_ms_ = 0;  // a moving average of a step's time, so that the ETA does not jump
   std::chrono::steady_clock::time_point last_;
 };
 

@@ -37,7 +37,7 @@ std::string step_name(std::int64_t step) {
   return text;
 }
 
-// The step whose checkpoint has this name: exactly the name that step_name() gives.
+// The step of the checkpoint with this name. Nothing if step_name() would not write the name exactly so.
 std::optional<std::int64_t> step_of(const std::string& name) {
   std::int64_t step = 0;
   if (std::sscanf(name.c_str(), "step_%" SCNd64, &step) != 1) return std::nullopt;
@@ -53,7 +53,7 @@ std::string checksum(const std::string& path) {
   return text;
 }
 
-// Every checkpoint in `directory`, newest first.
+// All checkpoints in `directory`, the newest first.
 std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& directory) {
   std::vector<RunDirectory::Checkpoint> all;
   if (!fs::is_directory(directory)) return all;
@@ -68,8 +68,8 @@ std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& direct
   return all;
 }
 
-// Makes a directory and those above it that are missing. Each one's name is on disk when the call returns, so
-// that a power cut cannot take away what is synced inside.
+// Creates a directory, and its parents if they are missing. The names of the new directories are on disk when
+// the call returns, so that files synced inside them survive a power cut.
 void create_directories(const std::string& path) {
   if (fs::is_directory(path)) return;
   const std::string parent = fs::path(path).parent_path().string();
@@ -86,8 +86,8 @@ void remove_directory(const std::string& path) {
   if (error) fail(path, ": cannot remove the directory: ", error.message());
 }
 
-// A line of metrics.jsonl, or nothing if it is damaged: every line has a step, and all its values are
-// numbers. A loss that is not a number was written as null.
+// A line of metrics.jsonl, or nothing if the line is damaged. An undamaged line has a step, and all its
+// values are numbers. (JSON has no NaN: such a loss was written as null, so its line counts as damaged.)
 std::optional<json> parse_metrics(std::string_view text, const std::string& path) {
   constexpr std::int64_t kMostSteps = std::int64_t{1} << 31;  // the greatest value of --steps
   try {
@@ -124,7 +124,7 @@ void check_manifest(const std::string& directory) {
   }
 }
 
-// What is wrong with a checkpoint; empty if it is whole.
+// A description of the damage in a checkpoint; empty if there is none.
 std::string damage(const std::string& directory) {
   try {
     check_manifest(directory);
@@ -146,7 +146,7 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
   create_directories(path_);
   const std::string lock_path = file("lock");
   lock_ = uninterrupted([&] { return open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644); });
-  if (lock_ < 0) fail(path_, ": cannot write into the output directory: ", std::strerror(errno));
+  if (lock_ < 0) fail(path_, ": cannot write to the output directory: ", std::strerror(errno));
   if (uninterrupted([&] { return flock(lock_, LOCK_EX | LOCK_NB); }) != 0) {
     char pid[32] = {};
     const ssize_t got = pread(lock_, pid, sizeof pid - 1, 0);
@@ -161,7 +161,7 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     close(lock_);
     fail(lock_path, ": cannot write: ", why);
   }
-  // The lock is held, so nobody else writes here.
+  // This run holds the lock, so no other run is writing here.
   for (const char* folder : {"", "data", "samples"}) remove_unfinished(file(folder));
   std::error_code none;
   fs::remove_all(str(file(kCheckpoints), "/", kUnfinished), none);
@@ -191,7 +191,7 @@ void RunDirectory::append_metrics(const json& line) const {
 void RunDirectory::sync_metrics() const {
   if (!fs::exists(file(kMetrics))) return;
   sync_to_disk(file(kMetrics));
-  sync_to_disk(path_);  // the file's name
+  sync_to_disk(path_);  // the directory entry of the file
 }
 
 std::vector<json> RunDirectory::read_metrics() const {
@@ -203,7 +203,7 @@ std::vector<json> RunDirectory::read_metrics() const {
   const char* end = next + view.bytes().size();
   while (next < end) {
     const char* newline = std::find(next, end, '\n');
-    if (newline == end) break;  // a line that a crash cut short
+    if (newline == end) break;  // the last line is incomplete after a crash
     if (auto line = parse_metrics({next, newline}, path)) lines.push_back(std::move(*line));
     next = newline + 1;
   }
@@ -232,11 +232,11 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
   const std::string hidden = parent + "/" + kUnfinished;
   create_directories(parent);
   remove_directory(hidden);
-  if (fs::exists(target)) {  // saved before, by the run that this one resumes
+  if (fs::exists(target)) {  // saved before, by the run that this run resumes
     if (damage(target).empty()) return;
-    remove_directory(target);  // that run's copy was passed over; this one replaces it
+    remove_directory(target);  // this run skipped the damaged checkpoint on resume, and now replaces it
   }
-  std::error_code none;  // an error while cleaning up would hide the first one
+  std::error_code none;  // ignored: an error while cleaning up would hide the first error
   try {
     fs::create_directory(hidden);
     write(hidden);
@@ -247,7 +247,7 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
     }
     write_json(hidden + "/" + kManifest, {{"files", files}});
     sync_to_disk(hidden);
-    sync_metrics();  // a checkpoint is never on disk without the lines of its steps
+    sync_metrics();  // the lines of a checkpoint's steps are on disk before the checkpoint
     fs::rename(hidden, target);
     sync_to_disk(parent);
   } catch (const fs::filesystem_error& error) {
@@ -257,7 +257,8 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
     fs::remove_all(hidden, none);
     throw;
   }
-  // A checkpoint of a later step is damaged, or this run would have resumed from it. It is not counted.
+  // A checkpoint of a later step must be damaged, because this run did not resume from it. It does not count
+  // as one of the two newest.
   auto all = list_checkpoints(parent);
   std::erase_if(all, [&](const Checkpoint& checkpoint) { return checkpoint.step > step; });
   for (std::size_t i = kKeptCheckpoints; i < all.size(); ++i) remove_directory(all[i].directory);
@@ -268,7 +269,7 @@ std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
   for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
     const std::string what = damage(checkpoint.directory);
     if (what.empty()) return checkpoint;
-    report(str(checkpoint.directory, ": passed over: ", what));
+    report(str(checkpoint.directory, ": skipped: ", what));
   }
   return std::nullopt;
 }

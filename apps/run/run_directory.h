@@ -1,17 +1,18 @@
-// The directory of a run: what is in it, how it survives a crash, and how two runs keep apart.
+// The directory of a run: its files, how they survive a crash, and the lock that keeps a second run out.
 //
 //   config.json                        the settings
-//   metrics.jsonl                      a line a step, and one a validation
-//   samples/step_00000500.txt          text the model wrote
+//   metrics.jsonl                      one line for each step, and one for each validation
+//   samples/step_00000500.txt          a text that the model wrote after step 500
 //   checkpoints/step_00000500/         model.bin (llm.c's format), optimizer.bin, state.json, manifest.json
 //   model.bin, tokenizer.bin           the result
-//   data/                              the token shards, where the run made them itself
-//   lock                               held (flock) while a run lives, and let go of even after kill -9
+//   data/                              the token shards, if the run generated them (the stories)
+//   lock                               locked (flock) while a run is active; kill -9 releases it too
 //
-// A checkpoint is written as a hidden directory and renamed when every file is on disk; manifest.json lists
-// sizes and checksums (XXH3, 64 bits). The newest one whose manifest is true is the one to resume from; the
-// two newest are kept. Lines of metrics.jsonl past it are dropped on resume, so an interrupted and resumed
-// run leaves the same lines as one that was not interrupted, but for the times in them.
+// A checkpoint is written into a hidden directory, which is renamed when all its files are on disk.
+// manifest.json lists the files' sizes and checksums (XXH3, 64 bits). A run resumes from the newest
+// checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, the lines of
+// metrics.jsonl for later steps are removed. So an interrupted and resumed run leaves the same lines as a run
+// without interruptions, except for the times in them.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ namespace inkling {
 
 class RunDirectory {
  public:
-  // Creates `path` if needed, takes its lock and removes files that a killed run was still writing. Error if
-  // another run holds it, or the directory cannot be written.
+  // Creates `path` if needed, takes the lock, and removes files that a killed run did not finish writing.
+  // Error if another run holds the lock, or if the directory cannot be written.
   explicit RunDirectory(const std::string& path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -36,13 +37,14 @@ class RunDirectory {
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  // Somebody's run is in `path`, or what a broken one left.
+  // Whether `path` holds a run, or the rest of a run: its settings, metrics or checkpoints.
   static bool has_run(const std::string& path);
   bool has_run() const { return has_run(path_); }
   nlohmann::json read_config() const;
   void write_config(const nlohmann::json& config) const;
 
-  // One object, one line, in the file when the call returns, and on disk after sync_metrics().
+  // Appends one object as one line. The line is in the file when the call returns, and on disk after
+  // sync_metrics().
   void append_metrics(const nlohmann::json& line) const;
   void sync_metrics() const;
   std::vector<nlohmann::json> read_metrics() const;
@@ -50,12 +52,12 @@ class RunDirectory {
 
   void write_sample(std::int64_t step, const std::string& text) const;
 
-  // Calls write(directory) to put the files of a checkpoint into a directory, then makes it whole and visible
-  // at once.
+  // Calls write(directory), which writes the files of a checkpoint into a hidden directory. Then adds the
+  // manifest and makes the checkpoint visible in one step, by renaming the directory.
   void commit_checkpoint(std::int64_t step,
                          const std::function<void(const std::string& directory)>& write) const;
-  // The newest checkpoint that is complete and unharmed: its step and directory. `report` hears of every one
-  // that is not.
+  // The newest complete and undamaged checkpoint: its step and directory. `report` is called with a message
+  // for every damaged checkpoint that is newer.
   struct Checkpoint {
     std::int64_t step;
     std::string directory;

@@ -1,4 +1,4 @@
-// state.json in a checkpoint: where in the data the run stands.
+// state.json in a checkpoint: the run's position in the data.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,8 +9,8 @@
 namespace inkling {
 
 nlohmann::json state_to_json(const BatchPosition& position);
-// Error naming `path` when a value is missing or cannot be. Whether the position fits the data is for
-// Batches::set_state to say.
+// Error, which names `path`, if a value is missing or impossible. Batches::set_state checks whether the
+// position fits the data.
 BatchPosition state_from_json(const nlohmann::json& state, const std::string& path);
 
 }  // namespace inkling

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 namespace {
 
-// A value as it is shown in a message: short, and without line breaks.
+// A value as text for a message: short, and without line breaks.
 std::string shown(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
@@ -39,7 +39,7 @@ std::optional<std::int64_t> integer_in(const json& value, std::int64_t least, st
   return std::nullopt;
 }
 
-// Hears of each piece of JSON while it is parsed, before more of it is kept.
+// The parser calls this for each piece of JSON, so faulty text is refused before more of it is stored.
 class Limits {
  public:
   explicit Limits(const std::string& source) : source_(source) {}
@@ -50,16 +50,16 @@ class Limits {
     if (event == Event::object_end) keys_.pop_back();
     if (event == Event::object_start || event == Event::array_start) {
       if (levels >= kMostJsonLevels)
-        fail(source_, ": not valid JSON here: nested deeper than ", kMostJsonLevels, " levels");
+        fail(source_, ": cannot read this JSON: it is nested deeper than ", kMostJsonLevels, " levels");
     }
     if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second)
-      fail(source_, ": not valid JSON here: the key ", shown(parsed), " stands twice in one object");
+      fail(source_, ": cannot read this JSON: the key ", shown(parsed), " appears twice in one object");
     return true;
   }
 
  private:
   const std::string& source_;
-  std::vector<std::set<std::string>> keys_;  // of each object that is still open
+  std::vector<std::set<std::string>> keys_;  // the keys so far of each object that is not complete yet
 };
 
 }  // namespace
@@ -70,7 +70,7 @@ json parse_json(std::string_view text, const std::string& source) {
   try {
     return json::parse(text.begin(), text.end(), Limits(source));
   } catch (const json::exception& error) {
-    // After "[json.exception.parse_error.101] " the message is for people.
+    // The message starts with a code for programs, "[json.exception.parse_error.101] ".
     const std::string_view what = error.what();
     fail(source, ": not valid JSON: ", what.substr(what.find("] ") + 2));
   }
@@ -87,7 +87,7 @@ JsonObject::JsonObject(const json& value, std::string source, std::string prefix
 }
 
 std::string JsonObject::name_of(const std::string& key) const {
-  const std::string quoted = json(key).dump(-1, ' ', true);  // a key from a file may hold anything
+  const std::string quoted = json(key).dump(-1, ' ', true);  // a key from a file may contain any character
   return prefix_ + (quoted.size() == key.size() + 2 ? key : quoted);
 }
 
@@ -105,7 +105,7 @@ const json& JsonObject::at(const std::string& key, const std::string& expected) 
 
 void JsonObject::expect_no_other_keys(const json& known) const {
   for (const auto& [key, value] : value_.items()) {
-    if (!known.contains(key)) fail(source_, ": ", name_of(key), " is unknown, expected no such key");
+    if (!known.contains(key)) fail(source_, ": ", name_of(key), " is unknown, expected only known keys");
   }
 }
 

@@ -5,7 +5,7 @@
 // so nobody converts a number that does not fit. Every error is an Error of one line that names the file, the
 // key, what was expected and what was found:
 //   runs/a/state.json: data.epoch is 1e+19, expected an integer from 0 to 68719476736
-// What the keys mean is not known here. Read next: train_settings.h and state_file.h, which use this.
+// This file does not know what the keys mean. Read next: train_settings.h and state_file.h, which use it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace inkling {
 // inkling's own files have at most 3 levels. Functions of nlohmann::json call themselves once for each level,
 // so the limit also keeps the stack small.
 constexpr int kMostJsonLevels = 16;
-// Far above any file that inkling writes, and little memory.
+// Much larger than any JSON file that inkling writes, and still little memory.
 constexpr std::int64_t kMostJsonBytes = std::int64_t{16} << 20;
 
 // `source` is the path of the file that `text` comes from.
@@ -28,14 +28,14 @@ nlohmann::json read_json(const std::string& path);
 
 class JsonObject {
  public:
-  // Error unless `value` is an object. `value` must live as long as this does.
+  // Error unless `value` is an object. `value` must outlive the JsonObject.
   JsonObject(const nlohmann::json& value, std::string source) : JsonObject(value, std::move(source), "") {}
 
   bool has(const std::string& key) const { return value_.contains(key); }
-  // Error for a key that `known`, another object, does not have.
+  // Error if this object has a key that the object `known` does not have.
   void expect_no_other_keys(const nlohmann::json& known) const;
 
-  // The value of `key`. Error when it is missing, has another type, or lies outside least .. most.
+  // The value of `key`. Error if it is missing, has another type, or is outside least .. most.
   std::int64_t integer(const std::string& key, std::int64_t least, std::int64_t most) const;
   std::uint64_t unsigned_integer(const std::string& key) const;
   double number(const std::string& key) const;
@@ -53,7 +53,7 @@ class JsonObject {
 
   const nlohmann::json& value_;
   std::string source_;
-  std::string prefix_;  // of keys in messages: "data." inside {"data": {...}}; empty for the outermost object
+  std::string prefix_;  // of keys in messages: "data." inside {"data": {...}}; "" for the outermost object
 };
 
 }  // namespace inkling

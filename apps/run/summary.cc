@@ -19,9 +19,9 @@ constexpr std::int64_t kStoryTokens = 200;
 void print_plan(std::ostream& out, const TrainSettings& s, std::int64_t first_step) {
   const std::int64_t parameters = s.model.parameter_count();
   out << "inkling: " << format_count(parameters) << " parameters (" << s.model.layers << " layers, "
-      << s.model.heads << " heads, " << s.model.channels << " channels, " << format_count(s.model.vocab_size)
-      << " tokens of vocabulary), " << threads() << " threads, " << name(kernels().isa) << ", " << s.precision
-      << "\n"
+      << s.model.heads << " heads, " << s.model.channels << " channels, a vocabulary of "
+      << format_count(s.model.vocab_size) << " tokens), " << threads() << " threads, " << name(kernels().isa)
+      << ", " << s.precision << "\n"
       << "data: " << (s.stories() ? std::string("stories") : s.data) << "; a step is "
       << format_count(s.tokens_per_step()) << " tokens (" << s.batch_size << " x " << s.seq_len;
   if (s.grad_accum > 1) out << " x " << s.grad_accum;
@@ -42,28 +42,29 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
   if (!validations.empty()) {
     const Validation& first = validations.front();
     const Validation& last = validations.back();
-    out << "  On text it never saw the loss went from " << format_fixed(first.loss, 3) << " to "
-        << format_fixed(last.loss, 3) << ": it hesitated between " << format_fixed(std::exp(first.loss), 1)
-        << " tokens at first (its perplexity), and now between " << format_fixed(std::exp(last.loss), 2)
-        << ".\n";
+    out << "  On text that the model never saw, the loss went from " << format_fixed(first.loss, 3) << " to "
+        << format_fixed(last.loss, 3) << " nats per token.\n"
+        << "  The perplexity is the number of equally likely tokens that would give the same loss. It went "
+           "from "
+        << format_fixed(std::exp(first.loss), 1) << " to " << format_fixed(std::exp(last.loss), 2) << ".\n";
     if (minimum) {
-      out << "  No model can get below " << format_fixed(*minimum, 4)
-          << " on these tokens, counted from the grammar that wrote them. It is "
-          << format_fixed(last.percent_above_min(), 1) << "%"
-          << " above that.\n";
+      out << "  On these rows of " << s.seq_len << " tokens, no model can have a loss below "
+          << format_fixed(*minimum, 4) << ": the grammar knows each token's probability.\n"
+          << "  The model's loss is " << format_fixed(last.percent_above_min(), 1)
+          << "% above this theoretical minimum over rows.\n";
     }
   } else if (!losses.empty()) {
     out << "  The training loss went from " << format_fixed(losses.front().second, 3) << " to "
         << format_fixed(losses.back().second, 3) << ".\n";
   }
-  out << "  It writes:\n\n    " << trainer.sample(kStoryTokens) << "\n\n";
+  out << "  The model writes:\n\n    " << trainer.sample(kStoryTokens) << "\n\n";
 
   out << "Try next\n"
       << "  build/inkling generate --model " << directory << "/model.bin --temperature 0.7 --seed 1\n"
       << "  build/inkling inspect " << directory << "/model.bin\n";
-  if (s.save_every > 0)  // otherwise there is nothing to go on from
+  if (s.save_every > 0)  // without checkpoints the run cannot be continued
     out << "  build/inkling train --out " << directory << " --resume --steps " << 2 * s.steps << "\n";
-  if (s.stories()) out << "  make train DATA=my.txt      # the same on your own text\n";
+  if (s.stories()) out << "  make train DATA=my.txt      # train on your own text\n";
 }
 
 }  // namespace inkling

@@ -1,4 +1,5 @@
-// What a run says of itself: the plan before, and at the end what was learned and what to try next.
+// The texts that a run prints: its plan before the first step, and a summary after the last step (what the
+// model learned, and commands to try next).
 #pragma once
 
 #include <ostream>

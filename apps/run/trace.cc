@@ -52,7 +52,7 @@ json trace_of(const std::vector<const ProfileStep*>& steps) {
     }
   }
   for (const int thread : threads) {
-    events.push_back(named("thread_name", thread, thread == 0 ? "takes the steps" : str("worker ", thread)));
+    events.push_back(named("thread_name", thread, thread == 0 ? "main thread" : str("worker ", thread)));
   }
   return {{"displayTimeUnit", "ms"}, {"traceEvents", events}};
 }

@@ -1,9 +1,10 @@
-// A step's ops on a time line, for chrome://tracing or https://ui.perfetto.dev: the Trace Event Format, in
-// which an "X" event is one that lasts.
+// Writes the ops of some steps as a time line, for chrome://tracing or https://ui.perfetto.dev. The format is
+// the Trace Event Format; its "X" events have a beginning and a duration.
 //
-// Threads are rows. Thread 0 takes the steps: on it lie the step itself, data, forward ops and the update;
-// backward's nodes lie on the threads that ran them. Times are microseconds since the profile began. An
-// event's arguments are the shape of the op's result and what it had to do (core/profile.h, Work).
+// The time line has a row for each thread. The row of thread 0, the main thread, has the steps, reading data,
+// forward ops and the update. Nodes of backward are in the rows of the threads that ran them. Times are in
+// microseconds since the profile began. An event's arguments are the shape of the op's result and the op's
+// work (core/profile.h, Work).
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -31,8 +31,8 @@ struct Defaults {
   bool prefers_bf16;  // if the CPU has AMX. GPT-2 uses f32, like the published results
 };
 
-// One or two minutes on two cores. A model learns to look back in a story slowly, and only at a low learning
-// rate; the steep end of wsd then gives the last percent.
+// A run takes one or two minutes on two cores. The model learns slowly to look back in a story, and only at a
+// low learning rate. At the end, the steep decay of wsd brings the loss down by the last percent.
 constexpr Defaults kStories{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 2, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -69,7 +69,7 @@ constexpr Defaults kGPT2{.model = {},
                          .weight_decay = 0.1,
                          .prefers_bf16 = false};
 
-// "dir/my_train_000.bin" belongs with "dir/my_tokenizer.bin", if that exists.
+// The tokenizer of "dir/my_train_000.bin" is "dir/my_tokenizer.bin", if that file exists.
 std::string tokenizer_beside(const std::string& shard) {
   const std::size_t cut = shard.rfind("_train");
   if (cut == std::string::npos) return "";
@@ -81,14 +81,14 @@ bool is_validation(const std::string& path) {
   return fs::path(path).filename().string().find("_val") != std::string::npos;
 }
 
-// Both kinds are among them.
+// Whether there are both training and validation shards.
 bool mixed(const std::vector<std::string>& shards) {
   const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
   return validation > 0 && validation < std::ssize(shards);
 }
 
-// "dir/my_train*.bin" belongs with "dir/my_val*.bin", and a glob may match both kinds itself. Empty: no
-// validation shards.
+// The validation shards of "dir/my_train*.bin" are "dir/my_val*.bin". If the glob matches both kinds of
+// shards, it is returned unchanged. Empty: no validation shards.
 std::string validation_beside(const std::string& data, const std::vector<std::string>& shards) {
   if (mixed(shards)) return data;
   const std::size_t cut = data.rfind("train");
@@ -101,7 +101,7 @@ std::string validation_beside(const std::string& data, const std::vector<std::st
   }
 }
 
-// "val_data" in config.json is --val-data.
+// The flag of a key in config.json: --val-data for "val_data".
 std::string flag_of(std::string key) {
   std::replace(key.begin(), key.end(), '_', '-');
   return "--" + key;
@@ -112,7 +112,8 @@ void choose_data(TrainSettings& s, const json& given) {
   if (s.stories()) {
     for (const char* other : {"val_data", "tokenizer"}) {
       if (given.contains(other))
-        throw UsageError(str(flag_of(other), " goes with --data; the stories bring their own"));
+        throw UsageError(
+            str(flag_of(other), " needs --data: the stories have their own shards and tokenizer"));
     }
     return;
   }
@@ -134,7 +135,7 @@ const Defaults& defaults_for(const TrainSettings& s, const TrainFlags& flags) {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 31;
 
-// Where settings come from, for errors: the command line, or the config.json that they were read from.
+// Where settings come from, for error messages: the command line, or a config.json.
 class Origin {
  public:
   static Origin flags() { return Origin(""); }
@@ -150,7 +151,7 @@ class Origin {
     if (!(value >= least && value <= most))
       refuse(key, str("is ", value, ", expected ", least, " to ", most));
   }
-  // Calls f, whose errors do not say where the value comes from.
+  // Calls f. Errors of f do not say where the value comes from, so this adds the path or `flag_prefix`.
   template <class F>
   void checked_by(F&& f, const std::string& flag_prefix = "") const {
     if (path_.empty()) {
@@ -186,7 +187,8 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
                                      : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
   const std::int64_t seq_len = flags.given.value("seq_len", defaults.seq_len);
-  Origin::flags().in_range("seq_len", seq_len, std::int64_t{1}, kMost);  // before it becomes the model's
+  // Checked here, because max_seq_len is computed from it.
+  Origin::flags().in_range("seq_len", seq_len, std::int64_t{1}, kMost);
   s.model.max_seq_len = std::max(s.model.max_seq_len, seq_len);
   json merged = s.model;
   merged.merge_patch(flags.given.value("model", json::object()));
@@ -229,7 +231,7 @@ void check(const TrainSettings& s, const Origin& origin) {
 // Error unless `saved` has every key that `example` has, with a value of the same type, and no other key.
 void check_types(const JsonObject& saved, const json& example) {
   for (const auto& [key, value] : example.items()) {
-    if (key == "recompute" && !saved.has(key)) continue;  // older runs do not have it: it was off
+    if (key == "recompute" && !saved.has(key)) continue;  // runs of older versions do not have this key
     switch (value.type()) {
       case json::value_t::string:
         saved.text(key);
@@ -253,7 +255,7 @@ void check_types(const JsonObject& saved, const json& example) {
   saved.expect_no_other_keys(example);
 }
 
-// The settings in a run's config.json. Error, naming the file and the key, when they cannot be.
+// The settings in a run's config.json. Error, which names the file and the key, if a value is impossible.
 TrainSettings settings_from_json(const json& saved, const std::string& path) {
   if (!saved.is_object()) fail(path, ": not the settings of a run, expected a JSON object");
   check_types(JsonObject(saved, path), TrainSettings{});
@@ -262,7 +264,7 @@ TrainSettings settings_from_json(const json& saved, const std::string& path) {
   return settings;
 }
 
-// config.json holds every flag, and JSON holds UTF-8.
+// Every flag is saved in config.json, and JSON must be UTF-8.
 void check_text(const json& given) {
   for (const auto& [key, value] : given.items()) {
     try {
@@ -278,11 +280,11 @@ void check_effects(const TrainSettings& s, const json& given) {
   for (const auto& [flag, optimizer] :
        {std::pair{"beta1", "adamw"}, {"beta2", "adamw"}, {"eps", "adamw"}, {"momentum", "sgd"}}) {
     if (given.contains(flag) && s.optimizer != optimizer) {
-      throw UsageError(str("--", flag, " goes with --optimizer ", optimizer, ", got ", s.optimizer));
+      throw UsageError(str("--", flag, " needs --optimizer ", optimizer, ", got ", s.optimizer));
     }
   }
   if (given.contains("min_lr") && s.schedule == "constant") {
-    throw UsageError("--min-lr goes with --schedule linear, cosine or wsd, got constant");
+    throw UsageError("--min-lr needs --schedule linear, cosine or wsd, got constant");
   }
 }
 
@@ -336,7 +338,7 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
     throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
                          "; leave it out to resume"));
   }
-  settings_from_json(saved, path);  // what the file says is right by itself, before flags change it
+  settings_from_json(saved, path);  // the file must be valid before flags change it
   check_text(flags.given);
   json merged = saved;
   merged.merge_patch(flags.given);

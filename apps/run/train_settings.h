@@ -1,5 +1,5 @@
-// Everything that decides how a training run goes. It is written to the run directory as config.json, and a
-// resumed run must agree.
+// All settings of a training run. They are saved in the run directory as config.json. A resumed run must have
+// the same settings, except for the few that resolve_resumed() allows to change.
 #pragma once
 
 #include <cstdint>
@@ -13,21 +13,21 @@
 namespace inkling {
 
 struct TrainSettings {
-  std::string data;       // glob of the training shards; empty: the story corpus
+  std::string data;       // glob of the training shards; empty: the stories
   std::string val_data;   // glob of the validation shards; empty: none
   std::string tokenizer;  // path; empty: samples are printed as token ids
   std::string init;       // checkpoint to start from; empty: random weights
   GPT2Config model;
-  std::int64_t batch_size = 0;  // B, sequences a micro-batch
+  std::int64_t batch_size = 0;  // B, sequences in a micro-batch
   std::int64_t seq_len = 0;     // T
-  std::int64_t grad_accum = 1;  // micro-batches a step
+  std::int64_t grad_accum = 1;  // micro-batches in a step
   std::int64_t steps = 0;
   double lr = 0;
   double min_lr = 0;
   std::int64_t warmup = 0;
   std::string schedule;
   std::string optimizer = "adamw";  // or sgd
-  double momentum = 0.9;            // of sgd
+  double momentum = 0.9;            // only for sgd
   double weight_decay = 0.1;
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -36,7 +36,7 @@ struct TrainSettings {
   bool shuffle = true;
   std::uint64_t seed = 42;
   std::string precision = "f32";
-  bool recompute = false;  // activations once more in backward instead of kept
+  bool recompute = false;  // compute activations a second time in backward instead of storing them
   std::int64_t val_every = 0;
   std::int64_t val_batches = 0;
   std::int64_t sample_every = 0;
@@ -46,8 +46,8 @@ struct TrainSettings {
   std::int64_t tokens_per_step() const { return batch_size * seq_len * grad_accum; }
 };
 
-// The shards of a run. A glob that matches training and validation shards alike (*.bin) is told apart by
-// names: what has "_val" in its name is for validation.
+// The shards of a run. If one glob matches training and validation shards (*.bin), their file names decide:
+// shards with "_val" in the name are for validation, the others for training.
 std::vector<std::string> training_shards(const TrainSettings& settings);
 std::vector<std::string> validation_shards(const TrainSettings& settings);  // empty: none
 
@@ -58,20 +58,20 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, t
                                                 eps, grad_clip, shuffle, seed, precision, recompute,
                                                 val_every, val_batches, sample_every, save_every)
 
-// What the command line says, only what the user gave, laid out as in config.json: {"batch_size": 8, "model":
+// The flags that the user gave, and no others, in the layout of config.json: {"batch_size": 8, "model":
 // {"layers": 2}}.
 struct TrainFlags {
   nlohmann::json given = nlohmann::json::object();
   std::string model_name;  // --model gpt2:d12; empty: none
 };
 
-// Fills in what the flags leave open with what suits the model, the data and the instruction set. UsageError,
-// naming the flag, when something cannot be.
+// The settings of a new run. Settings without a flag get a default that depends on the model, the data and
+// the instruction set. UsageError, which names the flag, if a value is impossible.
 TrainSettings resolve(const TrainFlags& flags, Isa isa = kernels().isa);
 
-// The settings of a saved run with the flags of the command line that resumes it. UsageError if a flag
-// contradicts what decides the weights; how often to validate, sample and save may change, and so may the
-// number of steps.
+// The settings of a resumed run: the saved settings, changed by the flags. A flag may change the number of
+// steps, --recompute, and how often to validate, sample and save. UsageError if a flag changes a setting that
+// has an effect on the weights.
 TrainSettings resolve_resumed(const nlohmann::json& saved, const TrainFlags& flags, const std::string& path);
 
 }  // namespace inkling

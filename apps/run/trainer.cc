@@ -68,7 +68,8 @@ void Trainer::open_data() {
     const std::string dir = directory_.file("data");
     training = {dir + "/stories_train.bin"};
     validation = {dir + "/stories_val.bin"};
-    // Those of another run, with another seed, are none of this one's.
+    // If the directory has shards but no run, they may come from a run with another seed: generate them
+    // again.
     const bool there = std::filesystem::exists(training[0]) && std::filesystem::exists(validation[0]);
     if (!there || !directory_.has_run()) {
       write_story_corpus(dir, kStoryTrainTokens, kStoryValTokens, settings_.seed);
@@ -111,17 +112,17 @@ void Trainer::start() {
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
   const auto checkpoint = directory_.newest_checkpoint(report);
   if (!checkpoint) {
-    report(directory_.file("checkpoints") + ": holds no whole checkpoint; the run begins again");
+    report(directory_.file("checkpoints") + ": has no complete checkpoint; the run starts again from step 0");
     start();
     return directory_.drop_metrics_after(-1);
   }
   if (checkpoint->step > settings_.steps) {
     throw UsageError(
-        str("--steps is ", settings_.steps, ", the run has taken ", checkpoint->step, " already"));
+        str("--steps is ", settings_.steps, ", but the run has already taken ", checkpoint->step, " steps"));
   }
   GPT2 saved = load_model(checkpoint->directory + "/model.bin");
   if (!(saved.config() == settings_.model)) {
-    fail(checkpoint->directory, ": the model's dimensions are not those of config.json");
+    fail(checkpoint->directory, ": the model's dimensions differ from config.json");
   }
   adopt(std::move(saved));
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
@@ -137,14 +138,14 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   }
 }
 
-// Goes to the position in the data that a checkpoint's state.json holds.
+// Continues the data from the position in a checkpoint's state.json.
 void Trainer::go_to(const std::string& path) {
   const BatchPosition position = state_from_json(read_json(path), path);
   const std::int64_t expected = step_ * settings_.grad_accum;
   try {
     const std::int64_t taken = batches_->batches_before(position);
     if (taken != expected)
-      fail("the saved position is ", taken, " batches in, expected ", expected, " at step ", step_);
+      fail("the saved position comes after ", taken, " batches, expected ", expected, " at step ", step_);
     batches_->set_state(position);
   } catch (const Error& error) {
     fail(path, ": ", error.what());
@@ -156,7 +157,7 @@ void Trainer::watch(ProfileReport& report) {
   tape_.profile_into(&report.profile());
 }
 
-// Reads the micro-batches of one step, and takes the step.
+// Reads the micro-batches of a step and takes the step.
 StepResult Trainer::train_step(float lr) {
   for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
     const MicroBatch& batch = micro_batches_[i];
@@ -238,8 +239,8 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     std::string line = str("  step ", step_, ": validation loss ", format_fixed(v.loss, 4), ", perplexity ",
                            format_fixed(std::exp(v.loss), 2));
     if (v.theoretical_min) {
-      line += str("; theoretical minimum ", format_fixed(*v.theoretical_min, 4), ", ",
-                  format_fixed(v.percent_above_min(), 1), "% above it");
+      line += str("; theoretical minimum over rows ", format_fixed(*v.theoretical_min, 4), ", ",
+                  format_fixed(v.percent_above_min(), 1), "% above the minimum");
     }
     progress.note(line);
   };
@@ -272,7 +273,7 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     if (due(settings_.sample_every)) {
       const std::string text = sample(kSampleTokens);
       directory_.write_sample(step_, text + "\n");
-      progress.note("  it writes: " + text);
+      progress.note("  the model writes: " + text);
     }
     const bool stop = stop_requested();
     if (due(settings_.save_every) || stop) save();

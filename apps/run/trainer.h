@@ -1,9 +1,10 @@
-// The training loop: predict, measure, adjust, again.
+// The training loop: predict, measure the error, adjust the weights, repeat.
 //
 //   batch -> loss -> backward -> clip -> optimiser -> metrics
-// and now and then: validate, write a sample, save. What a step computes depends on the settings alone: not
-// on the number of threads, not on interruptions. A run that was stopped anywhere and resumed ends with the
-// same bytes in model.bin.
+//
+// After some steps the loop also validates, writes a sample and saves a checkpoint. The result of a step
+// depends only on the settings, not on the number of threads or on interruptions. A run that was interrupted
+// and resumed ends with the same bytes in model.bin.
 #pragma once
 
 #include <functional>
@@ -25,35 +26,38 @@ namespace inkling {
 
 struct Validation {
   std::int64_t step = 0;
-  double loss = 0;  // mean over the tokens evaluated
-  std::optional<double>
-      theoretical_min;  // the same mean of the tokens' exact -log p, where the corpus knows it
+  double loss = 0;  // mean over the targets of the validation's rows of T tokens
+  // The theoretical minimum over rows: the mean of the exact -log p over the same targets. It is known for
+  // stories only. The minimum over whole stories (apps/text/stories.h) is another mean, and so another
+  // number.
+  std::optional<double> theoretical_min;
   double percent_above_min() const { return 100.0 * (loss / *theoretical_min - 1.0); }
 };
 
 class Trainer {
  public:
-  // Opens the data; writes into `directory`. `settings` come from resolve() or resolve_resumed(). Then one of
-  // start() and resume() makes the model.
+  // Opens the data. The run's files are written into `directory`. `settings` come from resolve() or
+  // resolve_resumed(). Call start() or resume() next, to create the model.
   Trainer(const TrainSettings& settings, RunDirectory& directory);
 
-  void start();  // with the weights of settings.init, or random ones
-  // Goes on from the newest good checkpoint, or starts where there is none; `report` hears of that and of
-  // damaged ones. UsageError when the run has taken more steps than it is to have.
+  void start();  // with the weights of settings.init, or with random weights
+  // Continues from the newest undamaged checkpoint. If there is none, starts again from step 0. `report` is
+  // called with a message for each damaged checkpoint, and if the run starts again. UsageError if the run has
+  // already taken more than settings.steps steps.
   void resume(const std::function<void(const std::string&)>& report);
 
-  // From now on every step is counted into `report`.
+  // From now on, every step is added to `report`.
   void watch(ProfileReport& report);
 
-  // Trains to the last step, or until stop_requested() turns true (then the step is finished and saved). True
-  // when complete.
+  // Trains until the last step, or until stop_requested() returns true. In that case the current step is
+  // finished and saved. Returns true if the run is complete.
   bool run(const std::function<bool()>& stop_requested);
 
   std::int64_t step() const { return step_; }
   const std::vector<Validation>& validations() const { return validations_; }
   const std::vector<std::pair<std::int64_t, double>>& losses() const { return losses_; }
 
-  // Text from the model at temperature 0.8; the same for the same step.
+  // A text that the model writes at temperature 0.8. The random numbers depend on the seed and the step only.
   std::string sample(std::int64_t tokens);
 
  private:
@@ -71,13 +75,13 @@ class Trainer {
   std::optional<GPT2> model_;
   std::optional<Batches> batches_;
   std::optional<Batches> validation_batches_;
-  std::vector<float> theoretical_min_;  // nats of every token of the validation shard; empty: not known
+  std::vector<float> theoretical_min_;  // -log p of every token of the validation shard; empty: not known
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
   Tape tape_;
   Tape inference_tape_{Recording::off};
   std::vector<std::int32_t> inputs_, targets_;  // of all micro-batches of a step
-  std::vector<MicroBatch> micro_batches_;       // views of these
+  std::vector<MicroBatch> micro_batches_;       // views of inputs_ and targets_
   std::vector<Batches::Place> places_;          // where each micro-batch was read from
   std::vector<float> token_losses_;
   std::int64_t step_ = 0;

@@ -15,7 +15,7 @@ std::int64_t counted_targets(std::span<const MicroBatch> batches) {
     const std::int32_t* targets = batch.targets.i32();
     counted += batch.targets.numel() - std::count(targets, targets + batch.targets.numel(), -1);
   }
-  if (counted == 0) fail("training step: all targets are -1, expected at least one that is not");
+  if (counted == 0) fail("training step: all targets are -1, expected at least one token id");
   return counted;
 }
 
@@ -23,7 +23,7 @@ void check_finite(const char* what, double value, std::int64_t step) {
   if (!std::isfinite(value)) throw Diverged(str(what, " is ", value, " at step ", step));
 }
 
-// ---- Clip and update, each with its event for the profile ----
+// ---- Clipping and the update. Each records an event for the profile ----
 
 double gradient_norm(GPT2& model, Tape& tape) {
   const std::span<const float> gradients = model.parameters().gradients();

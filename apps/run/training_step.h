@@ -1,8 +1,9 @@
-// One training step, as the lessons tell it: predict, measure, find out who is to blame, adjust.
+// One training step: predict, measure the error, compute each weight's contribution to it, adjust the
+// weights.
 //
 //   for each micro-batch:  forward, loss, backward     gradients of the micro-batches are summed
-//   clip                                               limit the length of the gradient
-//   update                                             move the weights against the gradient
+//   clip                                               shorten the gradient if it is longer than max_norm
+//   update                                             move the weights in the direction that lowers the loss
 //
 // The trainer, the benchmarks and the tests call this function. It knows a model, an optimiser and token ids;
 // it does not know files, settings or metrics.
@@ -32,7 +33,7 @@ struct MicroBatch {
 struct StepSettings {
   std::int64_t step = 1;  // counted from 1, for the optimiser's bias correction
   float lr = 0;
-  double max_norm = 0;  // the gradient is shortened to this length; 0: never
+  double max_norm = 0;  // a longer gradient is shortened to this length; 0: never
 };
 
 struct StepResult {
@@ -40,8 +41,8 @@ struct StepResult {
   double grad_norm = 0;  // before clipping
 };
 
-// Takes one step. Throws Diverged, before the update, if the loss or the gradient norm is not finite; Error
-// if no target counts.
+// Takes one step. Throws Diverged, before the update, if the loss or the gradient norm is not finite. Error
+// if all targets are -1.
 StepResult training_step(GPT2& model, Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
                          const StepSettings& settings);
 

@@ -27,7 +27,7 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
   if (B < 1 || T < 1 || B > kMost || T > kMost)
     fail("batches: B=", B, " and T=", T, ", expected 1 .. ", kMost, " each");
   if (settings_.align_documents && settings_.end_of_text < 0) {
-    fail("batches: aligning to documents needs an end-of-text token, got ", settings_.end_of_text);
+    fail("batches: aligning to documents needs the id of the end-of-text token, got ", settings_.end_of_text);
   }
   if (paths.empty()) fail("batches: no shards, expected at least one");
   std::int64_t most_samples = 0;
@@ -173,7 +173,7 @@ void Batches::check_state(const BatchPosition& p) const {
   }
   const std::uint64_t draws = settings_.shuffle ? draws_before(p) : 0;
   if (p.draws != draws)
-    fail("batches: the saved position is ", p.draws, " random numbers in, expected ", draws);
+    fail("batches: the saved position comes after ", p.draws, " random numbers, expected ", draws);
 }
 
 std::int64_t Batches::samples_before_shard(const BatchPosition& p) const {

@@ -154,8 +154,8 @@ class Grammar::Reader {
     };
     if (at_ == 0) fail("story: token 0 is ", shown(next()), ", expected ", shown(tokenizer.end_of_text()));
     if (at_ == tokens_.size())
-      fail("story: ends after token ", at_ - 1, ", ", shown(tokens_[at_ - 1]), ", too early");
-    fail("story: token ", at_, " is ", shown(next()), ", which the grammar cannot write there after ",
+      fail("story: ends too early, after token ", at_ - 1, ", ", shown(tokens_[at_ - 1]));
+    fail("story: token ", at_, " is ", shown(next()), ", which the grammar cannot write here, after ",
          shown(tokens_[at_ - 1]));
   }
 
@@ -172,7 +172,8 @@ void Grammar::write(Rng& rng, Story& out) const {
 }
 
 void Grammar::score(std::span<const std::int32_t> tokens, std::span<float> nats) const {
-  if (tokens.size() != nats.size()) fail("story: room for ", nats.size(), " nats, expected ", tokens.size());
+  if (tokens.size() != nats.size())
+    fail("story: the buffer has room for ", nats.size(), " nats, expected ", tokens.size());
   Reader(*this, tokens, nats).read_stories();
 }
 

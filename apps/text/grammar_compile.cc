@@ -24,7 +24,7 @@ class GrammarCompiler {
     grammar_.start_ = compile_rule("story", true);
     for (const notation::Rule& rule : text_.rules) {
       if (!compiled_rules_.contains({rule.name, false}) && !compiled_rules_.contains({rule.name, true})) {
-        fail("grammar: rule ", rule.name, ": nothing leads to it");
+        fail("grammar: rule ", rule.name, ": is never used");
       }
     }
     end_of_text_ = static_cast<std::int32_t>(vocabulary_.size());
@@ -73,7 +73,7 @@ class GrammarCompiler {
     const auto known = compiled_rules_.find({name, glued});
     if (known != compiled_rules_.end()) {
       if (known->second == kUnfinished)
-        fail("grammar: rule ", name, ": leads back to itself, texts would not end");
+        fail("grammar: rule ", name, ": contains itself, so its texts would never end");
       return known->second;
     }
     const auto rule = rules_.find(name);
@@ -97,7 +97,8 @@ class GrammarCompiler {
       nullable = nullable || is_nullable(compiled.items);
       rule_ = rule;  // compiling the parts may have changed it
     }
-    if (nullable && glued) fail("grammar: rule ", rule_, ": may be empty where its first word must be known");
+    if (nullable && glued)
+      fail("grammar: rule ", rule_, ": can be empty, but begins a story or follows an opening quote");
     choices().push_back(std::move(choice));
     nullable_.push_back(nullable);
     rule_of_.push_back(rule);
@@ -159,7 +160,7 @@ class GrammarCompiler {
       if (branch == branches->end()) {
         branch = branches->insert(branches->end(), {id, 0, {}});
       } else if (branch->next.empty() != (end == value.size())) {
-        fail("grammar: column {", column, "}: one value begins with the whole of another (\"", value, "\")");
+        fail("grammar: column {", column, "}: one value is the beginning of another (\"", value, "\")");
       }
       branch->rows |= row;
       branches = &branch->next;
@@ -220,7 +221,7 @@ class GrammarCompiler {
       if (is_nullable(choice.alternatives[a].items)) {
         if (follow_[c].contains(end_of_text_)) {
           fail("grammar: rule ", rule_of_[c],
-               ": an empty alternative leaves open whether the text has ended");
+               ": after an empty alternative it is not clear whether the text has ended");
         }
         revealing.insert(follow_[c].begin(), follow_[c].end());
       }
@@ -228,7 +229,7 @@ class GrammarCompiler {
         std::int16_t& entry = choice.by_next_token[static_cast<std::size_t>(token)];
         if (entry >= 0) {
           fail("grammar: rule ", rule_of_[c], ": ambiguous: \"", vocabulary_[static_cast<std::size_t>(token)],
-               "\" may come next in alternatives ", entry + 1, " and ", a + 1, " of a choice");
+               "\" can come next in alternatives ", entry + 1, " and ", a + 1, " of a choice");
         }
         entry = static_cast<std::int16_t>(a);
       }

@@ -27,7 +27,7 @@ class RuleParser {
 
   std::vector<Alternative> parse_rule() {
     std::vector<Alternative> alternatives = parse_alternatives();
-    if (at_ != text_.size()) complain("a closing ) without its opening one");
+    if (at_ != text_.size()) complain("there is a closing ) without an opening (");
     return alternatives;
   }
 
@@ -56,7 +56,7 @@ class RuleParser {
       weight = 10 * weight + (text_[at_++] - '0');
     }
     if (at_ == begin) return 1;
-    if (weight < 1 || weight > kMostWeight) complain(str("a weight is not within 1 .. ", kMostWeight));
+    if (weight < 1 || weight > kMostWeight) complain(str("a weight is outside 1 .. ", kMostWeight));
     return weight;
   }
 
@@ -65,7 +65,7 @@ class RuleParser {
     if (c == '(') {
       ++at_;
       Part group{Part::Kind::group, {}, parse_alternatives()};
-      if (at_ == text_.size()) complain("an opening ( without its closing one");
+      if (at_ == text_.size()) complain("there is an opening ( without a closing )");
       ++at_;
       return group;
     }
@@ -97,7 +97,7 @@ class RuleParser {
   std::string parse_name(char closing) {
     const std::size_t begin = at_ + 1;
     const std::size_t end = text_.find(closing, begin);
-    if (end == std::string_view::npos) complain(str("a name without its closing ", closing));
+    if (end == std::string_view::npos) complain(str("there is a name without a closing ", closing));
     at_ = end + 1;
     return std::string(text_.substr(begin, end - begin));
   }

@@ -125,7 +125,8 @@ void ShardWriter::flush() {
 
 void ShardWriter::commit() {
   if (count_ < 1 || count_ > std::numeric_limits<std::int32_t>::max()) {
-    fail(path_, ": a shard of ", count_, " tokens, expected 1 .. ", std::numeric_limits<std::int32_t>::max());
+    fail(path_, ": the shard has ", count_, " tokens, expected 1 .. ",
+         std::numeric_limits<std::int32_t>::max());
   }
   flush();
   Header header;

@@ -164,8 +164,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
   for (std::size_t at = 0; at < text.size();) {
     const std::int32_t id = longest_match(text.substr(at));
     if (id < 0) {
-      fail(name_, ": no token of its ", vocab_size(), " ", kind_name(), " fits the text at byte ", at, ": ",
-           excerpt(text.substr(at)));
+      fail(name_, ": none of the ", vocab_size(), " tokens (", kind_name(), ") fits the text at byte ", at,
+           ": ", excerpt(text.substr(at)));
     }
     ids.push_back(id);
     at += tokens_[index(id)].size();

@@ -1,5 +1,5 @@
-// Whatever a user gets wrong: one line on stderr that says what, where, expected and got; exit status 1, or 2
-// for usage.
+// Wrong files, flags and directories. Each must give one line on stderr (what is wrong, where, expected and
+// got) and exit status 1, or 2 for a wrong command line.
 #include <optional>
 
 #include "apps/run/run_directory.h"
@@ -16,7 +16,7 @@ const std::vector<std::string> kModel = {"--vocab-size", "131", "--layers",  "1"
                                          "--channels",   "16",  "--seq-len", "8", "--batch-size", "2",
                                          "--steps",      "2"};
 
-// A shard of `tokens`, whose header may claim another number.
+// The bytes of a shard of `tokens`. Its header can claim a wrong number of tokens.
 std::string shard(const std::vector<std::uint16_t>& tokens, std::int64_t claimed = -1,
                   std::int32_t magic = 20240520) {
   Header h;
@@ -25,7 +25,7 @@ std::string shard(const std::vector<std::uint16_t>& tokens, std::int64_t claimed
   return bytes + std::string(reinterpret_cast<const char*>(tokens.data()), tokens.size() * 2);
 }
 
-TEST_CASE("bad input: files that are missing, directories, empty, truncated or of another kind") {
+TEST_CASE("bad input: missing, empty, truncated and wrong files, and directories, are refused") {
   const TemporaryDirectory t;
   const auto train_on = [&](const std::string& data) {
     return std::vector<std::string>{"train", "--out", t / "run", "--data", data} + kModel;
@@ -58,7 +58,7 @@ TEST_CASE("bad input: files that are missing, directories, empty, truncated or o
   expect({"tokenize", "--input", t / "nothing.txt", "--out", t / "x"}, 1, {"nothing.txt"});
 }
 
-TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit") {
+TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit the model are refused") {
   const TemporaryDirectory t;
   std::vector<std::uint16_t> tokens(100, 7);
   tokens[41] = 131;
@@ -86,7 +86,7 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit") 
   expect({"generate", "--model", "tests/goldens/small.bin", "--prompt", "hello"}, 2, {"--tokenizer"});
 }
 
-TEST_CASE("bad input: a tokenizer that is not the model's, and tokenizers instead of shards") {
+TEST_CASE("bad input: a tokenizer of another vocabulary, and tokenizers given as shards, are refused") {
   const TemporaryDirectory t;
   write_text(t / "text", std::string(9000, 'x'));
   REQUIRE(run({"tokenize", "--input", t / "text", "--out", t / "a"}).status == 0);
@@ -98,12 +98,12 @@ TEST_CASE("bad input: a tokenizer that is not the model's, and tokenizers instea
   expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches tokenizers only"});
 }
 
-TEST_CASE("bad input: a result that cannot be written is not taken for one that was") {
+TEST_CASE("bad input: the exit status is 1 if the result cannot be written to stdout") {
   const std::string command = binary() + " inspect tests/goldens/small.bin > /dev/full 2> /dev/null";
   CHECK(WEXITSTATUS(std::system(command.c_str())) == 1);
 }
 
-TEST_CASE("bad input: flags that do not exist or hold nonsense") {
+TEST_CASE("bad input: unknown flags and wrong values of flags are refused") {
   const TemporaryDirectory t;
   const std::vector<std::string> base = {"train", "--out", t / "run", "--data",
                                          "tests/goldens/curve_tokens.bin"};
@@ -126,9 +126,9 @@ TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   expect(with({"--schedule", "zigzag"}), 2, {"zigzag", "cosine"});
   expect(with({"--precision", "f8"}), 2, {"--precision is f8", "f32"});
   expect(with({"--optimizer", "adam"}), 2, {"--optimizer is adam"});
-  expect(with({"--momentum", "0.9"}), 2, {"--momentum goes with --optimizer sgd, got adamw"});
+  expect(with({"--momentum", "0.9"}), 2, {"--momentum needs --optimizer sgd, got adamw"});
   for (const char* flag : {"--beta1", "--beta2", "--eps"})
-    expect(with({"--optimizer", "sgd", flag, "0.5"}), 2, {flag, "goes with --optimizer adamw, got sgd"});
+    expect(with({"--optimizer", "sgd", flag, "0.5"}), 2, {flag, "needs --optimizer adamw, got sgd"});
   expect(with({"--threads", "0"}), 2, {"--threads", "1"});
   expect(with({"--model", "gpt2:d13"}), 2, {"gpt2:d13", "gpt2:d12"});
   expect(with({"--stories"}), 2, {"--stories"});
@@ -139,11 +139,11 @@ TEST_CASE("bad input: flags that do not exist or hold nonsense") {
   expect({"generate", "--model", "tests/goldens/small.bin", "--top-p", "nan"}, 2, {"--top-p is nan"});
   expect({"tokenize", "--input", "README.md", "--out", t / "x", "--val-fraction", "0"}, 2,
          {"--val-fraction"});
-  CHECK(std::filesystem::is_empty(t.path()));  // what is refused leaves no trace
+  CHECK(std::filesystem::is_empty(t.path()));  // refused commands create no files
   expect({"generate", "--model", "tests/goldens/small.bin", "--max-tokens", "0"}, 2, {"--max-tokens"});
 }
 
-TEST_CASE("bad input: output directories that cannot be used, and runs that do not fit together") {
+TEST_CASE("bad input: unusable output directories, and flags that contradict a saved run, are refused") {
   const TemporaryDirectory t;
   const std::vector<std::string> data = {"--data", "tests/goldens/curve_tokens.bin"};
   write_text(t / "file", "x");
@@ -165,7 +165,7 @@ TEST_CASE("bad input: output directories that cannot be used, and runs that do n
   expect(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel, 2, {"holds a run already"});
 }
 
-TEST_CASE("bad input: a full disk stops the run with one line and leaves the last checkpoint whole") {
+TEST_CASE("bad input: a full disk stops the run with one line, and the last checkpoint is undamaged") {
   if (geteuid() != 0) skip("only root can mount a disk to fill");
   const TemporaryDirectory t;
   std::filesystem::create_directory(t / "disk");

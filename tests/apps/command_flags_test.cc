@@ -1,6 +1,5 @@
-// The flags of generate, eval, tokenize, info and inspect: what each one changes, seen in what is printed.
-// The subcommands run inside the test; what they should print comes from the library, given the same
-// settings.
+// The flags of generate, eval, tokenize, info and inspect: the output must show the effect of each flag. The
+// subcommands run inside the test. The expected output is computed by the library with the same settings.
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -21,7 +20,7 @@ using nlohmann::json;
 
 const std::string kModel = "tests/goldens/small.bin";  // V 131, 24 positions
 const std::string kData = "tests/goldens/curve_tokens.bin";
-constexpr std::int32_t kEnd = 130;  // without a tokenizer the last token ends a text
+constexpr std::int32_t kEnd = 130;  // without a tokenizer, the last token id is end-of-text
 
 // --- generate ---
 
@@ -54,7 +53,7 @@ std::string generate_here(const Words& flags) {
   return run_here(Words{"generate", "--model", kModel} + flags).out;
 }
 
-TEST_CASE("generate flags: each one changes the text as the setting of the library does") {
+TEST_CASE("generate flags: each flag changes the text in the same way as the library's setting") {
   struct Row {
     Words flags;
     std::function<void(Asked&)> change;
@@ -77,7 +76,7 @@ TEST_CASE("generate flags: each one changes the text as the setting of the libra
   std::set<std::string> different;
   for (const Row& row : rows) {
     INFO((row.flags.empty() ? "defaults" : row.flags[0] + " " + row.flags[1]));
-    Asked asked;  // 128 tokens that no end-of-text token cuts short
+    Asked asked;  // 128 tokens, because of --ignore-end
     row.change(asked);
     const std::string want = as_ids(written(asked));
     CHECK(generate_here(Words{"--ignore-end"} + row.flags) == want + "\n");
@@ -86,7 +85,7 @@ TEST_CASE("generate flags: each one changes the text as the setting of the libra
   CHECK(different.size() == rows.size());
 }
 
-TEST_CASE("generate flags: --greedy is temperature 0, and so are --top-k 1 and the smallest --top-p") {
+TEST_CASE("generate flags: --greedy, --temperature 0, --top-k 1 and a tiny --top-p give the same text") {
   const std::string likeliest = generate_here({"--temperature", "0", "--ignore-end"});
   CHECK(generate_here({"--greedy", "--ignore-end"}) == likeliest);
   CHECK(generate_here({"--top-k", "1", "--ignore-end"}) == likeliest);
@@ -94,9 +93,9 @@ TEST_CASE("generate flags: --greedy is temperature 0, and so are --top-k 1 and t
   CHECK(generate_here({"--ignore-end"}) != likeliest);
 }
 
-TEST_CASE("generate flags: a text ends at end-of-text, unless --ignore-end says to go on") {
+TEST_CASE("generate flags: a text ends at end-of-text, but continues with --ignore-end") {
   Asked asked;
-  asked.settings.max_tokens = 1000;  // of 131 tokens, drawn nearly evenly, one is the end soon enough
+  asked.settings.max_tokens = 1000;  // with 131 nearly equally likely tokens, end-of-text is soon drawn
   const std::vector<std::int32_t> whole = written(asked);
   const auto end = std::find(whole.begin(), whole.end(), kEnd);
   REQUIRE(end != whole.end());
@@ -104,7 +103,7 @@ TEST_CASE("generate flags: a text ends at end-of-text, unless --ignore-end says 
   CHECK(generate_here({"--max-tokens", "1000"}) == as_ids({whole.begin(), end}) + "\n");
 }
 
-TEST_CASE("generate flags: --samples writes as many texts, each with random numbers of its own") {
+TEST_CASE("generate flags: --samples 3 writes three texts, each with its own random numbers") {
   std::string want;
   for (std::uint64_t text = 0; text < 3; ++text) {
     Asked asked;
@@ -115,7 +114,7 @@ TEST_CASE("generate flags: --samples writes as many texts, each with random numb
   CHECK(generate_here({"--max-tokens", "20", "--ignore-end", "--samples", "3"}) == want);
 }
 
-// Every token has two letters, so that text can be told from ids.
+// A tokenizer whose tokens have two letters each, so that a test can distinguish text from ids.
 Tokenizer letters() {
   std::vector<std::string> tokens;
   for (int id = 0; id <= kEnd; ++id)
@@ -123,13 +122,14 @@ Tokenizer letters() {
   return {tokens, kEnd};
 }
 
-TEST_CASE("generate flags: --tokenizer, or the one beside the model, reads the prompt and writes text") {
+TEST_CASE(
+    "generate flags: --tokenizer, or the file beside the model, encodes the prompt and decodes the text") {
   const TemporaryDirectory temporary;
   const Tokenizer tokenizer = letters();
   tokenizer.write(temporary / "words.bin");
   Asked asked;
   asked.settings.max_tokens = 10;
-  asked.prompt = {kEnd, 27, 3};  // "bb", "ad", after the end of the document before
+  asked.prompt = {kEnd, 27, 3};  // end-of-text, "bb", "ad"
   const std::string want = "bbad" + tokenizer.decode(written(asked)) + "\n";
   const Words flags = {"--prompt", "bbad", "--max-tokens", "10", "--ignore-end"};
   CHECK(generate_here(flags + Words{"--tokenizer", temporary / "words.bin"}) == want);
@@ -145,7 +145,7 @@ json eval_here(const Words& flags, const std::string& data = kData) {
   return json::parse(run_here(Words{"eval", "--model", kModel, "--data", data, "--json"} + flags).out);
 }
 
-// The mean of -log p over rows of tokens: all of a row but the first are predicted.
+// The mean of -log p over rows of tokens. The model predicts all tokens of a row except the first.
 double loss_of(const std::vector<std::vector<std::int32_t>>& rows, Precision precision = Precision::f32) {
   GPT2 model = load_model(kModel);
   model.set_precision(precision, Recording::off);
@@ -173,15 +173,15 @@ std::vector<std::vector<std::int32_t>> windows(std::int64_t count, std::int64_t 
   return rows;
 }
 
-// Losses of single tokens are floats, and batches are summed in another order.
+// relative; losses of single tokens are floats, and the test adds them in another order
 constexpr double kSameLoss = 1e-6;
 
-TEST_CASE("eval flags: --batch-size, --seq-len and --batches say how many tokens are looked at") {
+TEST_CASE("eval flags: --batch-size, --seq-len and --batches set the number of evaluated tokens") {
   struct Row {
     Words flags;
     std::int64_t batches, B, T;
   };
-  for (const Row& row : {Row{{"--batches", "2"}, 2, 4, 24},  // the defaults: 4 rows, of all positions
+  for (const Row& row : {Row{{"--batches", "2"}, 2, 4, 24},  // the defaults: 4 rows of maxT tokens
                          {{"--batches", "3"}, 3, 4, 24},
                          {{"--batches", "2", "--batch-size", "3"}, 2, 3, 24},
                          {{"--batches", "2", "--seq-len", "10"}, 2, 4, 10}}) {
@@ -190,10 +190,10 @@ TEST_CASE("eval flags: --batch-size, --seq-len and --batches say how many tokens
     CHECK(result.at("loss").get<double>() ==
           approx(loss_of(windows(row.batches * row.B, row.T))).epsilon(kSameLoss));
   }
-  CHECK(eval_here({}).at("tokens") == 3000);  // all but the first
+  CHECK(eval_here({}).at("tokens") == 3000);  // all tokens except the first
 }
 
-TEST_CASE("eval flags: --model, --data and --precision choose what is measured, and how") {
+TEST_CASE("eval flags: --model, --data and --precision choose the model, the shards and the precision") {
   const json f32 = eval_here({"--batches", "2"});
   CHECK(f32.at("model") == kModel);
   CHECK(f32.at("data") == kData);
@@ -202,14 +202,14 @@ TEST_CASE("eval flags: --model, --data and --precision choose what is measured, 
   for (const auto& [flag, precision] : {std::pair{"bf16", Precision::bf16}, {"int8", Precision::int8}}) {
     const json result = eval_here({"--batches", "2", "--precision", flag});
     CHECK(result.at("precision") == flag);
-    // bf16 and int8 round what is computed along the way, which another batch may do elsewhere.
+    // bf16 and int8 round intermediate results, and a batch of another size may round other sums.
     CHECK(result.at("loss").get<double>() == approx(loss_of(windows(8, 24), precision)).epsilon(1e-4));
     losses.insert(result.at("loss").get<double>());
   }
   CHECK(losses.size() == 3);
 }
 
-TEST_CASE("eval flags: --documents begins again at every end-of-text token") {
+TEST_CASE("eval flags: --documents starts a new window at every end-of-text token") {
   const TemporaryDirectory temporary;
   ShardWriter writer(temporary / "a.bin", 131);
   writer.append(std::vector<std::int32_t>{kEnd, 1, 2, 3, kEnd, 4, 5, kEnd, 6, 7, 8, 9});
@@ -222,7 +222,7 @@ TEST_CASE("eval flags: --documents begins again at every end-of-text token") {
   CHECK(eval_here({}, temporary / "a.bin").at("loss").get<double>() == approx(together).epsilon(kSameLoss));
 }
 
-TEST_CASE("eval flags: --tokenizer gives bits a byte, and without --json the result is text") {
+TEST_CASE("eval flags: --tokenizer adds bits per byte, and without --json the result is text") {
   const TemporaryDirectory temporary;
   letters().write(temporary / "words.bin");
   const json with = eval_here({"--batches", "1", "--tokenizer", temporary / "words.bin"});
@@ -235,7 +235,7 @@ TEST_CASE("eval flags: --tokenizer gives bits a byte, and without --json the res
 
 // --- info ---
 
-TEST_CASE("info flags: each one reaches the preflight of a run") {
+TEST_CASE("info flags: each flag has its effect on the preflight") {
   const Words all = {
       "info",          "--json", "--layers",     "3",    "--heads",      "2",         "--channels", "64",
       "--max-seq-len", "100",    "--vocab-size", "500",  "--batch-size", "5",         "--seq-len",  "32",
@@ -260,12 +260,12 @@ TEST_CASE("info flags: each one reaches the preflight of a run") {
         approx(model.training_flops_per_token(32) * 5 * 32 * 6));
 }
 
-TEST_CASE("info flags: --model names a model or a checkpoint, and other flags change its dimensions") {
+TEST_CASE("info flags: --model reads a checkpoint's dimensions, and other flags change them") {
   const json info = json::parse(run_here({"info", "--json", "--model", kModel, "--layers", "5"}).out);
   CHECK(info.at("preflight").at("model") ==
         json{{"layers", 5}, {"heads", 3}, {"channels", 30}, {"max_seq_len", 24}, {"vocab_size", 131}});
   CHECK(info.at("preflight").at("batch_size") == 4);
-  CHECK(info.at("preflight").at("seq_len") == 24);  // 64, or the model's positions
+  CHECK(info.at("preflight").at("seq_len") == 24);  // 64, or maxT if that is less
   CHECK(info.at("preflight").at("grad_accum") == 1);
   CHECK(info.at("preflight").at("recompute") == false);
   CHECK(info.at("preflight").at("precision") == "f32");
@@ -273,7 +273,7 @@ TEST_CASE("info flags: --model names a model or a checkpoint, and other flags ch
 
 // --- tokenize and inspect ---
 
-TEST_CASE("tokenize flags: --input, --out, --tokenizer and --val-fraction") {
+TEST_CASE("tokenize flags: --input, --out, --tokenizer and --val-fraction have their effects") {
   const TemporaryDirectory temporary;
   write_text(temporary / "text", std::string(30000, 'a'));
   const auto tokens = [&](const std::string& part) {
@@ -283,7 +283,7 @@ TEST_CASE("tokenize flags: --input, --out, --tokenizer and --val-fraction") {
     return run_here(Words{"tokenize", "--input", temporary / "text", "--out", temporary / "my"} + flags).out;
   };
   CHECK_THAT(tokenize({}), contains("30,000 bytes, 1 documents"));
-  // A tenth of the 30,001 tokens, rounded up, and an end-of-text token before the part that is cut off.
+  // Validation has a tenth of the 30,001 tokens, rounded up, and an end-of-text token before them.
   CHECK(tokens("train") == 27000);
   CHECK(tokens("val") == 3002);
   tokenize({"--val-fraction", "0.25"});
@@ -295,15 +295,15 @@ TEST_CASE("tokenize flags: --input, --out, --tokenizer and --val-fraction") {
   CHECK(Tokenizer::read(temporary / "my_tokenizer.bin").vocab_size() == 3);
 }
 
-TEST_CASE("inspect: says something of each file that is named") {
+TEST_CASE("inspect: every file on the command line is described") {
   const std::string out = run_here({"inspect", kData, kModel}).out;
   CHECK_THAT(out, contains(kData + ": token shard"));
   CHECK_THAT(out, contains(kModel + ": GPT-2 checkpoint"));
 }
 
-// --- all of them ---
+// --- all subcommands ---
 
-TEST_CASE("command flags: --threads is the number of threads, all of the machine's when it is not given") {
+TEST_CASE("command flags: --threads sets the number of threads; the default is all threads of the machine") {
   const Words generate = {"generate", "--model", kModel, "--max-tokens", "1"};
   const Words eval = {"eval", "--model", kModel, "--data", kData, "--batches", "1"};
   for (const Words& command : {generate, eval}) {
@@ -315,7 +315,7 @@ TEST_CASE("command flags: --threads is the number of threads, all of the machine
   }
 }
 
-TEST_CASE("command flags: every flag that there is has its place in these tests") {
+TEST_CASE("command flags: every flag is in the list of tested flags") {
   const std::map<std::string, std::set<std::string>> tested = {
       {"generate",
        {"model", "tokenizer", "prompt", "prompt-tokens", "max-tokens", "temperature", "greedy", "top-k",

@@ -1,4 +1,4 @@
-// The command line without a process: parses it as `inkling` does, or runs a subcommand inside the test.
+// Parses a command line as `inkling` does, or runs a subcommand inside the test's process.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace inkling::test {
 
-// CLI11 takes the words from the back.
+// CLI11 expects the words in reverse order.
 inline void parse(CLI::App& app, Words words) {
   std::reverse(words.begin(), words.end());
   app.parse(words);
@@ -33,7 +33,7 @@ inline TrainSettings resolve_words(const Words& words) {
   return resolve(parse_train(words).flags);
 }
 
-// What is written to a stream is kept here instead, until the end of the scope.
+// Captures the text that is written to a stream. The stream is restored at the end of the scope.
 class Captured {
  public:
   explicit Captured(std::ostream& stream) : stream_(stream), before_(stream.rdbuf(text_.rdbuf())) {
@@ -63,11 +63,11 @@ inline void add_commands_but_train(CLI::App& app, Action& action) {
 }
 
 struct Answer {
-  int threads;  // that the subcommand worked with
+  int threads;  // the number of threads that the subcommand used
   std::string out, err;
 };
 
-// Runs any subcommand but train, whose signal handlers must not stay in the test's process.
+// Runs any subcommand except train. The signal handlers of train would stay in the test's process.
 inline Answer run_here(const Words& words) {
   const RestoreThreads restore;
   CLI::App app;

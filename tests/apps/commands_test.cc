@@ -1,4 +1,4 @@
-// tokenize and generate as a user sees them: what goes to stdout and stderr, exactly.
+// tokenize and generate as processes: the exact texts on stdout and stderr.
 #include "apps/text/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
@@ -11,7 +11,7 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("tokenize: says how much text there was and what it wrote") {
+TEST_CASE("tokenize: the output has the size of the text, and the names and sizes of the written files") {
   const TemporaryDirectory temporary;
   std::string text;
   while (text.size() < 12000) text += "words and words. ";
@@ -19,8 +19,9 @@ TEST_CASE("tokenize: says how much text there was and what it wrote") {
   write_text(temporary / "text", text + "\n<|endoftext|>\n" + std::string(987, 'x'));
   const Outcome outcome = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"});
   CHECK(outcome.status == 0);
-  // 12,001 and 987 bytes, and an end-of-text before each document: 12,990 tokens, of which the last 2,049
-  // are kept for validation. No document begins nearby, so validation gets an end-of-text of its own.
+  // Documents of 12,001 and 987 bytes, and an end-of-text token before each: 12,990 tokens. The last 2,049
+  // are kept for validation. No document begins near that place, so one more end-of-text token is added
+  // there.
   CHECK(outcome.out == "13,002 bytes, 2 documents\n" + temporary.path() + "/my_train.bin: 10,941 tokens\n" +
                            temporary.path() + "/my_val.bin: 2,050 tokens\n" + temporary.path() +
                            "/my_tokenizer.bin\n");
@@ -29,7 +30,7 @@ TEST_CASE("tokenize: says how much text there was and what it wrote") {
   CHECK(Shard(temporary / "my_val.bin").size() == 2'050);
 }
 
-TEST_CASE("tokenize: --val-fraction is the share that is kept for validation") {
+TEST_CASE("tokenize: --val-fraction is the share of the tokens that is kept for validation") {
   const TemporaryDirectory temporary;
   write_text(temporary / "text", std::string(19'999, 'x'));
   const Outcome outcome =
@@ -37,8 +38,8 @@ TEST_CASE("tokenize: --val-fraction is the share that is kept for validation") {
   CHECK_THAT(outcome.out, contains("my_train.bin: 15,000 tokens") && contains("my_val.bin: 5,001 tokens"));
 }
 
-// The golden model with a tokenizer beside it whose token `id` is the letter 'a' + id % 25 and a space, and
-// "END" the end of a text.
+// A copy of the golden model with a tokenizer beside it. Token `id` is the letter 'a' + id % 25 and a space;
+// end-of-text is "END".
 std::string model_with_tokenizer(const TemporaryDirectory& temporary) {
   std::filesystem::copy("tests/goldens/small.bin", temporary / "model.bin");
   std::vector<std::string> tokens;
@@ -48,7 +49,7 @@ std::string model_with_tokenizer(const TemporaryDirectory& temporary) {
   return temporary / "model.bin";
 }
 
-TEST_CASE("generate: without a prompt a text begins after end-of-text, drawn with the seed's numbers") {
+TEST_CASE("generate: without a prompt, a text begins after end-of-text and uses the seed's random numbers") {
   const TemporaryDirectory temporary;
   const std::string path = model_with_tokenizer(temporary);
   GPT2 model = load_model(path);
@@ -78,11 +79,12 @@ TEST_CASE("generate: without a prompt a text begins after end-of-text, drawn wit
   CHECK(one.err.starts_with("9 tokens, "));
 }
 
-TEST_CASE("generate: end-of-text ends a text and is not printed, and --ignore-end goes on") {
+TEST_CASE("generate: end-of-text ends a text and is not printed; with --ignore-end the text continues") {
   const TemporaryDirectory temporary;
   const std::string path = model_with_tokenizer(temporary);
   GPT2 model = load_model(path);
-  // Equal logits but for end-of-text's, whatever came before: the last norm gives its bias alone.
+  // The weights of the last norm are 0, so its output is its bias. Then every position has the same logits:
+  // end-of-text has the largest, and all others are equal.
   for (float& w : model.parameters().values_of(kLnfw)) w = 0;
   for (float& b : model.parameters().values_of(kLnfb)) b = 0;
   model.parameters().values_of(kLnfb)[0] = 1;

@@ -1,4 +1,4 @@
-// inkling eval against losses counted by hand in double: over windows, and document by document.
+// inkling eval against losses that the test computes in double: over windows, and document by document.
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -17,7 +17,7 @@ using Ids = std::vector<std::int32_t>;
 
 constexpr std::int32_t kEnd = 130;  // the golden model's last token
 
-// Sums the losses of a row's targets, as a user would: token after token.
+// Adds the losses of rows, computed by the reference model in double.
 struct HandCount {
   GPT2 model = load_model("tests/goldens/small.bin");
   ReferenceGpt2 reference{model};
@@ -36,14 +36,14 @@ void check_eval(const std::vector<std::string>& flags, const HandCount& count) {
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   const json result = json::parse(outcome.out);
-  constexpr double kFloatAgainstDouble = 1e-5;  // relative, of a mean of losses in float
+  constexpr double kFloatAgainstDouble = 1e-5;  // relative error of a mean of float losses
   const double want = count.nats / static_cast<double>(count.tokens);
   CHECK(result.at("tokens") == count.tokens);
   CHECK(result.at("loss").get<double>() == approx(want).epsilon(kFloatAgainstDouble));
   CHECK(result.at("perplexity").get<double>() == approx(std::exp(result.at("loss").get<double>())));
 }
 
-TEST_CASE("eval: over windows and over documents the loss is the mean that a count by hand gives") {
+TEST_CASE("eval: the loss over windows and over documents is the mean of the reference model's losses") {
   const TemporaryDirectory temporary;
   Rng rng(4);
   const auto random_tokens = [&](std::int64_t n) {
@@ -51,13 +51,13 @@ TEST_CASE("eval: over windows and over documents the loss is the mean that a cou
     for (std::int64_t i = 0; i < n; ++i) ids.push_back(static_cast<std::int32_t>(rng.below(130)));
     return ids;
   };
-  // Documents shorter and longer than T = 8, an empty one, and one that ends the first shard.
+  // Documents shorter and longer than T = 8, an empty document, and a document at the end of the first shard.
   Ids first, second;
   for (std::int64_t length : {3, 0, 8, 21, 7}) {
     first.push_back(kEnd);
     for (std::int32_t id : random_tokens(length)) first.push_back(id);
   }
-  second = random_tokens(5);  // a shard that begins in the middle of a document
+  second = random_tokens(5);  // the second shard begins in the middle of a document
   second.push_back(kEnd);
   for (std::int32_t id : random_tokens(4)) second.push_back(id);
   write_shard(temporary / "a.bin", first, 131);
@@ -71,8 +71,8 @@ TEST_CASE("eval: over windows and over documents the loss is the mean that a cou
       windows.add(
           Ids(ids.begin() + static_cast<std::ptrdiff_t>(at), ids.begin() + static_cast<std::ptrdiff_t>(end)));
     }
-    // A window ends after T targets, or with the end-of-text that begins the next document as its last
-    // target.
+    // A window ends after T targets, or at the next document. Then its last target is the end-of-text token
+    // that begins that document.
     for (std::size_t at = 0; at + 1 < ids.size();) {
       std::size_t last = at + 1;
       while (last < ids.size() - 1 && last - at < T && ids[last] != kEnd) ++last;
@@ -90,7 +90,7 @@ TEST_CASE("eval: over windows and over documents the loss is the mean that a cou
   check_eval(flags + std::vector<std::string>{"--documents"}, documents);
 }
 
-TEST_CASE("eval: as text the numbers are those of the JSON, with how many of the tokens were counted") {
+TEST_CASE("eval: the text output has the same numbers as --json, and the number of evaluated tokens") {
   const std::vector<std::string> flags = {"eval",
                                           "--model",
                                           "tests/goldens/small.bin",

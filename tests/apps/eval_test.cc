@@ -1,4 +1,4 @@
-// inkling eval, and the windows it cuts shards into.
+// inkling eval, and the windows (apps/text/windows.h) into which it cuts shards.
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -16,7 +16,7 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-// A shard of the numbers begin, begin + 1, ...
+// Writes a shard with the tokens begin, begin + 1, ...
 void write_count(const std::string& path, std::int32_t begin, std::int64_t tokens) {
   std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens));
   std::iota(ids.begin(), ids.end(), begin);
@@ -25,7 +25,7 @@ void write_count(const std::string& path, std::int32_t begin, std::int64_t token
   writer.commit();
 }
 
-TEST_CASE("windows: every token but a shard's first is a target exactly once, after the token before it") {
+TEST_CASE("windows: every token except a shard's first is a target once, after the token before it") {
   const TemporaryDirectory temporary;
   for (const auto& [first_size, second_size] : {std::pair{2, 17}, {10, 2}, {13, 30}, {25, 25}}) {
     for (const std::int64_t B : {1, 2, 3}) {
@@ -42,7 +42,7 @@ TEST_CASE("windows: every token but a shard's first is a target exactly once, af
             if (inputs[i] != targets[i] - 1) FAIL_CHECK("target " << targets[i] << " follows " << inputs[i]);
             const bool first_of_row = i % static_cast<std::size_t>(T) == 0;
             if (!first_of_row && inputs[i] != targets[i - 1])
-              FAIL_CHECK("a row is not one stretch of tokens");
+              FAIL_CHECK("the tokens of a row are not consecutive");
           }
         }
         for (std::int32_t i = 101; i < 100 + first_size; ++i) want.push_back(i);
@@ -56,7 +56,7 @@ TEST_CASE("windows: every token but a shard's first is a target exactly once, af
 }
 
 TEST_CASE(
-    "windows: with documents heeded no window reaches into the next, and each token still counts once") {
+    "windows: with an end-of-text token given, no window crosses documents; each token is a target once") {
   const TemporaryDirectory temporary;
   constexpr std::int32_t kEnd = 0;
   const std::vector<std::int32_t> ids = {kEnd, 1, 2, kEnd, 3, kEnd, kEnd, 4, 5, 6, 7, 8, kEnd, 9};
@@ -79,7 +79,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("windows: a shard without anything to predict, or outside the vocabulary, is refused") {
+TEST_CASE("windows: a shard with one token, or with a token outside the vocabulary, is refused") {
   const TemporaryDirectory temporary;
   write_count(temporary / "one.bin", 5, 1);
   CHECK_THROWS_WITH(Windows({temporary / "one.bin"}, 1, 4, 1000),
@@ -97,11 +97,11 @@ json evaluate(const std::vector<std::string>& flags) {
   return json::parse(outcome.out);
 }
 
-TEST_CASE("eval: the loss is the mean over the whole shard, whatever the batch, and perplexity is its exp") {
+TEST_CASE("eval: the loss is the mean over the whole shard for every batch size, and perplexity is its exp") {
   const Shard shard("tests/goldens/curve_tokens.bin");
   GPT2 model = load_model("tests/goldens/small.bin");
   double nats = 0;
-  for (std::int64_t first = 0; first < shard.size() - 1; first += 16) {  // one window at a time
+  for (std::int64_t first = 0; first < shard.size() - 1; first += 16) {  // one window of 16 tokens at a time
     const std::int64_t T = std::min<std::int64_t>(16, shard.size() - 1 - first);
     std::vector<std::int32_t> ids(static_cast<std::size_t>(T)), targets(ids.size());
     shard.copy(first, T, ids.data());
@@ -122,14 +122,14 @@ TEST_CASE("eval: the loss is the mean over the whole shard, whatever the batch, 
   CHECK(evaluate({"--seq-len", "16", "--batch-size", "2", "--batches", "3"}).at("tokens") == 3 * 2 * 16);
 }
 
-TEST_CASE("eval: bf16 is close to f32") {
+TEST_CASE("eval: the loss in bf16 is close to the loss in f32") {
   const double f32 = evaluate({}).at("loss"), bf16 = evaluate({"--precision", "bf16"}).at("loss");
-  CHECK(bf16 ==
-        approx(f32).epsilon(2e-3));  // bf16 has 8 bits of mantissa; errors of single tokens average out
+  // bf16 has 8 bits of mantissa, and the errors of single tokens average out.
+  CHECK(bf16 == approx(f32).epsilon(2e-3));
   CHECK(bf16 != f32);
 }
 
-TEST_CASE("eval: with a tokenizer the loss is also given in bits per byte") {
+TEST_CASE("eval: with a tokenizer, the loss is also given in bits per byte") {
   const TemporaryDirectory temporary;
   std::vector<std::string> tokens;
   for (int id = 0; id < 131; ++id) tokens.emplace_back(id % 2 == 0 ? "ab" : "abcd");
@@ -145,7 +145,7 @@ TEST_CASE("eval: with a tokenizer the loss is also given in bits per byte") {
   CHECK(result.at("bits_per_byte").get<double>() == approx(bits / static_cast<double>(bytes)));
 }
 
-TEST_CASE("eval: what cannot be is refused in one line") {
+TEST_CASE("eval: wrong values of flags are refused with one line") {
   const auto refused = [](const std::vector<std::string>& flags, int status, const char* why) {
     expect(std::vector<std::string>{"eval", "--model", "tests/goldens/small.bin"} + flags, status, {why});
   };

@@ -1,4 +1,4 @@
-// inkling generate and inspect, as processes: what they print is what the library makes.
+// inkling generate and inspect as processes: their output is compared with the library's results.
 #include "nn/generate.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/process.h"
@@ -25,7 +25,7 @@ std::int64_t words(const std::string& text) {
   return std::count(text.begin(), text.end(), ' ');
 }
 
-TEST_CASE("generate: greedy tokens after a prompt of ids are those of the library") {
+TEST_CASE("generate: --greedy after a prompt of ids prints the library's tokens") {
   GPT2 model = load_model("tests/goldens/small.bin");
   GenerateSettings settings;
   settings.max_tokens = kTokens;
@@ -40,7 +40,7 @@ TEST_CASE("generate: greedy tokens after a prompt of ids are those of the librar
   CHECK(generate({"--prompt-tokens", "1,2,3", "--greedy"}) == want + "\n");
 }
 
-TEST_CASE("generate: each of several texts is the one it would be alone, and the seed decides") {
+TEST_CASE("generate: the first of several texts is the same as alone, and the seed decides the text") {
   const std::string one = generate({"--seed", "7"}), three = generate({"--seed", "7", "--samples", "3"});
   CHECK(words(one) == kTokens);
   CHECK(three.starts_with(one));
@@ -50,12 +50,12 @@ TEST_CASE("generate: each of several texts is the one it would be alone, and the
   CHECK(generate({"--seed", "8"}) != one);
 }
 
-TEST_CASE("generate: as many tokens in bf16 and int8") {
+TEST_CASE("generate: bf16 and int8 also write --max-tokens tokens") {
   for (const char* precision : {"bf16", "int8"})
     CHECK(words(generate({"--precision", precision, "--samples", "2"})) == 2 * kTokens);
 }
 
-TEST_CASE("generate: with a tokenizer a prompt is text, and so is what follows") {
+TEST_CASE("generate: with a tokenizer, the prompt and the output are text") {
   const TemporaryDirectory temporary;
   write_text(temporary / "text", std::string(5000, 'x'));
   REQUIRE(run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"}).status == 0);
@@ -68,7 +68,7 @@ TEST_CASE("generate: with a tokenizer a prompt is text, and so is what follows")
   CHECK(outcome.out == "xxxxxxx\n");
 }
 
-TEST_CASE("inspect: says what a file is and what is in it") {
+TEST_CASE("inspect: shards, models and tokenizers are described with their contents") {
   const TemporaryDirectory temporary;
   const auto inspected = [](const std::string& path) {
     const Outcome outcome = run({"inspect", path});

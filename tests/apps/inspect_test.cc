@@ -1,4 +1,4 @@
-// inkling inspect against files made by hand: every number that it prints is counted here again.
+// inkling inspect against small files with known contents. The expected numbers are computed by hand.
 #include <cmath>
 
 #include "apps/run/optimizer_file.h"
@@ -21,7 +21,7 @@ std::string inspected(const std::vector<std::string>& paths) {
   return outcome.out;
 }
 
-TEST_CASE("inspect: each kind of file is told with its numbers, several files one after the other") {
+TEST_CASE("inspect: each kind of file is described with its numbers, several files one after another") {
   const TemporaryDirectory temporary;
   // p = 1/2, 1/4, 1/4: entropy 1.5 ln 2 = 1.0397.
   write_shard(temporary / "shard.bin", std::vector<std::int32_t>{7, 3, 7, 9}, 100);
@@ -40,7 +40,7 @@ TEST_CASE("inspect: each kind of file is told with its numbers, several files on
   CHECK_THAT(text, contains("\n  begins 7 3 7 9\n"));
   CHECK_THAT(text,
              contains(dir + "wide.bin: token shard, uint32\n  1,200 tokens, ids 5 to 69999, 2 different\n"));
-  CHECK_THAT(text, contains("\n  begins 5 69999 5 5 5 5 5 5 5 5 5 5 5 5 5 5\n"));  // sixteen of them
+  CHECK_THAT(text, contains("\n  begins 5 69999 5 5 5 5 5 5 5 5 5 5 5 5 5 5\n"));  // the first sixteen tokens
   CHECK_THAT(text, contains(dir + "tokenizer.bin: tokenizer, words\n"
                                   "  4 tokens, the longest has 13 bytes; end-of-text is 2\n"));
   CHECK_THAT(
@@ -51,10 +51,11 @@ TEST_CASE("inspect: each kind of file is told with its numbers, several files on
                             "  header 20240327 "));
 }
 
-TEST_CASE("inspect: a model's tensors are told with mean, deviation, extremes and how many are not finite") {
+TEST_CASE(
+    "inspect: each tensor of a model has mean, deviation, extremes and the number of non-finite values") {
   const TemporaryDirectory temporary;
   GPT2 model(GPT2Config{.max_seq_len = 4, .vocab_size = 7, .layers = 1, .heads = 1, .channels = 2});
-  // The last norm's weights are -1 and 3: mean 1, deviation 2. Of its biases one is infinite.
+  // The last norm's weights are -1 and 3: mean 1, deviation 2. One of its biases is infinite.
   const std::span<float> weights = model.parameters().values_of(kLnfw),
                          biases = model.parameters().values_of(kLnfb);
   weights[0] = -1, weights[1] = 3;
@@ -79,13 +80,13 @@ TEST_CASE("inspect: a model's tensors are told with mean, deviation, extremes an
   CHECK(line_of("wte") == Words{"wte", "(128,", "2)", "0.00000", "0.00000", "0.00000", "0.00000", "0"});
 }
 
-TEST_CASE("inspect: a file of another kind is refused in one line with what it begins with") {
+TEST_CASE("inspect: a file of an unknown kind is refused with one line that has its first number") {
   const TemporaryDirectory temporary;
   write_text(temporary / "odd", std::string("\x01\0\0\0", 4));
   expect({"inspect", temporary / "odd"}, 1,
-         {"odd: not a file of ours: it begins with 1", "20240326", "20261122"});
+         {"odd: not a file of inkling or llm.c: it starts with 1", "20240326", "20261122"});
   write_text(temporary / "short", "ab");
-  expect({"inspect", temporary / "short"}, 1, {"short: not a file of ours"});
+  expect({"inspect", temporary / "short"}, 1, {"short: not a file of inkling or llm.c"});
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Runs the inkling binary, as a user would. INKLING names it; `make test` sets that.
+// Runs the inkling binary as a process, like a user. The environment variable INKLING has its path; `make
+// test` sets it.
 #pragma once
 
 #include <fcntl.h>
@@ -78,7 +79,7 @@ inline Outcome run(const std::vector<std::string>& arguments) {
   return Process(arguments).wait();
 }
 
-// Refused with one line on stderr that has all `words` in it.
+// Checks that the command fails with this exit status and one line on stderr that contains all `words`.
 inline void expect(const std::vector<std::string>& arguments, int status,
                    const std::vector<std::string>& words) {
   const Outcome outcome = run(arguments);
@@ -90,7 +91,7 @@ inline void expect(const std::vector<std::string>& arguments, int status,
   for (const std::string& word : words) CHECK_THAT(outcome.err, contains(word));
 }
 
-// Twenty steps of a model small enough to be trained in a test.
+// A command line that trains a small model for twenty steps. It is small enough to be trained in a test.
 inline std::vector<std::string> twenty_steps(const std::string& out) {
   return {"train",
           "--out",

@@ -1,4 +1,4 @@
-// The flags of `inkling train`: each one reaches the setting that it names, and changes nothing else.
+// The flags of `inkling train`: each flag changes its setting, and no other.
 #include <set>
 
 #include "apps/text/tokenizer.h"
@@ -14,7 +14,7 @@ using nlohmann::json;
 
 const Words kText = {"--data", "tests/goldens/curve_tokens.bin"};
 
-// One flag, the command line before it, and every setting that is then different.
+// A flag, the rest of the command line, and all settings that the flag changes.
 struct Row {
   Words flag;
   Words others;
@@ -27,7 +27,7 @@ const std::vector<Row>& rows() {
        kText,
        {{"/val_data", "tests/goldens/curve_tokens.bin"}}},
       {{"--batch-size", "3"}, kText, {{"/batch_size", 3}}},
-      {{"--seq-len", "48"}, kText, {{"/seq_len", 48}, {"/model/max_seq_len", 48}}},  // positions follow
+      {{"--seq-len", "48"}, kText, {{"/seq_len", 48}, {"/model/max_seq_len", 48}}},  // maxT follows T
       {{"--seq-len", "48"}, kText + Words{"--max-seq-len", "300"}, {{"/seq_len", 48}}},
       {{"--no-shuffle"}, kText, {{"/shuffle", false}}},
       {{"--layers", "3"}, kText, {{"/model/layers", 3}}},
@@ -38,7 +38,7 @@ const std::vector<Row>& rows() {
       {{"--model", "gpt2:d24"},
        kText + Words{"--model", "gpt2:d12"},
        {{"/model/layers", 24}, {"/model/heads", 16}, {"/model/channels", 1024}}},
-      // The warm-up and what happens now and then follow the steps.
+      // The warm-up and the intervals for validation, samples and checkpoints follow the steps.
       {{"--steps", "50"},
        kText,
        {{"/steps", 50}, {"/warmup", 5}, {"/val_every", 10}, {"/sample_every", 10}, {"/save_every", 10}}},
@@ -65,7 +65,7 @@ const std::vector<Row>& rows() {
   return all;
 }
 
-// The words without the flag that `flag` begins with and without its value.
+// The words without `flag` and its value.
 Words without(const Words& words, const std::string& flag) {
   const auto at = std::find(words.begin(), words.end(), flag);
   return at == words.end() ? words : Words(words.begin(), at) + Words(at + 2, words.end());
@@ -80,14 +80,14 @@ json changes(const Words& before, const Words& after) {
   return changed;
 }
 
-TEST_CASE("train flags: each reaches the setting that it names, and no other") {
+TEST_CASE("train flags: each flag changes its setting, and no other") {
   for (const Row& row : rows()) {
     INFO(row.flag.front());
     CHECK(changes(row.others, without(row.others, row.flag.front()) + row.flag) == row.settings);
   }
 }
 
-TEST_CASE("train flags: --shuffle and --no-recompute are the defaults, written out") {
+TEST_CASE("train flags: --shuffle and --no-recompute are the defaults") {
   CHECK(changes(kText, kText + Words{"--shuffle"}) == json::object());
   CHECK(changes(kText, kText + Words{"--no-recompute"}) == json::object());
 }
@@ -106,7 +106,7 @@ TEST_CASE("train flags: --data, --tokenizer and --init choose the files of a run
         GPT2Config{.max_seq_len = 24, .vocab_size = 131, .layers = 2, .heads = 3, .channels = 30});
 }
 
-TEST_CASE("train flags: --stories says what a run without --data does, and excludes --data") {
+TEST_CASE("train flags: --stories is the default without --data, and is refused together with --data") {
   CHECK(changes({}, {"--stories"}) == json::object());
   CHECK(resolve_words({"--stories"}).stories());
   CHECK_THROWS_WITH(parse_train(kText + Words{"--stories"}), contains("--stories"));
@@ -131,7 +131,7 @@ TEST_CASE("train flags: --out, --threads, --resume, --profile and --trace reach 
   CHECK(parse_train({"--trace", "t.json"}).trace == "t.json");
 }
 
-TEST_CASE("train flags: every flag that there is has its place in these tests") {
+TEST_CASE("train flags: every flag is in the list of tested flags") {
   std::set<std::string> tested = {"help",    "data",   "tokenizer", "init",  "stories",   "out",
                                   "threads", "resume", "profile",   "trace", "recompute", "shuffle"};
   for (const Row& row : rows()) tested.insert(row.flag.front().substr(2));
@@ -144,23 +144,23 @@ TEST_CASE("train flags: every flag that there is has its place in these tests") 
   }
 }
 
-// What has no effect is refused rather than silently ignored.
-TEST_CASE("train flags: a flag that the other settings would leave without effect is refused") {
+// A flag without an effect is an error, because the user expects an effect.
+TEST_CASE("train flags: a flag that has no effect with the other settings is refused") {
   const auto refused = [](const Words& flags, const char* why) {
     CHECK_THROWS_WITH(resolve_words(kText + flags), contains(why));
     CHECK_THROWS_AS(resolve_words(kText + flags), UsageError);
   };
-  refused({"--momentum", "0.9"}, "--momentum goes with --optimizer sgd, got adamw");
+  refused({"--momentum", "0.9"}, "--momentum needs --optimizer sgd, got adamw");
   for (const char* flag : {"--beta1", "--beta2", "--eps"})
-    refused({"--optimizer", "sgd", flag, "0.5"}, "goes with --optimizer adamw, got sgd");
+    refused({"--optimizer", "sgd", flag, "0.5"}, "needs --optimizer adamw, got sgd");
   for (const char* flag : {"--layers", "--heads", "--channels", "--max-seq-len", "--vocab-size"})
     refused({"--init", "tests/goldens/small.bin", flag, "6"}, "the model's shape comes from --init");
   refused({"--init", "tests/goldens/small.bin", "--model", "gpt2:d12"},
           "the model's shape comes from --init");
   refused({"--schedule", "constant", "--min-lr", "0.0001"},
-          "--min-lr goes with --schedule linear, cosine or wsd, got constant");
+          "--min-lr needs --schedule linear, cosine or wsd, got constant");
   for (const char* flag : {"--val-data", "--tokenizer"})
-    CHECK_THROWS_WITH(resolve_words({flag, "tests/goldens/curve_tokens.bin"}), contains("goes with --data"));
+    CHECK_THROWS_WITH(resolve_words({flag, "tests/goldens/curve_tokens.bin"}), contains("needs --data"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// inkling train, as a process: the loss curve, interruptions of every kind, and what a run leaves behind.
+// inkling train as a process: the loss curve, interruptions, and the files that a run leaves.
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -31,7 +31,7 @@ std::vector<json> metrics(const std::string& run) {
   return lines;
 }
 
-TEST_CASE("train: the losses of ten steps from a checkpoint on a shard are PyTorch's") {
+TEST_CASE("train: the losses of ten steps from a checkpoint equal PyTorch's") {
   const TemporaryDirectory temporary;
   std::ifstream file("tests/goldens/curve.json");
   const json golden = json::parse(file);
@@ -70,7 +70,7 @@ TEST_CASE("train: the losses of ten steps from a checkpoint on a shard are PyTor
                                "0"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
-  constexpr double kAllowed = 2e-5;  // float against float, summed in other orders for ten steps
+  constexpr double kAllowed = 2e-5;  // floats against floats, with sums in other orders, after ten steps
   std::size_t step = 0;
   for (const json& line : metrics(temporary / "run")) {
     if (!line.contains("loss")) continue;
@@ -81,19 +81,21 @@ TEST_CASE("train: the losses of ten steps from a checkpoint on a shard are PyTor
   CHECK(step == 10);
 }
 
-// The complete lines of a run's metrics.
+// The number of complete lines in a run's metrics.jsonl.
 std::int64_t metrics_lines(const std::string& run) {
   const std::string text = read_text(run + "/metrics.jsonl");
   return std::count(text.begin(), text.end(), '\n');
 }
 
-TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of one that was not") {
+TEST_CASE("train: a run that is killed many times and resumed ends with the bytes of an undisturbed run") {
   const TemporaryDirectory temporary;
   const std::string cut = temporary / "cut", whole = temporary / "whole";
-  // The run that is cut short has no end of its own, so that every signal finds it alive on a machine of any
-  // speed. Where it ends is chosen afterwards: nothing in a step depends on the number of steps.
-  const std::vector<std::string> flags = {"--schedule",     "constant", "--warmup",    "0", "--save-every", "13",
-                                          "--sample-every", "0",        "--val-every", "0", "--grad-accum", "2"};
+  // The interrupted run has so many steps that it is still running at every signal, even on a fast machine.
+  // The test chooses the final number of steps afterwards. This is possible because, with a constant learning
+  // rate, a step does not depend on the number of steps.
+  const std::vector<std::string> flags = {"--schedule",   "constant", "--warmup",       "0",
+                                          "--save-every", "13",       "--sample-every", "0",
+                                          "--val-every",  "0",        "--grad-accum",   "2"};
   const std::vector<int> signals = {SIGKILL, SIGTERM, SIGINT, SIGKILL};
   Rng rng(2026);
   for (std::size_t attempt = 0; attempt < 12; ++attempt) {
@@ -101,7 +103,7 @@ TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of 
     const std::int64_t before = metrics_lines(cut), more = static_cast<std::int64_t>(rng.below(40));
     Process process(resumed ? std::vector<std::string>{"train", "--out", cut, "--resume"}
                             : train(cut, flags + std::vector<std::string>{"--steps", "1000000000"}));
-    // every fourth process is cut short while it starts
+    // Every fourth process gets its signal while it starts.
     if (attempt % 4 != 3) process.watch([&] { return metrics_lines(cut) > before + more; });
     const int signal = signals[attempt % signals.size()];
     process.send(signal);
@@ -114,8 +116,9 @@ TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of 
   REQUIRE(run(train(whole, flags + std::vector<std::string>{"--steps", steps})).status == 0);
   const std::string model = read_text(whole + "/model.bin");
   REQUIRE(model.size() > 1024);
-  CHECK((read_text(cut + "/model.bin") == model));  // without printing both
-  // The same lines of loss as well, each step once.
+  // With the second parentheses, Catch2 does not print both files.
+  CHECK((read_text(cut + "/model.bin") == model));
+  // The metrics are the same too, with one line for each step.
   const auto a = metrics(whole), b = metrics(cut);
   REQUIRE(str(a.size()) == steps);
   REQUIRE(a.size() == b.size());
@@ -125,10 +128,10 @@ TEST_CASE("train: a run killed at any moment and resumed ends with the bytes of 
   }
 }
 
-TEST_CASE("train: SIGINT finishes the step, saves, and says how to go on") {
+TEST_CASE("train: SIGINT finishes the step, saves a checkpoint, and prints how to continue") {
   const TemporaryDirectory temporary;
-  Process process(train(temporary / "run", {"--steps", "1000000000", "--save-every", "0", "--sample-every", "0",
-                                            "--val-every", "0"}));
+  Process process(train(temporary / "run", {"--steps", "1000000000", "--save-every", "0", "--sample-every",
+                                            "0", "--val-every", "0"}));
   const auto started = [&] { return metrics_lines(temporary / "run") > 0; };
   process.watch(started);
   REQUIRE(started());
@@ -142,7 +145,7 @@ TEST_CASE("train: SIGINT finishes the step, saves, and says how to go on") {
                                                 last["step"].dump())));
 }
 
-TEST_CASE("train: a shard given for training and for validation serves both") {
+TEST_CASE("train: one shard can be given for both training and validation") {
   const TemporaryDirectory temporary;
   const std::vector<std::string> flags = {"--val-data", "tests/goldens/curve_tokens.bin", "--steps", "2"};
   const Outcome outcome = run(train(temporary / "run", flags));
@@ -152,7 +155,7 @@ TEST_CASE("train: a shard given for training and for validation serves both") {
 }
 
 TEST_CASE(
-    "train: a NaN in the weights stops the run before anything is applied, with the place in the data") {
+    "train: a NaN in the weights stops the run before the update, and the message has the data's place") {
   const TemporaryDirectory temporary;
   std::string model = read_text("tests/goldens/small.bin");
   const float nan = NAN;
@@ -167,21 +170,21 @@ TEST_CASE(
   CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
 }
 
-TEST_CASE("train: a run whose checkpoints are lost begins again, and says so") {
+TEST_CASE("train: a run whose checkpoints are lost starts again with a message") {
   const TemporaryDirectory temporary;
   REQUIRE(run(twenty_steps(temporary / "run")).status == 0);
   const std::string model = read_text(temporary / "run/model.bin");
   std::filesystem::remove_all(temporary / "run/checkpoints");
   const Outcome outcome = run({"train", "--out", temporary / "run", "--resume"});
   CHECK(outcome.status == 0);
-  CHECK_THAT(outcome.err, contains("holds no whole checkpoint; the run begins again"));
+  CHECK_THAT(outcome.err, contains("has no complete checkpoint; the run starts again from step 0"));
   CHECK((read_text(temporary / "run/model.bin") == model));
   const auto lines = metrics(temporary / "run");
   CHECK(std::count_if(lines.begin(), lines.end(), [](const json& line) { return line.contains("loss"); }) ==
         20);
 }
 
-TEST_CASE("train: without checkpoints the summary does not offer to go on") {
+TEST_CASE("train: without checkpoints, the summary does not suggest --resume") {
   const TemporaryDirectory temporary;
   const Outcome outcome =
       run(twenty_steps(temporary / "run") + std::vector<std::string>{"--save-every", "0"});
@@ -189,7 +192,7 @@ TEST_CASE("train: without checkpoints the summary does not offer to go on") {
   CHECK(outcome.out.find("--resume") == std::string::npos);
 }
 
-TEST_CASE("train: a short text of one's own, cut by tokenize, fits the default batch") {
+TEST_CASE("train: a short text of the user, cut by tokenize, is long enough for the default batch") {
   const TemporaryDirectory temporary;
   std::string text;
   while (text.size() < 9000) text += "the quick brown fox jumps over the lazy dog. ";
@@ -197,7 +200,7 @@ TEST_CASE("train: a short text of one's own, cut by tokenize, fits the default b
   const Outcome cut = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"});
   CHECK(cut.status == 0);
   CHECK_THAT(cut.out, contains("my_val.bin: 2,050 tokens"));
-  // The glob matches both shards and the tokenizer; each is told apart by its name.
+  // The glob matches both shards and the tokenizer. Their names distinguish them.
   const Outcome trained = run({"train", "--out", temporary / "run", "--data", temporary / "my_*.bin",
                                "--layers", "1", "--channels", "16", "--heads", "2", "--steps", "2"});
   INFO(trained.err);
@@ -206,7 +209,7 @@ TEST_CASE("train: a short text of one's own, cut by tokenize, fits the default b
   CHECK(std::filesystem::exists(temporary / "run/tokenizer.bin"));
 }
 
-TEST_CASE("train: the same seed gives the same bytes on another number of threads, another seed does not") {
+TEST_CASE("train: the seed decides the model's bytes, and the number of threads does not") {
   const TemporaryDirectory temporary;
   const auto model = [&](const std::string& name, const std::vector<std::string>& flags) {
     REQUIRE(run(twenty_steps(temporary / name) + flags).status == 0);

@@ -1,4 +1,5 @@
-// A training run small enough for a test, in the test's own process, from the words of a command line.
+// A training run from the words of a command line. It runs in the test's process and is small enough for a
+// test.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -19,7 +20,7 @@ constexpr GPT2Config kTinyModel{
     .max_seq_len = kTinyT, .vocab_size = 131, .layers = 1, .heads = 2, .channels = 16};
 const std::string kTinyShard = "tests/goldens/curve_tokens.bin";
 
-// Words of a command line: `flags`, and of the tiny run's own those that `flags` does not hold.
+// The words of a command line: `flags`, and the tiny run's default flags that are not in `flags`.
 inline Words tiny_words(const Words& flags) {
   Words words = flags;
   for (const auto& [flag, value] : {std::pair{"--data", kTinyShard.c_str()},
@@ -75,7 +76,8 @@ class CommandRun {
   std::vector<nlohmann::json> metrics_;
 };
 
-// Batch number k of the shard in order: B*T tokens from k*B*T on, and each token's answer, the one after it.
+// Batch k of the unshuffled shard: the B*T tokens that start at token k*B*T, and their targets, the next
+// tokens.
 class TinyBatch {
  public:
   explicit TinyBatch(std::int64_t k) : inputs_(kTinyB * kTinyT), targets_(kTinyB * kTinyT) {
@@ -84,7 +86,7 @@ class TinyBatch {
     shard.copy(k * kTinyB * kTinyT + 1, kTinyB * kTinyT, targets_.data());
   }
   Tensor ids() { return {inputs_.data(), {kTinyB, kTinyT}}; }
-  Tensor answers() { return {targets_.data(), {kTinyB, kTinyT}}; }
+  Tensor targets() { return {targets_.data(), {kTinyB, kTinyT}}; }
 
  private:
   std::vector<std::int32_t> inputs_, targets_;

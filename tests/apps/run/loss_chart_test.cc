@@ -1,4 +1,4 @@
-// The loss chart, from hand-made curves: where the dots are, what the labels say.
+// The loss chart of curves that are written by hand: the places of the dots, and the labels.
 #include "apps/run/loss_chart.h"
 
 #include "tests/catch.h"
@@ -8,8 +8,7 @@ namespace {
 
 using Losses = std::vector<std::pair<std::int64_t, double>>;
 
-TEST_CASE(
-    "loss chart: every column has a dot in the row of its loss, and rows are labelled from top to bottom") {
+TEST_CASE("loss chart: every column has a dot in the row of its loss, and every row has a label") {
   const Losses losses = {{1, 4.0}, {2, 2.0}, {3, 1.0}, {4, 0.0}};
   CHECK(loss_chart(losses, std::nullopt, 4, 5) ==
         "    4.00 ┤●   \n"
@@ -20,8 +19,7 @@ TEST_CASE(
         "          step 1 4\n");
 }
 
-TEST_CASE(
-    "loss chart: the theoretical minimum is a dashed line, and the lowest row where nothing is below it") {
+TEST_CASE("loss chart: the theoretical minimum is a dashed line, in the lowest row if no loss is below it") {
   const Losses losses = {{10, 5.0}, {20, 3.0}, {30, 2.0}, {40, 2.0},  {50, 2.0},  {60, 2.0},
                          {70, 2.0}, {80, 2.0}, {90, 2.0}, {100, 2.0}, {110, 2.0}, {120, 2.0}};
   CHECK(loss_chart(losses, 1.0, 12, 5) ==
@@ -31,7 +29,7 @@ TEST_CASE(
         "    2.00 ┤  ●●●●●●●●●●\n"
         "    1.00 ┤╌╌╌╌╌╌╌╌╌╌╌╌ theoretical minimum\n"
         "          step 10  120\n");
-  // A minimum inside the chart is drawn around the dots of its row.
+  // If the minimum is inside the chart, dots replace the dashes of its row.
   CHECK(loss_chart({{1, 2.0}, {2, 1.0}, {3, 0.0}}, 1.0, 3, 3) ==
         "    2.00 ┤●  \n"
         "    1.00 ┤╌●╌ theoretical minimum\n"
@@ -39,7 +37,7 @@ TEST_CASE(
         "          step 1 3\n");
 }
 
-TEST_CASE("loss chart: with more steps than columns a column is the mean of its steps") {
+TEST_CASE("loss chart: with more steps than columns, a column shows the mean of its steps") {
   const Losses losses = {{1, 5.0}, {2, 3.0}, {3, 2.5}, {4, 1.5}, {5, 1.0}, {6, -1.0}};
   CHECK(loss_chart(losses, std::nullopt, 3, 3) ==
         "    4.00 ┤●  \n"
@@ -48,7 +46,8 @@ TEST_CASE("loss chart: with more steps than columns a column is the mean of its 
         "          step 1 6\n");
 }
 
-TEST_CASE("loss chart: every step counts in exactly one column when columns are of unequal length") {
+TEST_CASE(
+    "loss chart: every step counts in exactly one column if the columns have different numbers of steps") {
   // Five steps in two columns: two and three steps, with means 8 and 2.
   CHECK(loss_chart({{1, 9.0}, {2, 7.0}, {3, 1.0}, {4, 1.0}, {5, 4.0}}, std::nullopt, 2, 2) ==
         "    8.00 ┤● \n"
@@ -56,7 +55,7 @@ TEST_CASE("loss chart: every step counts in exactly one column when columns are 
         "          step 1 5\n");
 }
 
-TEST_CASE("loss chart: a curve without slope is one row, and fewer than two points are no curve") {
+TEST_CASE("loss chart: a constant loss is drawn in one row, and fewer than two steps give an empty chart") {
   CHECK_THAT(loss_chart({{1, 3.0}, {2, 3.0}}, std::nullopt, 2, 2),
              test::contains("    3.00 ┤●●\n          step 1 2\n"));
   CHECK(loss_chart({{1, 3.0}}, std::nullopt).empty());

@@ -1,4 +1,4 @@
-// The machine's memory as this process sees it.
+// The memory of the machine and of this process.
 #include "apps/run/machine.h"
 
 #include <unistd.h>
@@ -11,7 +11,7 @@
 namespace inkling {
 namespace {
 
-TEST_CASE("machine: memory in all is at most the machine's own, and available memory at most that") {
+TEST_CASE("machine: total memory is at most the physical memory, and available memory at most the total") {
   const SystemMemory memory = system_memory();
   const std::int64_t machine = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   CHECK(memory.total_bytes > machine / 1000);
@@ -20,7 +20,7 @@ TEST_CASE("machine: memory in all is at most the machine's own, and available me
   CHECK(memory.available_bytes <= memory.total_bytes);
 }
 
-TEST_CASE("machine: resident memory grows by what is touched") {
+TEST_CASE("machine: resident memory grows by the bytes that are written") {
   constexpr std::size_t kBytes = std::size_t{32} << 20;
   Pages pages(kBytes);
   const std::int64_t before = resident_bytes();

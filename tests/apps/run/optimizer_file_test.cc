@@ -1,4 +1,4 @@
-// optimizer.bin: every number of both optimisers' state comes back, and a file of another shape is refused.
+// optimizer.bin: every number of both optimisers' state is read back, and wrong files are refused.
 #include "apps/run/optimizer_file.h"
 
 #include <cstring>
@@ -28,7 +28,7 @@ float float_at(const std::string& bytes, std::size_t index) {
   return value;
 }
 
-// Fills state with 100, 101, ... in the first array, 200, 201, ... in the second.
+// Fills the state with 100, 101, ... in the first array and 200, 201, ... in the second.
 void number(Optimizer& optimizer) {
   float hundred = 100;
   for (const Optimizer::State& array : optimizer.state()) {
@@ -37,7 +37,7 @@ void number(Optimizer& optimizer) {
   }
 }
 
-TEST_CASE("optimizer file: the header and then m and v, or the velocity, as the format says") {
+TEST_CASE("optimizer file: it has the header, then m and v or the velocity, and is read back the same") {
   const TemporaryDirectory temporary;
   AdamW adamw(kSegments, {});
   number(adamw);
@@ -69,7 +69,8 @@ TEST_CASE("optimizer file: the header and then m and v, or the velocity, as the 
   CHECK(loaded_sgd.state()[0].values[4] == 104);
 }
 
-TEST_CASE("optimizer file: one of another optimiser, another size, another version or cut short is refused") {
+TEST_CASE(
+    "optimizer file: a file of another optimiser, size or version, or with a wrong length, is refused") {
   const TemporaryDirectory temporary;
   const std::string path = temporary / "optimizer.bin";
   AdamW adamw(kSegments, {});
@@ -91,7 +92,7 @@ TEST_CASE("optimizer file: one of another optimiser, another size, another versi
   };
   changed(1, 2);
   CHECK_THROWS_WITH(load_optimizer(path, adamw), contains("version is 2, expected 1"));
-  changed(4, 1);  // 2^32 floats more
+  changed(4, 1);  // the high half of the length: 2^32 more floats
   CHECK_THROWS_WITH(load_optimizer(path, adamw), contains("holds 2 arrays of 4294967301 floats"));
 }
 

@@ -1,4 +1,5 @@
-// inkling info: a rehearsed step asks for what a real one does, and costs nothing.
+// inkling info and the preflight: a rehearsed step needs the same memory and work as a real step, but does
+// not use that memory.
 #include "apps/run/preflight.h"
 
 #include <map>
@@ -33,9 +34,9 @@ std::map<std::string, std::int64_t> by_name(const Preflight& preflight) {
 }
 
 TEST_CASE(
-    "preflight: memory and work are those of a step really taken, in f32 and bf16, recomputing or not") {
+    "preflight: memory and work equal those of a real step, in f32 and bf16, with and without recompute") {
   const RestoreThreads restore;
-  set_threads(1);  // as in the rehearsal, one op after another: what runs beside it has work space of its own
+  set_threads(1);  // ops run one after another, as in the rehearsal; parallel ops would need more workspaces
   for (const auto& [precision, recompute] :
        {std::pair{Precision::f32, false}, std::pair{Precision::bf16, false}, std::pair{Precision::f32, true},
         std::pair{Precision::bf16, true}}) {
@@ -64,7 +65,7 @@ TEST_CASE(
     CHECK(parts.at("optimiser state (AdamW)") == 8 * request.model.parameter_count());
     CHECK(parts.at("activations") == activations);
     CHECK(parts.at("gradients of activations") == gradients);
-    CHECK(parts.at("work space: logits, packed operands") == workspace_bytes());
+    CHECK(parts.at("workspaces: logits, packed operands") == workspace_bytes());
     CHECK(parts.contains("weights packed in bf16") == (precision == Precision::bf16));
 
     double flops = 0, bytes = 0, predicted_flops = 0, predicted_bytes = 0;
@@ -80,7 +81,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("preflight: a model of a thousand million weights is rehearsed without touching its memory") {
+TEST_CASE("preflight: a model with more than 1e9 weights is rehearsed without using its memory") {
   PreflightRequest request{.model = GPT2Config::named("gpt2:d48"), .batch_size = 8, .seq_len = 1024};
   const std::int64_t before = resident_bytes();
   const Preflight preflight = rehearse(request);
@@ -88,7 +89,7 @@ TEST_CASE("preflight: a model of a thousand million weights is rehearsed without
   CHECK(preflight.total_bytes() > std::int64_t{40} << 30);
 }
 
-TEST_CASE("preflight: what a block hands on is not touched either when its inside is computed once more") {
+TEST_CASE("preflight: with recompute, the rehearsal does not write to the blocks' results") {
   const Rehearsal rehearsal;
   GPT2 model({.max_seq_len = 1024, .vocab_size = 300, .layers = 8, .heads = 4, .channels = 512});
   model.set_recompute(true);
@@ -96,12 +97,12 @@ TEST_CASE("preflight: what a block hands on is not touched either when its insid
   const std::int64_t before = resident_bytes();
   Tape tape;
   model.loss(tape, Tensor(tokens.data(), {8, 1024}), Tensor(tokens.data(), {8, 1024}));
-  // Two results a block, of 16 MiB each.
+  // Each of the 8 blocks keeps two results of 16 MiB.
   CHECK(tape.peak_bytes() > std::size_t{256} << 20);
   CHECK(resident_bytes() - before < std::int64_t{64} << 20);
 }
 
-TEST_CASE("preflight: the largest batch fits, one more does not") {
+TEST_CASE("preflight: the largest batch fits, and a batch with one more sequence does not") {
   PreflightRequest request = small(Precision::f32);
   const std::int64_t available = rehearse(request).total_bytes() + (std::int64_t{4} << 20);
   const std::int64_t most = largest_batch(request, available);
@@ -111,7 +112,7 @@ TEST_CASE("preflight: the largest batch fits, one more does not") {
   CHECK(largest_batch(request, 1000) == 0);
 }
 
-TEST_CASE("preflight: time follows the roof: twice as fast a machine takes half of it") {
+TEST_CASE("preflight: a machine with twice the peak speeds needs half the time") {
   const Preflight preflight = rehearse(small(Precision::bf16));
   const Roof roof{.fma_gflops = 100, .bf16_gflops = 1000, .triad_gbs = 20, .read_gbs = 25};
   const Roof twice{.fma_gflops = 200, .bf16_gflops = 2000, .triad_gbs = 40, .read_gbs = 50};
@@ -122,9 +123,9 @@ TEST_CASE("preflight: time follows the roof: twice as fast a machine takes half 
   CHECK(predicted_seconds(preflight, without_bf16) > seconds);
 }
 
-TEST_CASE(
-    "preflight: an op's time is that of its arithmetic or its memory at its share of the roof, whichever is "
-    "more") {
+// The time of an op is the time of its arithmetic or of its memory traffic, whichever is longer. Both are
+// computed at the op's share of the roof.
+TEST_CASE("preflight: an op's time is the longer of its arithmetic's and its memory traffic's time") {
   const Roof roof{.fma_gflops = 100, .bf16_gflops = 1000, .triad_gbs = 20, .read_gbs = 25};
   const auto seconds = [&](const char* op, Phase phase, Work work, Roof at) {
     Preflight preflight;
@@ -147,7 +148,7 @@ TEST_CASE(
   CHECK(predicted_seconds(both, roof) == approx(7 / (100 * kProducts.share) + 4 / (20 * kUpdate.share)));
 }
 
-TEST_CASE("preflight: micro-batches repeat a step's work but not its update, and take no more memory") {
+TEST_CASE("preflight: micro-batches repeat a step's work but not its update, and need no more memory") {
   PreflightRequest request = small(Precision::f32);
   const Preflight one = rehearse(request);
   request.grad_accum = 3;
@@ -166,7 +167,7 @@ TEST_CASE("preflight: micro-batches repeat a step's work but not its update, and
   }
 }
 
-TEST_CASE("preflight: a generated token takes the reading of all weights but the positions it is not at") {
+TEST_CASE("preflight: the time of a generated token is the time of reading all weights except wpe") {
   const PreflightRequest request = small(Precision::f32);
   const Roof roof{.fma_gflops = 100, .bf16_gflops = 1000, .triad_gbs = 20, .read_gbs = 25};
   const double weights = static_cast<double>(request.model.parameter_count()) - 64.0 * 64;
@@ -175,7 +176,7 @@ TEST_CASE("preflight: a generated token takes the reading of all weights but the
         approx(2 * weights / (25e9 * kReading.share)));
 }
 
-TEST_CASE("info: the machine, and with a model what a run needs, as text and as JSON") {
+TEST_CASE("info: it prints the machine and, with a model, the needs of a run, as text and as JSON") {
   const Outcome machine = run({"info"});
   REQUIRE(machine.status == 0);
   for (const char* word : {"CPU", "INKLING_ISA", "threads", "GiB", "GFLOP/s", "GB/s triad"})
@@ -214,7 +215,7 @@ TEST_CASE("info: the machine, and with a model what a run needs, as text and as 
   CHECK_THAT(run({"info", "--batch-size", "2"}).out, contains("Training with B=2 T=64"));
 }
 
-TEST_CASE("info: what cannot be is refused in one line") {
+TEST_CASE("info: wrong values of flags are refused with one line") {
   const auto refused = [](const std::vector<std::string>& flags, const char* why) {
     expect(std::vector<std::string>{"info"} + flags, 2, {why});
   };

@@ -1,4 +1,4 @@
-// inkling train --profile and --trace: what they show is what happened, and watching changes nothing.
+// inkling train --profile and --trace: they report the real times and work, and do not change the training.
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -28,7 +28,7 @@ std::map<std::string, ProfileReport::Row> by_name(const ProfileReport& report) {
   return rows;
 }
 
-TEST_CASE("profile report: ops that run at the same time share it, so that rows add up to the time covered") {
+TEST_CASE("profile report: ops that run at the same time share that time, so no time is counted twice") {
   ProfileStep step;
   step.begin_ns = 1000, step.end_ns = 2000;
   step.events = {event("gelu", Phase::forward, 0, 1000, 1100), event("dx", Phase::backward, 0, 1200, 1500),
@@ -37,13 +37,13 @@ TEST_CASE("profile report: ops that run at the same time share it, so that rows 
   report.add(step);
   const auto rows = by_name(report);
   CHECK(rows.at("gelu").ns == 100);
-  CHECK(rows.at("dx").ns == 100 + 200 / 2);                      // alone, then beside dw
-  CHECK(rows.at("dw").ns == 200 / 2 + 100 / 2 + 100 / 2 + 100);  // beside dx, then two of them, then alone
+  CHECK(rows.at("dx").ns == 100 + 200 / 2);                      // alone, then together with dw
+  CHECK(rows.at("dw").ns == 200 / 2 + 100 / 2 + 100 / 2 + 100);  // with dx, then two dw, then alone
   CHECK(rows.at("dw").calls == 2);
   CHECK(report.step_ns() == 1000);
 }
 
-TEST_CASE("profile report: the first two steps are forgotten when a third comes") {
+TEST_CASE("profile report: the third step removes the first two") {
   ProfileReport report;
   ProfileStep step;
   for (const std::int64_t ns : {900, 500, 100, 102}) {
@@ -56,7 +56,7 @@ TEST_CASE("profile report: the first two steps are forgotten when a third comes"
   CHECK(by_name(report).at("gelu").ns == 202);
 }
 
-TEST_CASE("profile report: the rows of a real step are all of its ops, within its time and with its FLOPs") {
+TEST_CASE("profile report: a real step has a row for each of its ops; the rows fit its time and its FLOPs") {
   const GPT2Config config{.max_seq_len = 64, .vocab_size = 300, .layers = 2, .heads = 4, .channels = 128};
   GPT2 model(config);
   model.initialise(1);
@@ -78,13 +78,14 @@ TEST_CASE("profile report: the rows of a real step are all of its ops, within it
   CHECK(names == std::set<std::string>{"embedding", "layernorm", "linear", "attention", "gelu",
                                        "linear_cross_entropy", "linear.dx", "linear.dweight",
                                        "linear.dresidual", "plan"});
-  // The formula counts every weight as if it were multiplied: biases, norms and positions, too, but only six
-  // of attention's seven products.
+  // The formula counts a multiplication for every weight, even for biases, norms and positions. But it counts
+  // only six of attention's seven products.
   const double expected = config.training_flops_per_token(64) * 8 * 64;
   CHECK(flops / static_cast<double>(report.steps()) == approx(expected).epsilon(0.03));
 }
 
-TEST_CASE("profile report: the table shows calls, milliseconds and shares of a step, and what no op covers") {
+TEST_CASE(
+    "profile report: the table has calls, milliseconds and shares of a step, and the time outside ops") {
   ProfileStep step;
   step.begin_ns = 0, step.end_ns = 10'000'000;
   step.page_allocations = 3;
@@ -97,7 +98,7 @@ TEST_CASE("profile report: the table shows calls, milliseconds and shares of a s
   ProfileReport report;
   std::ostringstream empty, out;
   report.print(empty, "2 threads");
-  CHECK_THAT(empty.str(), contains("No step was taken"));
+  CHECK_THAT(empty.str(), contains("The run took no step"));
   report.add(step);
   report.add(step);
   report.print(out, "2 threads");
@@ -122,10 +123,10 @@ TEST_CASE("profile report: the table shows calls, milliseconds and shares of a s
   CHECK(row("other") == Words{"1.00", "10.0%"});
   CHECK(row("step") == Words{"10.00", "100.0%", "4.0", "MiB"});
   CHECK(text.find("recomputed") == std::string::npos);
-  CHECK_THAT(text, contains("Pages asked of the system: 6 times in 2 steps."));
+  CHECK_THAT(text, contains("Memory pages were requested from the system 6 times in 2 steps."));
 }
 
-TEST_CASE("trace: every event is there, lasting, on its thread, with its arguments") {
+TEST_CASE("trace: every event has its time, its duration, its thread and its arguments") {
   ProfileStep step;
   step.number = 9, step.begin_ns = 1000, step.end_ns = 9500;
   step.events = {event("linear", Phase::forward, 0, 2000, 3500),
@@ -150,7 +151,7 @@ TEST_CASE("trace: every event is there, lasting, on its thread, with its argumen
   CHECK(events[5].at("args").at("name") == "worker 2");
 }
 
-TEST_CASE("train: --profile and --trace show the steps, and change no byte of the result") {
+TEST_CASE("train: --profile and --trace report the steps, and the model has the same bytes as without them") {
   const TemporaryDirectory temporary;
   const auto train = [&](const std::string& name, const std::vector<std::string>& flags) {
     const std::vector<std::string> more = {"--save-every", "0", "--grad-accum", "2", "--threads", "2"};
@@ -164,7 +165,7 @@ TEST_CASE("train: --profile and --trace show the steps, and change no byte of th
   CHECK(read_text(temporary / "plain/model.bin") == read_text(temporary / "watched/model.bin"));
   CHECK_THAT(watched.out, contains("Profile of 18 steps, without the first two; 2 threads"));
   for (const char* row : {"  batch  ", "  attention  ", "  linear.dx  ", "  linear.dweight  ",
-                          "  gradient norm  ", "  adamw  ", "Pages asked of the system: "}) {
+                          "  gradient norm  ", "  adamw  ", "Memory pages were requested from the system "}) {
     CHECK_THAT(watched.out, contains(row));
   }
   const json trace = json::parse(read_text(temporary / "trace.json"));
@@ -177,7 +178,7 @@ TEST_CASE("train: --profile and --trace show the steps, and change no byte of th
   for (int step = 1; step <= 20; ++step) {
     CHECK(counts["step step " + std::to_string(step)] == (step >= 18 ? 1 : 0));
   }
-  // three steps of two micro-batches; two layers with four linears each
+  // Three steps of two micro-batches. Two layers with four linear ops each.
   CHECK(counts["data batch"] == 3 * 2);
   CHECK(counts["forward linear"] == 3 * 2 * 8);
   CHECK(counts["backward linear.dx"] == 3 * 2 * 8);

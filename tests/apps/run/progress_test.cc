@@ -1,4 +1,4 @@
-// What a run shows on stderr where that is no terminal, and how numbers are written.
+// The progress lines on stderr if stderr is not a terminal, and the formats of numbers.
 #include "apps/run/progress.h"
 
 #include <fcntl.h>
@@ -14,7 +14,8 @@ namespace {
 
 using namespace inkling::test;
 
-// Makes stderr no terminal while it lives, whoever runs the tests.
+// Redirects stderr to /dev/null during its lifetime, so that it is not a terminal even if the tests run on
+// one.
 class NoTerminal {
  public:
   NoTerminal() : before_(dup(STDERR_FILENO)) {
@@ -34,11 +35,11 @@ class NoTerminal {
 };
 
 TEST_CASE(
-    "progress: the first and the last step are shown as plain lines, with a bar, the loss and the rate") {
+    "progress: the first and the last step are plain lines with a bar, the loss and tokens per second") {
   const NoTerminal no_terminal;
   const CapturedErrors errors;
   Progress progress(4, 1001);
-  // 0.4 s for 1,001 tokens: 2,502.5 a second. Three steps are left, which take 1.2 s.
+  // 0.4 s for 1,001 tokens are 2,502.5 tokens per second. The three steps that are left take 1.2 s.
   progress.update(1, 2.5, 400);
   progress.note("something happened");
   progress.update(4, 1.125, 400);
@@ -48,7 +49,7 @@ TEST_CASE(
         "████████████████████████ step 4/4  loss 1.1250  2,502 tokens/s  done\n");
 }
 
-TEST_CASE("progress: the rate follows the steps' times smoothly, a tenth of the way at each step") {
+TEST_CASE("progress: the speed uses a moving average, in which a new step's time has a weight of a tenth") {
   const NoTerminal no_terminal;
   const CapturedErrors errors;
   Progress progress(2, 1000);
@@ -58,7 +59,7 @@ TEST_CASE("progress: the rate follows the steps' times smoothly, a tenth of the 
   CHECK_THAT(errors.text(), contains("step 2/2  loss 1.0000  4,975 tokens/s  done\n"));
 }
 
-TEST_CASE("progress: durations, counts and fixed digits are written as people write them") {
+TEST_CASE("progress: durations, counts and decimals are formatted for people") {
   CHECK(format_duration(0) == "0s");
   CHECK(format_duration(59.4) == "59s");
   CHECK(format_duration(59.6) == "1m00s");

@@ -1,4 +1,4 @@
-// The run directory: what a crash leaves behind is told apart from what is whole.
+// The run directory: checkpoints, metrics and the lock. Files that are damaged by a crash are recognised.
 #include "apps/run/run_directory.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ void commit(const RunDirectory& run, std::int64_t step, const std::string& conte
                         [&](const std::string& directory) { write_text(directory + "/model.bin", content); });
 }
 
-TEST_CASE("run directory: the newest checkpoint is found, and only two are kept") {
+TEST_CASE("run directory: the newest checkpoint is found, and only the two newest are kept") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   CHECK_FALSE(run.newest_checkpoint(ignore).has_value());
@@ -32,7 +32,7 @@ TEST_CASE("run directory: the newest checkpoint is found, and only two are kept"
   CHECK_FALSE(std::filesystem::exists(temporary / "run/checkpoints/step_00000010"));
 }
 
-TEST_CASE("run directory: a line of metrics has a step of at most 2^31") {
+TEST_CASE("run directory: a line of metrics with a step above 2^31 is skipped") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   run.append_metrics({{"step", std::int64_t{1} << 31}, {"loss", 1.5}});
@@ -51,13 +51,13 @@ std::vector<std::string> names_in(const std::string& directory) {
   return names;
 }
 
-TEST_CASE("run directory: names that are nearly a checkpoint's are neither taken for one nor deleted") {
+TEST_CASE("run directory: directories with names similar to a checkpoint's are neither read nor deleted") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   commit(run, 10, "weights 10");
   const std::string whole = temporary / "run/checkpoints/step_00000010",
                     parent = temporary / "run/checkpoints";
-  // Each is a copy of a whole checkpoint, so only the name speaks against it.
+  // Each is a copy of an undamaged checkpoint, so only the name is wrong.
   std::vector<std::string> names = {"step_4.bak",     "step_",          "step_-1",          "xstep_00000040",
                                     "step_00000040x", "step_ 00000040", "step_+0000040",    "step_40",
                                     "STEP_00000040",  "step_0x000040",  "step_00000040.bak"};
@@ -83,14 +83,14 @@ TEST_CASE("run directory: steps of more than eight digits are ordered as numbers
         std::vector<std::string>{"step_100000000", "step_99999999"});
 }
 
-TEST_CASE("run directory: a new checkpoint is kept beside damaged ones of later steps") {
+TEST_CASE("run directory: damaged checkpoints of later steps do not push out new checkpoints") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   for (std::int64_t step : {20, 30}) {
     commit(run, step, "weights");
     write_text(temporary / ("run/checkpoints/step_000000" + std::to_string(step) + "/model.bin"), "short");
   }
-  // A run that went back to the beginning, and is stopped before the steps that were damaged.
+  // The run started again, and is now at a step before the damaged checkpoints.
   commit(run, 5, "weights 5");
   commit(run, 15, "weights 15");
   const auto newest = run.newest_checkpoint(ignore);
@@ -100,8 +100,7 @@ TEST_CASE("run directory: a new checkpoint is kept beside damaged ones of later 
 }
 
 TEST_CASE(
-    "run directory: a checkpoint that was cut short, changed or left unfinished is passed over, and why is "
-    "said") {
+    "run directory: a truncated, changed or incomplete checkpoint is skipped, and the message says why") {
   const std::vector<std::pair<std::string, std::function<void(const std::string&)>>> harms = {
       {"size is", [](const std::string& d) { write_text(d + "/model.bin", "short"); }},
       {"do not match", [](const std::string& d) { write_text(d + "/model.bin", "weights 21"); }},
@@ -124,8 +123,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE(
-    "run directory: a damaged checkpoint is replaced when its step is saved again, a whole one is left") {
+TEST_CASE("run directory: saving a step again replaces a damaged checkpoint, but not an undamaged one") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   commit(run, 20, "weights 20");
@@ -137,7 +135,7 @@ TEST_CASE(
   CHECK(read_text(run.newest_checkpoint(ignore)->directory + "/model.bin") == "weights 20");
 }
 
-TEST_CASE("run directory: a checkpoint whose writing fails leaves the ones before it and nothing else") {
+TEST_CASE("run directory: if writing a checkpoint fails, only the earlier checkpoints remain") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   commit(run, 10, "weights 10");
@@ -153,8 +151,7 @@ TEST_CASE("run directory: a checkpoint whose writing fails leaves the ones befor
   }
 }
 
-TEST_CASE(
-    "run directory: a run is known by its configuration, its metrics or its checkpoints, not by its data") {
+TEST_CASE("run directory: settings, metrics or checkpoints make a directory a run; data or a model do not") {
   const TemporaryDirectory temporary;
   CHECK_FALSE(RunDirectory::has_run(temporary / "nothing"));
   for (const char* name : {"config.json", "metrics.jsonl", "checkpoints", "data", "model.bin"}) {
@@ -167,7 +164,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("run directory: settings, samples and metrics are read back as they were written") {
+TEST_CASE("run directory: settings, samples and metrics are read back unchanged") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   run.write_config({{"steps", 7}});
@@ -176,8 +173,8 @@ TEST_CASE("run directory: settings, samples and metrics are read back as they we
   CHECK(read_text(temporary / "run/samples/step_00000042.txt") == "Once upon a time\n");
   CHECK(run.read_metrics().empty());
   run.append_metrics({{"step", 1}, {"loss", 0.1}});
-  run.append_metrics({{"step", 2}, {"loss", NAN}});  // written as null: no loss to draw
-  run.append_metrics({{"loss", 1.0}});               // of no step
+  run.append_metrics({{"step", 2}, {"loss", NAN}});  // written as null, so the line is skipped
+  run.append_metrics({{"loss", 1.0}});               // skipped: it has no step
   run.append_metrics({{"step", 3}, {"loss", 1e-300}});
   const auto lines = run.read_metrics();
   REQUIRE(lines.size() == 2);
@@ -187,7 +184,7 @@ TEST_CASE("run directory: settings, samples and metrics are read back as they we
   CHECK(run.read_metrics().empty());
 }
 
-TEST_CASE("run directory: a second run is refused while the first lives, and let in afterwards") {
+TEST_CASE("run directory: a second run is refused while the first is active, and accepted afterwards") {
   const TemporaryDirectory temporary;
   {
     const RunDirectory first(temporary / "run");
@@ -197,7 +194,7 @@ TEST_CASE("run directory: a second run is refused while the first lives, and let
   CHECK_NOTHROW(RunDirectory(temporary / "run"));
 }
 
-TEST_CASE("run directory: metrics past a step are dropped, with a line that a crash cut short") {
+TEST_CASE("run directory: metrics of later steps are removed, and so is an incomplete last line") {
   const TemporaryDirectory temporary;
   const RunDirectory run(temporary / "run");
   for (std::int64_t step = 1; step <= 4; ++step)

@@ -1,5 +1,6 @@
-// What a run saved and a resumed run reads: config.json, state.json, manifest.json and metrics.jsonl, damaged
-// or lying. Every fault is refused with the file's and the key's name, or passed over.
+// The files that a resumed run reads: config.json, state.json, manifest.json and metrics.jsonl, with damaged
+// or wrong contents. A fault in the settings or the state is an error that names the file and the key. A
+// damaged checkpoint or line of metrics is skipped.
 #include "apps/run/run_directory.h"
 #include "apps/run/state_file.h"
 #include "apps/run/train_settings.h"
@@ -12,7 +13,7 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-// Settings as a run writes them.
+// Settings as a run saves them.
 json saved_settings() {
   TrainSettings s;
   s.data = "a_train.bin", s.val_data = "", s.schedule = "cosine";
@@ -21,13 +22,13 @@ json saved_settings() {
   return s;
 }
 
-// resolve_resumed() refuses `saved` as a fault of the file, not of the command line, with all `words` in the
-// message.
+// Checks that resolve_resumed() refuses `saved` with an error about the file, not about the command line, and
+// that the message contains all `words`.
 void refused(const json& saved, const std::vector<std::string>& words) {
   INFO(saved.dump());
   try {
     resolve_resumed(saved, {}, "run/config.json");
-    FAIL_CHECK("was taken for the settings of a run");
+    FAIL_CHECK("was accepted as the settings of a run");
   } catch (const UsageError& error) {
     FAIL_CHECK("blames the command line: " << error.what());
   } catch (const Error& error) {
@@ -43,14 +44,14 @@ json with(const std::string& pointer, const json& value) {
   return saved;
 }
 
-TEST_CASE("config.json: a whole one is read, an older one without recompute too") {
+TEST_CASE("config.json: a complete file is read, and so is an older file without recompute") {
   json saved = saved_settings();
   CHECK(json(resolve_resumed(saved, {}, "c")) == saved);
   saved.erase("recompute");
   CHECK_FALSE(resolve_resumed(saved, {}, "c").recompute);
 }
 
-TEST_CASE("config.json: each setting that is missing is named with its file") {
+TEST_CASE("config.json: each missing setting is an error that names the file and the setting") {
   refused(json::object(), {"is missing"});
   const json whole = saved_settings();
   for (const auto& [key, value] : whole.items()) {
@@ -66,7 +67,7 @@ TEST_CASE("config.json: each setting that is missing is named with its file") {
   }
 }
 
-TEST_CASE("config.json: numbers that no setting can hold are refused, not converted") {
+TEST_CASE("config.json: numbers that do not fit a setting's type are refused, not converted") {
   refused(with("/steps", 1e19), {"steps is 1e+19, expected an integer from 0 to 2147483648"});
   refused(with("/seed", 1e20), {"seed is 1e+20, expected an integer from 0 to 18446744073709551615"});
   refused(with("/seed", -1), {"seed is -1"});
@@ -76,7 +77,7 @@ TEST_CASE("config.json: numbers that no setting can hold are refused, not conver
   CHECK(resolve_resumed(with("/seed", ~std::uint64_t{0}), {}, "c").seed == ~std::uint64_t{0});
 }
 
-TEST_CASE("config.json: values out of range, of another type, and unknown settings are the file's fault") {
+TEST_CASE("config.json: values of a wrong range or type, and unknown settings, are errors of the file") {
   refused(with("/batch_size", 0), {"batch_size is 0, expected 1 to"});
   refused(with("/lr", -1.0), {"lr is -1"});
   refused(with("/min_lr", 1.0), {"min_lr is 1"});
@@ -94,7 +95,7 @@ TEST_CASE("config.json: values out of range, of another type, and unknown settin
   refused(json::array(), {"not the settings of a run"});
 }
 
-TEST_CASE("config.json: a flag out of range is the command line's fault") {
+TEST_CASE("config.json: a flag with a value out of range is an error of the command line") {
   TrainFlags flags;
   flags.given["steps"] = 0;
   CHECK_THROWS_AS(resolve_resumed(saved_settings(), flags, "c"), UsageError);
@@ -117,7 +118,8 @@ json saved_state() {
                         .seed = 42});
 }
 
-TEST_CASE("state.json: values that are missing, of another type or out of range are named with their file") {
+TEST_CASE(
+    "state.json: missing values, and values of a wrong type or range, are errors that name file and key") {
   CHECK(state_to_json(state_from_json(saved_state(), "s")) == saved_state());
   const auto refused_state = [](const json& state, const std::string& message) {
     INFO(state.dump());
@@ -143,11 +145,11 @@ TEST_CASE("state.json: values that are missing, of another type or out of range 
   refused_state(with_value("epoch", 100'000'000'000'000'000), "data.epoch is 100000000000000000");
   refused_state(with_value("epoch", -1), "data.epoch is -1");
   refused_state(with_value("draws", 1'000'000'000'000'000'000), "data.draws is 1000000000000000000");
-  refused_state(with_value("seed", 4294967338), "data.seed is 4294967338");  // 42 if it were cut to 32 bits
+  refused_state(with_value("seed", 4294967338), "data.seed is 4294967338");  // its lower 32 bits are 42
   refused_state(with_value("shard_order", {0, -1}), "data.shard_order[1] is -1");
 }
 
-TEST_CASE("manifest.json: one that lists no files, or odd ones, does not make a checkpoint whole") {
+TEST_CASE("manifest.json: without files, or with wrong entries, it makes its checkpoint a damaged one") {
   const TemporaryDirectory t;
   const RunDirectory run(t / "run");
   run.commit_checkpoint(3,
@@ -182,13 +184,13 @@ TEST_CASE("manifest.json: one that lists no files, or odd ones, does not make a 
   CHECK_THAT(with_file("model.bin", {{"bytes", 5.5}, {"xxh3", ""}}),
              contains("files.model.bin.bytes is 5.5"));
   CHECK_THAT(with_file("more.bin", whole["files"]["model.bin"]), contains("\"more.bin\": No such file"));
-  // A path that leads out of the checkpoint is refused even where the file is there and is as described.
+  // A path that leaves the checkpoint's directory is refused, even if that file exists and matches.
   const std::string outside = "../step_00000003/model.bin";
   CHECK_THAT(with_file(outside, whole["files"]["model.bin"]), contains("expected the names of files"));
   CHECK(with_manifest(whole.dump()).empty());
 }
 
-TEST_CASE("metrics.jsonl: damaged lines are passed over, whole ones around them are read") {
+TEST_CASE("metrics.jsonl: damaged lines are skipped, and the other lines are read") {
   const TemporaryDirectory t;
   const RunDirectory run(t / "run");
   for (const char* damaged :
@@ -210,7 +212,7 @@ TEST_CASE("metrics.jsonl: damaged lines are passed over, whole ones around them 
   CHECK(run.read_metrics().empty());
 }
 
-TEST_CASE("resume: a run whose saved files lie is refused with one line, at once") {
+TEST_CASE("resume: a run with wrong values in its saved files is refused with one line") {
   const TemporaryDirectory t;
   const std::string config = t / "run/config.json", checkpoint = t / "run/checkpoints/step_00000020";
   REQUIRE(run(twenty_steps(t / "run")).status == 0);
@@ -222,7 +224,7 @@ TEST_CASE("resume: a run whose saved files lie is refused with one line, at once
   expect(resume, 1, {"config.json", "is missing, expected"});
   write_text(config, whole_config);
 
-  // The checkpoint again, with another position in the data; its manifest is true.
+  // Saves the checkpoint again, with another position in the data and a correct manifest.
   const std::string model = read_text(checkpoint + "/model.bin"),
                     optimizer = read_text(checkpoint + "/optimizer.bin");
   const json whole = json::parse(read_text(checkpoint + "/state.json"));
@@ -240,12 +242,12 @@ TEST_CASE("resume: a run whose saved files lie is refused with one line, at once
   expect(resume, 1, {"step_00000020/state.json", "data.epoch is 100000000000000000"});
   save_with({{"epoch", std::numeric_limits<std::int64_t>::max()}});
   expect(resume, 1, {"step_00000020/state.json", "data.epoch is 9223372036854775807"});
-  save_with({{"draws", nullptr}});  // merge_patch takes the key out
+  save_with({{"draws", nullptr}});  // merge_patch removes the key
   expect(resume, 1, {"step_00000020/state.json", "data.draws is missing"});
   save_with({{"draws", whole["data"]["draws"].get<std::int64_t>() + 1}});
-  expect(resume, 1, {"step_00000020/state.json", "random numbers in"});
+  expect(resume, 1, {"step_00000020/state.json", "random numbers, expected"});
   save_with({{"sample", whole["data"]["sample"].get<std::int64_t>() - 1}});
-  expect(resume, 1, {"step_00000020/state.json", "19 batches in, expected 20 at step 20"});
+  expect(resume, 1, {"step_00000020/state.json", "comes after 19 batches, expected 20 at step 20"});
   save_with(json::object());
   CHECK(run(resume).status == 0);
 }

@@ -1,4 +1,4 @@
-// Numbers on the command line of `train`, at the largest that is accepted and one beyond.
+// Counts on the command line of `train`: the largest accepted number, and one more.
 #include "apps/run/train_settings.h"
 #include "core/error.h"
 #include "tests/catch.h"

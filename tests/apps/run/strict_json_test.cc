@@ -1,5 +1,5 @@
-// JSON files that are damaged or lie: each is refused with one line that names the file, the key, expected
-// and got.
+// JSON with damaged or wrong contents. Each is refused with one line that has the file, the key, the expected
+// and the found value.
 #include "apps/run/strict_json.h"
 
 #include "core/error.h"
@@ -25,7 +25,7 @@ std::int64_t integer(const std::string& value, std::int64_t least = 0, std::int6
   return JsonObject(parsed, "f.json").integer("key", least, most);
 }
 
-TEST_CASE("strict json: 16 levels are read, 17 and 80,000 are refused") {
+TEST_CASE("strict json: 16 levels are accepted, 17 and 80,000 are refused") {
   CHECK(parse_json(arrays(16), "f.json").is_array());
   for (int levels : {17, 80'000}) {
     CHECK_THROWS_WITH(parse_json(arrays(levels), "f.json"),
@@ -37,22 +37,21 @@ TEST_CASE("strict json: 16 levels are read, 17 and 80,000 are refused") {
   CHECK_THROWS_WITH(parse_json(objects, "f.json"), contains("deeper than 16 levels"));
 }
 
-TEST_CASE("strict json: text that is no JSON, too long or ambiguous is refused, and the file is named") {
+TEST_CASE("strict json: text that is not JSON, too long or has a key twice is an error that names the file") {
   for (const char* text : {"", "{", "{\"a\": 1} x", "{\"a\": 1e999}", "{\"a\": \"\xff\"}", "{\"a\": nan}"}) {
     INFO(text);
     CHECK_THROWS_WITH(parse_json(text, "f.json"), contains("f.json: not valid JSON"));
     CHECK_THROWS_AS(parse_json(text, "f.json"), Error);
   }
   CHECK_THROWS_WITH(parse_json("{\"a\": 1, \"b\": {\"a\": 2, \"a\": 3}}", "f.json"),
-                    contains("\"a\" stands twice"));
+                    contains("\"a\" appears twice"));
   CHECK(parse_json("{\"a\": 1, \"b\": {\"a\": 2}}", "f.json")["b"]["a"] == 2);
   const std::string blank(static_cast<std::size_t>(kMostJsonBytes), ' ');
   CHECK(parse_json(blank.substr(1) + "1", "f.json") == 1);
   CHECK_THROWS_WITH(parse_json(blank + "1", "f.json"), contains("16777217 bytes") && contains("16777216"));
 }
 
-TEST_CASE(
-    "strict json: an integer is read within its range, up to the limits of 64 bits, and refused outside") {
+TEST_CASE("strict json: an integer is accepted inside its range, up to 64 bits, and refused outside") {
   CHECK(integer("0") == 0);
   CHECK(integer("9223372036854775807") == kMost);
   CHECK(integer("-7", -7, -7) == -7);
@@ -70,7 +69,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("strict json: every type is told from the others, and a missing key is said to be missing") {
+TEST_CASE("strict json: a value of a wrong type, a missing key and an unknown key are errors") {
   const json value = parse_json(
       R"({"int": 3, "float": 0.5, "text": "x", "bool": true, "list": [1, 2], "in": {"seed": 18446744073709551615}})",
       "f.json");
@@ -97,20 +96,20 @@ TEST_CASE("strict json: every type is told from the others, and a missing key is
   CHECK_THROWS_WITH(JsonObject(value["list"], "f.json"), "f.json: is an array, expected an object");
 }
 
-TEST_CASE("strict json: a message stays one short line, whatever the file holds") {
+TEST_CASE("strict json: a message is one short line for any contents of the file") {
   const json value =
       parse_json("{\"a\\nb\": \"c\\nd\", \"long\": \"" + std::string(5000, 'x') + "\"}", "f.json");
   const JsonObject object(value, "f.json");
   CHECK_THROWS_WITH(object.boolean("a\nb"), R"(f.json: "a\nb" is "c\nd", expected true or false)");
   try {
     object.number("long");
-    FAIL("a text was taken for a number");
+    FAIL("a text was accepted as a number");
   } catch (const Error& error) {
     CHECK(std::string(error.what()).size() < 200);
   }
 }
 
-TEST_CASE("strict json: a file is read, and an empty or missing one is named") {
+TEST_CASE("strict json: a file is read, and an empty or missing file is an error that names it") {
   const TemporaryDirectory t;
   write_text(t / "a.json", "{\"a\": 1}\n");
   CHECK(read_json(t / "a.json") == json{{"a", 1}});

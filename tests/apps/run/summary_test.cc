@@ -1,4 +1,4 @@
-// What a run says before and after: the plan, and the summary, from hand-made losses.
+// The texts before and after a run: the plan, and the summary of losses that are written by hand.
 #include "apps/run/summary.h"
 
 #include <sstream>
@@ -13,7 +13,7 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-// The summary of a run of three steps whose metrics.jsonl holds `lines` instead of its own.
+// The summary of a run of three steps. Its metrics.jsonl is replaced by `lines`.
 std::string summary_of(const TrainSettings& settings, const std::vector<json>& lines) {
   const TemporaryDirectory temporary;
   train_whole(temporary / "run", settings);
@@ -31,8 +31,7 @@ TrainSettings three_steps(json changes = json::object()) {
   return tiny_settings(changes);
 }
 
-TEST_CASE(
-    "summary: a validated run is told its first and last validation, and how far it is above the minimum") {
+TEST_CASE("summary: it has the first and the last validation, and the distance to the minimum over rows") {
   // exp(2.5) = 12.1825, exp(0.589) = 1.8022; 0.589 is 0.0152 or 2.6490% above 0.5738.
   const std::string text =
       summary_of(three_steps(), {{{"step", 0}, {"val_loss", 2.5}, {"theoretical_min", 0.57}},
@@ -43,50 +42,53 @@ TEST_CASE(
                                  {{"step", 3}, {"val_loss", 0.589}, {"theoretical_min", 0.5738}}});
   CHECK_THAT(
       text,
-      contains("On text it never saw the loss went from 2.500 to 0.589: it hesitated between 12.2 tokens "
-               "at first (its perplexity), and now between 1.80.\n"));
-  CHECK_THAT(text, contains("No model can get below 0.5738 on these tokens"));
-  CHECK_THAT(text, contains("It is 2.6% above that."));
+      contains(
+          "On text that the model never saw, the loss went from 2.500 to 0.589 nats per token.\n"
+          "  The perplexity is the number of equally likely tokens that would give the same loss. It went "
+          "from 12.2 to 1.80.\n"));
+  CHECK_THAT(text, contains("On these rows of 16 tokens, no model can have a loss below 0.5738: "));
+  CHECK_THAT(text, contains("The model's loss is 2.6% above this theoretical minimum over rows."));
   CHECK(text.find("The training loss went") == std::string::npos);
-  // The whole curve is drawn, from the first step on, with the minimum below it.
+  // The chart has the whole curve from the first step, with the minimum below it.
   CHECK_THAT(text, contains("Training loss, nats per token\n    9.00 ┤●"));
   CHECK_THAT(text, contains("step 1 3\n"));
   CHECK_THAT(text, contains("    0.57 ┤") && contains("╌ theoretical minimum"));
 }
 
-TEST_CASE("summary: without validations the training loss is told, and without a minimum nothing of one") {
+TEST_CASE("summary: without validations it has the training loss and does not mention a minimum") {
   const std::string text = summary_of(
       three_steps(),
       {{{"step", 1}, {"loss", 4.125}}, {{"step", 2}, {"loss", 3.0}}, {{"step", 3}, {"loss", 2.25}}});
   CHECK_THAT(text, contains("The training loss went from 4.125 to 2.250."));
-  CHECK(text.find("On text it never saw") == std::string::npos);
-  CHECK(text.find("No model can get below") == std::string::npos);
+  CHECK(text.find("On text that the model never saw") == std::string::npos);
+  CHECK(text.find("no model can have a loss below") == std::string::npos);
   CHECK(text.find("theoretical") == std::string::npos);
 }
 
-TEST_CASE("summary: what to try next names this run's directory and twice its steps") {
+TEST_CASE("summary: the commands to try next have this run's directory and twice its steps") {
   const std::string text = summary_of(three_steps(), {{{"step", 1}, {"loss", 4.0}}});
   CHECK_THAT(text, contains("inkling generate --model runs/mine/model.bin"));
   CHECK_THAT(text, contains("inkling inspect runs/mine/model.bin"));
   CHECK_THAT(text, contains("inkling train --out runs/mine --resume --steps 6\n"));
-  CHECK_THAT(text, contains("It writes:\n\n    "));
-  CHECK(text.find("DATA=") == std::string::npos);  // it has been on somebody's own text already
+  CHECK_THAT(text, contains("The model writes:\n\n    "));
+  CHECK(text.find("DATA=") == std::string::npos);  // this run is already on the user's own text
 }
 
-TEST_CASE("plan: the model, the machine, the data and the size of a step are in two lines") {
+TEST_CASE("plan: two lines have the model, the machine, the data and the size of a step") {
   const RestoreThreads restore;
   set_threads(3);
   TrainSettings settings = tiny_settings({{"steps", 12000}, {"grad_accum", 4}});
   std::ostringstream out;
   print_plan(out, settings, 0);
   const std::string isa = name(kernels().isa);
-  // wte 256 x 16, wpe 16 x 16, and a block of 12 C^2 + 13 C, and the last norm.
+  // wte 256 x 16, wpe 16 x 16, one block of 12 C^2 + 13 C, and the last norm.
   const std::int64_t parameters = 256 * 16 + 16 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16;
   CHECK(parameters == 7664);
-  CHECK(out.str() ==
-        "inkling: 7,664 parameters (1 layers, 2 heads, 16 channels, 131 tokens of vocabulary), 3 threads, " +
-            isa +
-            ", f32\ndata: tests/goldens/curve_tokens.bin; a step is 128 tokens (2 x 16 x 4), 12,000 steps\n");
+  CHECK(
+      out.str() ==
+      "inkling: 7,664 parameters (1 layers, 2 heads, 16 channels, a vocabulary of 131 tokens), 3 threads, " +
+          isa +
+          ", f32\ndata: tests/goldens/curve_tokens.bin; a step is 128 tokens (2 x 16 x 4), 12,000 steps\n");
   settings.grad_accum = 1;
   std::ostringstream again;
   print_plan(again, settings, 7);

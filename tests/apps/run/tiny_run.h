@@ -1,4 +1,4 @@
-// Training runs of a tiny model in the test's own process, and what such a run leaves behind.
+// Training runs of a tiny model in the test's process, and helpers that read the files of a run.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace inkling::test {
 
-// Collects what is written to std::cerr while it lives.
+// Collects the text that is written to std::cerr during its lifetime.
 class CapturedErrors {
  public:
   CapturedErrors() : before_(std::cerr.rdbuf(text_.rdbuf())) {}
@@ -48,7 +48,7 @@ inline TrainSettings tiny_settings(const nlohmann::json& changes = nlohmann::jso
                  {"sample_every", 0},
                  {"save_every", 0}};
   flags.given.merge_patch(changes);
-  if (flags.given.contains("init")) flags.given.erase("model");  // the checkpoint brings its own
+  if (flags.given.contains("init")) flags.given.erase("model");  // the checkpoint has its own model
   return resolve(flags);
 }
 
@@ -56,9 +56,9 @@ inline bool never() {
   return false;
 }
 
-// A run directory with a trainer in it. The directory's lock is released when this ends.
+// A run directory and its trainer. The destructor releases the directory's lock.
 struct TinyRun {
-  CapturedErrors errors;  // progress is shown there
+  CapturedErrors errors;  // captures the progress of the run
   RunDirectory directory;
   Trainer trainer;
 
@@ -70,7 +70,7 @@ struct TinyRun {
     directory.write_config(settings);
     return *this;
   }
-  // Returns what the user is told.
+  // Returns the messages for the user.
   std::string resume() {
     std::string said;
     trainer.resume([&](const std::string& line) { said += line + "\n"; });
@@ -84,7 +84,7 @@ inline void train_whole(const std::string& path, const TrainSettings& settings) 
   run.start(settings).trainer.run(never);
 }
 
-// The lines of metrics.jsonl without the times in them.
+// The lines of metrics.jsonl without their times and speeds.
 inline std::vector<nlohmann::json> timeless_metrics(const std::string& run) {
   std::vector<nlohmann::json> lines;
   std::ifstream file(run + "/metrics.jsonl");

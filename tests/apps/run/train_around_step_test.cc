@@ -1,5 +1,5 @@
-// The settings around a training step: which data in which order, what validation covers, when it, a sample
-// and a checkpoint are due, and what precision, recompute and the seed change.
+// The settings around a training step: the order of the data, the batches of a validation, the steps of
+// validations, samples and checkpoints, and the effects of precision, recompute and the seed.
 #include <filesystem>
 #include <numeric>
 #include <random>
@@ -14,16 +14,16 @@ using namespace inkling::test;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-// Of 3001 tokens: batches of 16 that overlap by one.
+// 3001 tokens have 187 batches of 16 tokens and one more target each.
 constexpr std::int64_t kTinyBatches = 187;
 
-// Another batch of the same computation; a mean over many of them.
+// relative; the trainer adds the same losses in another order, in batches or over many batches
 constexpr double kRounding = 1e-6;
 
 double loss_of_batch(GPT2& model, std::int64_t k) {
   TinyBatch data(k);
   Tape tape(Recording::off);
-  return static_cast<double>(model.loss(tape, data.ids(), data.answers()).item());
+  return static_cast<double>(model.loss(tape, data.ids(), data.targets()).item());
 }
 
 double mean_loss(GPT2& model, std::int64_t batches) {
@@ -38,7 +38,7 @@ GPT2 random_model(std::uint64_t seed) {
   return model;
 }
 
-// llm.c's order: MT19937 and the shuffle of Fisher and Yates, from the end.
+// llm.c's order of the batches: MT19937, and the shuffle of Fisher and Yates from the end.
 std::vector<std::int64_t> shuffled(std::uint32_t seed) {
   std::vector<std::int64_t> order(kTinyBatches);
   std::iota(order.begin(), order.end(), 0);
@@ -47,8 +47,8 @@ std::vector<std::int64_t> shuffled(std::uint32_t seed) {
   return order;
 }
 
-TEST_CASE("train: the seed decides the weights and the order of the data, unless that is not shuffled") {
-  // A learning rate of 0 leaves the weights as they were: the losses show which batch was taken.
+TEST_CASE("train: the seed decides the weights and, if the data is shuffled, its order") {
+  // With a learning rate of 0 the weights do not change, so each loss shows which batch the step used.
   for (const auto& [seed, shuffle] : {std::pair{3u, true}, {4u, true}, {3u, false}, {4u, false}}) {
     INFO("seed " << seed << (shuffle ? ", shuffled" : ", in order"));
     const CommandRun run(
@@ -64,7 +64,7 @@ TEST_CASE("train: the seed decides the weights and the order of the data, unless
   }
 }
 
-TEST_CASE("train: the data is shuffled unless told otherwise") {
+TEST_CASE("train: the data is shuffled by default") {
   const auto losses = [](const Words& flags) {
     std::vector<double> list;
     for (const json& line : CommandRun(Words{"--steps", "3", "--lr", "0"} + flags).steps())
@@ -75,7 +75,7 @@ TEST_CASE("train: the data is shuffled unless told otherwise") {
   CHECK(losses({}) != losses({"--no-shuffle"}));
 }
 
-TEST_CASE("train: a validation covers --val-batches batches from the beginning, or all if there are fewer") {
+TEST_CASE("train: a validation uses the first --val-batches batches, or all if there are fewer") {
   for (const auto& [given, covered] : {std::pair{1, 1}, {3, 3}, {187, 187}, {188, 187}, {1000000, 187}}) {
     INFO(given << " batches");
     const CommandRun run({"--steps", "2", "--lr", "0.01", "--val-data", kTinyShard, "--val-every", "1",
@@ -91,7 +91,7 @@ TEST_CASE("train: a validation covers --val-batches batches from the beginning, 
   }
 }
 
-TEST_CASE("train: without --val-batches a validation covers 40 batches") {
+TEST_CASE("train: without --val-batches, a validation uses 40 batches") {
   const CommandRun run({"--steps", "1", "--val-data", kTinyShard, "--val-every", "1"});
   GPT2 model = random_model(kTinySeed);
   CHECK(run.validations().front().at("val_loss").get<double>() ==
@@ -116,7 +116,7 @@ std::vector<std::int64_t> numbered(const std::string& directory) {
   return steps;
 }
 
-TEST_CASE("train: validations, samples and checkpoints come every so many steps and after the last one") {
+TEST_CASE("train: validations, samples and checkpoints come at their intervals and after the last step") {
   using Steps = std::vector<std::int64_t>;
   struct Case {
     std::int64_t steps, every;
@@ -128,7 +128,7 @@ TEST_CASE("train: validations, samples and checkpoints come every so many steps 
     const std::string every = str(c.every);
     Steps before_and_due = {0};
     before_and_due.insert(before_and_due.end(), c.due.begin(), c.due.end());
-    // One after another, so that none is taken for another.
+    // A run for each of the three flags: the other two outputs must not appear.
     const CommandRun validating(steps + Words{"--val-every", every});
     CHECK(validated(validating) == before_and_due);
     CHECK(numbered(validating.file("samples")).empty());
@@ -141,18 +141,18 @@ TEST_CASE("train: validations, samples and checkpoints come every so many steps 
     CHECK(validated(saving).empty());
     CHECK(numbered(saving.file("samples")).empty());
     const Steps newest(c.due.end() - std::min<std::ptrdiff_t>(2, std::ssize(c.due)), c.due.end());
-    CHECK(numbered(saving.file("checkpoints")) == newest);  // two are kept
+    CHECK(numbered(saving.file("checkpoints")) == newest);  // the two newest are kept
   }
 }
 
-TEST_CASE("train: how often to validate, sample and save changes no weight") {
+TEST_CASE("train: the intervals of validations, samples and checkpoints do not change the weights") {
   const Words steps = {"--steps", "4", "--val-data", kTinyShard};
   const std::vector<float> quiet = CommandRun(steps).weights();
   CHECK(quiet ==
         CommandRun(steps + Words{"--val-every", "2", "--sample-every", "1", "--save-every", "3"}).weights());
 }
 
-// A trainer as start() leaves it, for what does not need a run.
+// A trainer after start(), before its first step.
 class Started {
  public:
   explicit Started(const Words& flags)
@@ -167,9 +167,9 @@ class Started {
   Trainer trainer_;
 };
 
-TEST_CASE("train: the seed decides a sample, and the model writes the same one again") {
+TEST_CASE("train: the seed decides a sample, and a second call gives the same sample") {
   constexpr std::int64_t kTokens = 30;
-  // A checkpoint, so that the seed does not choose the weights as well.
+  // The weights come from a checkpoint, so that the seed decides only the sample.
   const TemporaryDirectory temporary;
   save_model(temporary / "model.bin", kTinyModel, random_model(1).parameters().values());
   const auto sample = [&](const char* seed) {
@@ -186,7 +186,7 @@ TEST_CASE("train: the seed decides a sample, and the model writes the same one a
   CHECK(sample("1") != sample("2"));
 }
 
-TEST_CASE("train: --init starts with the checkpoint's weights, without it they are the seed's") {
+TEST_CASE("train: --init starts with the checkpoint's weights") {
   const TemporaryDirectory temporary;
   GPT2 model = random_model(99);
   save_model(temporary / "model.bin", kTinyModel, model.parameters().values());
@@ -215,7 +215,7 @@ TEST_CASE("train: --precision bf16 computes the loss in bf16") {
   CHECK(first("bf16").get<double>() == approx(bf16).epsilon(kRounding));
 }
 
-TEST_CASE("train: --recompute computes once more in backward, and changes no byte") {
+TEST_CASE("train: --recompute computes activations again in backward, and gives the same weights") {
   const auto recomputed = [](const Words& flags) {
     ProfileReport report;
     Started trainer(Words{"--steps", "1"} + flags);

@@ -1,4 +1,4 @@
-// How far the settings of a run may go: each bound from both sides, and what a resumed run may change.
+// The bounds of a run's settings, each tested on both sides, and the settings that a resumed run may change.
 #include <cmath>
 #include <limits>
 #include <map>
@@ -34,7 +34,7 @@ void refused(const json& flags, const std::string& why) {
   CHECK_THROWS_WITH(resolve({.given = flags, .model_name = ""}), contains(why));
 }
 
-TEST_CASE("train bounds: counts are taken up to both ends of their range, and not past them") {
+TEST_CASE("train bounds: counts are accepted at both ends of their range, and refused beyond them") {
   for (const auto& [key, flag, least] : {std::tuple{"/batch_size", "--batch-size", 1},
                                          {"/grad_accum", "--grad-accum", 1},
                                          {"/steps", "--steps", 1},
@@ -50,7 +50,7 @@ TEST_CASE("train bounds: counts are taken up to both ends of their range, and no
   }
 }
 
-TEST_CASE("train bounds: real numbers are taken up to both ends of their range, and not past them") {
+TEST_CASE("train bounds: real numbers are accepted at both ends of their range, and refused beyond them") {
   struct Bound {
     const char *key, *flag;
     double least, most;
@@ -72,7 +72,7 @@ TEST_CASE("train bounds: real numbers are taken up to both ends of their range, 
   }
 }
 
-TEST_CASE("train bounds: rows are as long as the model has positions, at most") {
+TEST_CASE("train bounds: --seq-len is at most the model's number of positions") {
   accepted({{"seq_len", 1}});
   refused({{"seq_len", 0}}, "--seq-len is 0, expected 1 to");
   refused({{"seq_len", kMost + 1}}, str("--seq-len is ", kMost + 1, ", expected 1 to ", kMost));
@@ -85,7 +85,7 @@ TEST_CASE("train bounds: rows are as long as the model has positions, at most") 
   refused(given("/seq_len", 0, from), "--seq-len is 0");
 }
 
-TEST_CASE("train bounds: a model's dimensions are positive, and its heads divide its channels") {
+TEST_CASE("train bounds: a model's dimensions are from 1 to 1048576, and its heads divide its channels") {
   for (const char* key :
        {"/model/layers", "/model/heads", "/model/channels", "/model/max_seq_len", "/model/vocab_size"}) {
     refused(given(key, 0), "is 0, expected 1 to 1048576");
@@ -99,16 +99,17 @@ TEST_CASE("train bounds: a model's dimensions are positive, and its heads divide
   refused({{"model", {{"heads", 3}, {"channels", 31}}}}, "expected a multiple of the number of heads");
 }
 
-TEST_CASE("train bounds: names are taken as they are written in the help, and no others") {
+TEST_CASE("train bounds: only the names in the help are accepted for schedule, optimizer and precision") {
   for (const char* schedule : {"constant", "linear", "cosine", "wsd"}) accepted({{"schedule", schedule}});
   for (const char* optimizer : {"adamw", "sgd"}) accepted({{"optimizer", optimizer}});
   for (const char* precision : {"f32", "bf16"}) accepted({{"precision", precision}});
   refused({{"schedule", "step"}}, "expected constant, linear, cosine or wsd");
   refused({{"optimizer", "adam"}}, "--optimizer is adam, expected adamw or sgd");
-  refused({{"precision", "int8"}}, "--precision is int8");  // has no backward
+  refused({{"precision", "int8"}}, "--precision is int8");  // int8 has no backward
 }
 
-// Every setting, and another value than the one it has in a run on stories.
+// Every setting: whether a resumed run may change it, and a value that is not the default of a run on
+// stories.
 struct Change {
   bool allowed;
   json value;
@@ -134,7 +135,7 @@ json resumed(const json& saved, const json& flags) {
   return resolve_resumed(saved, {.given = flags, .model_name = ""}, "run/config.json");
 }
 
-TEST_CASE("train resumed: what decides the weights stays, how often to look may change, and the steps") {
+TEST_CASE("train resumed: settings that decide the weights are fixed; intervals and steps may change") {
   const json saved = resolve({}, Isa::avx2);
   for (const auto& [path, change] : resumed_with()) {
     INFO(path);
@@ -142,7 +143,7 @@ TEST_CASE("train resumed: what decides the weights stays, how often to look may 
     if (change.allowed) {
       json want = saved;
       want[json::json_pointer(path)] = change.value;
-      CHECK(resumed(saved, flags) == want);  // and nothing follows it: not the warm-up, not the cadence
+      CHECK(resumed(saved, flags) == want);  // no other setting changes, for example the warm-up
     } else {
       CHECK_THROWS_AS(resumed(saved, flags), UsageError);
       CHECK_THROWS_WITH(resumed(saved, flags), contains("the run was started with") &&
@@ -151,7 +152,7 @@ TEST_CASE("train resumed: what decides the weights stays, how often to look may 
   }
 }
 
-TEST_CASE("train resumed: every setting has its place in the table") {
+TEST_CASE("train resumed: every setting is in the table of this test") {
   const json settings = json(resolve({})).flatten();
   CHECK(settings.size() == resumed_with().size());
   for (const auto& [path, value] : settings.items()) {
@@ -160,13 +161,13 @@ TEST_CASE("train resumed: every setting has its place in the table") {
   }
 }
 
-TEST_CASE("train resumed: a flag that says what the run has already is no change") {
+TEST_CASE("train resumed: a flag with the value that the run already has is accepted") {
   const json saved = resolve({}, Isa::avx2);
   CHECK(resumed(saved, json::object()) == saved);
   CHECK(resumed(saved, {{"lr", 1.5e-3}, {"model", {{"layers", 2}}}, {"seed", 42}}) == saved);
 }
 
-TEST_CASE("train resumed: what may change keeps its bounds, and the model's name is refused") {
+TEST_CASE("train resumed: changed settings keep their bounds, and --model is refused") {
   const json saved = resolve({}, Isa::avx2);
   CHECK_THROWS_WITH(resumed(saved, {{"steps", 0}}), contains("--steps is 0"));
   CHECK_THROWS_WITH(resumed(saved, {{"save_every", -1}}), contains("--save-every is -1"));

@@ -1,4 +1,4 @@
-// What a setting is that nobody gives: written down here by hand, for each thing that people train.
+// The default of every setting, written by hand for each kind of run: stories, the user's own text, GPT-2.
 #include "apps/run/train_settings.h"
 #include "apps/text/batches.h"
 #include "apps/text/stories.h"
@@ -23,7 +23,7 @@ json resolved(const json& given, const std::string& model_name = "", Isa isa = I
   return resolve({.given = given, .model_name = model_name}, isa);
 }
 
-// The defaults that do not depend on what is trained.
+// The defaults that are the same for every kind of run.
 json common() {
   return {{"val_data", ""},       {"tokenizer", ""},  {"init", ""},   {"grad_accum", 1},
           {"optimizer", "adamw"}, {"momentum", 0.9},  {"beta1", 0.9}, {"eps", 1e-8},
@@ -91,17 +91,17 @@ json gpt2() {
                          {"save_every", 40}});
 }
 
-TEST_CASE("train defaults: every setting of a run on stories") {
+TEST_CASE("train defaults: a run on stories has the expected settings") {
   CHECK(resolved(json::object()) == stories());
 }
 
-TEST_CASE("train defaults: every setting of a run on a text of one's own") {
+TEST_CASE("train defaults: a run on the user's own text has the expected settings") {
   CHECK(resolved({{"data", kShard}}) == text());
 }
 
-TEST_CASE("train defaults: every setting of a run of GPT-2, and of one from a checkpoint") {
+TEST_CASE("train defaults: a run of GPT-2 and a run from a checkpoint have the expected settings") {
   CHECK(resolved({{"data", kShard}}, "gpt2:d12") == gpt2());
-  // The checkpoint has 24 positions, less than the 64 tokens of GPT-2's rows.
+  // The checkpoint has 24 positions. This is less than the 64 tokens of GPT-2's rows, so T is 24.
   CHECK(resolved({{"data", kShard}, {"init", kCheckpoint}}) ==
         with(gpt2(), {{"init", kCheckpoint}, {"model", model(24, 131, 2, 3, 30)}, {"seq_len", 24}}));
   // GPT-2 on stories has the stories' vocabulary.
@@ -109,7 +109,7 @@ TEST_CASE("train defaults: every setting of a run of GPT-2, and of one from a ch
         with(gpt2(), {{"data", ""}, {"model", model(1024, story_tokenizer().vocab_size(), 12, 12, 768)}}));
 }
 
-TEST_CASE("train defaults: bf16 for stories and texts where the CPU has AMX, f32 everywhere else") {
+TEST_CASE("train defaults: stories and texts use bf16 on a CPU with AMX; everything else uses f32") {
   for (Isa isa : {Isa::scalar, Isa::sse2, Isa::avx2, Isa::avx512, Isa::avx512_bf16, Isa::amx}) {
     INFO(name(isa));
     const char* fast = isa == Isa::amx ? "bf16" : "f32";
@@ -122,19 +122,19 @@ TEST_CASE("train defaults: bf16 for stories and texts where the CPU has AMX, f32
   }
 }
 
-TEST_CASE("train defaults: the warm-up is a tenth of the steps, 100 at most") {
+TEST_CASE("train defaults: the warm-up is a tenth of the steps, but at most 100") {
   for (const auto& [steps, warmup] : {std::pair{9, 0}, {10, 1}, {19, 1}, {999, 99}, {1000, 100}, {1010, 100}})
     CHECK(resolved({{"steps", steps}}).at("warmup") == warmup);
 }
 
-TEST_CASE("train defaults: to validate, sample and save five times, at least every step") {
+TEST_CASE("train defaults: a run validates, samples and saves after every fifth of its steps") {
   for (const auto& [steps, every] : {std::pair{1, 1}, {4, 1}, {9, 1}, {10, 2}, {14, 2}, {1000, 200}}) {
     const json settings = resolved({{"steps", steps}});
     for (const char* what : {"val_every", "sample_every", "save_every"}) CHECK(settings.at(what) == every);
   }
 }
 
-TEST_CASE("train defaults: the lowest learning rate is never above the peak that is given") {
+TEST_CASE("train defaults: min_lr is never above the lr that is given") {
   CHECK(resolved({{"lr", 2e-5}}).at("min_lr") == 1e-5);
   CHECK(resolved({{"lr", 3e-6}}).at("min_lr") == 3e-6);
   CHECK(resolved({{"data", kShard}, {"lr", 1e-4}}).at("min_lr") == 1e-4);
@@ -142,15 +142,15 @@ TEST_CASE("train defaults: the lowest learning rate is never above the peak that
   CHECK(resolved({{"data", kShard}, {"lr", 1e-5}}, "gpt2:d12").at("min_lr") == 1e-5);
 }
 
-TEST_CASE("train defaults: a model has positions for its rows, a named one never less than it had") {
+TEST_CASE("train defaults: max_seq_len follows --seq-len, but a named model never gets fewer positions") {
   CHECK(resolved({{"seq_len", 300}}).at("model").at("max_seq_len") == 300);
   CHECK(resolved({{"seq_len", 16}}).at("model").at("max_seq_len") == 16);
   CHECK(resolved({{"seq_len", 16}}, "gpt2:d12").at("model").at("max_seq_len") == 1024);
   CHECK(resolved({{"seq_len", 2000}}, "gpt2:d12").at("model").at("max_seq_len") == 2000);
-  CHECK(resolved({{"model", {{"max_seq_len", 40}}}}).at("seq_len") == 40);  // rows follow the positions
+  CHECK(resolved({{"model", {{"max_seq_len", 40}}}}).at("seq_len") == 40);  // T follows maxT
 }
 
-TEST_CASE("train defaults: validation shards and a tokenizer are found beside the training shards") {
+TEST_CASE("train defaults: validation shards and the tokenizer are found beside the training shards") {
   const TemporaryDirectory temporary;
   for (const char* part : {"my_train.bin", "my_val.bin"})
     std::filesystem::copy_file(kShard, temporary / part);
@@ -166,14 +166,14 @@ TEST_CASE("train defaults: validation shards and a tokenizer are found beside th
   CHECK(none.at("model").at("vocab_size") == 50257);
 }
 
-TEST_CASE("defaults: a model is GPT-2 124M, and the named ones are OpenAI's four") {
+TEST_CASE("defaults: the default model is GPT-2 124M, and the named models are OpenAI's four") {
   const json published = model(1024, 50257, 12, 12, 768);
   CHECK(json(GPT2Config{}) == published);
   CHECK(json(GPT2Config::named("gpt2:d12")) == published);
   CHECK(json(GPT2Config::named("gpt2:d24")) == model(1024, 50257, 24, 16, 1024));
   CHECK(json(GPT2Config::named("gpt2:d36")) == model(1024, 50257, 36, 20, 1280));
   CHECK(json(GPT2Config::named("gpt2:d48")) == model(1024, 50257, 48, 25, 1600));
-  // The counts that OpenAI's weights have, and 47 more rows of wte: V is padded to 50304.
+  // The numbers of OpenAI's weights, plus 47 more rows of wte, because V is padded to 50304.
   for (const auto& [name, count] : {std::pair{"gpt2:d12", 124439808ll + 47 * 768},
                                     {"gpt2:d24", 354823168ll + 47 * 1024},
                                     {"gpt2:d36", 774030080ll + 47 * 1280},
@@ -182,7 +182,7 @@ TEST_CASE("defaults: a model is GPT-2 124M, and the named ones are OpenAI's four
   }
 }
 
-TEST_CASE("defaults: of generating and sampling") {
+TEST_CASE("defaults: generation and sampling have the expected settings") {
   const GenerateSettings generation;
   CHECK(generation.max_tokens == 128);
   CHECK(generation.stop_token == -1);
@@ -191,7 +191,7 @@ TEST_CASE("defaults: of generating and sampling") {
   CHECK(generation.sampler.top_p == 1.0f);
 }
 
-TEST_CASE("defaults: of the optimisers, the schedule, batches and tokenize") {
+TEST_CASE("defaults: optimisers, schedule, batches and tokenize have the expected settings") {
   const AdamWSettings adamw;
   CHECK(adamw.beta1 == 0.9);
   CHECK(adamw.beta2 == 0.95);
@@ -214,7 +214,7 @@ TEST_CASE("defaults: of the optimisers, the schedule, batches and tokenize") {
   CHECK(batch.end_of_text == -1);
   const TokenizeSettings tokenize;
   CHECK(tokenize.val_fraction == 0.1);
-  CHECK(tokenize.min_val_tokens == 8 * 256 + 1);  // a batch of the default size
+  CHECK(tokenize.min_val_tokens == 8 * 256 + 1);  // one batch of the default size
   CHECK(tokenize.tokenizer_path.empty());
 }
 

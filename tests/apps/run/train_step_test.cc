@@ -1,6 +1,6 @@
-// From flags to weights: a run by the Trainer against the same run by hand. The gradients are the model's
-// (its own tests prove them); the order of the data, the mean over micro-batches, clipping, the rates and the
-// optimiser are written here once more, in double.
+// From flags to weights: a run of the Trainer against the same run written out in this test. The test takes
+// the gradients from the model, because other tests check them. It computes everything else itself, in
+// double: the order of the data, the mean over micro-batches, clipping, the learning rates and the optimiser.
 #include <numbers>
 #include <set>
 
@@ -19,8 +19,8 @@ using nlohmann::json;
 struct Recipe {
   const char* what;
   std::int64_t grad_accum;
-  Words flags;                // of schedule and rates
-  std::vector<double> rates;  // what they come to, worked out by hand
+  Words flags;                // for the schedule and the learning rates
+  std::vector<double> rates;  // the learning rate of each step, computed by hand
   double grad_clip;
   double weight_decay;
   bool sgd = false;
@@ -28,10 +28,10 @@ struct Recipe {
   double beta1 = 0, beta2 = 0, eps = 0;
 };
 
-// What the gradient's norm of the tiny model lies between.
+// The norm of the tiny model's gradient is always between these two.
 constexpr double kBelowEveryNorm = 0.05, kAboveEveryNorm = 50;
 
-// eps is large enough that gradients which are only rounding (those of the keys' biases) move nothing.
+// The gradients of the keys' biases are only rounding errors. eps is large enough that they move no weight.
 const std::vector<Recipe>& recipes() {
   const double lr = 0.02, low = 0.004;
   static const std::vector<Recipe> all = {
@@ -54,7 +54,7 @@ const std::vector<Recipe>& recipes() {
        .beta1 = 0.5,
        .beta2 = 0.99,
        .eps = 1e-2},
-      {.what = "adamw, wsd, a limit that no gradient reaches",
+      {.what = "adamw, wsd, a clipping limit above every gradient",
        .grad_accum = 3,
        .flags = {"--schedule", "wsd", "--lr", "0.02", "--min-lr", "0.004", "--warmup", "1"},
        .rates = {lr, lr, lr, lr, lr, lr, lr, lr, lr, (lr + low) / 2},
@@ -120,7 +120,7 @@ ByHand train_by_hand(const Recipe& r) {
     for (std::int64_t micro = 0; micro < r.grad_accum; ++micro, ++batch) {
       TinyBatch data(batch);
       Tape tape;
-      const Tensor mean = model.loss(tape, data.ids(), data.answers());
+      const Tensor mean = model.loss(tape, data.ids(), data.targets());
       loss += static_cast<double>(mean.item()) / static_cast<double>(r.grad_accum);
       tape.backward(mean);
       const std::span<const float> gradients = model.parameters().gradients();
@@ -149,11 +149,11 @@ ByHand train_by_hand(const Recipe& r) {
   return run;
 }
 
-// Floats against doubles, over ten steps at most. Weights are moved by about 1e-2 a step.
+// Floats against doubles, over at most ten steps. A step moves a weight by about 1e-2.
 constexpr Tolerance kWeightRounding{2e-6, 2e-6};
 constexpr double kLossRounding = 2e-6, kNormRounding = 2e-5, kRateRounding = 1e-7;
 
-TEST_CASE("train step: rates, micro-batches, clipping and the optimiser's flags give the weights by hand") {
+TEST_CASE("train step: a run gives the losses, norms and weights of the same run written out in double") {
   for (const Recipe& recipe : recipes()) {
     INFO(recipe.what);
     const CommandRun run(flags_of(recipe));
@@ -164,7 +164,7 @@ TEST_CASE("train step: rates, micro-batches, clipping and the optimiser's flags 
       INFO("step " << i + 1);
       CHECK(steps[i].at("step") == i + 1);
       CHECK(steps[i].at("lr").get<double>() == approx(recipe.rates[i]).epsilon(kRateRounding));
-      // The loss is that of the weights before the update, the norm that of the gradient before clipping.
+      // The loss belongs to the weights before the update, the norm to the gradient before clipping.
       CHECK(steps[i].at("loss").get<double>() == approx(want.losses[i]).epsilon(kLossRounding));
       CHECK(steps[i].at("grad_norm").get<double>() == approx(want.norms[i]).epsilon(kNormRounding));
       if (recipe.grad_clip > 0) CHECK((want.norms[i] > recipe.grad_clip) == (recipe.grad_clip < 1));
@@ -173,8 +173,8 @@ TEST_CASE("train step: rates, micro-batches, clipping and the optimiser's flags 
   }
 }
 
-TEST_CASE("train step: two micro-batches of 2 are one batch of 4, three of 2 one of 6") {
-  // Sums of other orders; AdamW's quotient passes them on times lr / eps.
+TEST_CASE("train step: two micro-batches of 2 equal one batch of 4, and three equal one batch of 6") {
+  // The sums have another order. AdamW multiplies this rounding error by up to lr / eps.
   constexpr Tolerance kOtherOrder{2e-6, 2e-6};
   for (std::int64_t n : {2, 3}) {
     INFO(n << " micro-batches");
@@ -190,7 +190,8 @@ TEST_CASE("train step: two micro-batches of 2 are one batch of 4, three of 2 one
   }
 }
 
-TEST_CASE("train step: tokens a second are all tokens of the step's micro-batches over its time") {
+TEST_CASE(
+    "train step: tokens_per_s is the number of tokens in all micro-batches, divided by the step's time") {
   for (std::int64_t n : {1, 3}) {
     for (const json& line : CommandRun({"--steps", "3", "--grad-accum", str(n)}).steps()) {
       const double tokens = static_cast<double>(n * kTinyB * kTinyT), ms = line.at("ms");

@@ -1,5 +1,5 @@
-// What a run trains on and validates on: shards chosen by name, and a story corpus of the run's own seed with
-// its theoretical minimum.
+// The data of a run: training and validation shards chosen by name, and the stories, which are generated from
+// the run's seed, with their theoretical minimum over rows.
 #include <numeric>
 
 #include "apps/run/strict_json.h"
@@ -25,9 +25,11 @@ std::string write_random(const std::string& path, std::int32_t first, std::int64
   return path;
 }
 
-TEST_CASE("data: a glob of both kinds trains on the training shards and validates on the others") {
+TEST_CASE(
+    "data: a glob that matches both kinds trains on training shards and validates on validation shards") {
   const TemporaryDirectory temporary;
-  std::filesystem::create_directory(temporary / "the_val");  // only a file's own name tells its kind
+  // Only the file's name decides its kind. The directory's name has no effect.
+  std::filesystem::create_directory(temporary / "the_val");
   const std::string dir = temporary / "the_val";
   const std::string a = write_random(dir + "/my_train_0.bin", 0, 700),
                     b = write_random(dir + "/my_train_1.bin", 20, 400),
@@ -54,7 +56,7 @@ TEST_CASE("data: a glob of both kinds trains on the training shards and validate
   }
 }
 
-TEST_CASE("data: shards of one kind are all trained on, and validation needs to be there to be used") {
+TEST_CASE("data: shards of one kind are all for training, and without validation shards none are used") {
   const TemporaryDirectory temporary;
   const std::string v = write_random(temporary / "my_val_0.bin", 40, 500),
                     w = write_random(temporary / "my_val_1.bin", 60, 500);
@@ -70,7 +72,7 @@ TEST_CASE("data: shards of one kind are all trained on, and validation needs to 
   CHECK(validation_shards(same) == Paths{v});
 }
 
-// Settings of a run on stories with rows as short as a test can wait for.
+// Settings of a run on stories that is short enough for a test.
 TrainSettings story_settings(const json& changes) {
   TrainFlags flags;
   flags.given = {{"model", {{"layers", 1}, {"heads", 2}, {"channels", 16}}},
@@ -86,12 +88,12 @@ TrainSettings story_settings(const json& changes) {
   return resolve(flags);
 }
 
-TEST_CASE("data: a corpus left by another seed is written again, for this run's seed") {
+TEST_CASE("data: if the directory has no run, stories of another seed are replaced by this run's stories") {
   const TemporaryDirectory temporary;
   write_story_corpus(temporary / "run/data", 3000, 3000, 7);
   const TrainSettings settings = story_settings({{"seed", 8}});
   const TinyRun run(temporary / "run", settings);
-  // Validation text does not depend on how much training text there is, so a short corpus shows it.
+  // The validation stories do not depend on the number of training stories, so a short corpus is enough.
   const StoryCorpus want = write_story_corpus(temporary / "want", 1, 100'000, 8);
   CHECK((read_text(temporary / "run/data/stories_val.bin") == read_text(want.val_path)));
   const Shard train(temporary / "run/data/stories_train.bin"), first(want.train_path);
@@ -101,13 +103,13 @@ TEST_CASE("data: a corpus left by another seed is written again, for this run's 
   CHECK(differing == 0);
 }
 
-TEST_CASE("data: the corpus of the same run is not written again, and one with a shard missing is") {
+TEST_CASE("data: the stories of a run are written again only if a shard is missing") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = story_settings({{"seed", 7}});
   const StoryCorpus corpus = write_story_corpus(temporary / "run/data", 3000, 3000, 7);
   const std::string train = read_text(corpus.train_path), val = read_text(corpus.val_path);
   {
-    TinyRun first(temporary / "other", tiny_settings());  // only to have a configuration to write
+    TinyRun first(temporary / "other", tiny_settings());  // writes a config.json to copy
     first.directory.write_config(settings);
     std::filesystem::copy(temporary / "other/config.json", temporary / "run/config.json");
   }
@@ -119,7 +121,7 @@ TEST_CASE("data: the corpus of the same run is not written again, and one with a
   CHECK(Shard(corpus.val_path).size() >= 100'000);
 }
 
-TEST_CASE("data: the theoretical minimum of a validation is that of exactly the tokens it asked for") {
+TEST_CASE("data: a validation's minimum over rows is the mean of -log p over exactly its targets") {
   const TemporaryDirectory temporary;
   const StoryCorpus corpus = write_story_corpus(temporary / "run/data", 3000, 5000, 7);
   const TrainSettings settings = story_settings({{"seed", 7}});
@@ -127,7 +129,8 @@ TEST_CASE("data: the theoretical minimum of a validation is that of exactly the 
   TinyRun run(temporary / "run", settings);
   run.start(settings).trainer.run(never);
 
-  // A row begins at the last end-of-text at or before its natural start, if that is less than T tokens back.
+  // A row begins at the last end-of-text token at or before its normal start, if there is one less than T
+  // tokens back.
   const Shard shard(corpus.val_path);
   const std::int32_t end_of_text = story_tokenizer().end_of_text();
   const std::int64_t T = 64, rows = 7 * 3;
@@ -155,7 +158,7 @@ TEST_CASE("data: the theoretical minimum of a validation is that of exactly the 
   }
   CHECK(from_a_beginning > rows / 2);
   minimum /= static_cast<double>(rows * T);
-  constexpr double kSummation = 1e-12;  // both sums are in double
+  constexpr double kSummation = 1e-12;  // relative; both sums are in double
   REQUIRE(run.trainer.validations().size() == 2);
   for (const Validation& v : run.trainer.validations()) {
     REQUIRE(v.theoretical_min.has_value());
@@ -167,7 +170,7 @@ TEST_CASE("data: the theoretical minimum of a validation is that of exactly the 
   CHECK(lines.front().at("theoretical_min").get<double>() == *run.trainer.validations()[0].theoretical_min);
 }
 
-TEST_CASE("data: a tokenizer of another vocabulary than the model's is refused before any training") {
+TEST_CASE("data: a tokenizer whose vocabulary differs from the model's is refused before training") {
   const TemporaryDirectory temporary;
   Tokenizer(std::vector<std::string>(130, "x"), 0).write(temporary / "tokenizer.bin");
   const TrainSettings settings = tiny_settings({{"tokenizer", temporary / "tokenizer.bin"}});

@@ -1,5 +1,5 @@
-// Resuming, without a clock: a run is stopped after a step, or its newest checkpoint is removed; then it goes
-// on, and ends as the run that was never stopped.
+// Resuming, at known steps: a run is stopped after a step, or its newest checkpoint is removed. Then it is
+// resumed, and must end with the same files as a run that was never stopped.
 #include "apps/run/trainer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
@@ -12,7 +12,7 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-// Eight steps of two micro-batches, on a shard of nine: the fifth step ends in the second epoch.
+// Eight steps of two micro-batches, on a shard of nine batches. So the fifth step ends in the second epoch.
 json eight_steps(const TemporaryDirectory& temporary, const std::string& optimizer) {
   std::vector<std::int32_t> ids;
   Rng rng(8);
@@ -42,7 +42,7 @@ Ended ended(const Trainer& trainer) {
   return {trainer.losses(), trainer.validations()};
 }
 
-// Everything in the run directories is equal, but for times.
+// Checks that the files of two run directories are equal, except for times.
 void check_same(const std::string& got, const std::string& want) {
   for (const char* file :
        {"model.bin", "config.json", "samples/step_00000004.txt", "samples/step_00000008.txt",
@@ -66,7 +66,7 @@ void check_same(const Ended& got, const Ended& want) {
   }
 }
 
-TEST_CASE("resume: a run stopped after a step and resumed ends with the undisturbed run's bytes") {
+TEST_CASE("resume: a run that is stopped after a step and resumed ends with an undisturbed run's bytes") {
   for (const char* optimizer : {"adamw", "sgd"}) {
     const TemporaryDirectory temporary;
     const TrainSettings settings = tiny_settings(eight_steps(temporary, optimizer));
@@ -78,7 +78,7 @@ TEST_CASE("resume: a run stopped after a step and resumed ends with the undistur
       REQUIRE(whole.losses.size() == 8);
       REQUIRE(whole.validations.size() == 5);
     }
-    // Between two checkpoints, at one, and before and after the step in which the epoch ends.
+    // Stops between two checkpoints, at a checkpoint, and before and after the step in which the epoch ends.
     for (std::int64_t stop : {1, 3, 4, 5, 7}) {
       INFO(optimizer << ", stopped after step " << stop);
       const std::string path = temporary / std::to_string(stop);
@@ -98,7 +98,7 @@ TEST_CASE("resume: a run stopped after a step and resumed ends with the undistur
   }
 }
 
-TEST_CASE("resume: without its newest checkpoint a run goes on from the one before") {
+TEST_CASE("resume: without its newest checkpoint, a run continues from the checkpoint before it") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
   train_whole(temporary / "whole", settings);
@@ -108,34 +108,34 @@ TEST_CASE("resume: without its newest checkpoint a run goes on from the one befo
   TinyRun run(temporary / "cut", settings);
   CHECK(run.resume().empty());
   CHECK(run.trainer.step() == 6);
-  CHECK(timeless_metrics(temporary / "cut").back().at("step") == 6);  // what came after is forgotten
+  CHECK(timeless_metrics(temporary / "cut").back().at("step") == 6);  // lines of later steps are removed
   CHECK(run.trainer.losses().size() == 6);
   CHECK(run.trainer.validations().size() == 4);
   REQUIRE(run.trainer.run(never));
   check_same(temporary / "cut", temporary / "whole");
 }
 
-TEST_CASE("resume: a damaged newest checkpoint is named, and the one before it taken") {
+TEST_CASE("resume: a damaged newest checkpoint is reported, and the run continues from the one before it") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
   train_whole(temporary / "whole", settings);
   copy_run(temporary / "whole", temporary / "cut");
   write_text(temporary / "cut/checkpoints/step_00000008/optimizer.bin", "short");
   TinyRun run(temporary / "cut", settings);
-  CHECK_THAT(run.resume(), contains("step_00000008: passed over: ") && contains("optimizer.bin"));
+  CHECK_THAT(run.resume(), contains("step_00000008: skipped: ") && contains("optimizer.bin"));
   CHECK(run.trainer.step() == 6);
   REQUIRE(run.trainer.run(never));
   check_same(temporary / "cut", temporary / "whole");
 }
 
-TEST_CASE("resume: a run that lost all its checkpoints begins again, and its metrics with it") {
+TEST_CASE("resume: a run without its checkpoints starts again, with empty metrics") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
   train_whole(temporary / "whole", settings);
   copy_run(temporary / "whole", temporary / "cut");
   std::filesystem::remove_all(temporary / "cut/checkpoints");
   TinyRun run(temporary / "cut", settings);
-  CHECK_THAT(run.resume(), contains("holds no whole checkpoint; the run begins again"));
+  CHECK_THAT(run.resume(), contains("has no complete checkpoint; the run starts again from step 0"));
   CHECK(run.trainer.step() == 0);
   CHECK(run.trainer.losses().empty());
   CHECK(run.directory.read_metrics().empty());
@@ -143,7 +143,7 @@ TEST_CASE("resume: a run that lost all its checkpoints begins again, and its met
   check_same(temporary / "cut", temporary / "whole");
 }
 
-TEST_CASE("resume: a complete run given more steps goes on, and fewer steps are refused") {
+TEST_CASE("resume: a complete run continues if --steps is larger, and a smaller --steps is refused") {
   const TemporaryDirectory temporary;
   TrainSettings settings = tiny_settings({{"steps", 4}, {"save_every", 4}, {"schedule", "constant"}});
   train_whole(temporary / "run", settings);
@@ -157,10 +157,10 @@ TEST_CASE("resume: a complete run given more steps goes on, and fewer steps are 
   CHECK((read_text(temporary / "run/model.bin") == read_text(temporary / "whole/model.bin")));
   settings.steps = 5;
   TinyRun run(temporary / "run", settings);
-  CHECK_THROWS_WITH(run.resume(), contains("--steps is 5, the run has taken 6 already"));
+  CHECK_THROWS_WITH(run.resume(), contains("--steps is 5, but the run has already taken 6 steps"));
 }
 
-TEST_CASE("resume: a checkpoint of another model than the settings describe is refused") {
+TEST_CASE("resume: a checkpoint whose model differs from the settings is refused") {
   const TemporaryDirectory temporary;
   const json three = {{"steps", 3}, {"save_every", 3}};
   train_whole(temporary / "run", tiny_settings(three));
@@ -168,7 +168,7 @@ TEST_CASE("resume: a checkpoint of another model than the settings describe is r
   other.model.layers = 2;
   TinyRun run(temporary / "run", other);
   CHECK_THROWS_WITH(run.resume(),
-                    contains("step_00000003") && contains("dimensions are not those of config.json"));
+                    contains("step_00000003") && contains("dimensions differ from config.json"));
 }
 
 }  // namespace

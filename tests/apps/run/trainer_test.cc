@@ -1,5 +1,5 @@
-// The run around the step: validations, samples, checkpoints and the end of a run, on a tiny model in this
-// process.
+// The training loop around the step, on a tiny model in the test's process: validations, samples,
+// checkpoints, and the end of a run.
 #include "apps/run/trainer.h"
 
 #include <cmath>
@@ -19,9 +19,9 @@ using namespace inkling::test;
 using nlohmann::json;
 
 const std::string kShard = "tests/goldens/curve_tokens.bin", kModel = "tests/goldens/small.bin";
-constexpr double kFloatAgainstDouble = 1e-5;  // relative, of a mean of losses summed in double
+constexpr double kFloatAgainstDouble = 1e-5;  // relative error of a mean of float losses, added in double
 
-// The mean loss of `rows` rows of T tokens in sequence, from the start of the shard.
+// The mean loss of the first `rows` rows of T tokens of the shard.
 double reference_loss(std::int64_t rows, std::int64_t T) {
   const Shard shard(kShard);
   GPT2 model = load_model(kModel);
@@ -41,12 +41,12 @@ std::vector<std::int64_t> steps_of(const std::vector<Validation>& validations) {
   return steps;
 }
 
-TEST_CASE("trainer: a validation is the mean loss of the first rows of the shard, each time the same rows") {
+TEST_CASE("trainer: a validation is the mean loss of the shard's first rows, the same rows each time") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings({{"init", kModel},
                                                 {"val_data", kShard},
                                                 {"steps", 5},
-                                                {"lr", 0.0},  // the weights stay what they are
+                                                {"lr", 0.0},  // the weights do not change
                                                 {"val_every", 2},
                                                 {"val_batches", 3}});
   TinyRun run(temporary / "run", settings);
@@ -71,10 +71,10 @@ TEST_CASE("trainer: a validation is the mean loss of the first rows of the shard
   CHECK(seen == validations.size());
 }
 
-TEST_CASE("trainer: a validation of more batches than the shard has takes every batch once") {
+TEST_CASE("trainer: a validation of more batches than the shard has uses every batch once") {
   const TemporaryDirectory temporary;
   const Shard shard(kShard);
-  std::vector<std::int32_t> tokens(5 * 2 * 16 + 1 + 20);  // five batches, and a rest that fills none
+  std::vector<std::int32_t> tokens(5 * 2 * 16 + 1 + 20);  // five batches, and too few tokens for a sixth
   shard.copy(0, std::ssize(tokens), tokens.data());
   write_shard(temporary / "val.bin", tokens, 131);
   const TrainSettings settings = tiny_settings({{"init", kModel},
@@ -99,7 +99,7 @@ TEST_CASE("trainer: the first step's loss is the mean over its micro-batches") {
   CHECK(run.trainer.losses()[0].second == approx(reference_loss(3 * 2, 16)).epsilon(kFloatAgainstDouble));
 }
 
-TEST_CASE("trainer: validations, samples and checkpoints come every few steps and after the last one") {
+TEST_CASE("trainer: validations, samples and checkpoints come at their intervals and after the last step") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings(
       {{"val_data", kShard}, {"steps", 8}, {"val_every", 3}, {"sample_every", 3}, {"save_every", 3}});
@@ -117,7 +117,7 @@ TEST_CASE("trainer: validations, samples and checkpoints come every few steps an
   CHECK((read_text(checkpoint + "/model.bin") == read_text(temporary / "run/model.bin")));
   CHECK((read_text(temporary / "run/checkpoints/step_00000006/model.bin") !=
          read_text(temporary / "run/model.bin")));
-  // Three batches of 2 x 16 tokens are behind step 3; the file counts them in samples.
+  // The file counts samples, which are batches of 2 x 16 tokens. Eight steps use eight of them.
   CHECK(read_json(checkpoint + "/state.json").at("data").at("sample") == 8);
 }
 
@@ -131,7 +131,7 @@ TEST_CASE("trainer: with an interval of 0 there are no validations, samples or c
         std::vector<std::string>{"config.json", "lock", "metrics.jsonl", "model.bin"});
 }
 
-TEST_CASE("trainer: a step's line of metrics has its loss, its learning rate and a rate that fits its time") {
+TEST_CASE("trainer: a step's line of metrics has its loss, gradient norm, time and tokens per second") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings({{"steps", 4}, {"grad_accum", 2}});
   TinyRun run(temporary / "run", settings);
@@ -148,7 +148,7 @@ TEST_CASE("trainer: a step's line of metrics has its loss, its learning rate and
   }
 }
 
-TEST_CASE("trainer: a request to stop finishes the step, saves it and ends the run early") {
+TEST_CASE("trainer: a request to stop finishes the step, saves a checkpoint and ends the run early") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings({{"steps", 6}});
   TinyRun run(temporary / "run", settings);
@@ -161,7 +161,7 @@ TEST_CASE("trainer: a request to stop finishes the step, saves it and ends the r
   CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
 }
 
-TEST_CASE("trainer: a request to stop in the last step changes nothing: the run is complete") {
+TEST_CASE("trainer: after a request to stop in the last step, the run is complete") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings({{"steps", 3}});
   TinyRun run(temporary / "run", settings);
@@ -169,7 +169,7 @@ TEST_CASE("trainer: a request to stop in the last step changes nothing: the run 
   CHECK(std::filesystem::exists(temporary / "run/model.bin"));
 }
 
-TEST_CASE("trainer: a sample is the same each time for the same step, and another one at another step") {
+TEST_CASE("trainer: a sample is always the same for the same step, and different at another step") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings({{"steps", 3}, {"lr", 0.0}, {"sample_every", 1}});
   for (const char* name : {"one", "two"}) train_whole(temporary / name, settings);
@@ -180,7 +180,7 @@ TEST_CASE("trainer: a sample is the same each time for the same step, and anothe
     CHECK(texts.back() == read_text(temporary / "two" + file));
     CHECK(texts.back().ends_with("\n"));
   }
-  CHECK(texts[0] != texts[1]);  // the weights have not moved, so the difference is in the draws
+  CHECK(texts[0] != texts[1]);  // the weights are the same, so the random numbers differ
   CHECK(texts[1] != texts[2]);
   TinyRun again(temporary / "three", settings);
   again.start(settings);
@@ -189,7 +189,7 @@ TEST_CASE("trainer: a sample is the same each time for the same step, and anothe
   CHECK(std::count(first.begin(), first.end(), ' ') <= 29);
 }
 
-TEST_CASE("trainer: samples of a run with a tokenizer are text") {
+TEST_CASE("trainer: with a tokenizer, samples are text") {
   const TemporaryDirectory temporary;
   std::vector<std::string> tokens;
   for (int id = 0; id < 131; ++id) tokens.push_back(std::string(1, static_cast<char>('a' + id % 26)));
@@ -202,14 +202,15 @@ TEST_CASE("trainer: samples of a run with a tokenizer are text") {
   CHECK((read_text(temporary / "run/tokenizer.bin") == read_text(temporary / "letters.bin")));
 }
 
-// The golden model with changed weights, saved as `path`.
+// Saves the golden model, with its weights changed, as `path`.
 void write_changed_model(const std::string& path, const std::function<void(GPT2&)>& change) {
   GPT2 model = load_model(kModel);
   change(model);
   save_model(path, model.config(), model.parameters().values());
 }
 
-// Trains `model`, which is to end at its first step for the reason `why`, with nothing of the step applied.
+// Trains `model`. Checks that the first step throws Diverged with a message that contains `why`, before the
+// update.
 void check_diverges(const std::string& run_path, const std::string& model, const std::string& why) {
   const TrainSettings settings = tiny_settings({{"init", model}, {"save_every", 1}, {"sample_every", 1}});
   TinyRun run(run_path, settings);
@@ -227,12 +228,13 @@ void check_diverges(const std::string& run_path, const std::string& model, const
   CHECK(names_in(run_path) == std::vector<std::string>{"config.json", "lock"});
 }
 
-TEST_CASE("trainer: a loss of NaN or infinity ends the run with nothing of the step applied") {
+TEST_CASE("trainer: a loss of NaN or infinity ends the run before the update") {
   const TemporaryDirectory temporary;
   write_changed_model(temporary / "nan.bin",
                       [](GPT2& model) { model.parameters().values_of(kLnfb)[3] = NAN; });
-  check_diverges(temporary / "nan", temporary / "nan.bin", "the loss is nan at step 1, micro-batch 1 (");
-  // Finite logits around 1e38 of either sign: the difference between the largest and the target's overflows.
+  check_diverges(temporary / "nan", temporary / "nan.bin", "the loss is nan at step 1 (");
+  // The logits are finite, near 3e38 and -3e38. The difference between the largest and the target's logit
+  // overflows.
   write_changed_model(temporary / "inf.bin", [](GPT2& model) {
     for (float& w : model.parameters().values_of(kLnfw)) w = 0;
     for (float& b : model.parameters().values_of(kLnfb)) b = 0;
@@ -240,19 +242,19 @@ TEST_CASE("trainer: a loss of NaN or infinity ends the run with nothing of the s
     const std::span<float> wte = model.parameters().values_of(kWte);
     for (std::size_t v = 0; v < 131; ++v) wte[v * 30] = v == 0 ? 3e19f : -3e19f;
   });
-  check_diverges(temporary / "inf", temporary / "inf.bin", "the loss is inf at step 1, micro-batch 1 (");
+  check_diverges(temporary / "inf", temporary / "inf.bin", "the loss is inf at step 1 (");
 }
 
-// Infinite gradients behind a finite loss. The MLP's inner activations are near 1e8 but its output weights
-// are 0, so the forward pass does not see them; the last norm's weights of 1e35 make dresidual near 1e33, and
-// the product of the two is the gradient of the output weights.
+// Makes the gradient infinite while the loss is finite. The MLP's inner activations are near 1e8, but its
+// output weights are 0, so the activations have no effect on the loss. The last norm's weights of 1e35 make
+// dresidual near 1e33. The gradient of the output weights is the product of the two, which overflows.
 void make_gradient_infinite(GPT2& model) {
   for (float& w : model.parameters().values_of(kFcprojw)) w = 0;
   for (float& w : model.parameters().values_of(kLn2w)) w = 1e8f;
   for (float& w : model.parameters().values_of(kLnfw)) w = 1e35f;
 }
 
-TEST_CASE("trainer: an infinite gradient norm ends the run with nothing of the step applied") {
+TEST_CASE("trainer: an infinite gradient norm ends the run before the update") {
   const TemporaryDirectory temporary;
   write_changed_model(temporary / "model.bin", make_gradient_infinite);
   check_diverges(temporary / "run", temporary / "model.bin", "the gradient's norm is inf at step 1 (");

@@ -1,5 +1,5 @@
-// The training step: the mean over the targets of all micro-batches, and the order forward, backward, clip,
-// update.
+// The training step: its loss and gradient are means over the targets of all micro-batches; clipping and
+// errors come before the update.
 #include "apps/run/training_step.h"
 
 #include <cmath>
@@ -29,7 +29,7 @@ std::vector<float> token_losses(GPT2& model, const MicroBatch& batch) {
   return losses;
 }
 
-TEST_CASE("training step: the loss is the mean over all counted targets, not a mean of means") {
+TEST_CASE("training step: loss and gradient are means over all counted targets, not means of means") {
   // One target in the first micro-batch, three in the second.
   std::vector<std::int32_t> ids{1, 2, 3, 4, 5, 6, 7, 8}, targets{2, -1, -1, -1, 6, 7, 8, -1};
   const std::vector<MicroBatch> batches{{Tensor(ids.data(), {1, 4}), Tensor(targets.data(), {1, 4})},
@@ -44,17 +44,17 @@ TEST_CASE("training step: the loss is the mean over all counted targets, not a m
   const StepResult result = training_step(model, optimizer, tape, batches, {.step = 1, .lr = 0});
   CHECK(result.loss == approx(sum / 4).epsilon(1e-6));
 
-  // The gradient is that of one batch of two rows.
+  // The gradient equals the gradient of one batch with both rows.
   const std::vector<float> split(model.parameters().gradients().begin(),
                                  model.parameters().gradients().end());
   const MicroBatch whole{Tensor(ids.data(), {2, 4}), Tensor(targets.data(), {2, 4})};
   training_step(model, optimizer, tape, std::span(&whole, 1), {.step = 2, .lr = 0});
-  constexpr Tolerance kOtherOrder{1e-7, 1e-5};  // the same sums in another order
+  constexpr Tolerance kOtherOrder{1e-7, 1e-5};  // the sums have another order
   check_close("gradients", std::span<const float>(model.parameters().gradients()),
               std::span<const float>(split), kOtherOrder);
 }
 
-TEST_CASE("training step: clipping shortens the update, and 0 turns it off") {
+TEST_CASE("training step: clipping shortens the update, and max_norm 0 turns it off") {
   std::vector<std::int32_t> ids{1, 2, 3, 4}, targets{2, 3, 4, 5};
   const MicroBatch batch{Tensor(ids.data(), {1, 4}), Tensor(targets.data(), {1, 4})};
   for (const double max_norm : {0.0, 0.25, 1e9}) {
@@ -75,7 +75,7 @@ TEST_CASE("training step: clipping shortens the update, and 0 turns it off") {
   }
 }
 
-TEST_CASE("training step: a loss that is not finite stops before the update, and a step needs a target") {
+TEST_CASE("training step: a NaN loss stops the step before the update, and a step needs a target") {
   std::vector<std::int32_t> ids{1, 2, 3, 4}, targets{2, 3, 4, 5};
   const MicroBatch batch{Tensor(ids.data(), {1, 4}), Tensor(targets.data(), {1, 4})};
   GPT2 model = tiny_model();

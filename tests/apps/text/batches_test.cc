@@ -1,4 +1,4 @@
-// Batches: the label shift, llm.c's order, documents, and places that can be saved.
+// Batches: the label shift, llm.c's order, rows aligned to documents, and positions that can be saved.
 #include "apps/text/batches.h"
 
 #include <fstream>
@@ -31,7 +31,7 @@ std::string write_shard(const std::string& path, const Ids& ids) {
   return path;
 }
 
-// Token i is i, in a shard with room for just `samples` samples of B*T tokens.
+// Writes a shard with the tokens first, first + 1, ... It has exactly enough tokens for `samples` samples.
 std::string counting_shard(const std::string& path, std::int64_t samples, std::int64_t BT,
                            std::int32_t first = 0) {
   Ids ids;
@@ -63,13 +63,13 @@ json shuffle_vectors() {
   return json::parse(std::ifstream("tests/goldens/shuffle_vectors.json"));
 }
 
-// Which sample of which shard next() takes: {shard, sample}.
+// Calls next() and returns the sample that it read: {shard, sample}.
 std::pair<std::int64_t, std::int64_t> next_sample(Batches& batches, std::int64_t BT) {
   next(batches, BT);
   return {batches.rows()[0].shard, batches.rows()[0].first / BT};
 }
 
-TEST_CASE("batches: in order, rows follow each other and targets are the inputs one place further on") {
+TEST_CASE("batches: without shuffling, rows follow each other, and a target is the token after its input") {
   const TemporaryDirectory directory;
   Batches batches(
       {counting_shard(directory / "a.bin", 3, 8), counting_shard(directory / "b.bin", 2, 8, 1000)},
@@ -88,7 +88,7 @@ TEST_CASE("batches: in order, rows follow each other and targets are the inputs 
   }
 }
 
-TEST_CASE("batches: rows() and place() say where the last batch was read") {
+TEST_CASE("batches: rows() and place() give the place where the last batch was read") {
   const TemporaryDirectory directory;
   const std::string a = counting_shard(directory / "a.bin", 3, 8),
                     b = counting_shard(directory / "b.bin", 2, 8, 1000);
@@ -102,7 +102,7 @@ TEST_CASE("batches: rows() and place() say where the last batch was read") {
   CHECK(batches.describe(batches.place()) == b + ": tokens 8 .. 16 (epoch 0)");
 }
 
-TEST_CASE("batches: tokens that do not fill a last sample are left out, and B*T+1 suffice") {
+TEST_CASE("batches: tokens that do not fill a last sample are left out, and B*T+1 tokens are enough") {
   const TemporaryDirectory directory;
   Ids ids(8 * 2 + 1 + 7);
   Batches batches({write_shard(directory / "a.bin", ids)}, settings(2, 4));
@@ -115,7 +115,7 @@ TEST_CASE("batches: tokens that do not fill a last sample are left out, and B*T+
                     contains(path) && contains("has 8 tokens") && contains("B*T+1=9"));
 }
 
-TEST_CASE("batches: shuffled, samples come in llm.c's order for every seed") {
+TEST_CASE("batches: with shuffling, samples come in llm.c's order for every seed") {
   const TemporaryDirectory directory;
   int tried = 0;
   const json vectors = shuffle_vectors();
@@ -130,7 +130,7 @@ TEST_CASE("batches: shuffled, samples come in llm.c's order for every seed") {
   CHECK(tried >= 5);
 }
 
-TEST_CASE("batches: two epochs over tiny_shakespeare's 1192 samples begin as llm.c's do") {
+TEST_CASE("batches: two epochs of tiny_shakespeare's 1192 samples begin with the same samples as llm.c") {
   const TemporaryDirectory directory;
   Batches batches({counting_shard(directory / "a.bin", 1192, 4 * 64)}, settings(4, 64, true));
   const std::vector<std::vector<std::int64_t>> starts = shuffle_vectors()["one_shard"][0]["epoch_starts"];
@@ -142,11 +142,11 @@ TEST_CASE("batches: two epochs over tiny_shakespeare's 1192 samples begin as llm
       seen.insert(sample);
       if (i < epoch.size()) CHECK(sample == epoch[i]);
     }
-    CHECK(seen.size() == 1192);  // every sample, once an epoch
+    CHECK(seen.size() == 1192);  // every sample once in an epoch
   }
 }
 
-TEST_CASE("batches: several shards are shuffled as llm.c does, over epochs") {
+TEST_CASE("batches: several shards are shuffled in llm.c's order, over several epochs") {
   const TemporaryDirectory directory;
   const json vectors = shuffle_vectors();
   for (const json& vector : vectors["shards"]) {
@@ -171,7 +171,7 @@ TEST_CASE("batches: several shards are shuffled as llm.c does, over epochs") {
   }
 }
 
-TEST_CASE("batches: restored to any place of three epochs, the same batches follow") {
+TEST_CASE("batches: after restoring any position of three epochs, the same batches follow") {
   const TemporaryDirectory directory;
   const std::vector<std::string> paths = {counting_shard(directory / "a.bin", 7, 6),
                                           counting_shard(directory / "b.bin", 1, 6, 500),
@@ -194,7 +194,7 @@ TEST_CASE("batches: restored to any place of three epochs, the same batches foll
   }
 }
 
-TEST_CASE("batches: a place in other data, of other settings, or that cannot be, is refused") {
+TEST_CASE("batches: a position of other data or settings, or an impossible position, is refused") {
   const TemporaryDirectory directory;
   const std::string path = counting_shard(directory / "a.bin", 7, 6);
   Batches batches({path}, settings(2, 3, true));
@@ -217,17 +217,17 @@ TEST_CASE("batches: a place in other data, of other settings, or that cannot be,
   refuses([](auto& p) { p.sample = -1; }, "sample -1");
   refuses([](auto& p) { p.draws = std::uint64_t{1} << 60; }, "random numbers");
   refuses([](auto& p) { p.draws += 1; },
-          "1 random numbers in, expected 0");  // of one shard no order is drawn
+          "1 random numbers, expected 0");  // the order of one shard needs no random number
   refuses([](auto& p) { p.epoch = -1; }, "epoch -1");
   refuses([](auto& p) { p.epoch = 100'000'000'000'000'000, p.draws = 1'000'000'000'000'000'000; },
           "epoch 1000");
   refuses([](auto& p) { p.epoch = std::numeric_limits<std::int64_t>::max(); }, "epoch 9223372036854775807");
-  // 7 batches an epoch, and at most 2^36 in all
+  // An epoch has 7 batches, and a run at most 2^36.
   refuses([](auto& p) { p.epoch = 9'817'068'106; }, "epoch 9817068106, expected 0 .. 9817068105");
   CHECK_NOTHROW(batches.set_state(good));
 }
 
-TEST_CASE("batches: a position knows how many batches and random numbers came before it") {
+TEST_CASE("batches: batches_before() counts the batches before a position and checks its random numbers") {
   const TemporaryDirectory directory;
   const std::vector<std::string> paths = {counting_shard(directory / "a.bin", 7, 6),
                                           counting_shard(directory / "b.bin", 1, 6, 500),
@@ -238,19 +238,19 @@ TEST_CASE("batches: a position knows how many batches and random numbers came be
       BatchPosition position = batches.state();
       CHECK(batches.batches_before(position) == taken);
       position.draws += 1;
-      CHECK_THROWS_WITH(batches.batches_before(position), contains("random numbers in"));
+      CHECK_THROWS_WITH(batches.batches_before(position), contains("random numbers, expected"));
       next(batches, 6);
     }
   }
 }
 
-TEST_CASE("batches: aligned rows begin with their document, where it begins less than T tokens back") {
+TEST_CASE("batches: aligned rows begin with their document, if it begins less than T tokens back") {
   constexpr std::int64_t kB = 3, kT = 16;
   constexpr std::int32_t kEndOfText = 49999;
   const TemporaryDirectory directory;
   Rng rng(5);
   Ids ids;
-  while (ids.size() < 4000) {  // documents of 1 to 40 tokens: shorter and longer than T
+  while (ids.size() < 4000) {  // documents of 1 to 40 tokens, some shorter and some longer than T
     ids.push_back(kEndOfText);
     for (auto n = rng.below(40); n > 0; --n) ids.push_back(static_cast<std::int32_t>(rng.below(1000)));
   }
@@ -267,7 +267,7 @@ TEST_CASE("batches: aligned rows begin with their document, where it begins less
     for (std::int64_t b = 0; b < kB; ++b) {
       const std::int64_t first = batches.rows()[static_cast<std::size_t>(b)].first;
       const std::int64_t natural_first = natural.rows()[static_cast<std::size_t>(b)].first;
-      // Written as the definition reads, from the natural start backwards.
+      // The definition: the last end-of-text token that is less than T tokens before the normal start.
       std::int64_t expected = natural_first;
       for (std::int64_t back = kT - 1; back >= 0; --back) {
         const std::int64_t at = natural_first - back;
@@ -286,7 +286,7 @@ TEST_CASE("batches: aligned rows begin with their document, where it begins less
   CHECK(std::ssize(starts) == batches.epoch_batches() * kB);
 }
 
-TEST_CASE("batches: tokens outside the vocabulary are refused before a shard is used") {
+TEST_CASE("batches: a shard with a token outside the vocabulary is refused before its first use") {
   const TemporaryDirectory directory;
   const std::string good = counting_shard(directory / "a.bin", 2, 4);
   Ids ids(9, 3);
@@ -301,19 +301,19 @@ TEST_CASE("batches: tokens outside the vocabulary are refused before a shard is 
   CHECK_THROWS_WITH(next(batches, 4), contains(bad) && contains("token 6 is 77"));
 }
 
-TEST_CASE("batches: next() allocates nothing, over epochs and shards") {
+TEST_CASE("batches: next() allocates no memory, over several epochs and shards") {
   const TemporaryDirectory directory;
   Batches batches({counting_shard(directory / "a.bin", 30, 6), counting_shard(directory / "b.bin", 50, 6)},
                   settings(2, 3, true));
   Batch batch(6);
   for (int i = 0; i < 80; ++i)
-    batches.next(batch.inputs.data(), batch.targets.data());  // each shard is checked at its first use
+    batches.next(batch.inputs.data(), batch.targets.data());  // a shard is checked at its first use
   const std::int64_t before = test::allocations();
   for (int i = 0; i < 200; ++i) batches.next(batch.inputs.data(), batch.targets.data());
   CHECK(test::allocations() == before);
 }
 
-TEST_CASE("batches: settings that cannot be are refused") {
+TEST_CASE("batches: impossible settings are refused") {
   const TemporaryDirectory directory;
   const std::string path = counting_shard(directory / "a.bin", 2, 4);
   CHECK_THROWS_WITH(Batches({path}, settings(0, 4)), contains("B=0"));
@@ -328,7 +328,7 @@ TEST_CASE("batches: settings that cannot be are refused") {
   CHECK_THROWS_WITH(Batches({path}, s), contains("end-of-text"));
 }
 
-TEST_CASE("batches: a seed of 32 bits is taken as it is, and every bit of a longer one counts") {
+TEST_CASE("batches: a seed of 32 bits is used unchanged, and every bit of a longer seed has an effect") {
   for (const std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{42}, std::uint64_t{0xffffffff}})
     CHECK(shuffle_seed(seed) == seed);
   std::set<std::uint32_t> seeds;

@@ -1,5 +1,5 @@
-// End-of-text wherever a tokenizer's file puts it: first, in the middle, or at GPT-2's place in a longer
-// table.
+// End-of-text at every place in a tokenizer's file: the first id, an id in the middle, the last id, or
+// GPT-2's id 50256 in a longer table.
 #include <optional>
 
 #include "apps/text/tokenizer.h"
@@ -27,7 +27,7 @@ Tokenizer parse(const std::string& bytes) {
 }
 
 TEST_CASE(
-    "tokenizer: a version 2 file names its end-of-text, be it the first id, one in the middle or the last") {
+    "tokenizer: a version 2 file names its end-of-text: the first id, an id in the middle or the last") {
   for (const std::int32_t end : {0, 1, 2, 3}) {
     INFO("end-of-text is " << end);
     std::vector<std::string> tokens = {"a", "b", "ab"};
@@ -35,7 +35,7 @@ TEST_CASE(
     const Tokenizer tokenizer = parse(file_of(2, end, tokens));
     CHECK(tokenizer.end_of_text() == end);
     CHECK(end_of_text(tokenizer, 4) == end);
-    CHECK(tokenizer.kind() == Tokenizer::Kind::bpe);  // of a, b and ab alone
+    CHECK(tokenizer.kind() == Tokenizer::Kind::bpe);  // the kind depends on a, b and ab only
     CHECK(tokenizer.decode(Ids{end}) == "<|endoftext|>");
     const test::TemporaryDirectory directory;
     tokenizer.write(directory / "tokenizer.bin");
@@ -43,12 +43,12 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("tokenizer: encoding never gives end-of-text, even where the text holds its bytes") {
-  // A table of bytes, whose end-of-text is printed as "b".
+TEST_CASE("tokenizer: encoding never gives end-of-text, even if the text contains its bytes") {
+  // A table of single bytes. Its end-of-text is also printed as "b".
   const Tokenizer bytes = parse(file_of(2, 0, {"b", "a", "b", "c"}));
   CHECK(bytes.kind() == Tokenizer::Kind::bytes);
   CHECK(bytes.encode("abcb") == Ids{1, 2, 3, 2});
-  // First an end-of-text longer than every other match, then one that is the only match.
+  // End-of-text is first a longer match than every other token, then the only match. It is never used.
   const Tokenizer words = parse(file_of(2, 1, {"xy", "xyz", "z", "x"}));
   CHECK(words.kind() == Tokenizer::Kind::words);
   CHECK(words.encode("xyzx") == Ids{0, 2, 3});
@@ -56,17 +56,17 @@ TEST_CASE("tokenizer: encoding never gives end-of-text, even where the text hold
   CHECK_THROWS_WITH(needs_it.encode("abc"), contains("fits the text at byte 2"));
 }
 
-TEST_CASE("tokenizer: a version 1 file has its end-of-text at 50256, also when that is not the last id") {
+TEST_CASE("tokenizer: a version 1 file has end-of-text 50256, even if this is not the last id") {
   std::vector<std::string> tokens(50260, "z");
   tokens[50256] = "<|endoftext|>";
-  const Tokenizer tokenizer = parse(file_of(1, 7, tokens));  // h[3] means nothing in version 1
+  const Tokenizer tokenizer = parse(file_of(1, 7, tokens));  // version 1 ignores header[3], here 7
   CHECK(tokenizer.vocab_size() == 50260);
   CHECK(tokenizer.end_of_text() == 50256);
   CHECK(end_of_text(tokenizer, 50260) == 50256);
   CHECK(tokenizer.decode(Ids{50256}) == "<|endoftext|>");
 }
 
-TEST_CASE("tokenizer: without a tokenizer, end-of-text is the model's last id") {
+TEST_CASE("tokenizer: without a tokenizer, end-of-text is the last id of the model's vocabulary") {
   CHECK(end_of_text(std::nullopt, 50257) == 50256);
   CHECK(end_of_text(std::nullopt, 1) == 0);
 }

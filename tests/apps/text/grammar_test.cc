@@ -1,6 +1,6 @@
-// The grammar's promise is that its probabilities are exact. The oracle shares nothing with it: all texts of
-// a small grammar are listed by hand-written loops with their probabilities, and p(token | before) is a ratio
-// of sums over that list.
+// The probabilities of the grammar must be exact. The test shares no code with the grammar: loops written by
+// hand list all texts of a small grammar with their probabilities. Then p(token | tokens before) is a ratio
+// of two sums over that list.
 #include "apps/text/grammar.h"
 
 #include <cmath>
@@ -16,7 +16,8 @@ namespace {
 using test::contains;
 using Ids = std::vector<std::int32_t>;
 
-// Every feature: weights, empty alternatives, rules, quotes, values of several words, rows that share values.
+// A grammar that uses every feature: weights, empty alternatives, rules, quotes, values of several words, and
+// rows that share values.
 constexpr std::string_view kSmall = R"(
 # who
 list hero
@@ -38,7 +39,7 @@ end =
   "{He} is <very> here!" said the {boy} by the {bush}.
 )";
 
-// Probabilities follow the grammar's text, and nothing else.
+// All texts of kSmall with their probabilities, written by hand after the grammar's text.
 std::map<std::string, double> all_texts() {
   struct Hero {
     std::string name, kind, he;
@@ -74,7 +75,7 @@ Ids with_end_of_text(const Grammar& grammar, const std::string& text) {
   return ids;
 }
 
-// p of all texts that begin with these tokens.
+// The sum of the probabilities of all texts that begin with these tokens.
 double prefix_probability(const std::vector<std::pair<Ids, double>>& texts,
                           std::span<const std::int32_t> prefix) {
   double p = 0;
@@ -87,7 +88,7 @@ double prefix_probability(const std::vector<std::pair<Ids, double>>& texts,
 
 constexpr double kFloatRounding = 1e-6;  // nats are stored as float
 
-TEST_CASE("grammar: score() gives each token of each text exactly its conditional probability") {
+TEST_CASE("grammar: score() gives the exact conditional probability of each token of each text") {
   const Grammar grammar(kSmall);
   std::vector<std::pair<Ids, double>> texts;
   double total = 0;
@@ -112,7 +113,7 @@ TEST_CASE("grammar: score() gives each token of each text exactly its conditiona
   }
 }
 
-TEST_CASE("grammar: write() writes each text as often as it should, and with the nats that score() finds") {
+TEST_CASE("grammar: write() writes each text with its probability, and with the nats that score() computes") {
   const Grammar grammar(kSmall);
   const std::map<std::string, double> texts = all_texts();
   std::map<std::string, int> seen;
@@ -131,7 +132,7 @@ TEST_CASE("grammar: write() writes each text as often as it should, and with the
     const double expected = p * kStories, deviation = std::sqrt(expected * (1 - p));
     INFO(text);
     CHECK(std::abs(seen[text] - expected) <
-          5 * deviation);  // 108 texts: 5 standard deviations by chance once in 10,000 runs
+          5 * deviation);  // 5 standard deviations; by chance, one of the 108 texts fails in 1 of 10,000 runs
   }
 }
 
@@ -145,7 +146,7 @@ TEST_CASE("grammar: several stories in sequence are scored one by one") {
   CHECK(nats == stories.nats);
 }
 
-TEST_CASE("grammar: a text that it could not write is refused at the first wrong token") {
+TEST_CASE("grammar: score() refuses a text that the grammar cannot write, at the first wrong token") {
   const Grammar grammar(kSmall);
   const auto score = [&](const Ids& ids) {
     std::vector<float> nats(ids.size());
@@ -157,11 +158,11 @@ TEST_CASE("grammar: a text that it could not write is refused at the first wrong
   const auto refused = [&](const std::string& text, const std::string& message) {
     CHECK_THROWS_WITH(score(with_end_of_text(grammar, text)), contains(message));
   };
-  refused("A boy named Lily", "token 4 is \" Lily\", which the grammar cannot write there after \" named\"");
+  refused("A boy named Lily", "token 4 is \" Lily\", which the grammar cannot write here, after \" named\"");
   refused("A boy named Tom was at home. \"She", "token 10 is \"She\"");
   refused("A boy named Tom was in the forest. \"He is here!\" said the boy by the bed.",
           "token 20 is \" bed\"");
-  refused("A boy named Tom was at home", "ends after token 7, \" home\", too early");
+  refused("A boy named Tom was at home", "ends too early, after token 7, \" home\"");
   refused("", "too early");
   for (std::size_t length = 1; length < good.size(); ++length) {
     CHECK_THROWS_WITH(score(Ids(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length))),
@@ -177,7 +178,7 @@ TEST_CASE("grammar: a text that it could not write is refused at the first wrong
   CHECK_THROWS_WITH(score(odd), contains("\"A\""));
 }
 
-TEST_CASE("grammar: words carry their space, except at the beginning and after an opening quote") {
+TEST_CASE("grammar: a word's token has a leading space, except at the start and after an opening quote") {
   const Grammar grammar("story = Yes, (\"No!\" | so) it (\"is | was).");
   std::vector<std::string> tokens;
   for (std::int32_t id = 0; id < grammar.tokenizer().vocab_size(); ++id)
@@ -192,20 +193,19 @@ TEST_CASE("grammar: ambiguous grammars are refused") {
     CHECK_THROWS_WITH(Grammar(text), contains(message));
   };
   refused("story = A (dog | dog barks).",
-          "rule story: ambiguous: \" dog\" may come next in alternatives 1 and 2");
+          "rule story: ambiguous: \" dog\" can come next in alternatives 1 and 2");
   refused("story = A <b> barks.\n\nb = dog | <c>\n\nc = cat | dog", "rule b: ambiguous: \" dog\"");
   refused("list x\n dog / cat\n\nstory = A ({dog} | cat).", "ambiguous: \" cat\"");
   refused("story = A (very |) very big dog.", "ambiguous: \" very\"");
   refused("story = A (very |) <big> dog.\n\nbig = | very big", "ambiguous: \" very\"");
-  refused("story = A dog (barks |)", "leaves open whether the text has ended");
-  refused("story = A <dog>\n\ndog = | dog", "leaves open whether the text has ended");
-  refused("list x\n a_dog / a_dog_house\n\nstory = See {a_dog}.",
-          "one value begins with the whole of another");
+  refused("story = A dog (barks |)", "it is not clear whether the text has ended");
+  refused("story = A <dog>\n\ndog = | dog", "it is not clear whether the text has ended");
+  refused("list x\n a_dog / a_dog_house\n\nstory = See {a_dog}.", "one value is the beginning of another");
   refused("list x\n a_dog_house / a_dog\n\nstory = See {a_dog_house}.",
-          "one value begins with the whole of another");
+          "one value is the beginning of another");
 }
 
-TEST_CASE("grammar: malformed grammars are told what is wrong with them") {
+TEST_CASE("grammar: a malformed grammar is refused, and the message says what is wrong") {
   const auto refused = [](const std::string& text, const std::string& message) {
     CHECK_THROWS_WITH(Grammar(text), contains(message));
   };
@@ -213,21 +213,21 @@ TEST_CASE("grammar: malformed grammars are told what is wrong with them") {
   refused("story = A <dog>.", "rule dog: is not defined");
   refused("story = A {dog}.", "rule story: no list has a column {dog}");
   refused("story = A.\n\nstory = B.", "rule story: is defined twice");
-  refused("story = A.\n\nb = B.", "rule b: nothing leads to it");
-  refused("story = A <b>.\n\nb = b <c>\n\nc = c <b>", "leads back to itself");
-  refused("story = A (b | c.", "an opening ( without its closing one");
-  refused("story = A b) c.", "a closing ) without its opening one");
-  refused("story = A {b.", "a name without its closing }");
+  refused("story = A.\n\nb = B.", "rule b: is never used");
+  refused("story = A <b>.\n\nb = b <c>\n\nc = c <b>", "contains itself");
+  refused("story = A (b | c.", "an opening ( without a closing )");
+  refused("story = A b) c.", "a closing ) without an opening (");
+  refused("story = A {b.", "a name without a closing }");
   refused("story = A 5 b.", "the character 5 has no meaning here");
-  refused("story = A (0 b | c).", "a weight is not within 1 .. 1000");
-  refused("story = A (99999999999999999999 b | c).", "a weight is not within 1 .. 1000");
+  refused("story = A (0 b | c).", "a weight is outside 1 .. 1000");
+  refused("story = A (99999999999999999999 b | c).", "a weight is outside 1 .. 1000");
   refused("story: A.", "a paragraph begins with story:");
   refused("list x\n\nstory = A.", "list x: has no rows");
   refused("list x\n a b / c\n\nstory = A.", "the row of c has 1 cells, expected 2");
   refused("list x\n a / / c\n\nstory = A.", "a row has no cells");
   refused("list x\n a\n\nlist y\n a\n\nstory = A.", "column {a} exists already");
-  refused("story = (A |) b.", "may be empty where its first word must be known");
-  refused("story = He said \"(A |) b.\"", "may be empty where its first word must be known");
+  refused("story = (A |) b.", "can be empty, but begins a story or follows an opening quote");
+  refused("story = He said \"(A |) b.\"", "can be empty, but begins a story or follows an opening quote");
   std::string rows = "r0";
   for (int i = 1; i < 65; ++i) rows += " / r" + std::to_string(i);
   refused("list x\n " + rows + "\n\nstory = A.", "has 65 rows, expected at most 64");

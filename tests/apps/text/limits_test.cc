@@ -1,4 +1,4 @@
-// Texts, grammars and settings on each side of the limits that they are checked against.
+// Limits of texts, grammars and settings. Each is tested on both sides.
 #include <cmath>
 
 #include "apps/text/batches.h"
@@ -17,7 +17,7 @@ using test::contains;
 using test::TemporaryDirectory;
 using Ids = std::vector<std::int32_t>;
 
-TEST_CASE("limits: a list of 63 or 64 rows has each of them, with the same probability; 65 are refused") {
+TEST_CASE("limits: a list of 63 or 64 rows has each row with the same probability; 65 rows are refused") {
   for (const int rows : {63, 64, 65}) {
     std::string text = "list x\n r0";
     for (int i = 1; i < rows; ++i) text += " / r" + std::to_string(i);
@@ -39,7 +39,7 @@ TEST_CASE("limits: a list of 63 or 64 rows has each of them, with the same proba
   }
 }
 
-TEST_CASE("limits: a weight of 999 or 1000 counts as that many, one of 1001 is refused") {
+TEST_CASE("limits: a weight of 999 or 1000 gives the right probability; 1001 is refused") {
   for (const int weight : {999, 1000}) {
     const Grammar grammar("story = A (" + std::to_string(weight) + " b | c).");
     Ids ids = grammar.tokenizer().encode("A c.");
@@ -48,10 +48,10 @@ TEST_CASE("limits: a weight of 999 or 1000 counts as that many, one of 1001 is r
     grammar.score(ids, nats);
     CHECK(std::abs(static_cast<double>(nats[2]) - std::log(weight + 1.0)) < 1e-5);
   }
-  CHECK_THROWS_WITH(Grammar("story = A (1001 b | c)."), contains("a weight is not within 1 .. 1000"));
+  CHECK_THROWS_WITH(Grammar("story = A (1001 b | c)."), contains("a weight is outside 1 .. 1000"));
 }
 
-TEST_CASE("limits: a token of 254 or 255 bytes is written and read back, one of 256 is refused") {
+TEST_CASE("limits: a token of 254 or 255 bytes is written and read back; 256 bytes are refused") {
   const TemporaryDirectory directory;
   for (const std::size_t length : {254u, 255u}) {
     const Tokenizer tokenizer({std::string(length, 'y'), "<|endoftext|>"}, 1);
@@ -62,17 +62,17 @@ TEST_CASE("limits: a token of 254 or 255 bytes is written and read back, one of 
                     contains("t: token 0 has 256 bytes, expected 1 .. 255"));
 }
 
-TEST_CASE("limits: a message shows 24 bytes of a text whole, and cuts 25 short") {
+TEST_CASE("limits: a message shows 24 bytes of a text completely, and cuts off a 25th") {
   const Tokenizer tokenizer({"a", "ab", "<|endoftext|>"}, 2);
   CHECK_THROWS_WITH(tokenizer.encode(std::string(24, 'x')), contains("\"" + std::string(24, 'x') + "\""));
   CHECK_THROWS_WITH(tokenizer.encode(std::string(25, 'x')), contains("\"" + std::string(24, 'x') + "...\""));
 }
 
-TEST_CASE("limits: a text of 8 tokens is cut into shards, one of 7 is refused") {
+TEST_CASE("limits: a text of 8 tokens is cut into shards; 7 tokens are refused") {
   const TemporaryDirectory directory;
   TokenizeSettings settings;
   settings.input = directory / "my.txt", settings.out = directory / "my", settings.min_val_tokens = 4;
-  test::write_text(settings.input, "sevenhe");  // a token a byte, and end-of-text
+  test::write_text(settings.input, "sevenhe");  // one token for each byte, and end-of-text
   const TokenizeResult result = tokenize_file(settings);
   CHECK(result.train_tokens >= 2);
   CHECK(result.val_tokens >= 2);
@@ -80,10 +80,10 @@ TEST_CASE("limits: a text of 8 tokens is cut into shards, one of 7 is refused") 
   CHECK_THROWS_WITH(tokenize_file(settings), contains("has 7 tokens, expected at least 8"));
 }
 
-// A shard is written 2^16 bytes at a time, and checked 2^16 tokens at a time.
-TEST_CASE("limits: shards of one buffer of tokens, one token less or more, hold what was appended") {
+// ShardWriter writes 2^16 bytes at a time, and check_tokens() checks 2^16 tokens at a time.
+TEST_CASE("limits: shards of one buffer of tokens, or one token less or more, have the appended tokens") {
   const TemporaryDirectory directory;
-  for (const std::int64_t vocab_size : {65535, 65536}) {  // two bytes a token, and four
+  for (const std::int64_t vocab_size : {65535, 65536}) {  // two and four bytes per token
     for (const std::int64_t n : {16383, 16384, 16385, 32767, 32768, 32769, 65535, 65536, 65537}) {
       Ids ids(static_cast<std::size_t>(n));
       for (std::size_t i = 0; i < ids.size(); ++i)
@@ -104,7 +104,7 @@ TEST_CASE("limits: shards of one buffer of tokens, one token less or more, hold 
   }
 }
 
-TEST_CASE("limits: batches of 2^31 rows or tokens are a question of the shard, of one more of the settings") {
+TEST_CASE("limits: B and T up to 2^31 are accepted if the shard is long enough; more is refused") {
   const TemporaryDirectory directory;
   ShardWriter writer(directory / "s.bin", 10);
   writer.append(Ids{1, 2, 3, 4});
@@ -121,7 +121,7 @@ TEST_CASE("limits: batches of 2^31 rows or tokens are a question of the shard, o
   CHECK_THROWS_WITH(opened(1, kMost + 1), contains("B=1 and T=2147483649, expected 1 .. 2147483648 each"));
 }
 
-TEST_CASE("limits: a model has at most 2^20 of everything, and 1e12 parameters") {
+TEST_CASE("limits: a model has at most 2^20 of everything, and at most 1e12 parameters") {
   constexpr std::int64_t kMost = std::int64_t{1} << 20;
   const GPT2Config small{.max_seq_len = 8, .vocab_size = 8, .layers = 1, .heads = 1, .channels = 8};
   for (std::int64_t GPT2Config::*size :

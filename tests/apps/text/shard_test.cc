@@ -1,4 +1,4 @@
-// Token shards: written, read, checked, and every way a file can be wrong.
+// Token shards: writing, reading, checking tokens, and malformed files.
 #include "apps/text/shard.h"
 
 #include "core/error.h"
@@ -31,7 +31,7 @@ ShardLayout parse(const std::string& bytes) {
   return parse_shard(in);
 }
 
-TEST_CASE("shard: tokens come back, as uint16 up to a vocabulary of 65535 and as uint32 beyond") {
+TEST_CASE("shard: tokens are read back, as uint16 up to a vocabulary of 65535 and as uint32 above it") {
   const TemporaryDirectory directory;
   for (std::int64_t vocab_size : {65535, 65536, 1 << 20}) {
     const bool wide = vocab_size > 65535;
@@ -41,7 +41,7 @@ TEST_CASE("shard: tokens come back, as uint16 up to a vocabulary of 65535 and as
       ids.push_back(static_cast<std::int32_t>((i * 7919) % vocab_size));
     {
       ShardWriter writer(path, vocab_size);
-      writer.append(std::span(ids).first(1));  // pieces of any length
+      writer.append(std::span(ids).first(1));  // tokens can be appended in pieces of any length
       writer.append(std::span(ids).subspan(1, 70'000));
       writer.append(std::span(ids).subspan(70'001));
       CHECK(writer.size() == 100'003);
@@ -59,7 +59,7 @@ TEST_CASE("shard: tokens come back, as uint16 up to a vocabulary of 65535 and as
   }
 }
 
-TEST_CASE("shard: the first token outside the vocabulary is named, wherever it is") {
+TEST_CASE("shard: the error names the first token outside the vocabulary, at every place") {
   const TemporaryDirectory directory;
   for (std::int64_t vocab_size : {65535, 70'000}) {
     for (std::size_t bad : {0u, 1u, 65'535u, 65'536u, 199'999u}) {
@@ -77,7 +77,7 @@ TEST_CASE("shard: the first token outside the vocabulary is named, wherever it i
   }
 }
 
-TEST_CASE("shard: a wide id past 2^31 is outside any vocabulary") {
+TEST_CASE("shard: an id above 2^31 is outside every vocabulary") {
   const TemporaryDirectory directory;
   const std::string path = directory / "wide.bin";
   std::string bytes = shard_bytes(20240801, 7, 3, 12);
@@ -86,7 +86,7 @@ TEST_CASE("shard: a wide id past 2^31 is outside any vocabulary") {
   CHECK_THROWS_WITH(Shard(path).check_tokens(1 << 30), contains("token 1 is 4294967295"));
 }
 
-TEST_CASE("shard: malformed files are told what is wrong with them") {
+TEST_CASE("shard: a malformed file is refused, and the message says what is wrong") {
   REQUIRE(parse(shard_bytes(20240520, 1, 10, 20)).count == 10);
   REQUIRE(parse(shard_bytes(20240801, 7, 10, 40)).wide);
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 2, 10, 20)), contains("version is 2, expected 1"));
@@ -103,7 +103,7 @@ TEST_CASE("shard: malformed files are told what is wrong with them") {
   CHECK_THROWS_WITH(parse(""), contains("truncated"));
 }
 
-TEST_CASE("shard: a writer that does not commit leaves the old file as it was") {
+TEST_CASE("shard: without commit(), the old file is unchanged") {
   const TemporaryDirectory directory;
   const std::string path = directory / "shard.bin";
   write_shard(path, {1, 2, 3}, 10);
@@ -116,7 +116,7 @@ TEST_CASE("shard: a writer that does not commit leaves the old file as it was") 
   CHECK(find_shards(directory / "*").size() == 1);
 }
 
-TEST_CASE("shard: a writer refuses ids outside its vocabulary, and empty shards") {
+TEST_CASE("shard: the writer refuses ids outside its vocabulary, empty shards and missing directories") {
   const TemporaryDirectory directory;
   ShardWriter writer(directory / "shard.bin", 10);
   CHECK_THROWS_WITH(writer.append(Ids{1, 2, 10}), contains("token 2 is 10") && contains("V-1=9"));
@@ -126,7 +126,7 @@ TEST_CASE("shard: a writer refuses ids outside its vocabulary, and empty shards"
   CHECK_THROWS_AS(ShardWriter(directory / "nowhere/shard.bin", 10), Error);
 }
 
-TEST_CASE("shard: a pattern finds its files in the order of their names, or is an error") {
+TEST_CASE("shard: a pattern gives its files in the order of their names, and an error without a match") {
   const TemporaryDirectory directory;
   for (const char* name : {"b_2.bin", "b_1.bin", "b_10.bin", "c.bin"}) write_shard(directory / name, {1}, 2);
   const std::vector<std::string> found = find_shards(directory / "b_*.bin");

@@ -1,5 +1,5 @@
-// The stories: their minimum is what it is said to be, they are good English as far as a test can tell, and
-// nobody can learn them by heart.
+// The stories: the theoretical minimum over whole stories has the documented value, simple rules of English
+// hold, and no two stories are the same.
 #include "apps/text/stories.h"
 
 #include <cmath>
@@ -41,13 +41,13 @@ double sum(const std::vector<float>& nats) {
   return std::accumulate(nats.begin(), nats.end(), 0.0);
 }
 
-TEST_CASE("stories: the vocabulary is small and its kind is words") {
+TEST_CASE("stories: the vocabulary has at most 512 tokens, and they are words") {
   CHECK(story_tokenizer().kind() == Tokenizer::Kind::words);
   CHECK(story_tokenizer().vocab_size() <= 512);  // fits llm.c's padding to a multiple of 128
   CHECK(story_tokenizer().end_of_text() == story_tokenizer().vocab_size() - 1);
 }
 
-TEST_CASE("stories: the nats known while writing are those found by reading") {
+TEST_CASE("stories: score() computes the same nats as the grammar while it writes") {
   for (const Story& story : some_stories()) {
     std::vector<float> nats(story.tokens.size());
     story_grammar().score(story.tokens, nats);
@@ -55,8 +55,9 @@ TEST_CASE("stories: the nats known while writing are those found by reading") {
   }
 }
 
-TEST_CASE("stories: the theoretical minimum is 0.513 nats a token") {
-  // By Monte Carlo over 200,000 stories. The mean of 3,000 strays by 0.001 (one standard deviation).
+TEST_CASE("stories: the theoretical minimum over whole stories is 0.513 nats per token") {
+  // 0.5131 is the mean over 200,000 random stories. A mean over 3,000 stories has a standard deviation of
+  // 0.001.
   constexpr double kExpected = 0.5131, kAllowed = 0.005;
   double nats = 0, tokens = 0;
   for (const Story& story : some_stories()) {
@@ -66,7 +67,7 @@ TEST_CASE("stories: the theoretical minimum is 0.513 nats a token") {
   CHECK(std::abs(nats / tokens - kExpected) < kAllowed);
 }
 
-TEST_CASE("stories: are 50 to 110 tokens long, and no two alike") {
+TEST_CASE("stories: they have 50 to 110 tokens, and no two are the same") {
   std::set<std::string> texts;
   for (const Story& story : some_stories()) {
     const std::size_t length = story.tokens.size() - 1;
@@ -83,7 +84,7 @@ TEST_CASE("stories: encoding a story's text gives its tokens") {
   CHECK(story_tokenizer().encode("Once upon a time, there was a").size() == 8);
 }
 
-TEST_CASE("stories: a stands before consonants, an before vowels and in front of honest") {
+TEST_CASE("stories: the article is an before vowels and before honest, and a before other words") {
   int times = 0;
   for (const Story& story : some_stories()) {
     const std::vector<std::string> words = words_of(story);
@@ -113,7 +114,7 @@ TEST_CASE("stories: pronouns agree with the hero") {
   }
 }
 
-TEST_CASE("stories: sentences begin with capitals, end with marks, and quotes come in pairs") {
+TEST_CASE("stories: sentences begin with a capital and end with a mark, and quotes come in pairs") {
   for (const Story& story : some_stories()) {
     const std::vector<std::string> words = words_of(story);
     INFO(text_of(story));
@@ -138,15 +139,15 @@ TEST_CASE("stories: sentences begin with capitals, end with marks, and quotes co
   }
 }
 
-TEST_CASE("stories: names come again, near and far, and then cost nothing") {
-  // Names that come again with certainty: how far back must a reader look?
+TEST_CASE("stories: repeated names can have probability 1, at small and large distances") {
+  // Repeated names with probability 1: the distances to the same name before.
   std::set<std::size_t> distances;
   for (const Story& story : some_stories()) {
     std::map<std::int32_t, std::size_t> last;
     for (std::size_t i = 1; i < story.tokens.size(); ++i) {
       const std::string& word = story_tokenizer().token(story.tokens[i]);
       if (word.size() < 3 || std::isupper(static_cast<unsigned char>(word[1])) == 0)
-        continue;  // " Tom", but also " He"
+        continue;  // keeps names like " Tom", but also " He"
       const auto before = last.find(story.tokens[i]);
       if (before != last.end() && story.nats[i] == 0) distances.insert(i - before->second);
       last[story.tokens[i]] = i;
@@ -157,7 +158,7 @@ TEST_CASE("stories: names come again, near and far, and then cost nothing") {
   CHECK(*distances.rbegin() >= 50);
 }
 
-TEST_CASE("stories: the corpus is shards and a tokenizer, with the floor of every token") {
+TEST_CASE("stories: the corpus has shards and a tokenizer, and story_floor() gives each token's -log p") {
   const TemporaryDirectory directory;
   const StoryCorpus corpus = write_story_corpus(directory / "made/here", 60'000, 20'000, 42);
   const Shard train(corpus.train_path), val(corpus.val_path);
@@ -178,7 +179,7 @@ TEST_CASE("stories: the corpus is shards and a tokenizer, with the floor of ever
   }
 }
 
-TEST_CASE("stories: one seed, one corpus; validation is not training, and does not depend on its length") {
+TEST_CASE("stories: a seed decides the corpus, and validation stories do not depend on training stories") {
   const TemporaryDirectory directory;
   const auto files = [&](const std::string& name, std::int64_t train_tokens, std::uint64_t seed) {
     const StoryCorpus corpus = write_story_corpus(directory / name, train_tokens, 10'000, seed);
@@ -206,7 +207,7 @@ TEST_CASE("stories: one seed, one corpus; validation is not training, and does n
   for (const Ids& story : validation) CHECK_FALSE(learned.contains(story));
 }
 
-TEST_CASE("stories: the floor of a shard that is no story is an error with the place") {
+TEST_CASE("stories: story_floor() of a shard with a wrong token is an error with the token's place") {
   const TemporaryDirectory directory;
   Rng rng(1);
   Story story = write_story(rng);

@@ -1,7 +1,7 @@
-// The floor of every token of a few stories, found once more by another algorithm: all derivations that agree
-// with the tokens so far are followed side by side through the grammar as it is written, each with its
-// probability. What the compiled grammar is made of (choices told by the next token, trees of values, bit
-// masks) plays no part here.
+// The -log p of every token of a few stories, computed by a second algorithm. It follows all derivations that
+// agree with the tokens so far, at the same time, through the parsed notation of the grammar, each with its
+// probability. It does not use the compiled grammar (choices decided by the next token, trees of values, bit
+// masks).
 #include <cmath>
 #include <map>
 
@@ -26,7 +26,7 @@ class Derivations {
     follow(start, story);
   }
 
-  // p(token | the tokens before it), after which only derivations that wrote it remain.
+  // Returns p(token | the tokens before it). Then removes the derivations that do not write this token.
   double read(const std::string& token) {
     double all = 0, agreeing = 0;
     std::vector<Derivation> before;
@@ -40,7 +40,7 @@ class Derivations {
     }
     return agreeing / all;
   }
-  // Whether the text ends here with certainty.
+  // Whether the text must end here.
   bool ended() const {
     for (const Derivation& d : waiting_) {
       if (!d.ahead.empty()) return false;
@@ -51,17 +51,17 @@ class Derivations {
  private:
   using Rows = std::vector<std::vector<std::string>>;
   struct Ahead {
-    const Part* part;  // or nullptr: a word
+    const Part* part;  // nullptr for a word
     std::string word;
   };
   struct Derivation {
     double p = 1;
-    std::vector<Ahead> ahead;  // what is still to be written, the next one last
-    std::vector<Rows> rows;    // of each list, those that agree with what was said
-    bool no_space = true;      // before the next word
+    std::vector<Ahead> ahead;  // the parts and words that follow, the next one last
+    std::vector<Rows> rows;    // for each list, the rows that agree with the text so far
+    bool no_space = true;      // no space before the next word
   };
 
-  // Goes on to the next word, along every path.
+  // Continues to the next word, along every path.
   void advance(Derivation d) {
     if (d.ahead.empty() || d.ahead.back().part == nullptr) {
       waiting_.push_back(std::move(d));
@@ -140,10 +140,11 @@ class Derivations {
   }
 
   notation::Text text_;
-  std::vector<Derivation> waiting_;  // for their next word, or at the end
+  std::vector<Derivation> waiting_;  // derivations whose next item is a word, or that have ended
 };
 
-TEST_CASE("stories: the floor of every token is -log of its probability by the grammar as it is written") {
+TEST_CASE(
+    "stories: story_floor() is -log of each token's probability, computed from the grammar's notation") {
   constexpr double kFloatRounding = 1e-6;  // nats are stored as float
   const test::TemporaryDirectory directory;
   const Shard shard(write_story_corpus(directory.path(), 1, 1500, 3).val_path);

@@ -1,4 +1,5 @@
-// A text file becomes shards and a tokenizer: nothing is lost, documents stay apart, validation is the end.
+// tokenize_file() turns a text file into shards and a tokenizer. No byte is lost, documents are separated,
+// and the end of the text is for validation.
 #include "apps/text/tokenize.h"
 
 #include "apps/text/shard.h"
@@ -32,7 +33,7 @@ struct Files {
   }
 };
 
-TEST_CASE("tokenize: separator lines cut documents, and only they do") {
+TEST_CASE("tokenize: only separator lines cut the text into documents") {
   using Documents = std::vector<std::string_view>;
   CHECK(split_documents("one\ntwo") == Documents{"one\ntwo"});
   CHECK(split_documents("one\n<|endoftext|>\ntwo\n") == Documents{"one\n", "two\n"});
@@ -44,7 +45,7 @@ TEST_CASE("tokenize: separator lines cut documents, and only they do") {
   CHECK(split_documents("<|endoftext|>\n").empty());
 }
 
-TEST_CASE("tokenize: one document: the last tenth is kept for validation, no byte is lost") {
+TEST_CASE("tokenize: of one document the last tenth is for validation, and no byte is lost") {
   std::string text;
   for (int i = 0; i < 999; ++i) text += static_cast<char>('a' + i % 26);
   Files files(text);
@@ -54,7 +55,7 @@ TEST_CASE("tokenize: one document: the last tenth is kept for validation, no byt
   CHECK(result.documents == 1);
   CHECK(result.text_bytes == 999);
   CHECK(result.train_tokens == 900);
-  CHECK(result.val_tokens == 101);  // and an end-of-text token before them
+  CHECK(result.val_tokens == 101);  // 100 tokens, and an end-of-text token before them
   CHECK(std::ssize(train) == result.train_tokens);
   CHECK(std::ssize(val) == result.val_tokens);
   CHECK(train.front() == tokenizer.end_of_text());
@@ -62,11 +63,12 @@ TEST_CASE("tokenize: one document: the last tenth is kept for validation, no byt
   CHECK(tokenizer.decode(std::span(train).subspan(1)) + tokenizer.decode(std::span(val).subspan(1)) == text);
 }
 
-TEST_CASE("tokenize: validation begins with a document where one begins nearby") {
+TEST_CASE("tokenize: validation begins at the start of a document if one is near") {
   std::string text;
   for (int document = 0; document < 20; ++document)
     text += "<|endoftext|>\n" + std::string(49, static_cast<char>('a' + document));
-  // 20 documents of 51 tokens each: 12% end inside the third from the end; validation begins with that one.
+  // There are 20 documents of 51 tokens. The last 12% of the tokens begin inside the third document from the
+  // end, so validation begins with that document.
   for (std::size_t at = 0; (at = text.find("<|endoftext|>", at + 1)) != std::string::npos;)
     text.insert(at++, "\n");
   Files files(text);
@@ -80,7 +82,7 @@ TEST_CASE("tokenize: validation begins with a document where one begins nearby")
   CHECK(std::ssize(val) < 2 * 125);
 }
 
-TEST_CASE("tokenize: small texts give validation enough for a batch, up to half") {
+TEST_CASE("tokenize: of a small text, validation gets enough tokens for a batch, but at most half") {
   Files files(std::string(99, 'x'));
   files.settings.min_val_tokens = 30;
   CHECK(tokenize_file(files.settings).val_tokens == 31);
@@ -88,7 +90,7 @@ TEST_CASE("tokenize: small texts give validation enough for a batch, up to half"
   CHECK(tokenize_file(files.settings).val_tokens == 51);
 }
 
-TEST_CASE("tokenize: a tokenizer file given is used and written beside the shards") {
+TEST_CASE("tokenize: a given tokenizer is used, and is written beside the shards") {
   Files files("one two\n<|endoftext|>\ntwo two one two two two");
   files.settings.tokenizer_path = files.directory / "words.bin";
   Tokenizer({"one", "two", " one", " two", "\n", "<|endoftext|>"}, 5).write(files.settings.tokenizer_path);
@@ -102,7 +104,7 @@ TEST_CASE("tokenize: a tokenizer file given is used and written beside the shard
                                                        contains("at byte 3") && contains("\" three\""));
 }
 
-TEST_CASE("tokenize: texts and settings that cannot be are refused") {
+TEST_CASE("tokenize: short or empty texts and wrong settings are refused") {
   Files files("short");
   CHECK_THROWS_WITH(tokenize_file(files.settings), contains("has 6 tokens, expected at least 8"));
   test::write_text(files.settings.input, "");

@@ -1,4 +1,4 @@
-// Tokenizers: every kind, there and back, and every way a file can be wrong.
+// Tokenizers: encoding and decoding with every kind, and malformed files.
 #include "apps/text/tokenizer.h"
 
 #include <cstring>
@@ -14,7 +14,7 @@ namespace {
 using test::contains;
 using Ids = std::vector<std::int32_t>;
 
-// The bytes of a tokenizer file, right or wrong.
+// The bytes of a tokenizer file, valid or malformed.
 std::string file_of(std::int32_t version, std::int32_t V, std::int32_t end_of_text, const std::string& body) {
   Header header;
   header[0] = 20240328, header[1] = version, header[2] = V, header[3] = end_of_text;
@@ -25,7 +25,7 @@ Tokenizer parse(const std::string& bytes) {
   return Tokenizer::parse(ByteReader(std::as_bytes(std::span(bytes)), "some.bin"));
 }
 
-TEST_CASE("tokenizer: bytes: any bytes survive encoding and decoding") {
+TEST_CASE("tokenizer: bytes: encoding and decoding gives any bytes back") {
   const Tokenizer tokenizer = Tokenizer::bytes();
   CHECK(tokenizer.kind() == Tokenizer::Kind::bytes);
   CHECK(tokenizer.vocab_size() == 257);
@@ -40,7 +40,7 @@ TEST_CASE("tokenizer: bytes: any bytes survive encoding and decoding") {
   }
 }
 
-TEST_CASE("tokenizer: end-of-text has bytes to print, but text that says it is only text") {
+TEST_CASE("tokenizer: end-of-text is printed as <|endoftext|>, but that text is encoded as bytes") {
   const Tokenizer tokenizer = Tokenizer::bytes();
   CHECK(tokenizer.decode(Ids{256}) == "<|endoftext|>");
   const Ids ids = tokenizer.encode("<|endoftext|>");
@@ -48,7 +48,7 @@ TEST_CASE("tokenizer: end-of-text has bytes to print, but text that says it is o
   CHECK(std::count(ids.begin(), ids.end(), 256) == 0);
 }
 
-TEST_CASE("tokenizer: words: the longest token that fits is taken") {
+TEST_CASE("tokenizer: words: encoding takes the longest token that fits") {
   const Tokenizer tokenizer({" a", " an", " and", "d", " ", "Once", "<|endoftext|>"}, 6);
   CHECK(tokenizer.kind() == Tokenizer::Kind::words);
   CHECK(tokenizer.encode("Once and an a") == Ids{5, 2, 1, 0});
@@ -57,7 +57,7 @@ TEST_CASE("tokenizer: words: the longest token that fits is taken") {
   CHECK(tokenizer.decode(tokenizer.encode("Once an a d and")) == "Once an a d and");
 }
 
-TEST_CASE("tokenizer: words: text that no token fits is an error with its place") {
+TEST_CASE("tokenizer: words: text that no token fits is an error with the byte's place") {
   const Tokenizer tokenizer({" and", "Once", "<|endoftext|>"}, 2, "words.bin");
   CHECK_THROWS_WITH(
       tokenizer.encode("Once and\nthen there was a boy, far away"),
@@ -65,7 +65,7 @@ TEST_CASE("tokenizer: words: text that no token fits is an error with its place"
   CHECK_THROWS_WITH(tokenizer.encode("Once an"), contains("at byte 4") && contains("\" an\""));
 }
 
-TEST_CASE("tokenizer: the kind follows from the table, end-of-text aside") {
+TEST_CASE("tokenizer: the kind depends on all tokens except end-of-text") {
   using Kind = Tokenizer::Kind;
   CHECK(Tokenizer({"a", "b", "<|endoftext|>"}, 2).kind() == Kind::bytes);
   CHECK(Tokenizer({"a", "b", "ab", "aba", "<|endoftext|>"}, 4).kind() == Kind::bpe);
@@ -73,7 +73,7 @@ TEST_CASE("tokenizer: the kind follows from the table, end-of-text aside") {
   CHECK(Tokenizer({"<|endoftext|>"}, 0).kind() == Kind::bytes);
 }
 
-TEST_CASE("tokenizer: BPE tables decode and say that they cannot encode yet") {
+TEST_CASE("tokenizer: a BPE tokenizer decodes, and says that it cannot encode yet") {
   const Tokenizer tokenizer({"a", "b", "ab", "<|endoftext|>"}, 3);
   CHECK(tokenizer.decode(Ids{2, 0, 1}) == "abab");
   CHECK_THROWS_WITH(tokenizer.encode("ab"), contains("BPE") && contains("encode"));
@@ -85,7 +85,7 @@ TEST_CASE("tokenizer: ids out of range are errors") {
   CHECK_THROWS_WITH(tokenizer.decode(Ids{-1}), contains("-1"));
 }
 
-TEST_CASE("tokenizer: a file written is read back the same") {
+TEST_CASE("tokenizer: a written file is read back the same") {
   const test::TemporaryDirectory directory;
   const std::string path = directory / "t_tokenizer.bin";
   const Tokenizer tokenizer({"a", std::string("\0x", 2), std::string(255, 'y'), "<|endoftext|>"}, 3);
@@ -108,7 +108,7 @@ TEST_CASE("tokenizer: version 1 files have GPT-2's end-of-text") {
                     contains("end-of-text is token 50256"));
 }
 
-TEST_CASE("tokenizer: malformed files are told what is wrong with them") {
+TEST_CASE("tokenizer: a malformed file is refused, and the message says what is wrong") {
   const std::string two =
       "\x01"
       "a\x02"
@@ -117,7 +117,7 @@ TEST_CASE("tokenizer: malformed files are told what is wrong with them") {
   CHECK_THROWS_WITH(parse(file_of(3, 2, 1, two)), contains("version is 3"));
   CHECK_THROWS_WITH(parse(file_of(2, 0, 1, two)), contains("vocabulary is 0"));
   CHECK_THROWS_WITH(parse(file_of(2, -5, 1, two)), contains("vocabulary is -5"));
-  // A lie about V costs nothing: it is held against the file's five bytes before memory is asked for.
+  // A wrong V is compared with the file's five bytes before memory is allocated.
   CHECK_THROWS_WITH(parse(file_of(2, 2'000'000'000, 1, two)), contains("2000000000") && contains("5 bytes"));
   CHECK_THROWS_WITH(parse(file_of(2, 3, 1, two + "xxx")), contains("truncated"));
   CHECK_THROWS_WITH(parse(file_of(2, 2, 1, two + "x")), contains("1 more bytes follow"));
@@ -133,7 +133,7 @@ TEST_CASE("tokenizer: malformed files are told what is wrong with them") {
   CHECK_THROWS_WITH(parse(magic), contains("not a tokenizer file"));
 }
 
-TEST_CASE("tokenizer: a file cut anywhere is an error") {
+TEST_CASE("tokenizer: a truncated file is an error, for every length") {
   const std::string whole = file_of(2, 3, 2,
                                     "\x01"
                                     "a\x02"

@@ -1,4 +1,4 @@
-// The words of a command line, put together.
+// The words of a command line; + joins two lists of words.
 #pragma once
 
 #include <string>
