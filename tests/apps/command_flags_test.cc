@@ -342,5 +342,15 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
   }
 }
 
+TEST_CASE("train --print-config: it prints every setting as JSON and creates no directory") {
+  const TemporaryDirectory temporary;
+  const Words flags = {"--out", temporary / "run", "--steps", "70", "--lr", "0.25"};
+  const json printed = json::parse(run_here(Words{"train", "--print-config"} + flags).out);
+  CHECK(printed == json(resolve_words(flags)));
+  CHECK(printed["steps"] == 70);
+  CHECK(printed["warmup"] == 7);
+  CHECK_FALSE(std::filesystem::exists(temporary / "run"));
+}
+
 }  // namespace
 }  // namespace inkling

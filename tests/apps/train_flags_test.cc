@@ -128,12 +128,14 @@ TEST_CASE("train flags: --out, --threads, --resume, --profile and --trace reach 
   CHECK_THROWS_WITH(parse_train({"--threads", "1025"}), contains("--threads"));
   CHECK(parse_train({"--resume"}).resume);
   CHECK(parse_train({"--profile"}).profile);
+  CHECK(parse_train({"--print-config"}).print_config);
   CHECK(parse_train({"--trace", "t.json"}).trace == "t.json");
 }
 
 TEST_CASE("train flags: every flag is in the list of tested flags") {
-  std::set<std::string> tested = {"help",    "data",   "tokenizer", "init",  "stories",   "out",
-                                  "threads", "resume", "profile",   "trace", "recompute", "shuffle"};
+  std::set<std::string> tested = {"help",      "data",    "tokenizer",   "init",    "stories",
+                                  "out",       "threads", "resume",      "profile", "trace",
+                                  "recompute", "shuffle", "print-config"};
   for (const Row& row : rows()) tested.insert(row.flag.front().substr(2));
   CLI::App app;
   TrainCommand command;
