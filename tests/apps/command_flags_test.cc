@@ -345,7 +345,13 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
 TEST_CASE("train --print-config: it prints every setting as JSON and creates no directory") {
   const TemporaryDirectory temporary;
   const Words flags = {"--out", temporary / "run", "--steps", "70", "--lr", "0.25"};
-  const json printed = json::parse(run_here(Words{"train", "--print-config"} + flags).out);
+  CLI::App app;
+  Action action;
+  add_train(app, action);
+  parse(app, Words{"train", "--print-config"} + flags);
+  const Captured out(std::cout);
+  REQUIRE(action() == 0);
+  const json printed = json::parse(out.text());
   CHECK(printed == json(resolve_words(flags)));
   CHECK(printed["steps"] == 70);
   CHECK(printed["warmup"] == 7);
