@@ -21,7 +21,7 @@ std::string shard_of(const std::string& name, std::int32_t tokens) {
   std::string path = scratch(name);
   ShardWriter writer(path, kVocabSize);
   for (std::int32_t i = 0; i < tokens; ++i) {
-    const std::int32_t token = i * 7 % kVocabSize;
+    const auto token = static_cast<std::int32_t>(i * 7 % kVocabSize);
     writer.append(std::span(&token, 1));
   }
   writer.commit();
