@@ -52,6 +52,7 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
   open_data();
   const Shape shape{settings_.batch_size, settings_.seq_len};
   const std::int64_t tokens = shape.numel(), micro_batches = settings_.grad_accum;
+  check_step_tokens(tokens, micro_batches);
   inputs_.resize(static_cast<std::size_t>(tokens * micro_batches));
   targets_.resize(inputs_.size());
   token_losses_.resize(static_cast<std::size_t>(tokens));

@@ -42,6 +42,14 @@ void update(GPT2& model, Optimizer& optimizer, Tape& tape, const StepSettings& s
 
 }  // namespace
 
+void check_step_tokens(std::int64_t micro_batch_tokens, std::int64_t grad_accum) {
+  const std::int64_t most = kMostStepTokens / micro_batch_tokens;
+  if (grad_accum > most) {
+    throw UsageError(str("--grad-accum is ", grad_accum, ", expected at most ", most,
+                         " with micro-batches of ", micro_batch_tokens, " tokens"));
+  }
+}
+
 StepResult training_step(GPT2& model, Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
                          const StepSettings& settings) {
   StepResult result;

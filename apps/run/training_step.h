@@ -30,6 +30,10 @@ struct MicroBatch {
   Tensor targets;
 };
 
+// Error unless a step of grad_accum micro-batches has at most kMostStepTokens tokens: it holds all their ids.
+constexpr std::int64_t kMostStepTokens = std::int64_t{1} << 26;
+void check_step_tokens(std::int64_t micro_batch_tokens, std::int64_t grad_accum);
+
 struct StepSettings {
   std::int64_t step = 1;  // counted from 1, for the optimiser's bias correction
   float lr = 0;

@@ -220,5 +220,26 @@ TEST_CASE("train: the seed decides the model's bytes, and the number of threads 
   CHECK(one != model("seed", {"--threads", "1", "--seed", "7"}));
 }
 
+TEST_CASE("train: a second signal of the same kind ends the process at once, in the middle of a step") {
+  const TemporaryDirectory temporary;
+  // The first step has so many micro-batches that it does not end while the test runs.
+  const std::vector<std::string> flags = {
+      "--grad-accum",  "1000000", "--steps",    "1",
+      "--val-batches", "1",       "--val-data", "tests/goldens/curve_tokens.bin"};
+  Process process(train(temporary / "run", flags));
+  process.watch(
+      [&] { return metrics_lines(temporary / "run") > 0; });  // the validation before the first step
+  // Signals that arrive together count as one. So more are sent until the process has ended.
+  process.watch([&] {
+    process.send(SIGINT);
+    return false;
+  });
+  const Outcome outcome = process.wait();
+  INFO(outcome.err);
+  CHECK(outcome.status == 128 + SIGINT);
+  CHECK_FALSE(outcome.err.find("stopped after step") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(temporary / "run/checkpoints"));
+}
+
 }  // namespace
 }  // namespace inkling

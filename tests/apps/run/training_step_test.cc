@@ -93,5 +93,14 @@ TEST_CASE("training step: a NaN loss stops the step before the update, and a ste
                     contains("all targets are -1"));
 }
 
+TEST_CASE("training step: a step has at most 2^26 tokens") {
+  CHECK_NOTHROW(check_step_tokens(1, 1 << 26));
+  CHECK_THROWS_AS(check_step_tokens(1, (1 << 26) + 1), UsageError);
+  CHECK_NOTHROW(check_step_tokens(1000, 67'108));
+  CHECK_THROWS_WITH(
+      check_step_tokens(1000, 67'109),
+      contains("--grad-accum is 67109, expected at most 67108 with micro-batches of 1000 tokens"));
+}
+
 }  // namespace
 }  // namespace inkling
