@@ -188,6 +188,22 @@ TEST_CASE("grammar: a word's token has a leading space, except at the start and 
   CHECK(grammar.tokenizer().end_of_text() == 10);
 }
 
+TEST_CASE(
+    "grammar: a quote opens at the start and after a space, a parenthesis or a bar, and closes elsewhere") {
+  const auto tokens_of = [](const char* notation) {
+    const Grammar grammar(notation);
+    std::vector<std::string> tokens;
+    for (std::int32_t id = 0; id < grammar.tokenizer().vocab_size() - 1; ++id)
+      tokens.emplace_back(grammar.tokenizer().token(id));
+    std::sort(tokens.begin(), tokens.end());
+    return tokens;
+  };
+  // The same tokens, whether a space follows the bar or the parenthesis or not.
+  CHECK(tokens_of("story = Yes (he |\"Hi,\" said) so.") == tokens_of("story = Yes (he | \"Hi,\" said) so."));
+  CHECK(tokens_of("story = Yes (\"Hi,\" said | he) so.") ==
+        tokens_of("story = Yes ( \"Hi,\" said | he) so."));
+}
+
 TEST_CASE("grammar: ambiguous grammars are refused") {
   const auto refused = [](const std::string& text, const std::string& message) {
     CHECK_THROWS_WITH(Grammar(text), contains(message));
