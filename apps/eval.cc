@@ -23,8 +23,8 @@ namespace {
 struct EvalCommand {
   std::string model, data, tokenizer, precision = "f32";
   std::int64_t batch_size = 4;
-  std::int64_t seq_len = 0;  // 0: the model's maximum
-  std::int64_t batches = 0;  // 0: all
+  std::int64_t seq_len = 0;  // T; 0 means the model's maximum
+  std::int64_t batches = 0;  // 0 means all batches
   int threads = hardware_threads();
   bool documents = false, as_json = false;
 };
@@ -32,7 +32,7 @@ struct EvalCommand {
 struct Evaluation {
   double nats = 0;  // the sum of -log p over all targets
   std::int64_t tokens = 0;
-  std::int64_t bytes = 0;  // of all targets, if there is a tokenizer
+  std::int64_t bytes = 0;  // the length of the text of all targets; 0 without a tokenizer
   double seconds = 0;
 
   double loss() const { return nats / static_cast<double>(tokens); }

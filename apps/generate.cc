@@ -27,7 +27,7 @@ struct GenerateCommand {
   int threads = hardware_threads();
 };
 
-// The prompt's ids. A document starts with end-of-text.
+// The ids of the prompt. They start with end-of-text, because every document does.
 std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
                                       const std::optional<Tokenizer>& tokenizer, const GPT2Config& model) {
   std::vector<std::int32_t> ids = command.prompt_tokens;
@@ -40,8 +40,8 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
   return ids;
 }
 
-// Generates texts first .. first + count - 1. A single text is printed token by token, several texts when all
-// have ended.
+// Generates texts first .. first + count - 1. A single text is printed token by token; several texts are
+// printed after all have ended.
 std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
                          const std::optional<Tokenizer>& tokenizer, std::int64_t first, std::int64_t count) {
   std::vector<Rng> rngs;

@@ -27,12 +27,13 @@ constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
 
 struct InfoCommand {
   std::string model, precision = "f32";
-  GPT2Config dims{.max_seq_len = 0, .vocab_size = 0, .layers = 0, .heads = 0, .channels = 0};  // 0: not given
+  // 0 means that the flag was not given.
+  GPT2Config dims{.max_seq_len = 0, .vocab_size = 0, .layers = 0, .heads = 0, .channels = 0};
   PreflightRequest request;
-  std::int64_t seq_len = 0;  // 0: 64, or the model's maximum if that is less
+  std::int64_t seq_len = 0;  // T; 0 means 64, or the model's maximum if that is less
   int threads = hardware_threads();
   bool as_json = false;
-  bool wants_preflight = false;  // one of its flags was given
+  bool wants_preflight = false;  // the user gave at least one flag of a training run
 };
 
 // The config of a named model or of a checkpoint, changed by the flags that were given.
@@ -61,7 +62,7 @@ PreflightRequest request_of(const InfoCommand& command, Precision precision) {
   request.model = model_of(command);
   from_flags([&] { request.model.check("model"); });
   request.precision = precision;
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // no shard holds more tokens
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // a batch has at most 2^31 tokens, like a shard
   request.seq_len =
       command.seq_len == 0 ? std::min(request.seq_len, request.model.max_seq_len) : command.seq_len;
   if (request.batch_size > kMost / request.seq_len) {
@@ -91,7 +92,7 @@ json machine_info(const Roof& roof, const SystemMemory& memory) {
             {"read_gbs", roof.read_gbs}}}};
 }
 
-// The tensors in four groups, as one thinks of a transformer.
+// The number of parameters in each of four groups, which are the parts of a transformer.
 json parameter_groups(const GPT2Config& config) {
   json groups = {{"embeddings", 0}, {"attention", 0}, {"mlp", 0}, {"norms", 0}};
   for (const ParameterSpec& spec : gpt2_parameters(config)) {

@@ -18,7 +18,7 @@ namespace inkling {
 
 namespace {
 
-// Kinds of llm.c's files of which only the header is printed.
+// Magic numbers of two other kinds of llm.c's files. Only the header of such a file is printed.
 constexpr std::int32_t kDebugStateMagic = 20240327, kEvalMagic = 20240522;
 
 void print_model(const FileView& file) {

@@ -1,9 +1,8 @@
-// inkling: trains GPT-2-style language models on the CPU. One binary, a subcommand for each thing one does
-// with a model.
+// inkling: trains GPT-2-style language models on the CPU. It is one program with a subcommand for each task.
 //
-// stdout carries results, stderr progress and one line for whatever went wrong. Exit status: 0 done, 1
-// something is wrong with a file or a computation, 2 the command line asks for what cannot be, 128 + signal
-// when interrupted.
+// Results go to stdout, progress to stderr. An error is one line on stderr. Exit status: 0 success, 1
+// something is wrong with a file or a computation, 2 the command line is wrong, 128 + signal if a signal
+// interrupted the program.
 #include <exception>
 #include <iostream>
 #include <new>
@@ -13,7 +12,8 @@
 
 namespace {
 
-// A message may quote a file's name or content, with line breaks in it: they are shown as spaces.
+// Prints a message on one line. A message may quote a file's name or content that contains line breaks; they
+// are printed as spaces.
 void print_error(std::string message) {
   for (char& c : message) {
     if (c == '\n' || c == '\r') c = ' ';

@@ -56,10 +56,11 @@ int run(const TrainCommand& command) {
   // A wrong command line leaves no files: the flags are checked before the directory is created.
   const bool there = RunDirectory::has_run(command.out);
   if (command.resume && !there)
-    throw UsageError(str(command.out, ": there is no run to resume here; leave out --resume to start one"));
-  if (!command.resume && there) {
     throw UsageError(
-        str(command.out, ": holds a run already; --resume continues it, another --out starts a new one"));
+        str(command.out, ": there is no run to resume in this directory; leave out --resume to start a run"));
+  if (!command.resume && there) {
+    throw UsageError(str(
+        command.out, ": holds a run already; --resume continues this run, another --out starts a new run"));
   }
   TrainSettings settings;
   if (!command.resume) settings = resolve(command.flags);

@@ -5,7 +5,7 @@ namespace inkling {
 void add_train_flags(CLI::App& train, TrainCommand& command) {
   auto& given = command.flags.given;
 
-  // A flag whose value goes into `given` under `key`.
+  // Adds a flag. Its value is stored in `given` under `key`.
   const auto flag = [&]<class T>(const char* name, const char* key, const char* help, T /*type*/,
                                  const char* group) {
     train

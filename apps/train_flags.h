@@ -17,7 +17,8 @@ struct TrainCommand {
   std::string trace;
 };
 
-// Adds the flags to the subcommand `train`. Parsing writes to `command`, which must live until then.
+// Adds the flags to the subcommand `train`. Parsing writes to `command`, which must live until parsing has
+// finished.
 void add_train_flags(CLI::App& train, TrainCommand& command);
 
 }  // namespace inkling

@@ -49,7 +49,7 @@ void add_case(const std::string& name, const Case& c) {
   });
 }
 
-// The same three in bf16. Weights are packed in advance, as the optimiser does it, also for the peer.
+// The same products in bf16. Weights are packed in advance, as the optimiser does it, also for the peer.
 // Activations and gradients are packed in every call.
 void add_bf16_case(const std::string& name, const Case& c) {
   add_row(name, {.flops = flops_of(c), .bf16 = true}, [c] {
@@ -66,7 +66,7 @@ void add_bf16_case(const std::string& name, const Case& c) {
                              : Sums{narrow.data(), DType::bf16, c.n};
     if (!is_dw) pack_b(packed.data(), b_source, c.k, c.n);
     Candidates candidates;
-    // the lambda captures the arrays because its operands point to them
+    // the lambda captures the arrays, because its operands point to them
     candidates.ours = [c, is_dw, sums, a_source, b_source, packed, A, B, narrow, wide] {
       if (is_dw) return gemm_bf16(sums, a_source, b_source, c.m, c.n, c.k);
       gemm_bf16(sums, a_source, packed.data(), c.m, c.n, c.k);
@@ -87,7 +87,7 @@ void add_gemm_rows() {
       {2304, 768}, {768, 768}, {3072, 768}, {768, 3072}, {50304, 768}};
   for (const std::int64_t M : {64, 256, 1024}) {
     for (const auto& [N, K] : layers) {
-      if (N == 50304 && M > 256) continue;  // the head runs in chunks of rows
+      if (N == 50304 && M > 256) continue;  // the head never has that many rows: it runs in chunks of rows
       const std::string shape = str("M", M, "_N", N, "_K", K);
       add_case("gemm/forward/" + shape, {M, N, K, false, true});  // Y(M,N) = X(M,K) W(N,K)^T
       add_case("gemm/dX/" + shape, {M, K, N, false, false});      // dX(M,K) = dY(M,N) W(N,K)

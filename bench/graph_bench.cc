@@ -48,7 +48,7 @@ Overhead measure_overhead() {
 }
 
 // A step's tasks in the order in which one thread ran them. The tasks before backward form a chain, and so do
-// those after it.
+// the tasks after backward.
 std::vector<SimulatedTask> tasks_of(const ProfileStep& step, const Graph& graph) {
   std::vector<SimulatedTask> tasks;
   std::vector<std::size_t> task_of_node(graph.node_count());
@@ -80,7 +80,7 @@ std::vector<SimulatedTask> tasks_of(const ProfileStep& step, const Graph& graph)
   return tasks;
 }
 
-// The shortest of the recorded steps: other work on the machine disturbed it least.
+// Records some steps and returns the shortest, because other work on the machine disturbed it least.
 std::vector<SimulatedTask> record(TrainingStep& training) {
   const int all = threads();
   set_threads(1);

@@ -16,15 +16,15 @@
 namespace inkling::bench {
 
 struct Peer {
-  std::string name;  // with the version
+  std::string name;  // the library and its version, as in "OpenBLAS 0.3.21"
   std::function<void()> run;
-  std::function<double()> seconds = nullptr;  // if set, gives the seconds of a call; otherwise run() is timed
+  std::function<double()> seconds = nullptr;  // if set, makes a call and gives its time; else run() is timed
 };
 
 // The amount of work, and the roof that limits its speed.
 struct Work {
   double flops = 0;   // compared with the peak of fused multiply-adds
-  bool bf16 = false;  // or of bf16 products, if the table in use has an instruction for them
+  bool bf16 = false;  // if true, compared with the peak of bf16 products, if the table in use has them
   double bytes = 0;   // compared with the bandwidth of the triad, or of reading only
   bool reads_only = false;
 };

@@ -195,9 +195,9 @@ void add_bf16() {
   });
 }
 
-// The loss of the head with its gradient in place, in f32 or bf16. Each call reads the result of the call
-// before. With bf16, the first half of a row is then pairs of bf16 below 1, read as floats: strange numbers,
-// but never NaN.
+// The loss of the head, with its gradient in place of the logits, in f32 or bf16. Each call reads the result
+// of the previous call as logits. With bf16, the first half of a row then holds pairs of bf16 below 1, which
+// are read as floats. These numbers have no meaning, but they are never NaN.
 void add_in_place(const char* name, double bytes_an_element,
                   decltype(Kernels::cross_entropy_in_place) Kernels::*kernel) {
   const std::int64_t rows = 256;

@@ -22,7 +22,7 @@ Function find(void* library, const char* symbol) {
 }
 
 struct OpenBlas {
-  std::string name;  // empty: it is not here
+  std::string name;  // empty if OpenBLAS is not installed
   // cblas.h: row-major 101, no transpose 111, transpose 112
   void (*sgemm)(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*,
                 int);
@@ -49,7 +49,7 @@ const OpenBlas& openblas() {
 }
 
 struct OneDnn {
-  std::string name;  // empty: it is not here
+  std::string name;  // empty if oneDNN is not installed
   decltype(&onednn_prepare) prepare = nullptr;
   decltype(&onednn_run) run = nullptr;
   decltype(&onednn_free) free = nullptr;

@@ -1,4 +1,4 @@
-// Adds the rows of each benchmark file.
+// The functions that add rows to the harness: one function for each benchmark file.
 #pragma once
 
 namespace inkling::bench {

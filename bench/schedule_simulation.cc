@@ -37,12 +37,12 @@ class Simulation {
  private:
   struct State {
     std::int64_t predecessors = 0;
-    std::size_t owner = kNone;  // the core that started it
+    std::size_t owner = kNone;  // the core that started the task
     std::size_t loops_begun = 0;
-    std::int64_t untaken = 0, unfinished = 0;  // chunks of the current loop
+    std::int64_t untaken = 0, unfinished = 0;  // numbers of chunks of the current loop
   };
   struct Core {
-    std::size_t owned = kNone;  // the task that it started and has not finished
+    std::size_t owned = kNone;  // the task that the core started and has not finished
     bool busy = false;
   };
   struct Event {  // a core has finished a chunk, or the serial part, of a task
@@ -55,7 +55,7 @@ class Simulation {
   };
 
   void hand_out_work() {
-    for (std::size_t c = 0; c < cores_.size(); ++c) {  // owners first
+    for (std::size_t c = 0; c < cores_.size(); ++c) {  // first, cores continue the tasks that they own
       const std::size_t owned = cores_[c].owned;
       if (!cores_[c].busy && owned != kNone && states_[owned].untaken > 0) take_chunk(c, owned);
     }

@@ -19,18 +19,18 @@ namespace inkling::bench {
 
 struct SimulatedLoop {
   std::int64_t chunks;
-  double seconds;  // the sum over all chunks
+  double seconds;  // the sum of the times of all chunks
 };
 
 struct SimulatedTask {
-  double serial_seconds = 0;  // outside of loops; simulated before the loops
+  double serial_seconds = 0;  // the time outside of loops; simulated before the loops
   std::vector<SimulatedLoop> loops;
-  std::vector<std::size_t> successors;  // with larger indices
+  std::vector<std::size_t> successors;  // tasks that wait for this task; their indices are larger
 };
 
 struct Overhead {
-  double chunk_seconds = 0;  // the cost of starting a chunk
-  double loop_seconds = 0;   // the cost of a loop with several chunks
+  double chunk_seconds = 0;  // time to start a chunk
+  double loop_seconds = 0;   // additional time of a loop with several chunks
 };
 
 // Seconds until the last task has finished.

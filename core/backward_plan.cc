@@ -7,8 +7,8 @@ namespace inkling {
 
 namespace {
 
-// Free buffers of one size that are not reused yet. Two keep dX and dW of a layer independent of each other;
-// more would only cost memory.
+// How many free buffers of one size stay unused before the oldest is reused. With two, dX and dW of a layer
+// do not wait for each other. More than two would only cost memory.
 constexpr std::int64_t kRestingBuffers = 2;
 
 }  // namespace
@@ -41,8 +41,8 @@ void BackwardPlan::link(std::int32_t before, std::int32_t after) {
   ++predecessors_[static_cast<std::size_t>(after)];
 }
 
-// Finds memory for a gradient that `for_node` is the first to touch: the oldest resting buffer of its size,
-// or new memory.
+// Gives a gradient its memory. Node `for_node` is the first that uses it. The memory is the oldest free
+// buffer of the same size, if enough buffers of this size are free (kRestingBuffers), otherwise new memory.
 void BackwardPlan::give_buffer(GradientSlot& slot, std::int32_t for_node, Arena& arena) {
   const std::int64_t bytes = slot.gradient_bytes();
   const auto same_size = [&](const Buffer& buffer) { return buffer.size_bytes == bytes; };

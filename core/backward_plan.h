@@ -50,7 +50,7 @@ class BackwardPlan {
     std::int32_t node;
     std::int32_t next;
   };
-  // What the walk knows of a slot.
+  // What make() knows about a slot while it walks over the nodes.
   struct SlotState {
     std::int32_t open_readers = 0;           // live nodes that have not read it yet
     std::int32_t last_adder = kNone;         // the node that added to it most recently
@@ -71,7 +71,7 @@ class BackwardPlan {
   std::vector<std::int32_t> predecessors_;     // for each node: how many nodes it waits for
   std::vector<Link> successors_;
   std::vector<Link> reader_links_;
-  std::vector<SlotState> states_;  // for each slot
+  std::vector<SlotState> states_;  // one for each slot
   std::vector<Buffer> resting_;    // free buffers, oldest first
 };
 

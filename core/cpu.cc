@@ -87,7 +87,7 @@ CpuFeatures detect() {
   f.avx2 = ymm_saved && bit(one.c, 28) && bit(one.c, 12) && bit(seven.b, 5);
   f.avx512 = f.avx2 && zmm_saved && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 28) &&
              bit(seven.b, 30) && bit(seven.b, 31);
-  f.avx512_bf16 = f.avx512 && bit(seven_1.a, 5) && bit(seven.c, 11);  // and AVX512-VNNI
+  f.avx512_bf16 = f.avx512 && bit(seven_1.a, 5) && bit(seven.c, 11);  // both AVX512-BF16 and -VNNI
   f.amx_bf16 = f.avx512_bf16 && tiles_saved && bit(seven.d, 24) && bit(seven.d, 22) && request_tile_state();
   return f;
 }

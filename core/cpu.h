@@ -10,8 +10,9 @@
 
 namespace inkling {
 
-// From the simplest to the most powerful; each includes the ones before it. On ARM, sse2 means NEON. The last
-// two differ from avx512 only in products of bf16 and in products with 8-bit weights.
+// From the simplest to the most powerful. A CPU that can run one of them can also run all sets before it. On
+// ARM, sse2 means NEON. The last two differ from avx512 only in products of bf16 and in products with 8-bit
+// weights.
 enum class Isa { scalar, sse2, avx2, avx512, avx512_bf16, amx };
 
 const char* name(Isa isa);
@@ -19,7 +20,7 @@ const char* name(Isa isa);
 struct CpuFeatures {
   bool avx2 = false;         // AVX2 and FMA, registers saved by the OS
   bool avx512 = false;       // F, BW, CD, DQ, VL, registers saved by the OS
-  bool avx512_bf16 = false;  // AVX512-BF16 and VNNI; every CPU with the first has the second
+  bool avx512_bf16 = false;  // AVX512-BF16 and AVX512-VNNI; every CPU that has AVX512-BF16 has both
   bool amx_bf16 = false;     // tiles and bf16 products; the OS has granted the tile registers
   std::string model;         // the name that the CPU reports
 };

@@ -18,12 +18,12 @@ struct GraphNode {
   using Run = void (*)(const void* capture, Gradients& gradients);
 
   const char* name = "";
-  Shape shape;  // of the first gradient that it reads, for the profile
+  Shape shape;  // the shape of the first gradient that the node reads, for the profile
   Work work;
   Run run = nullptr;
   const void* capture = nullptr;
-  std::array<std::int32_t, kMaxEnds> reads{};    // slots
-  std::array<std::int32_t, kMaxEnds> adds_to{};  // slots
+  std::array<std::int32_t, kMaxEnds> reads{};    // slots that the node reads
+  std::array<std::int32_t, kMaxEnds> adds_to{};  // slots that it adds to
   std::uint8_t read_count = 0;
   std::uint8_t add_count = 0;
 };
@@ -33,7 +33,7 @@ struct GradientSlot {
   const void* values = nullptr;
   std::int64_t count = 0;
   DType dtype = DType::f32;
-  void* gradient = nullptr;  // a leaf brings its own buffer; for other slots the plan chooses one
+  void* gradient = nullptr;  // the caller's buffer for a leaf; for other slots the plan chooses it
   bool is_leaf = false;
   bool started = false;  // something was written to `gradient` in this step
   bool reached = false;  // the loss depends on `values`

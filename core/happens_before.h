@@ -24,8 +24,8 @@ inline void published(void* tag) {
 inline void observed(void* tag) {
   __tsan_acquire(tag);
 }
-// A separate tag for each task i (every 4096th task shares one), so that the order of one task does not hide
-// a race of another.
+// The tag of task i. Different tasks have different tags (except that tasks i and i + 4096 share a tag), so
+// that the order of one task does not hide a race of another task.
 inline void* tag_of_task(std::int32_t i) {
   static std::array<std::int64_t, 4096> tags;
   return &tags[static_cast<std::size_t>(i) % tags.size()];

@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kSlab = std::size_t{1} << 30;         // the least address space by which an arena grows
-constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // the least address space of a workspace
-constexpr std::size_t kScratch = std::size_t{64} << 20;     // the least address space of a thread's scratch
+constexpr std::size_t kSlab = std::size_t{1} << 30;         // an arena grows by at least this many bytes
+constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // a workspace reserves at least this many bytes
+constexpr std::size_t kScratch = std::size_t{64} << 20;     // a thread reserves at least this many bytes
 
 std::atomic<std::int64_t> page_allocation_count{0};
 
@@ -81,7 +81,7 @@ namespace {
 struct WorkspacePool {
   std::mutex mutex;
   std::vector<Workspace::Block> free;
-  std::size_t used_bytes = 0;  // of all blocks, free or not
+  std::size_t used_bytes = 0;  // the sum over all blocks, free or in use
 };
 
 WorkspacePool& workspace_pool() {

@@ -34,7 +34,8 @@ class Pages {
 // The number of Pages that were ever allocated.
 std::int64_t page_allocations();
 
-// A stack of allocations. reset() frees all of them, rewind() those made after a mark(). Not thread-safe.
+// A stack of allocations. reset() frees all allocations, rewind() frees all that were made after a mark().
+// Not thread-safe.
 class Arena {
  public:
   static constexpr std::size_t kAlignment = 64;  // a cache line, and an AVX-512 register

@@ -22,12 +22,12 @@
 
 namespace inkling {
 
-// The work of an op, independent of its implementation.
+// How much an op computes and moves. This depends on the mathematics, not on the implementation.
 struct Work {
   double flops = 0;
   double bytes = 0;             // the least number of bytes that must be read and written
-  DType operands = DType::f32;  // the dtype of the factors, if the flops are products
-  bool in_parts = false;        // consists of ops that record themselves, so it records no event of its own
+  DType operands = DType::f32;  // the dtype of the factors, if the flops are matrix products
+  bool in_parts = false;        // true: it calls ops that record their own events, so it records no event
 };
 Work moving(std::initializer_list<Tensor> tensors);  // reads or writes each tensor once
 Work multiplying(std::int64_t multiply_adds,

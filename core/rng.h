@@ -48,8 +48,9 @@ class Rng {
     return x % n;
   }
 
-  // Standard normal, by the cosine half of Box & Muller (1958). A draw takes two uniform numbers and keeps no
-  // state besides that of the generator.
+  // Standard normal, by the formula of Box & Muller (1958) with the cosine. Each call draws two uniform
+  // numbers. It does not store the second normal number (with the sine), so the state of the stream is
+  // complete.
   double normal() {
     const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
     return radius * std::cos(2.0 * std::numbers::pi * uniform());

@@ -31,7 +31,7 @@ namespace inkling {
 
 enum class LeafGradient {
   overwrite,   // backward() replaces the contents of the leaf's gradient buffer
-  accumulate,  // backward() adds to them, for example in the second micro-batch of a step
+  accumulate,  // backward() adds to the contents, for example in the second micro-batch of a step
 };
 
 enum class Recording { on, off };

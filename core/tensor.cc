@@ -69,7 +69,8 @@ Shape contiguous_strides(const Shape& shape) {
 }
 
 void check_axis(const char* what, const Shape& shape, int axis) {
-  if (axis < 0 || axis >= shape.rank) fail(what, ": axis ", axis, " of a tensor ", shape);
+  if (axis < 0 || axis >= shape.rank)
+    fail(what, ": axis ", axis, " of a tensor ", shape, " does not exist, expected 0 <= axis < ", shape.rank);
 }
 
 }  // namespace
@@ -77,7 +78,7 @@ void check_axis(const char* what, const Shape& shape, int axis) {
 Tensor::Tensor(void* data, Shape shape, DType dtype, std::int32_t slot)
     : data_(data), shape_(shape), stride_(contiguous_strides(shape)), dtype_(dtype), slot_(slot) {
   for (int axis = 0; axis < shape.rank; ++axis) {
-    if (shape[axis] < 0) fail("tensor: shape ", shape, " has a negative dimension");
+    if (shape[axis] < 0) fail("tensor: shape ", shape, " has a negative dimension, expected 0 or more");
   }
 }
 
@@ -133,7 +134,8 @@ Tensor Tensor::transpose(int a, int b) const {
 Tensor Tensor::slice(int axis, std::int64_t begin, std::int64_t end) const {
   check_axis("slice", shape_, axis);
   if (begin < 0 || end < begin || end > shape_[axis]) {
-    fail("slice: [", begin, ", ", end, ") of axis ", axis, " of a tensor ", shape_);
+    fail("slice: [", begin, ", ", end, ") of axis ", axis, " of a tensor ", shape_,
+         ", expected a range inside [0, ", shape_[axis], ")");
   }
   Tensor view = *this;
   view.shape_[axis] = end - begin;

@@ -89,7 +89,7 @@ class Tensor {
   float item() const;  // the number in an f32 tensor with one element, of any rank
 
   // Views of the same memory. Errors name the shapes.
-  Tensor reshape(Shape shape) const;     // contiguous only; one dimension may be -1
+  Tensor reshape(Shape shape) const;     // only if contiguous; one dimension may be -1 (any size)
   Tensor transpose(int a, int b) const;  // swaps two axes, copies nothing
   Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // [begin, end) of one axis
   Tensor detach() const;                                               // the same data, without gradient

@@ -32,8 +32,8 @@ void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
       model.next_logits(tape, Tensor(context.data(), {1, std::ssize(context)}), std::span(&cache, 1)).f32();
 }
 
-// Reads the newest token of every text in one pass. All texts have the same length, so all reach the end of
-// the context at the same step; then each is read again.
+// The model reads the newest token of every text in one pass. All texts have the same length, so all reach
+// the end of the context at the same step. Then read_again() fills each cache.
 void read_on(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<KvCache>& caches) {
   tape.clear();
   if (caches.front().length() == model.config().max_seq_len) {

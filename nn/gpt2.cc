@@ -48,7 +48,7 @@ void GPT2::initialise(std::uint64_t seed) {
 
 void GPT2::set_precision(Precision precision, Recording recording) {
   if (precision == Precision::int8 && recording == Recording::on) {
-    fail("gpt2: precision int8 is for generating and evaluating, training takes f32 or bf16");
+    fail("gpt2: precision is int8, expected f32 or bf16 to train: int8 can only generate and evaluate");
   }
   precision_ = precision;
   packed_.reset();
@@ -116,7 +116,7 @@ Tensor GPT2::hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DTyp
   return layernorm(tape, x, w(kLnfw), w(kLnfb), out);
 }
 
-// ---- What the hidden states are used for ----
+// ---- Losses and logits ----
 
 Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, LeafGradient mode,
                   std::int64_t mean_over) {
@@ -126,7 +126,7 @@ Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, LeafGrad
 }
 
 void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
-  if (tape.recording()) fail("gpt2: token_losses on a tape that records, expected Recording::off");
+  if (tape.recording()) fail("gpt2: token_losses: the tape records, expected a tape with Recording::off");
   const Pass pass{.inner = inner_dtype()};
   const Tensor x = hidden_states(tape, ids, pass, pass.inner);
   linear_token_losses(losses, x, matrix(tape, kWte, 0, pass), targets, config_.vocab_size);
@@ -139,7 +139,7 @@ Tensor GPT2::logits(Tape& tape, const Tensor& ids) {
 }
 
 Tensor GPT2::next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches) {
-  if (tape.recording()) fail("gpt2: next_logits on a tape that records, expected Recording::off");
+  if (tape.recording()) fail("gpt2: next_logits: the tape records, expected a tape with Recording::off");
   if (ids.rank() != 2 || caches.empty() || std::ssize(caches) != ids.dim(0)) {
     fail("gpt2: ids are ", ids.shape(), ", expected one row for each of ", caches.size(), " caches");
   }

@@ -70,8 +70,8 @@ class GPT2 {
   // What all parts of one forward pass share.
   struct Pass {
     LeafGradient mode = LeafGradient::overwrite;
-    DType inner = DType::f32;              // of the activations between two matrices; x is always f32
-    std::span<const KvCache> caches = {};  // empty: ids are whole texts
+    DType inner = DType::f32;              // dtype of activations between matrices; x is always f32
+    std::span<const KvCache> caches = {};  // if empty, ids are whole texts
   };
 
   Tensor hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DType out);
@@ -85,7 +85,7 @@ class GPT2 {
   GPT2Config config_;
   Parameters parameters_;
   Precision precision_ = Precision::f32;
-  std::optional<PackedWeights> packed_;  // in bf16 or int8
+  std::optional<PackedWeights> packed_;  // the packed copies, in bf16 or int8
   bool recompute_ = false;
 };
 

@@ -18,7 +18,8 @@ GPT2Config GPT2Config::named(const std::string& name) {
 }
 
 void GPT2Config::check(const std::string& where) const {
-  // Far above any model that fits a machine, and low enough that products of three of them fit 64 bits.
+  // Much larger than in any model that fits into a machine's memory, and so small that the product of three
+  // dimensions fits into 64 bits.
   constexpr std::int64_t kMost = std::int64_t{1} << 20;
   const auto positive = [&](const char* what, std::int64_t value) {
     if (value < 1 || value > kMost) fail(where, ": ", what, " is ", value, ", expected 1 to ", kMost);
@@ -37,7 +38,7 @@ void GPT2Config::check(const std::string& where) const {
   const double estimate =
       static_cast<double>(padded_vocab_size() + max_seq_len) * C + static_cast<double>(layers) * 12 * C * C;
   if (estimate > kMostParameters)
-    fail(where, ": the model would have ", estimate, " parameters, at most 1e12 are supported");
+    fail(where, ": the model would have ", estimate, " parameters, expected at most 1e12");
 }
 
 std::int64_t GPT2Config::parameter_count() const {

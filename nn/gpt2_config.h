@@ -10,11 +10,11 @@
 namespace inkling {
 
 struct GPT2Config {
-  std::int64_t max_seq_len = 1024;  // maxT: positions that have an embedding
-  std::int64_t vocab_size = 50257;  // V
-  std::int64_t layers = 12;         // L
-  std::int64_t heads = 12;          // NH
-  std::int64_t channels = 768;      // C
+  std::int64_t max_seq_len = 1024;  // maxT, the number of positions that have an embedding
+  std::int64_t vocab_size = 50257;  // V, the number of tokens
+  std::int64_t layers = 12;         // L, the number of transformer blocks
+  std::int64_t heads = 12;          // NH, the number of attention heads
+  std::int64_t channels = 768;      // C, the width of an activation
 
   // OpenAI's four models: gpt2:d12 (124M), gpt2:d24 (350M), gpt2:d36 (774M), gpt2:d48 (1558M). Error for any
   // other name.

@@ -20,11 +20,11 @@ class KvCache {
   explicit KvCache(const GPT2Config& config);  // room for maxT positions
 
   const GPT2Config& config() const { return config_; }
-  std::int64_t length() const { return length_; }  // positions filled
+  std::int64_t length() const { return length_; }  // the number of filled positions
   void clear() { length_ = 0; }
-  void copy(const KvCache& other);  // takes over the contents of `other`; Error if its config differs
-  // Marks T more positions as filled. Call it once after all layers have written theirs. A negative T drops
-  // the newest positions.
+  void copy(const KvCache& other);  // copies the contents of `other`; Error if its config differs
+  // Marks T more positions as filled. Call it once, after all layers have written keys and values for these
+  // positions. A negative T drops the newest positions.
   void advance(std::int64_t T) { length_ += T; }
 
   KvCacheLayer layer(std::int64_t layer) const;

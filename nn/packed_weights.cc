@@ -19,7 +19,7 @@ std::int64_t packed_bytes(const PackedMatrix& m, Packing packing) {
     case Packing::bf16_twice:
       return (packed_b_count(m.OC, m.IC) + packed_b_count(m.IC, m.OC)) * kBf16;
     case Packing::int8:
-      return int8_bytes(m.OC, m.IC) + ceil_div(m.OC, 16) * 64;  // and whole cache lines of scales
+      return int8_bytes(m.OC, m.IC) + ceil_div(m.OC, 16) * 64;  // the scales fill whole cache lines
   }
   return 0;
 }
@@ -61,7 +61,7 @@ PackedWeights::PackedWeights(const Parameters& parameters, const std::vector<std
       continue;
     for (const Parameter& p : parameters.table()) {
       if (p.offset <= m.offset && m.offset < p.offset + p.shape.numel())
-        fail("int8: ", p.name, " has weights that are not finite, expected numbers");
+        fail("int8: ", p.name, " has weights that are infinite or NaN, expected finite numbers");
     }
   }
 }

@@ -16,11 +16,11 @@ namespace inkling {
 enum class Packing { bf16, bf16_twice, int8 };
 
 struct PackedMatrix {
-  std::int64_t offset;  // of the matrix in the flat buffer of weights
+  std::int64_t offset;  // where the matrix starts in the flat buffer of weights
   std::int64_t OC, IC;
-  bf16* packed = nullptr;             // Packing::bf16 and bf16_twice
-  bf16* packed_transposed = nullptr;  // Packing::bf16_twice
-  std::int8_t* q = nullptr;           // Packing::int8, with the scale of each row below
+  bf16* packed = nullptr;             // set for Packing::bf16 and bf16_twice
+  bf16* packed_transposed = nullptr;  // set for Packing::bf16_twice
+  std::int8_t* q = nullptr;           // set for Packing::int8, like `scales` below
   float* scales = nullptr;
 
   Weight weight(const Tensor& values) const;

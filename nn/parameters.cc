@@ -10,11 +10,11 @@ Parameters::Parameters(const std::vector<ParameterSpec>& specs) {
     std::int64_t numel = 1;
     for (int axis = 0; axis < spec.shape.rank; ++axis) {
       if (__builtin_mul_overflow(numel, spec.shape[axis], &numel)) {
-        fail("parameter ", spec.name, ": ", spec.shape, " has more elements than can be counted");
+        fail("parameter ", spec.name, ": ", spec.shape, " has too many elements, expected at most 2^63 - 1");
       }
     }
     if (__builtin_add_overflow(count_, numel, &count_))
-      fail("parameter ", spec.name, ": the model is too large");
+      fail("parameter ", spec.name, ": the model is too large, expected at most 2^63 - 1 weights");
   }
   values_ = Pages(size() * sizeof(float));
 }
@@ -42,7 +42,8 @@ Tensor Parameters::leaf(Tape& tape, std::size_t index, LeafGradient mode) {
 Tensor Parameters::layer_leaf(Tape& tape, std::size_t index, std::int64_t layer, LeafGradient mode) {
   const Parameter& p = table_.at(index);
   if (p.shape.rank == 0 || layer < 0 || layer >= p.shape[0])
-    fail("parameter ", p.name, ": layer ", layer, " of ", p.shape);
+    fail("parameter ", p.name, ": layer ", layer, " of ", p.shape,
+         " does not exist, expected 0 <= layer < the first dimension");
   Shape shape;
   for (int axis = 1; axis < p.shape.rank; ++axis) shape[shape.rank++] = p.shape[axis];
   return leaf_at(tape, p.offset + layer * shape.numel(), shape, mode);

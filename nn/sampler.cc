@@ -11,12 +11,12 @@ namespace inkling {
 
 namespace {
 
-// The index of the largest logit; of equal ones, the lowest index.
+// The index of the largest logit. If several logits are equally large, the lowest of their indices.
 std::size_t likeliest(std::span<const float> logits) {
-  if (logits.empty()) fail("sample: no logits");
+  if (logits.empty()) fail("sample: there are no logits, expected at least one");
   std::size_t best = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (std::isnan(logits[i])) fail("sample: logit ", i, " is nan");
+    if (std::isnan(logits[i])) fail("sample: logit ", i, " is nan, expected a number");
     if (logits[i] > logits[best]) best = i;
   }
   return best;
@@ -43,9 +43,9 @@ void cut_to_top_k(std::vector<std::int32_t>& ids, std::span<const float> logits,
   ids.resize(static_cast<std::size_t>(k));
 }
 
-// Keeps the nucleus, which is usually small. All candidates with a probability below (1 - p) / n have less
-// than 1 - p together, so the nucleus is among the others. A heap gives the likeliest of these, one after
-// another.
+// Keeps the nucleus, which is usually small. First it removes all candidates with a probability below
+// (1 - p) / n: their sum is less than 1 - p, so none of them is needed to reach p. Then a heap gives the
+// remaining candidates, the likeliest first, until their probabilities sum to p.
 void cut_to_top_p(std::vector<Candidate>& candidates, float p) {
   const auto less_likely = [](const Candidate& a, const Candidate& b) { return likelier(b, a); };
   const double total = mass(candidates), wanted = static_cast<double>(p) * total;

@@ -1,11 +1,12 @@
 // From logits to the next token: temperature, top-k, top-p.
 //
 //   p_i = exp(z_i / temperature) / sum_j exp(z_j / temperature)
-// A temperature below 1 sharpens the distribution, above 1 flattens it; 0 means greedy: always the likeliest
-// token. top-k keeps the k likeliest tokens (Fan et al. 2018). top-p then keeps the smallest number of the
-// likeliest tokens whose renormalised probabilities sum to at least p (the nucleus, Holtzman et al. 2020). At
-// least one token is kept. Then one of the kept tokens is drawn. Among equal probabilities the lower id comes
-// first, so a seed gives the same text everywhere.
+// A temperature below 1 makes likely tokens still more likely, a temperature above 1 makes all tokens more
+// equal. With temperature 0, the likeliest token is always chosen (greedy). top-k keeps the k likeliest
+// tokens (Fan et al. 2018). top-p then keeps the smallest number of the likeliest tokens whose renormalised
+// probabilities sum to at least p (the nucleus, Holtzman et al. 2020). At least one token is kept. Then one
+// of the kept tokens is drawn. Among equal probabilities the lower id comes first, so a seed gives the same
+// text everywhere.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace inkling {
 
 struct SamplerSettings {
   float temperature = 1.0f;  // >= 0
-  std::int64_t top_k = 0;    // 0: all
+  std::int64_t top_k = 0;    // 0 keeps all tokens
   float top_p = 1.0f;        // in (0, 1]
 
   void check() const;  // Error that names the setting that is out of range
@@ -43,7 +44,7 @@ class Sampler {
   void softmax(std::span<const float> logits, float best);
 
   SamplerSettings settings_;
-  std::vector<std::int32_t> ids_;  // those that top-k keeps
+  std::vector<std::int32_t> ids_;  // the ids that top-k keeps
   std::vector<float> scaled_;      // their logits / temperature, then their probabilities
   std::vector<Candidate> candidates_;
 };

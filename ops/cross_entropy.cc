@@ -106,15 +106,15 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, st
   if (logits.rank() == 0) fail("cross_entropy: logits is a scalar, expected (..., Vp)");
   if (!logits.contiguous()) fail("cross_entropy: logits ", logits.shape(), " is not contiguous");
   if (!(targets.shape() == expected)) {
-    fail("cross_entropy: targets is ", targets.shape(), ", expected ", expected, " as logits is ",
-         logits.shape());
+    fail("cross_entropy: targets is ", targets.shape(), ", expected ", expected, ", the shape of logits ",
+         logits.shape(), " without its last axis");
   }
   if (!targets.contiguous()) fail("cross_entropy: targets ", targets.shape(), " is not contiguous");
   check_dtype("cross_entropy", "logits", logits, DType::f32);
   check_dtype("cross_entropy", "targets", targets, DType::i32);
   if (vocab < 1 || vocab > Vp) fail("cross_entropy: vocab is ", vocab, ", expected 1 to Vp=", Vp);
   const std::int64_t counted = count_targets("cross_entropy", targets.i32(), rows, vocab);
-  if (counted == 0) fail("cross_entropy: all ", rows, " targets are -1, expected one at least that counts");
+  if (counted == 0) fail("cross_entropy: all ", rows, " targets are -1, expected at least one token id");
 
   const Tensor loss = tape.output({}, {logits});
   float* losses = tape.keep(rows);

@@ -34,7 +34,8 @@ namespace inkling {
 // or if all are -1. The targets' memory must live until backward.
 Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, std::int64_t vocab);
 
-// The number of targets that are not -1. Error, which names `op`, unless each target is in -1 .. vocab-1.
+// Returns the number of targets that are not -1. Error if a target is outside -1 .. vocab-1; the message
+// names `op`.
 std::int64_t count_targets(const char* op, const std::int32_t* targets, std::int64_t n, std::int64_t vocab);
 
 // The sum of n losses, always added in the same order, so that it does not depend on the number of threads.

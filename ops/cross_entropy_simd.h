@@ -12,9 +12,9 @@
 namespace inkling::simd {
 
 template <class V>
-struct RowStatistics {                                  // of the logits read so far
-  float max = -std::numeric_limits<float>::infinity();  // m
-  float sum = 0.0f;                                     // s, of e^(x - m)
+struct RowStatistics {  // m and s of ops/cross_entropy.h, over the logits that were read so far
+  float max = -std::numeric_limits<float>::infinity();  // m, the maximum
+  float sum = 0.0f;                                     // s, the sum of e^(x - m)
 };
 
 template <class V>
@@ -43,7 +43,7 @@ void add_block(RowStatistics<V>& row, float* e, const float* x, std::int64_t n) 
   const float block_max = max_of<V>(x, n);
   const float raised = block_max > row.max ? block_max : row.max;
   const float taken_off =
-      raised == kMinusInf ? 0.0f : raised;  // all logits so far are -inf, and -inf - -inf is NaN
+      raised == kMinusInf ? 0.0f : raised;  // if all logits so far are -inf: -inf - -inf would be NaN
   row.sum = row.sum * exp_of_one<V>(row.max - taken_off) + sum_exp<V, kKeep>(e, x, V(taken_off), n);
   row.max = raised;
 }

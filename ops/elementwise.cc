@@ -20,8 +20,8 @@ Shape broadcast(const char* op, const Shape& a, const Shape& b) {
     const std::int64_t of_a = back <= a.rank ? a[a.rank - back] : 1;
     const std::int64_t of_b = back <= b.rank ? b[b.rank - back] : 1;
     if (of_a != of_b && of_a != 1 && of_b != 1) {
-      fail(op, ": shapes ", a, " and ", b, " do not go together: ", of_a, " and ", of_b,
-           ", expected the same or 1");
+      fail(op, ": shapes ", a, " and ", b, " cannot be broadcast: one axis has sizes ", of_a, " and ", of_b,
+           ", expected equal sizes or a size of 1");
     }
     y[y.rank - back] = of_a == 1 ? of_b : of_a;
   }
@@ -123,7 +123,7 @@ namespace {
 
 // How to step through contiguous a and b to compute y. Neighbouring axes that repeat the same operands are
 // merged into one. So two equal shapes are a single long run, and (B, T, C) + (C) has two axes, (B T) and C.
-// A stride is 0 where the operand is repeated. The last axis comes first.
+// If the operand is repeated along an axis, its stride there is 0. The last axis comes first.
 struct Walk {
   int rank = 0;
   std::array<std::int64_t, Shape::kMaxRank> size{}, a_stride{}, b_stride{};

@@ -7,7 +7,8 @@
 
 namespace inkling::simd {
 
-// The operand of a run: the elements at `data`, or, with step 0, its first element for the whole run.
+// An operand of a run. With step 1 it is the n elements at `data`; with step 0, the one element at `data` is
+// used for the whole run.
 template <class V>
 struct Run {
   Run(const float* p, std::int64_t step) : data(p), repeats(step == 0), first(*p) {}
@@ -32,7 +33,7 @@ void write_run(float* out, std::int64_t n, bool accumulate, F f) {
   });
 }
 
-// y = a op b. a_step and b_step are 1, or 0 for an operand with one element for the whole run.
+// y = a op b. A step is 1, or 0 if the operand has only one element, which is used for the whole run.
 template <class V>
 void binary_forward(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
                     std::int64_t b_step) noexcept {
@@ -53,8 +54,8 @@ void binary_forward(Binary op, float* y, const float* a, const float* b, std::in
   }
 }
 
-// The gradient of operand `of`, one number for each element of y. For a repeated operand the caller sums
-// them.
+// The gradient of operand `of`, which is a or b: one number for each element of y. If the operand was
+// repeated (broadcast), the caller must sum these numbers.
 template <class V>
 void binary_backward(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
                      std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept {

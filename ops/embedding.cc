@@ -73,7 +73,7 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
   check_dtype("embedding", "wpe", wpe, DType::f32);
   if (ids.rank() != 2) fail("embedding: ids is ", ids.shape(), ", expected (B, T)");
   if (vocab < 0 || vocab > wte.dim(0))
-    fail("embedding: vocab is ", vocab, ", but wte has ", wte.dim(0), " rows");
+    fail("embedding: vocab is ", vocab, ", expected 0 to ", wte.dim(0), ", the number of rows of wte");
   const std::int64_t B = ids.dim(0), T = ids.dim(1), maxT = wpe.dim(0);
   if (first_position < 0 || first_position > maxT - T) {
     fail("embedding: T=", T, " tokens from position ", first_position, " on, expected at most maxT=", maxT,

@@ -57,14 +57,14 @@ template void reference::pick_backward(double*, const double*, const std::int32_
 
 namespace {
 
-constexpr std::int64_t kColumns = 64;     // that a task of backward owns: whole cache lines
-constexpr std::int64_t kPicks = 1 << 12;  // in a task
+constexpr std::int64_t kColumns = 64;     // a task of scatter_add adds this many columns: whole cache lines
+constexpr std::int64_t kPicks = 1 << 12;  // rows of x in a task of pick
 
 }  // namespace
 
 void check_ids(const char* op, const Tensor& ids, std::int64_t V) {
   check_dtype(op, "ids", ids, DType::i32);
-  if (!ids.contiguous()) fail(op, ": ids ", ids.shape(), " are not contiguous");
+  if (!ids.contiguous()) fail(op, ": ids ", ids.shape(), " is not contiguous");
   const std::int32_t* id = ids.i32();
   for (std::int64_t n = 0; n < ids.numel(); ++n) {
     if (id[n] >= 0 && id[n] < V) continue;
@@ -116,7 +116,8 @@ Tensor pick(Tape& tape, const Tensor& view, const Tensor& ids) {
   const Shape shape = view.shape().leading();
   const std::int64_t V = view.shape().back(), N = ids.numel();
   if (!(ids.shape() == shape))
-    fail("pick: ids is ", ids.shape(), ", expected ", shape, ": x ", view.shape(), " without V");
+    fail("pick: ids is ", ids.shape(), ", expected ", shape, ", the shape of x ", view.shape(),
+         " without its last axis");
   check_dtype("pick", "x", view, DType::f32);
   check_ids("pick", ids, V);
   const Tensor x = contiguous(tape, view);

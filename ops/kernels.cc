@@ -52,7 +52,8 @@ const Kernels& kernels(Isa isa) {
 void use_isa(Isa isa) {
   const auto available = available_isas();
   if (std::find(available.begin(), available.end(), isa) == available.end()) {
-    fail("instruction set ", name(isa), " is not available on this CPU");
+    fail("use_isa: instruction set ", name(isa),
+         " is not available on this CPU, expected one of available_isas()");
   }
   use_table(kernels(isa));
 }

@@ -6,7 +6,8 @@
 // write get `accumulate` and assign when it is false.
 //
 // Each ops/isa/isa_*.cc fills a table from the templates in *_simd.h (ops/isa/table.h) with its own compiler
-// flags. kernels() is the table in use: the best the CPU can run, or what INKLING_ISA names.
+// flags. kernels() is the table in use: the table of the most powerful instruction set that this CPU can run,
+// or of the instruction set that INKLING_ISA names.
 #pragma once
 
 #include <cstdint>
@@ -18,31 +19,33 @@ namespace inkling {
 
 struct MatrixView;  // ops/gemm/gemm.h
 
-// What gemm's driver knows of one kind of micro-kernel: its tile of C is MR x NR; its operands are packed
-// into panels of MR rows of A and NR columns of B, each row or column a "lane" of K numbers. Panels are
-// `stride` floats apart. ops/gemm/gemm.h tells the story.
+// The kernels of gemm in f32; ops/gemm/gemm.h explains how they work together. The micro-kernel computes a
+// tile of C of MR x NR numbers. A is packed into panels of MR rows, and B into panels of NR columns. A row of
+// A or a column of B is a "lane" of K numbers. Panels are `stride` floats apart.
 struct GemmKernels {
   std::int64_t MR, NR;
-  // source(lane, k) goes to panel lane / R, place k * R + lane % R, R being MR or NR. Unused lanes of the
-  // last panel are zero.
+  // Copies source(lane, k) to panel number lane / R, element k * R + lane % R. R is MR in pack_a and NR in
+  // pack_b. Unused lanes of the last panel are set to zero.
   void (*pack_a)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
                  std::int64_t K) noexcept;
   void (*pack_b)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
                  std::int64_t K) noexcept;
-  // C(M,N) = A B (+ bias(N)) (+ addend(M,N), rows ldc apart), A and B packed.
+  // C(M,N) = A B (+ bias(N)) (+ addend(M,N), rows ldc apart). A and B are packed.
   void (*multiply)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
                    std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
                    const float* addend) noexcept;
-  // The same with B where it lies, packed on the way, a panel at a time, into `panel`. Columns [N, N_ahead)
-  // of B may be prefetched.
+  // The same for a B that is not packed. Each panel of B is packed into `panel` just before it is used.
+  // Columns [N, N_ahead) of B may be prefetched.
   void (*multiply_source)(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
                           float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
                           const float* bias, const float* addend) noexcept;
 };
 
-// The same for bf16: ops/gemm/gemm_bf16.h. pack_*: ops/gemm/gemm_bf16_pack_simd.h; multiply: one panel of B;
-// multiply_few: the same for at most 16 rows and all steps, B coming from memory, into a C that has room for
-// 16; finish_*: out (rows, columns) from sums [columns/48](rows, 48), panel_stride apart.
+// The kernels of gemm in bf16; ops/gemm/gemm_bf16.h explains how they work together.
+//   pack_*        packs 16 lanes into tiles (ops/gemm/gemm_bf16_pack_simd.h)
+//   multiply      multiplies rows of A by one panel of B
+//   multiply_few  the same for at most 16 rows and all steps, with B from memory; C has room for 16 rows
+//   finish_*      computes out (rows, columns) from the sums [columns/48](rows, 48), panel_stride apart
 enum class TileOrder : std::uint8_t;
 struct Bf16GemmKernels {
   void (*pack_f32)(bf16* tiles, std::int64_t step, const float* data, std::int64_t lane_stride,
@@ -75,21 +78,22 @@ struct Kernels {
   // ---- ops/gemm/gemm.h
   GemmKernels gemm;
   Bf16GemmKernels bf16_gemm;
-  // C(M,N) = X(M,K) W(N,K)^T (+ bias(N)) (+ C) for few rows of X: each row of W is read once, in order.
+  // C(M,N) = X(M,K) W(N,K)^T (+ bias(N)) (+ C) for a few rows of X: each row of W is read once, in order.
   void (*gemv)(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept;
 
-  // ---- ops/gemm/gemv_int8.h: one row of X made ready, then one panel of W
-  // y (M, columns) = x (M,K) q (K,64) times scales (+ bias) (+ addend); rows of x, made ready, are stride
-  // bytes apart, those of y and addend ldy floats
+  // ---- ops/gemm/gemv_int8.h
+  // int8_input prepares one row of X. gemv_int8 multiplies prepared rows by one panel of W:
+  // y (M, columns) = x (M,K) q (K,64) times scales (+ bias) (+ addend). Prepared rows of x are `stride` bytes
+  // apart; rows of y and addend are ldy floats apart.
   void (*int8_input)(std::byte* out, const float* x, std::int64_t K) noexcept;
   void (*gemv_int8)(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
                     const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,
                     std::int64_t columns, std::int64_t K) noexcept;
 
   // ---- ops/elementwise.h
-  // on a run of n elements; a_step and b_step are 1, or 0 for an operand whose one element serves the whole
-  // run
+  // Each call works on a run of n elements. a_step and b_step are 1, or 0 if the operand has only one
+  // element, which is used for the whole run.
   void (*binary_forward)(Binary op, float* y, const float* a, const float* b, std::int64_t n,
                          std::int64_t a_step, std::int64_t b_step) noexcept;
   void (*binary_backward)(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
@@ -107,7 +111,7 @@ struct Kernels {
   float (*max_row)(const float* x, std::int64_t n) noexcept;
   void (*max_columns)(float* out, const float* x, std::int64_t n, std::int64_t columns,
                       std::int64_t row_stride) noexcept;
-  // out[i] = or += scale * x[i * step], step 0 or 1
+  // out[i] = or += scale * x[i * step]; step is 0 or 1
   void (*add_scaled)(float* out, const float* x, std::int64_t n, std::int64_t step, float scale,
                      bool accumulate) noexcept;
 
@@ -126,7 +130,7 @@ struct Kernels {
   // ---- ops/roof/roof.h
   std::int64_t (*fma_loop)(float* sink, std::int64_t iterations) noexcept;
   std::int64_t (*bf16_dot_loop)(float* sink,
-                                std::int64_t iterations) noexcept;  // nullptr: no such instruction
+                                std::int64_t iterations) noexcept;  // nullptr if there is no such instruction
   void (*triad)(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept;
   float (*read_all)(const float* a, std::int64_t n) noexcept;
 
@@ -149,10 +153,11 @@ struct Kernels {
   void (*cross_entropy_backward)(float* dlogits, const float* logits, const std::int32_t* targets,
                                  const float* row_max, const float* row_sum, float scale, std::int64_t rows,
                                  std::int64_t vocab, std::int64_t Vp, bool accumulate) noexcept;
-  // Both at once; the gradient takes the logits' place.
+  // Forward and backward in one call. The gradient replaces the logits.
   void (*cross_entropy_in_place)(float* losses, float* logits, const std::int32_t* targets, float scale,
                                  std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
-  // The same; row r's gradient, bf16, takes the first half of the memory of row r's logits.
+  // The same with a bf16 gradient. The gradient of row r is stored in the first half of the memory of row r's
+  // logits.
   void (*cross_entropy_in_place_bf16)(float* losses, float* logits, const std::int32_t* targets, float scale,
                                       std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept;
 
@@ -166,12 +171,13 @@ struct Kernels {
   void (*transpose)(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride,
                     std::int64_t rows, std::int64_t columns, bool accumulate) noexcept;
 
-  // ---- core/bf16.h: y and x (n). Of the two a model uses narrow; widen is there to be tested against it.
+  // ---- core/bf16.h: y and x (n). A model uses only `narrow`; `widen`, the reverse, is used in tests.
   void (*widen)(float* y, const bf16* x, std::int64_t n) noexcept;
   void (*narrow)(bf16* y, const float* x, std::int64_t n) noexcept;
 
-  // ---- ops/attention/attention.h: one head of one sequence; rows of q, k, v (and their gradients) are
-  // `stride` apart, those of out and dout `out_stride`; `scratch` has attention_scratch_floats(T, HS)
+  // ---- ops/attention/attention.h
+  // One head of one sequence. Rows of q, k, v and their gradients are `stride` apart, rows of out and dout
+  // `out_stride`. `scratch` has attention_scratch_floats(T, HS) floats.
   void (*attention_forward)(float* out, std::int64_t out_stride, float* max, float* inverse_sum,
                             const float* q, const float* k, const float* v, std::int64_t stride,
                             std::int64_t T, std::int64_t HS, float* scratch) noexcept;
@@ -187,8 +193,9 @@ struct Kernels {
                                   std::int64_t stride, const float* max, const float* inverse_sum,
                                   std::int64_t T, std::int64_t HS, bool accumulate, float* scratch) noexcept;
 
-  // ---- ops/attention/attention_decode.h: one head of one sequence, its part of the cache being keys and
-  // values. Meanwhile the keys of another head are fetched, `next`.
+  // ---- ops/attention/attention_decode.h
+  // One head of one sequence. `keys` and `values` are the head's part of the cache. The kernel prefetches
+  // `next`, the keys of another head, while it computes.
   void (*attention_decode)(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,
                            const float* k, const float* v, std::int64_t stride, std::int64_t pos,
                            std::int64_t Tq, std::int64_t HS, const float* next, float* scratch) noexcept;
@@ -199,11 +206,12 @@ const Kernels& kernels();
 // The table of one instruction set, which must be among available_isas().
 const Kernels& kernels(Isa isa);
 
-// Makes kernels() return the table of `isa` (the tests try each). Error when this CPU cannot run it.
+// Makes kernels() return the table of `isa`; the tests use this to test every table. Error if this CPU cannot
+// run it.
 void use_isa(Isa isa);
 
-// Makes kernels() return this table, which must stay alive. It need not be one of this CPU's: the tests pass
-// a table that emulates AMX.
+// Makes kernels() return this table, which must stay alive. It may be any table: the tests pass a table that
+// emulates AMX.
 void use_table(const Kernels& table);
 
 }  // namespace inkling

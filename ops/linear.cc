@@ -60,7 +60,7 @@ void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t 
 
 namespace {
 
-constexpr bool kStream = true;          // the optimiser reads dw, after all other gradients
+constexpr bool kStream = true;          // write dW past the caches: only the optimiser reads it, much later
 constexpr std::int64_t kColumns = 256;  // columns of dy in a task: 1 KiB of each row
 
 struct Layer {
@@ -77,7 +77,7 @@ void forward(const Layer& l, const Tensor& y, const float* residual) {
   multiply({const_cast<void*>(y.raw()), y.dtype(), l.OC, bias, residual}, rows(l.x), l.weight, l.M);
 }
 
-template <class T>  // of dy
+template <class T>  // T, the type of dy, is float or bf16
 void weight_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
   const T* dy = gradients.of<T>(y);
   if (l.weight.values.has_gradient()) {
@@ -102,7 +102,7 @@ void weight_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
   });
 }
 
-template <class T>  // of dy
+template <class T>  // T, the type of dy, is float or bf16
 void input_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
   const T* dy = gradients.of<T>(y);
   const auto into = [&](auto dx) {
@@ -148,13 +148,15 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   check_dtype("linear", "weight", w, DType::f32);
   check_dtype("linear", "bias", bias, DType::f32);
   if (weight.int8.q != nullptr && (x.has_gradient() || w.has_gradient())) {
-    fail("linear: weight ", w.shape(), " is of 8 bits, which have no backward");
+    fail("linear: weight ", w.shape(),
+         " has 8 bits, expected f32 or bf16: weights of 8 bits have no backward");
   }
   if (x.dtype() == DType::bf16 && weight.packed == nullptr) {
-    fail("linear: x is bf16 and weight ", w.shape(), " is not packed for it");
+    fail("linear: x is bf16 and weight ", w.shape(), " is not packed, expected a packed bf16 copy");
   }
   if (x.has_gradient() && weight.packed != nullptr && weight.packed_transposed == nullptr) {
-    fail("linear: weight ", w.shape(), " was packed without the copy that backward needs");
+    fail("linear: weight ", w.shape(),
+         " was packed without the copy that backward needs, expected packed_transposed");
   }
 }
 

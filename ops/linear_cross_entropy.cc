@@ -133,7 +133,8 @@ Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor
   if (wte.rank() != 2 || wte.dim(1) != C) fail(op, ": wte is ", wte.shape(), ", expected (Vp, C=", C, ")");
   if (!wte.contiguous()) fail(op, ": wte ", wte.shape(), " is not contiguous");
   if (!(targets.shape() == s.leading()))
-    fail(op, ": targets is ", targets.shape(), ", expected ", s.leading(), " as x is ", s);
+    fail(op, ": targets is ", targets.shape(), ", expected ", s.leading(), ", the shape of x ", s,
+         " without its last axis");
   if (!targets.contiguous()) fail(op, ": targets ", targets.shape(), " is not contiguous");
   if (x.dtype() != DType::f32 && x.dtype() != DType::bf16)
     fail(op, ": x ", s, ": dtype is ", name(x.dtype()), ", expected f32 or bf16");
@@ -141,7 +142,7 @@ Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor
   check_dtype(op, "targets", targets, DType::i32);
   if (vocab < 1 || vocab > wte.dim(0)) fail(op, ": vocab is ", vocab, ", expected 1 to Vp=", wte.dim(0));
   if (x.dtype() == DType::bf16 && weight.packed == nullptr)
-    fail(op, ": x is bf16 and wte is not packed for it");
+    fail(op, ": x is bf16 and wte is not packed, expected a wte with a packed bf16 copy");
   return {x, weight, targets.i32(), targets.numel(), C, vocab, wte.dim(0)};
 }
 
@@ -152,18 +153,20 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
   const Head head = head_of("linear_cross_entropy", x, weight, targets, vocab);
   const Tensor& wte = weight.values;
   if (weight.int8.q != nullptr && (x.has_gradient() || wte.has_gradient())) {
-    fail("linear_cross_entropy: wte ", wte.shape(), " is of 8 bits, which have no backward");
+    fail("linear_cross_entropy: wte ", wte.shape(),
+         " has 8 bits, expected f32 or bf16: weights of 8 bits have no backward");
   }
   if (x.has_gradient() && weight.packed != nullptr && weight.packed_transposed == nullptr) {
-    fail("linear_cross_entropy: wte ", wte.shape(), " was packed without the copy that backward needs");
+    fail("linear_cross_entropy: wte ", wte.shape(),
+         " was packed without the copy that backward needs, expected packed_transposed");
   }
   const std::int64_t N = head.N;
   const std::int64_t counted = count_targets("linear_cross_entropy", head.targets, N, vocab);
   if (mean_over == 0 && counted == 0)
-    fail("linear_cross_entropy: all ", N, " targets are -1, expected at least one that is not");
+    fail("linear_cross_entropy: all ", N, " targets are -1, expected at least one token id");
   if (mean_over != 0 && mean_over < counted)
-    fail("linear_cross_entropy: mean_over is ", mean_over, ", expected at least the ", counted,
-         " targets here");
+    fail("linear_cross_entropy: mean_over is ", mean_over, ", expected at least ", counted,
+         ", the number of targets that are not -1");
   const std::int64_t divisor = mean_over == 0 ? counted : mean_over;
 
   const Tensor loss = tape.output({}, {x, wte});

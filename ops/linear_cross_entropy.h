@@ -13,9 +13,9 @@
 //
 // This is the only op that computes gradients in its forward pass. Other ops store what their backward needs.
 // This op would have to store all logits or compute them a second time: a gemm of 2*B*T*Vp*C operations, a
-// tenth of a 124M model's step. The price: backward must start from this loss itself, with a gradient of 1.
-// It checks that; and a backward of the tape that does not reach this loss is an error, because dwte was
-// already added to.
+// tenth of a 124M model's step. The disadvantage: backward must start from this loss itself, with a gradient
+// of 1; any other gradient is an Error. It is also an Error if a backward of the tape does not reach this
+// loss, because the forward pass has already added to dwte.
 //
 // Micro-batches. A step may be split into micro-batches, each with its own loss, whose gradients are summed.
 // Then the mean is taken over the targets of the whole step: `mean_over` is their number, so that each
@@ -36,8 +36,8 @@ namespace inkling {
 Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& wte, const Tensor& targets,
                             std::int64_t vocab, std::int64_t mean_over = 0);
 
-// The loss of each row, for evaluation; 0 where the target is -1. All targets may be -1. Shapes as above;
-// `losses` has as many numbers as `targets`. Add them with sum_losses(). Errors as above.
+// The loss of each row, for evaluation; 0 where the target is -1. All targets may be -1. Shapes and errors
+// are the same as above; `losses` has one number for each target. Add them with sum_losses().
 void linear_token_losses(float* losses, const Tensor& x, const Weight& wte, const Tensor& targets,
                          std::int64_t vocab);
 

@@ -82,11 +82,11 @@ void gradient_of_b(Gradients& gradients, const Tensor& c, const Tensor& a, const
 
 void check_shapes(const Tensor& a, const Tensor& b) {
   const auto expect = [&](bool fits, const char* what) {
-    if (!fits) fail("matmul: a is ", a.shape(), " and b ", b.shape(), ", expected ", what);
+    if (!fits) fail("matmul: a is ", a.shape(), " and b is ", b.shape(), ", expected ", what);
   };
   expect(a.rank() >= 2 && b.rank() >= 2, "(..., M, K) and (..., K, N)");
-  expect(a.shape().back() == b.dim(b.rank() - 2), "as many columns in a as rows in b");
-  expect(b.rank() == 2 || b.rank() == a.rank(), "b to be one matrix, or as many as a");
+  expect(a.shape().back() == b.dim(b.rank() - 2), "equal numbers of columns of a and rows of b");
+  expect(b.rank() == 2 || b.rank() == a.rank(), "b to be one matrix, or to have the rank of a");
   for (int axis = 0; b.rank() > 2 && axis < a.rank() - 2; ++axis) {
     expect(a.dim(axis) == b.dim(axis), "the same leading axes");
   }

@@ -88,7 +88,7 @@ template void reference::max_backward(double*, const double*, const double*, con
 
 namespace {
 
-constexpr std::int64_t kPiece = 1 << 14;  // elements in a task, and the most that are summed in float
+constexpr std::int64_t kPiece = 1 << 14;  // elements in a task, and the most numbers in one float sum
 constexpr std::int64_t kColumns = 64;     // columns in a task: whole cache lines, a few registers
 
 // Calls f(o, first column, number of columns) for blocks of columns, in parallel.
@@ -152,7 +152,8 @@ struct Cut {
 };
 
 Cut cut_at(const char* op, const Tensor& x, int axis, bool keepdim) {
-  if (axis < 0 || axis >= x.rank()) fail(op, ": axis ", axis, " of a tensor ", x.shape());
+  if (axis < 0 || axis >= x.rank())
+    fail(op, ": axis ", axis, " of a tensor ", x.shape(), " does not exist, expected 0 <= axis < ", x.rank());
   Cut cut;
   for (int i = 0; i < x.rank(); ++i) {
     (i < axis ? cut.outer : i == axis ? cut.n : cut.inner) *= x.dim(i);
@@ -206,7 +207,7 @@ void max_backward(Gradients& gradients, const Tensor& y, const Tensor& x, Cut cu
 }
 
 Tensor maximum(Tape& tape, const Tensor& view, Cut cut) {
-  if (cut.n == 0) fail("max: of no elements: x is ", view.shape());
+  if (cut.n == 0) fail("max: there are no elements, expected at least one: x is ", view.shape());
   const Tensor x = contiguous(tape, view);
   const Tensor y = tape.output(cut.left, {x});
   const auto scope = tape.scope("max", y, moving({x, y}));
@@ -225,7 +226,7 @@ Tensor maximum(Tape& tape, const Tensor& view, Cut cut) {
 }
 
 float one_over(const char* op, std::int64_t n) {
-  if (n == 0) fail(op, ": of no elements");
+  if (n == 0) fail(op, ": there are no elements, expected at least one");
   return 1.0f / static_cast<float>(n);
 }
 

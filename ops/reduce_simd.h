@@ -7,7 +7,7 @@
 namespace inkling::simd {
 
 // The sum of n consecutive numbers. Four registers hold partial sums, so that an addition does not have to
-// wait for the one before it.
+// wait for the previous addition.
 template <class V>
 float sum_row(const float* x, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
@@ -21,8 +21,8 @@ float sum_row(const float* x, std::int64_t n) noexcept {
   return sum((parts[0] + parts[1]) + (parts[2] + parts[3]));
 }
 
-// Adds or assigns the sums of as many columns as R registers hold. Only with R = 1, `lanes` may be less than
-// W.
+// Computes the sums of the columns that fit into R registers, and adds or assigns them. `lanes` may be less
+// than W only if R = 1.
 template <class V, int R, class T>
 void sum_down(float* out, const T* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes,
               float scale, bool accumulate) {

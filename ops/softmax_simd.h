@@ -14,7 +14,7 @@ template <class V>
 float max_of(const float* x, std::int64_t n) {
   constexpr float kMinusInf = -std::numeric_limits<float>::infinity();
   constexpr std::int64_t W = V::kLanes;
-  V m0(kMinusInf), m1(kMinusInf);  // two, because each maximum waits for the one before it
+  V m0(kMinusInf), m1(kMinusInf);  // two registers, because each max waits for the max before it
   std::int64_t i = 0;
   for (; i + 2 * W <= n; i += 2 * W) {
     m0 = max(m0, load<V>(x + i));

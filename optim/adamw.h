@@ -12,7 +12,7 @@ struct AdamWSettings {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  double weight_decay = 0.1;  // applies to the segments marked `decay`
+  double weight_decay = 0.1;  // used only in segments with `decay`
 };
 
 class AdamW final : public Optimizer {
@@ -24,7 +24,7 @@ class AdamW final : public Optimizer {
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"m", m()}, {"v", v()}}; }
-  // reads and writes w, m and v, reads the gradient: 7 floats a weight
+  // For each weight, it reads and writes w, m and v, and reads the gradient: 7 floats.
   double step_bytes() const override { return 28.0 * static_cast<double>(extent_); }
 
   std::span<float> m();  // running mean of the gradients

@@ -12,7 +12,7 @@ namespace {
 
 constexpr LearningRateDecay kDecays[] = {LearningRateDecay::constant, LearningRateDecay::linear,
                                          LearningRateDecay::cosine, LearningRateDecay::wsd};
-constexpr double kWsdDecayStart = 0.8;  // as a fraction of all steps
+constexpr double kWsdDecayStart = 0.8;  // wsd starts to decay after this fraction of all steps
 
 // The fraction of the way from `begin` to `end` that `step` has covered: 0 to 1.
 double progress(std::int64_t step, double begin, double end) {

@@ -28,7 +28,7 @@ struct LearningRateSchedule {
   double lr = 3e-4;
   double min_lr = 0;
   std::int64_t warmup_steps = 0;
-  std::int64_t steps = 1;  // of the whole run
+  std::int64_t steps = 1;  // the number of steps of the whole run
 };
 
 float learning_rate(const LearningRateSchedule& schedule, std::int64_t step);

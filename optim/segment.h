@@ -16,7 +16,7 @@ struct ParameterSegment {
   std::int64_t count = 0;
   bool decay = false;  // weight decay applies: matrices and embeddings, not biases and norms
   std::string name;
-  std::int64_t columns = 1;  // of a matrix; its chunks are whole strips of rows
+  std::int64_t columns = 1;  // row length, if it is a matrix: chunks are whole strips of rows
 };
 
 // Makes the segments from a table whose rows have an offset, a shape, `decay` and a name (for example
@@ -49,7 +49,7 @@ struct SegmentChunk {
 // Error unless the segments are in order and do not overlap, and every offset and count is at least 0.
 std::vector<SegmentChunk> cut_segments(const std::vector<ParameterSegment>& segments);
 
-// One past the last float of the segments.
+// The end of the last segment: the offset after its last float.
 std::int64_t extent(const std::vector<ParameterSegment>& segments);
 
 }  // namespace inkling

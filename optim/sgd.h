@@ -9,7 +9,7 @@ namespace inkling {
 
 struct SgdSettings {
   double momentum = 0.9;
-  double weight_decay = 0;  // L2, added to the gradient of the segments marked `decay`
+  double weight_decay = 0;  // weight_decay * p is added to the gradient, in segments with `decay`
 };
 
 class Sgd final : public Optimizer {
@@ -21,7 +21,7 @@ class Sgd final : public Optimizer {
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"velocity", velocity()}}; }
-  // reads and writes w and the velocity, reads the gradient: 5 floats a weight
+  // For each weight, it reads and writes w and the velocity, and reads the gradient: 5 floats.
   double step_bytes() const override { return 20.0 * static_cast<double>(extent_); }
 
   std::span<float> velocity();

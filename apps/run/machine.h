@@ -7,7 +7,7 @@ namespace inkling {
 
 struct SystemMemory {
   std::int64_t total_bytes = 0;
-  std::int64_t available_bytes = 0;  // without swapping; a container's limit is taken into account
+  std::int64_t available_bytes = 0;  // what programs can use without swapping, within a container's limit
 };
 SystemMemory system_memory();  // 0 for a number that the system does not report
 

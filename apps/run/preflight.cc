@@ -14,7 +14,7 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kLeastScratch = 1 << 20;  // bytes of a thread, for the strips of a matrix product
+constexpr std::int64_t kLeastScratch = 1 << 20;  // each thread uses at least this many bytes
 
 void add_calls(std::vector<Preflight::Op>& ops, Phase phase, const std::string& name, std::int64_t calls,
                const Work& work) {

@@ -51,7 +51,7 @@ class ProfileReport {
 
   Profile profile_;
   Roof roof_;
-  std::vector<Row> rows_;  // in the order of their first event
+  std::vector<Row> rows_;  // in the order of the first event of each op
   std::int64_t seen_ = 0, steps_ = 0;
   double step_ns_ = 0;
   std::int64_t page_allocations_ = 0;
@@ -60,7 +60,7 @@ class ProfileReport {
     std::size_t event;
     bool begins;
   };
-  std::vector<Edge> edges_;           // of the step being added; a member, so that its memory is reused
+  std::vector<Edge> edges_;           // the edges of the step that is added; a member, to reuse its memory
   std::vector<std::size_t> running_;  // the events that run between two edges
 };
 

@@ -37,7 +37,8 @@ std::string step_name(std::int64_t step) {
   return text;
 }
 
-// The step of the checkpoint with this name. Nothing if step_name() would not write the name exactly so.
+// The step of the checkpoint with this name. Returns nothing if the name is not exactly a name that
+// step_name() writes.
 std::optional<std::int64_t> step_of(const std::string& name) {
   std::int64_t step = 0;
   if (std::sscanf(name.c_str(), "step_%" SCNd64, &step) != 1) return std::nullopt;
@@ -106,21 +107,22 @@ void check_manifest(const std::string& directory) {
   const json manifest = read_json(manifest_path);
   const JsonObject files = JsonObject(manifest, manifest_path).object("files");
   const auto& names = manifest["files"];
-  if (names.empty()) fail(manifest_path, ": files is empty, expected the files of a checkpoint");
+  if (names.empty()) fail(manifest_path, ": files is empty, expected the names of a checkpoint's files");
   for (const auto& [name, value] : names.items()) {
     const JsonObject want = files.object(name);
     const std::int64_t expected = want.integer("bytes", 0, std::numeric_limits<std::int64_t>::max());
     const std::string expected_checksum = want.text("xxh3");
     if (name.empty() || name.find_first_of(std::string("/\0", 2)) != std::string::npos)
-      fail(manifest_path, ": files holds ", json(name).dump(),
-           ", expected the names of files in this directory");
+      fail(manifest_path, ": files contains the name ", json(name).dump(),
+           ", expected only names of files in this directory");
     const std::string path = str(directory, "/", name);
     std::error_code error;
     const auto size = fs::file_size(path, error);
-    if (error) fail(manifest_path, ": ", json(name).dump(), ": ", error.message());
+    if (error) fail(manifest_path, ": cannot find the size of ", json(name).dump(), ": ", error.message());
     if (std::cmp_not_equal(size, expected))
-      fail(path, ": size is ", size, " bytes, the manifest says ", expected);
-    if (checksum(path) != expected_checksum) fail(path, ": contents do not match the manifest's checksum");
+      fail(path, ": size is ", size, " bytes, expected ", expected, " as in the manifest");
+    if (checksum(path) != expected_checksum)
+      fail(path, ": the checksum of the contents differs from the checksum in the manifest");
   }
 }
 

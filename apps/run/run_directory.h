@@ -4,7 +4,7 @@
 //   metrics.jsonl                      one line for each step, and one for each validation
 //   samples/step_00000500.txt          a text that the model wrote after step 500
 //   checkpoints/step_00000500/         model.bin (llm.c's format), optimizer.bin, state.json, manifest.json
-//   model.bin, tokenizer.bin           the result
+//   model.bin, tokenizer.bin           the trained model and its tokenizer
 //   data/                              the token shards, if the run generated them (the stories)
 //   lock                               locked (flock) while a run is active; kill -9 releases it too
 //

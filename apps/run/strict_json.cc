@@ -39,7 +39,8 @@ std::optional<std::int64_t> integer_in(const json& value, std::int64_t least, st
   return std::nullopt;
 }
 
-// The parser calls this for each piece of JSON, so faulty text is refused before more of it is stored.
+// The parser calls this object for each piece of JSON. So a faulty text is refused at the first fault, before
+// the rest of it uses memory.
 class Limits {
  public:
   explicit Limits(const std::string& source) : source_(source) {}
@@ -105,7 +106,8 @@ const json& JsonObject::at(const std::string& key, const std::string& expected) 
 
 void JsonObject::expect_no_other_keys(const json& known) const {
   for (const auto& [key, value] : value_.items()) {
-    if (!known.contains(key)) fail(source_, ": ", name_of(key), " is unknown, expected only known keys");
+    if (!known.contains(key))
+      fail(source_, ": ", name_of(key), " is unknown, expected only keys that inkling writes");
   }
 }
 

@@ -22,7 +22,7 @@ constexpr int kMostJsonLevels = 16;
 // Much larger than any JSON file that inkling writes, and still little memory.
 constexpr std::int64_t kMostJsonBytes = std::int64_t{16} << 20;
 
-// `source` is the path of the file that `text` comes from.
+// Parses `text`. `source` is the path of the file that it comes from; errors start with it.
 nlohmann::json parse_json(std::string_view text, const std::string& source);
 nlohmann::json read_json(const std::string& path);
 
@@ -53,7 +53,7 @@ class JsonObject {
 
   const nlohmann::json& value_;
   std::string source_;
-  std::string prefix_;  // of keys in messages: "data." inside {"data": {...}}; "" for the outermost object
+  std::string prefix_;  // printed before a key in messages: "" or, inside {"data": {...}}, "data."
 };
 
 }  // namespace inkling

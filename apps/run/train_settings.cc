@@ -28,7 +28,7 @@ struct Defaults {
   double lr, min_lr;
   const char* schedule;
   double beta2, weight_decay;
-  bool prefers_bf16;  // if the CPU has AMX. GPT-2 uses f32, like the published results
+  bool prefers_bf16;  // bf16 if the CPU has AMX. False for GPT-2, whose published results are f32
 };
 
 // A run takes one or two minutes on two cores. The model learns slowly to look back in a story, and only at a
@@ -81,7 +81,7 @@ bool is_validation(const std::string& path) {
   return fs::path(path).filename().string().find("_val") != std::string::npos;
 }
 
-// Whether there are both training and validation shards.
+// Whether `shards` contains both training and validation shards.
 bool mixed(const std::vector<std::string>& shards) {
   const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
   return validation > 0 && validation < std::ssize(shards);
@@ -257,7 +257,7 @@ void check_types(const JsonObject& saved, const json& example) {
 
 // The settings in a run's config.json. Error, which names the file and the key, if a value is impossible.
 TrainSettings settings_from_json(const json& saved, const std::string& path) {
-  if (!saved.is_object()) fail(path, ": not the settings of a run, expected a JSON object");
+  if (!saved.is_object()) fail(path, ": these are not the settings of a run, expected a JSON object");
   check_types(JsonObject(saved, path), TrainSettings{});
   auto settings = saved.get<TrainSettings>();
   check(settings, Origin::file(path));
@@ -270,7 +270,7 @@ void check_text(const json& given) {
     try {
       value.dump();
     } catch (const json::exception&) {
-      throw UsageError(flag_of(key) + " is not UTF-8");
+      throw UsageError(flag_of(key) + " is not UTF-8, expected text in UTF-8");
     }
   }
 }

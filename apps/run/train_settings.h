@@ -13,13 +13,13 @@
 namespace inkling {
 
 struct TrainSettings {
-  std::string data;       // glob of the training shards; empty: the stories
-  std::string val_data;   // glob of the validation shards; empty: none
-  std::string tokenizer;  // path; empty: samples are printed as token ids
-  std::string init;       // checkpoint to start from; empty: random weights
+  std::string data;       // glob of the training shards; if empty, the stories
+  std::string val_data;   // glob of the validation shards; if empty, there are none
+  std::string tokenizer;  // path; if empty, samples are printed as token ids
+  std::string init;       // checkpoint to start from; if empty, random weights
   GPT2Config model;
   std::int64_t batch_size = 0;  // B, sequences in a micro-batch
-  std::int64_t seq_len = 0;     // T
+  std::int64_t seq_len = 0;     // T, tokens in a sequence
   std::int64_t grad_accum = 1;  // micro-batches in a step
   std::int64_t steps = 0;
   double lr = 0;
@@ -27,12 +27,12 @@ struct TrainSettings {
   std::int64_t warmup = 0;
   std::string schedule;
   std::string optimizer = "adamw";  // or sgd
-  double momentum = 0.9;            // only for sgd
+  double momentum = 0.9;            // used only by sgd
   double weight_decay = 0.1;
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  double grad_clip = 1.0;  // 0: off
+  double grad_clip = 1.0;  // the largest norm of the gradient; 0 means no limit
   bool shuffle = true;
   std::uint64_t seed = 42;
   std::string precision = "f32";

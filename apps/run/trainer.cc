@@ -24,7 +24,8 @@ namespace {
 
 constexpr std::int64_t kStoryTrainTokens = 4'000'000;
 constexpr std::int64_t kStoryValTokens = 100'000;
-constexpr std::uint64_t kSampleStream = 1'000'000;  // RNG stream of the sample at step 0
+// The sample after step n uses RNG stream kSampleStream + n.
+constexpr std::uint64_t kSampleStream = 1'000'000;
 constexpr std::int64_t kSampleTokens = 160;
 
 std::unique_ptr<Optimizer> make_optimizer(const TrainSettings& s, const Parameters& parameters) {
@@ -87,7 +88,8 @@ void Trainer::open_data() {
                       .vocab_size = settings_.model.vocab_size,
                       .shuffle = settings_.shuffle,
                       .seed = shuffle_seed(settings_.seed),
-                      .align_documents = settings_.stories(),  // a story is shorter than T
+                      // A row of stories starts at the beginning of a story, which is shorter than T.
+                      .align_documents = settings_.stories(),
                       .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1};
   batches_.emplace(training, batch);
   if (validation.empty() || settings_.val_every == 0) return;

@@ -68,8 +68,8 @@ std::uint32_t Batches::draw() {
   return static_cast<std::uint32_t>(random_());
 }
 
-// Fisher & Yates, from the end. The remainder makes small j more likely, by about 2^-32 n; llm.c does the
-// same, and it does not matter for an order.
+// The shuffle of Fisher & Yates, from the end. The remainder makes small j more likely, by about 2^-32 n.
+// llm.c does the same, and for shuffling this difference is too small to matter.
 void Batches::permute(std::span<std::int64_t> order) {
   for (std::size_t i = order.size(); i-- > 1;) std::swap(order[i], order[draw() % (i + 1)]);
 }
@@ -146,20 +146,21 @@ BatchPosition Batches::state() const {
 
 void Batches::check_state(const BatchPosition& p) const {
   const auto expect_same = [](const char* what, auto got, auto expected) {
-    if (got != expected) fail("batches: the saved position has ", what, " ", got, ", expected ", expected);
+    if (got != expected) fail("batches: in the saved position ", what, " is ", got, ", expected ", expected);
   };
   expect_same("B", p.B, settings_.B);
   expect_same("T", p.T, settings_.T);
   expect_same("shuffle", p.shuffle, settings_.shuffle);
   expect_same("align_documents", p.align_documents, settings_.align_documents);
   expect_same("seed", p.seed, settings_.seed);
-  expect_same("shards", p.shard_order.size(), shards_.size());
-  expect_same("tokens in all", p.tokens, tokens_);
+  expect_same("the number of shards", p.shard_order.size(), shards_.size());
+  expect_same("the number of tokens", p.tokens, tokens_);
   std::vector<std::int64_t> each = p.shard_order;
   std::sort(each.begin(), each.end());
   for (std::size_t i = 0; i < each.size(); ++i) {
     if (each[i] != static_cast<std::int64_t>(i))
-      fail("batches: the saved position's shard order is not a permutation");
+      fail("batches: the saved position's shard order is not a permutation, expected each of 0 .. ",
+           each.size() - 1, " once");
   }
   const auto shards = static_cast<std::int64_t>(shards_.size());
   const std::int64_t most_epochs = kMostBatches / batches_;
@@ -182,8 +183,9 @@ std::int64_t Batches::samples_before_shard(const BatchPosition& p) const {
   return samples;
 }
 
-// permute() draws one number fewer than it has elements. So an epoch draws shards - 1 numbers to order its
-// shards, and for each shard its samples - 1: together batches - 1.
+// The number of random numbers that were drawn before the samples of the current shard were permuted.
+// permute() draws n - 1 numbers for n elements. So an epoch draws (shards - 1) numbers for the order of its
+// shards, and (samples - 1) numbers for each shard; the sum over an epoch is (batches - 1).
 std::uint64_t Batches::draws_before(const BatchPosition& p) const {
   const auto shards = static_cast<std::int64_t>(shards_.size());
   return static_cast<std::uint64_t>(p.epoch * (batches_ - 1) + shards - 1 + samples_before_shard(p) -

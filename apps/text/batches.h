@@ -50,7 +50,7 @@ struct BatchPosition {
   std::int64_t shard = 0;   // index into shard_order
   std::int64_t sample = 0;  // samples of that shard that were taken already
   std::uint64_t draws = 0;  // random numbers drawn before that shard's samples were permuted
-  // The settings and data that this position is valid for. Restoring it with others is an Error.
+  // The settings and data that this position is valid for. Other settings or data are an Error.
   std::int64_t B = 0, T = 0, tokens = 0;
   bool shuffle = false, align_documents = false;
   std::uint32_t seed = 0;
@@ -61,7 +61,7 @@ constexpr std::int64_t kMostBatches = std::int64_t{1} << 36;
 
 class Batches {
  public:
-  // Where a row was read from: input t is token first + t of shard `shard`, an index into shards().
+  // Where a row was read from: input t is token first + t of the shard shards()[shard].
   struct Row {
     std::int64_t shard;
     std::int64_t first;
@@ -80,13 +80,14 @@ class Batches {
   // one.
   void next(std::int32_t* inputs, std::int32_t* targets);
 
-  // About the last batch that next() returned. There must have been one.
+  // These describe the last batch that next() returned. Call next() first.
   std::span<const Row> rows() const { return rows_; }
   Place place() const;
   std::string describe(const Place& place) const;  // "stories_train.bin: tokens 12800 .. 13056 (epoch 0)"
 
   BatchPosition state() const;
-  // Both throw Error for a position that these settings and shards cannot lead to.
+  // set_state() continues at a saved position; batches_before() counts the batches before it. Both throw
+  // Error if a run with these settings and shards never reaches the position.
   void set_state(const BatchPosition& position);
   std::int64_t batches_before(
       const BatchPosition& position) const;  // counted from the first batch of epoch 0

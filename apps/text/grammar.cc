@@ -32,8 +32,8 @@ class Grammar::Writer {
     auto left = static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(choice.total_weight)));
     const Alternative* taken = choice.alternatives.data();
     for (; left >= taken->weight; ++taken) left -= taken->weight;
-    nats_ +=
-        surprise(taken->weight, choice.total_weight);  // counted with the next token, wherever it is written
+    // These nats are added to the next token that is written, even if another rule writes it.
+    nats_ += surprise(taken->weight, choice.total_weight);
     for (const Item& item : taken->items) {
       switch (item.kind) {
         case Item::Kind::token:
@@ -81,7 +81,7 @@ class Grammar::Writer {
   Rng& rng_;
   Story& out_;
   std::vector<std::uint64_t> rows_;  // for each list: the rows that are still possible
-  double nats_ = 0;                  // of the choices since the last token
+  double nats_ = 0;                  // the nats of the choices since the last token
 };
 
 class Grammar::Reader {

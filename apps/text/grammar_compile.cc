@@ -246,7 +246,7 @@ class GrammarCompiler {
   std::map<std::pair<std::string, bool>, std::size_t> compiled_mentions_;
   std::map<std::string, std::int32_t> token_ids_;
   std::vector<std::string> vocabulary_;
-  std::vector<bool> nullable_;  // for each choice, like the next two
+  std::vector<bool> nullable_;  // one for each choice, as in the next two vectors
   std::vector<Tokens> follow_;
   std::vector<std::string_view> rule_of_;  // for error messages
   std::string_view rule_;                  // the rule that is being compiled

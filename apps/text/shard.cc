@@ -110,8 +110,8 @@ void ShardWriter::append(std::span<const std::int32_t> tokens) {
     if (token < 0 || token >= vocab_size_) {
       fail(path_, ": token ", count_, " is ", token, ", expected 0 .. V-1=", vocab_size_ - 1);
     }
-    const auto* bytes =
-        reinterpret_cast<const std::byte*>(&token);  // little-endian: the low bytes come first
+    // The CPU is little-endian, so the first two bytes are the token as uint16.
+    const auto* bytes = reinterpret_cast<const std::byte*>(&token);
     buffer_.insert(buffer_.end(), bytes, bytes + width);
     if (buffer_.size() >= kFlushBytes) flush();
     ++count_;
@@ -144,15 +144,16 @@ std::vector<std::string> find_shards(const std::string& pattern) {
   } matches;
   const int status = glob(pattern.c_str(), 0, nullptr, &matches.found);
   if (status == GLOB_NOMATCH || (status == 0 && matches.found.gl_pathc == 0)) {
-    fail(pattern, ": no such file, expected the name of a token shard or a pattern that matches some");
+    fail(pattern,
+         ": there is no such file, expected the name of a token shard or a pattern that matches some");
   }
-  if (status != 0) fail(pattern, ": cannot search for files");
+  if (status != 0) fail(pattern, ": the search for files that match this pattern failed");
   std::vector<std::string> paths(matches.found.gl_pathv, matches.found.gl_pathv + matches.found.gl_pathc);
   // `tokenize` writes its tokenizer beside its shards, so a glob may match it. If it is the only match, the
   // user asked for it; then reading it as a shard gives the error.
   if (paths.size() > 1)
     std::erase_if(paths, [](const std::string& p) { return p.ends_with("_tokenizer.bin"); });
-  if (paths.empty()) fail(pattern, ": matches tokenizers only, expected token shards");
+  if (paths.empty()) fail(pattern, ": matches tokenizers only, expected at least one token shard");
   std::sort(paths.begin(), paths.end());
   return paths;
 }

@@ -19,7 +19,7 @@ namespace inkling {
 constexpr std::int32_t kShardMagic = 20240520;      // tokens are uint16
 constexpr std::int32_t kWideShardMagic = 20240801;  // tokens are uint32
 
-// The kind and the number of a shard's tokens.
+// The type and the number of the tokens in a shard.
 struct ShardLayout {
   bool wide = false;       // tokens are uint32, otherwise uint16
   std::int64_t count = 0;  // number of tokens

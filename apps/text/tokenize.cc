@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::string_view kSeparator = "<|endoftext|>";
 
-// Where the validation part begins. If possible at the start of a document: the last one that starts at or
-// before the wanted position, unless this would more than double the part. Otherwise in the middle of a
-// document.
+// Where the validation part begins. If possible, it begins at the start of a document: the last document that
+// starts at or before the wanted position. If this would more than double the part, it begins at the wanted
+// position, in the middle of a document.
 std::int64_t validation_start(const std::vector<std::int32_t>& ids, std::int32_t end_of_text,
                               const TokenizeSettings& settings) {
   const auto n = static_cast<std::int64_t>(ids.size());

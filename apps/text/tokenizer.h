@@ -34,7 +34,7 @@ class Tokenizer {
  public:
   enum class Kind { bytes, words, bpe };
 
-  // tokens[id] are the bytes of the id, 1 to 255 of them. Error if a token has another length, or if
+  // tokens[id] are the 1 to 255 bytes of the id. Error if a token has another length, or if
   // end_of_text is not an id. `name` is used in messages.
   Tokenizer(std::vector<std::string> tokens, std::int32_t end_of_text, std::string name = "tokenizer");
 

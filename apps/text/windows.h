@@ -19,8 +19,9 @@ namespace inkling {
 
 class Windows {
  public:
-  // A batch has at most B windows of T targets. Documents start with `end_of_text`; with -1, windows ignore
-  // documents. Error for a shard with fewer than two tokens or with a token outside the vocabulary.
+  // A batch has at most B windows of T targets. Documents start with the token `end_of_text`; if it is
+  // -1, windows do not end at the end of a document. Error for a shard with fewer than two tokens or with a
+  // token outside the vocabulary.
   Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T, std::int64_t vocab_size,
           std::int32_t end_of_text = -1);
 

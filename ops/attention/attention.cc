@@ -16,7 +16,7 @@ namespace inkling {
 
 namespace {
 
-// Passes 1 to 3: computes P of query t, p (t + 1), from q = Q_t and K, whose rows are 3C apart.
+// Passes 1 to 3: computes row t of P from q = Q_t and K, whose rows are 3C apart. p has t + 1 numbers.
 template <class Real>
 void attention_row(Real* p, Real& max, Real& inverse_sum, const Real* q, const Real* K, std::int64_t t,
                    std::int64_t C, std::int64_t HS) {
@@ -113,12 +113,13 @@ template void reference::attention_backward(double*, const double*, const double
 // ---- The differentiable op ----
 
 std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
-  constexpr std::int64_t kGaps = 4096;  // for the gaps between the arrays
-  // Backward: K, V, dK, dV; five tiles of queries; P and dP. Forward: K, V; three tiles; a strip of scores.
+  constexpr std::int64_t kGaps = 4096;  // floats for the gaps between the arrays
+  // Backward in f32 needs K, V, dK and dV, five tiles of queries, and P and dP. Forward in f32 needs K and V,
+  // three tiles of queries, and a strip of scores.
   const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock) + kKeyBlock;
   const std::int64_t floats = 4 * Tp * HSp + 5 * kQueryTile * HSp + (Tp + 2 * kKeyBlock) * kQueryTile;
-  // Backward on AMX: K, K^T, V in bf16 and dK, dV in float; five bf16 tiles and dQ, with two groups more; P
-  // and dS, scores and vectors. Forward on AMX needs less of each.
+  // Backward on AMX needs K, K^T and V in bf16, dK and dV in float; five tiles in bf16, and dQ of a tile and
+  // of two groups in float; P and dS; scores and vectors. Forward on AMX needs less.
   const std::int64_t HSa = pad_to(HS, kAmxHeadPad), Ta = pad_to(T, kAmxStrip);
   const std::int64_t amx = (7 * Ta * HSa + 7 * kAmxQueries * HSa) / 2 + 2 * kAmxStrip * HSa +
                            (kAmxQueries / 2 + kAmxStrip) * kAmxQueries + 4096;

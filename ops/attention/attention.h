@@ -55,12 +55,12 @@ Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads);
 constexpr std::int64_t kQueryTile = 64;  // queries in a tile
 constexpr std::int64_t kKeyBlock = 64;   // keys in a block
 constexpr std::int64_t kHeadPad = 16;    // packed rows are padded to a multiple of this, the widest register
-// On AMX, where one product sums over 32 numbers. kAmxStrip is the number of queries in a tile (forward), of
-// queries in a group and of keys in a strip (backward).
+// The sizes on AMX, where one product sums over 32 numbers. In forward, kAmxStrip is the number of queries in
+// a tile. In backward, it is the number of queries in a group and the number of keys in a strip.
 constexpr std::int64_t kAmxStrip = 32;
 constexpr std::int64_t kAmxQueries = 256;  // backward: queries in a tile
 constexpr std::int64_t kAmxKeys = 128;     // forward: keys in a block
-constexpr std::int64_t kAmxHeadPad = 32;
+constexpr std::int64_t kAmxHeadPad = 32;   // packed rows are padded to a multiple of this
 
 constexpr std::int64_t pad_to(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;

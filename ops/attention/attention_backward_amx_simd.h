@@ -3,13 +3,13 @@
 // attention_forward_amx_simd.h.
 //
 // A tile has 256 queries in eight groups of 32, or fewer at the end. A strip of 32 keys and a group give
-//   S = K Q^T,  dP = V dO^T          Q^T and dO^T, the tile's
-// and from these P and dS, (32 keys, 32 queries), which stay in the L1 cache. With all groups, the strip
-// gives
-//   dV (keys, HS) += P dO            dO in pairs of queries, the tile's
-//   dK (keys, HS) += dS Q            Q in pairs of queries, the tile's
-// and eight strips together
-//   dQ^T (HS, queries) += K^T dS     dS in pairs of keys
+//   S = K Q^T,  dP = V dO^T          Q^T and dO^T are stored for the tile
+// and from S and dP come P and dS, (32 keys, 32 queries), which stay in the L1 cache. A strip and all groups
+// give
+//   dV (keys, HS) += P dO            dO is stored in pairs of queries for the tile
+//   dK (keys, HS) += dS Q            Q is stored in pairs of queries for the tile
+// and eight strips together give
+//   dQ^T (HS, queries) += K^T dS     dS is stored in pairs of keys
 // With larger tiles and more strips at a time, these sums are read and written less often.
 #pragma once
 
@@ -46,7 +46,8 @@ struct BackwardTile {
   float* D;               // (256)
 };
 
-// Computes D of 16 queries at a time: 16 sums across registers are one sum of 16 transposed registers.
+// Computes D of 16 queries at a time. The 16 registers with partial sums are transposed and added, so that no
+// register has to be summed across its lanes.
 template <class V>
 void output_gradient_dots(float* D, const bf16* dout, const bf16* out, std::int64_t stride,
                           std::int64_t count, std::int64_t HS) noexcept {
@@ -66,7 +67,7 @@ void output_gradient_dots(float* D, const bf16* dout, const bf16* out, std::int6
   store(D, sum);
 }
 
-// Rounds two registers to 32 numbers in order.
+// Rounds two registers of 16 floats to 32 bf16 numbers, in the same order.
 template <class V>
 __m512i rounded(V first, V second) noexcept {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.raw, first.raw));
@@ -95,8 +96,9 @@ void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::i
   }
 }
 
-// Keys k .. k + 31 with groups `first` .. `groups` - 1. If the tile starts at k or before, it is the first
-// tile that sees these keys, so it assigns dK and dV; then group `first` starts at k.
+// Backward of a strip, keys k .. k + 31, for groups `first` .. `groups` - 1 of the tile. `diagonal` means
+// that the keys are at positions of the tile itself. Then no earlier tile has seen these keys, so dK and dV
+// are assigned, not added to; and the queries of group `first` are at the same positions as the keys.
 template <class V>
 void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int64_t k, std::int64_t strip,
                     std::int64_t first, std::int64_t groups, std::int64_t HS, bool diagonal) noexcept {
@@ -128,8 +130,9 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
   }
 }
 
-// dQ of each group from the 256 keys from b on, whose dS is in ds_pairs. On the diagonal (b is the tile's
-// first position) group g sees g complete strips, and its own part of the next one; then its dQ is complete.
+// Adds the contribution of keys b .. b + 255 to dQ of each group; their dS is in ds_pairs. `diagonal` means
+// that b is the tile's first position. Then group g sees g complete strips, which are added here, and a part
+// of strip g, which attention_backward_amx adds last.
 template <class V>
 void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::int64_t b, std::int64_t groups,
                      std::int64_t HSp, bool diagonal) noexcept {
@@ -166,7 +169,7 @@ void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std
   }
 }
 
-// The kernel of the table. The shapes are those of attention_backward.
+// The kernel in the table of kernels. It has the same shapes as attention_backward.
 template <class V>
 void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, const bf16* out,
                             std::int64_t out_stride, const bf16* q, const bf16* k, const bf16* v,

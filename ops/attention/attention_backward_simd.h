@@ -1,5 +1,5 @@
-// Attention backward for one head of one sequence. The mathematics is in ops/attention/attention.h, tiles as
-// in attention_forward_simd.h.
+// Attention backward for one head of one sequence. The mathematics is in ops/attention/attention.h. The tiles
+// are stored in the same way as in attention_forward_simd.h.
 //
 // For a tile of 64 queries and 16 keys at a time, P and dP are computed again as (keys, 64 queries). They
 // stay in the L1 cache while their products are added to dV and dK, which are scratch memory for the whole
@@ -10,7 +10,7 @@
 
 namespace inkling::simd {
 
-// The data of a tile of queries. The matrices are (64, HSp), the transposed ones (HSp, 64), the vectors (64).
+// The data of a tile of queries. Matrices are (64, HSp), transposed matrices (HSp, 64), vectors (64).
 struct QueryTile {
   float* q;  // multiplied by scale
   float* q_transposed;
@@ -22,7 +22,7 @@ struct QueryTile {
   float* D;
 };
 
-// sum_c a_c b_c
+// Returns the sum of the products a_c b_c over n numbers.
 template <class V, class Real>
 float dot(const Real* a, const Real* b, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
@@ -52,10 +52,10 @@ void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int6
 // The number of keys whose P and dP are in use at a time: a multiple of kBlockRows.
 constexpr std::int64_t kKeyGroup = 16;
 
-// Keys 0 .. count - 1 of a block with the queries of a tile. k, v, dk, dv are the block's rows, (count, HSp);
-// p and dp are scratch memory, (count, 64). A block on the diagonal starts at the tile's own first position.
-// Only queries i and later see its row i, and no earlier tile has seen it, so its dK and dV are assigned, not
-// added to. `first` means the tile's first block, which assigns dQ.
+// Backward of one block of `count` keys for the queries of a tile. k, v, dk, dv are the rows of the block,
+// (count, HSp); p and dp are scratch memory, (count, 64). A block on the diagonal starts at the first
+// position of the tile. Its key i is seen only by queries i and later, and no earlier tile has seen it, so dK
+// and dV are assigned, not added to. `first` means that this is the tile's first block, so dQ is assigned.
 template <class V, bool Diagonal>
 void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float* k, const float* v, float* p,
                         float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS,
@@ -73,8 +73,8 @@ void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float
                columns, HS, false);
     for (std::int64_t row = 0; Diagonal && row < rows; ++row) mask_row<V>(p_i + row * kQueryTile, i + row, 0);
     softmax_backward_rows<V>(p_i, dp_i, tile, rows, j);
-    // pass 4: dV, and pass 1: dK, sums over the tile's queries, on the diagonal from the first that sees one
-    // of these keys
+    // pass 4: dV, and pass 1: dK. Both are sums over the queries of the tile. On the diagonal, they start
+    // with the first query that sees one of these keys.
     const std::int64_t t = Diagonal ? i : 0;
     product<V>(dv + i * HSp, HSp, {p_i + t, kQueryTile, 1}, tile.dout + t * HSp, HSp, rows, HSp, queries - t,
                !Diagonal);

@@ -27,7 +27,7 @@ KvCacheLayer head_of(const KvCacheLayer& cache, std::int64_t h) {
 void check_same_shape(const char* op, const KvCacheLayer& a, const KvCacheLayer& b) {
   if (a.NH == b.NH && a.HS == b.HS && a.capacity == b.capacity) return;
   fail(op, ": caches are (NH=", a.NH, ", HS=", a.HS, ", capacity=", a.capacity, ") and (NH=", b.NH,
-       ", HS=", b.HS, ", capacity=", b.capacity, "), expected one shape");
+       ", HS=", b.HS, ", capacity=", b.capacity, "), expected the same shape for all caches");
 }
 
 }  // namespace
@@ -42,12 +42,13 @@ KvCacheLayer kv_cache_layer(float* memory, std::int64_t NH, std::int64_t HS, std
 
 void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer> caches, std::int64_t pos,
                       std::int64_t Tq) {
-  if (caches.empty()) fail("attention_decode: there is no cache");
+  if (caches.empty()) fail("attention_decode: there is no cache, expected at least one");
   for (const KvCacheLayer& cache : caches) check_same_shape("attention_decode", cache, caches.front());
   const std::int64_t NH = caches.front().NH, HS = caches.front().HS, capacity = caches.front().capacity;
   const std::int64_t C = NH * HS, end = pos + Tq;
   if (pos < 0 || Tq < 1 || end > capacity) {
-    fail("attention_decode: positions ", pos, " to ", end - 1, ", expected 0 to ", capacity - 1);
+    fail("attention_decode: positions ", pos, " to ", end - 1, ", expected 0 to ", capacity - 1,
+         ", the positions of a cache");
   }
   // A single token of a short text takes less time than waking a thread. So a task has enough heads for this
   // many multiply-adds.
@@ -73,7 +74,7 @@ void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer
 void copy_positions(const KvCacheLayer& to, const KvCacheLayer& from, std::int64_t count) {
   check_same_shape("copy_positions", to, from);
   if (count < 0 || count > from.capacity)
-    fail("copy_positions: ", count, " positions, expected 0 to ", from.capacity);
+    fail("copy_positions: cannot copy ", count, " positions, expected 0 to ", from.capacity);
   for (std::int64_t h = 0; h < from.NH; ++h) {
     const KvCacheLayer source = head_of(from, h), target = head_of(to, h);
     std::copy_n(source.keys, pad_to(count, kKeyBlock) * from.HS, target.keys);

@@ -1,10 +1,10 @@
 // Attention for generation. The keys and values of earlier tokens are cached, so a new token computes one row
 // of attention instead of a whole T x T matrix.
 //
-// The mathematics is that of ops/attention/attention.h, for queries at positions pos .. pos + Tq - 1 against
-// the cache. A prompt is read in one call (Tq tokens), then each generated token takes one call. Everything
-// is f32 here. A prompt uses the f32 tiles of training and gives exactly the same bits. A single token cannot
-// fill a tile: it reads the cache once, in order, and memory bandwidth limits its speed.
+// The mathematics is the same as in ops/attention/attention.h, for queries at positions pos .. pos + Tq - 1
+// against the cache. A prompt is read in one call (Tq tokens), then each generated token takes one call.
+// Everything is f32 here. A prompt uses the f32 tiles of training and gives exactly the same bits. A single
+// token cannot fill a tile: it reads the cache once, in order, and memory bandwidth limits its speed.
 //
 // Every text has a cache of its own. Texts of equal length go through one call together, so that all threads
 // have work.

@@ -6,8 +6,8 @@
 
 namespace inkling::simd {
 
-// One row of a product, out (columns) = or += a (depth) B (depth, columns). It uses as many registers of
-// columns as there are, so that B is read once. columns is a multiple of kHeadPad.
+// One row of a product, out (columns) = or += a (depth) B (depth, columns). All columns are in registers at
+// the same time, so B is read once. columns is a multiple of kHeadPad.
 template <class V>
 void row_product(float* out, const float* a, const float* b, std::int64_t columns, std::int64_t depth,
                  bool accumulate) noexcept {
@@ -22,8 +22,8 @@ void row_product(float* out, const float* a, const float* b, std::int64_t column
     block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, columns, depth, accumulate);
 }
 
-// The same for a B that is read from memory. It prefetches as many floats from `next`, the operand of the
-// next product, a few rows at a time. So the memory is busy while the CPU multiplies.
+// The same for a B that is read from memory. Meanwhile it prefetches the same number of floats from `next`,
+// the operand of the next product, a few rows at a time. So the memory is busy while the CPU multiplies.
 template <class V>
 void row_product(float* out, const float* a, const float* b, std::int64_t columns, std::int64_t depth,
                  bool accumulate, const float* next) noexcept {
@@ -35,8 +35,8 @@ void row_product(float* out, const float* a, const float* b, std::int64_t column
   }
 }
 
-// The query at position t with keys 0 .. t. Keys and values are read once, in order. `next` are the keys that
-// will be read after them.
+// Attention of the query at position t to the keys 0 .. t. Keys and values are read once, in order. `next`
+// points to the keys that will be read after them.
 template <class V>
 void attend_one(float* out, const float* keys, const float* values, const float* q, std::int64_t t,
                 std::int64_t HS, const float* next, float* scratch) noexcept {

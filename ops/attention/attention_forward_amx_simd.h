@@ -6,8 +6,8 @@
 // reading a full strip of scores would take too long. So this is the online softmax (Milakov & Gimelshein
 // 2018): for each block of keys, the maximum m grows to m', and the sums so far are multiplied by exp(m -
 // m').
-//   S (keys, 32)  = K Q^T         K by rows; Q^T, the tile's
-//   O^T (HS, 32) += V^T P         V^T, the head's; P rounded to bf16
+//   S (keys, 32)  = K Q^T         K is stored by rows for the head, Q^T for the tile
+//   O^T (HS, 32) += V^T P         V^T is stored for the head; P is rounded to bf16
 // Maximum, sum and O are floats.
 #pragma once
 
@@ -39,13 +39,14 @@ V rough_exp2(V x) noexcept {
   return V(typename V::Raw(_mm512_scalef_ps(p.raw, x.raw)));  // p 2^floor(x)
 }
 
-// Rounds a_0 b_0 a_1 b_1 .. a_15 b_15 to a tile's row.
+// Rounds two registers a and b to bf16 and interleaves them: a_0 b_0 a_1 b_1 .. a_15 b_15, a row of a tile.
 template <class V>
 void store_rounded_pairs(bf16* tile_row, V a, V b) noexcept {
   _mm512_storeu_si512(tile_row, interleaved<V>((__m512i)_mm512_cvtne2ps_pbh(b.raw, a.raw)));
 }
 
-// Which of up to 32 rows contain an inf or a NaN: bit i for row i.
+// Finds the rows that contain an inf or a NaN: bit i of the result is set for row i. There are at most 32
+// rows.
 template <class V>
 std::uint32_t rows_not_finite(const bf16* rows, std::int64_t stride, std::int64_t count,
                               std::int64_t n) noexcept {
@@ -96,7 +97,7 @@ struct ForwardTile {
   float* sum;          // (32)
 };
 
-// Pass 1: the scores of `count` keys. `keys` points to the tiles of the first.
+// Pass 1: the scores of `count` keys. `keys` points to the tiles of the first key.
 template <class V>
 void block_scores(float* s, const bf16* keys, const bf16* q_transposed, std::int64_t count,
                   std::int64_t HSp) noexcept {
@@ -196,7 +197,7 @@ void pack_left_transposed(bf16* tiles, const bf16* in, std::int64_t stride, std:
   }
 }
 
-// The kernel of the table. The shapes are those of attention_forward.
+// The kernel in the table of kernels. It has the same shapes as attention_forward.
 template <class V>
 void attention_forward_amx(bf16* out, std::int64_t out_stride, float* max, float* inverse_sum, const bf16* q,
                            const bf16* k, const bf16* v, std::int64_t stride, std::int64_t T, std::int64_t HS,

@@ -23,8 +23,8 @@ struct KeyBlocks {
   std::int64_t block;
 };
 
-// Cuts scratch memory into arrays. A few cache lines between the arrays keep equal offsets of different
-// arrays out of the same cache set.
+// Takes an array from the start of scratch memory. A few cache lines stay free between two arrays, because
+// otherwise the same index in different arrays could fall into the same cache set.
 template <class V>
 float* carve(float*& scratch, std::int64_t count) noexcept {
   constexpr std::int64_t kGap = 80;
@@ -70,7 +70,7 @@ void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks&
     V m_j = load<V>(m + j);
     const std::int64_t last = end < t0 + j + W ? end : t0 + j + W;
     std::int64_t k = begin;
-    for (; k + 4 <= last; k += 4) {  // in pairs, so that one maximum does not have to wait for another
+    for (; k + 4 <= last; k += 4) {  // m01 and m23 do not wait for each other
       const float* s_k = s + k * kQueryTile + j;
       const V m01 = max(load<V>(s_k), load<V>(s_k + kQueryTile));
       const V m23 = max(load<V>(s_k + 2 * kQueryTile), load<V>(s_k + 3 * kQueryTile));

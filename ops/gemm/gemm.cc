@@ -36,15 +36,16 @@ namespace {
 // Steps of k between two visits of C. A panel of A (8 rows) then takes 24 KiB of the L1 cache (32 or 48 KiB),
 // a panel of B (48 columns) 144 KiB of L2.
 constexpr std::int64_t kKC = 768;
-// The most that is packed for all strips at once, unless one step of KC is more: 1 MiB, so that it stays in
-// L2.
+// The largest number of floats that are packed for all strips at once, unless a single step of KC needs more.
+// This is 1 MiB, so that it stays in L2.
 constexpr std::int64_t kSharedFloats = std::int64_t{1} << 18;
-// Strips: at least sixteen, so that all threads finish at about the same time. A strip has enough lanes to
-// make packing worth while, and few enough for L2.
+// C is cut into at least kTasks strips, so that all threads finish at about the same time. A strip has at
+// least kLeastStrip lanes, because packing fewer lanes costs more time than it saves, and at most kMostStrip
+// lanes, so that it stays in L2.
 constexpr std::int64_t kTasks = 16;
 constexpr std::int64_t kLeastStrip = 32, kMostStrip = 96;
-// The smallest task, in multiply-adds, floats to pack or floats to stream. It takes 5 to 10 us; starting a
-// task costs 1 us.
+// The size of the smallest task: in multiply-adds, in floats to pack, and in floats to stream. Such a task
+// takes 5 to 10 us; starting a task costs 1 us.
 constexpr std::int64_t kTaskFmas = std::int64_t{1} << 19;
 constexpr std::int64_t kTaskPacked = std::int64_t{1} << 15;
 constexpr std::int64_t kTaskStreamed = std::int64_t{1} << 16;
@@ -59,8 +60,8 @@ struct Factor {
 
   std::int64_t panels() const { return ceil_div(lanes, R); }
 
-  // Floats from one panel of K steps to the next. If it were a multiple of 4 KiB, all panels would compete
-  // for the same few lines of L1.
+  // The number of floats from one panel of K steps to the next. If it were a multiple of 4 KiB, all panels
+  // would compete for the same few lines of L1.
   std::int64_t panel_stride(std::int64_t K) const {
     constexpr std::int64_t kLine = 16, kCompeting = 1024;
     const std::int64_t floats = ceil_div(R * K, kLine) * kLine;

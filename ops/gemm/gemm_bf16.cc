@@ -13,17 +13,17 @@ namespace inkling {
 
 namespace {
 
-// Steps of k that are packed and multiplied before C is visited again. Only the head's dX (K = Vp) and the dW
-// of more than 4096 tokens have a larger K.
+// The most steps of k in one pass over K. A product with a larger K takes several passes, and each pass adds
+// to C. Only the head's dX (K = Vp) and the dW of more than 4096 tokens have a larger K.
 constexpr std::int64_t kMostK = 4096;
-constexpr std::int64_t kBlockSteps = 12;  // of a panel of B: 36 KiB, in an L1 cache of 48 KiB
-constexpr std::int64_t kMostRows = 512;   // in a chunk of A; a panel's sums then take 96 KiB of L2
+constexpr std::int64_t kBlockSteps = 12;  // steps of a panel of B that stay in L1: 36 of 48 KiB
+constexpr std::int64_t kMostRows = 512;   // rows in a chunk of A; the sums of a panel then take 96 KiB of L2
 constexpr std::int64_t kChunkBytes = std::int64_t{1}
                                      << 20;  // the size of a chunk of A, so that it stays in L2
-constexpr std::int64_t kRun = 4;  // panels finished together when C is streamed: 768 bytes of a row
+constexpr std::int64_t kRun = 4;  // panels that are finished together if C is streamed: 768 bytes of a row
 constexpr std::int64_t kFewSteps =
-    32;  // the largest K for that: with more steps, finishing takes little of the time
-constexpr std::int64_t kTasks = 8;  // at least, so that all threads finish at about the same time
+    32;  // the most steps for which kRun is used: with more, finishing takes a small part of the time
+constexpr std::int64_t kTasks = 8;  // the fewest tasks: with fewer, some threads would finish much later
 constexpr std::int64_t kTaskMultiplies = std::int64_t{1} << 22;  // the smallest task: 5 to 10 us
 constexpr std::int64_t kPackedTask = std::int64_t{1} << 15;      // numbers that a packing task reads
 constexpr std::int64_t kStreamed = std::int64_t{1} << 16;  // numbers of B in a task for a few rows of A: 5 us
@@ -153,7 +153,7 @@ void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_st
   });
 }
 
-// The same for a few rows and any K, as fast as B can be read from memory.
+// The same for a few rows and any K. Its speed is limited only by reading B from memory.
 void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_t M, std::int64_t N,
                   std::int64_t K) {
   const std::int64_t steps = k_steps(K), panel = steps * kPanelStep;
@@ -172,8 +172,8 @@ void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_
                });
 }
 
-// The part of K that one pass takes, in whole steps. A bf16 C is computed in one pass: adding to it later
-// would round twice.
+// The part of K that one pass takes, in whole steps. A bf16 C is computed in one pass, because a second pass
+// would round it twice.
 std::int64_t pass_length(DType out, std::int64_t K) {
   const std::int64_t passes = out == DType::f32 ? ceil_div(K, kMostK) : 1;
   return ceil_div(k_steps(K), passes) * kTileK;

@@ -3,8 +3,8 @@
 // Two tiles of A, loaded into one register one after the other, are multiplied by one tile of B. With two
 // tiles of C, four registers are in use. A larger block would need fewer loads for each product. But on the
 // machines that we measured, tiles get slower when more of them are in use: a product with its loads
-// takes 14.6 ns this way, 18.7 ns with 1 x 3 tiles, 31 ns with 2 x 2 and all eight in use (on a busy machine;
-// on an idle one 7.0, 9.3 and 7.0).
+// takes 14.6 ns this way, 18.7 ns with 1 x 3 tiles, and 31 ns with 2 x 2 tiles and all eight in use. These
+// numbers are from a busy machine; on an idle machine they are 7.0, 9.3 and 7.0 ns.
 #pragma once
 
 #include "ops/gemm/gemm_bf16_few_simd.h"
@@ -67,7 +67,8 @@ void multiply_amx(float* C, const bf16* a, std::int64_t a_stride, const bf16* b,
   }
 }
 
-// Prefetches memory ahead of a tile: one cache line for each line of the tile. Returns the next tile.
+// Call this for each tile of B when it is used. For each cache line of the tile, it prefetches lines that
+// will be read later (prefetch_stream in ops/simd/simd.h). Returns the address of the next tile.
 template <class Arch>
 const bf16* prefetch_tile(const bf16* tile) {
   const bf16* end = tile + kTile;
@@ -75,9 +76,9 @@ const bf16* prefetch_tile(const bf16* tile) {
   return end;
 }
 
-// One row of A uses no tiles, because registers read a panel faster. The sums have the same bits: over the 32
-// numbers of a step, a tile sums even and odd k separately, and then adds both sums to its old value (Intel
-// SDM, TDPBF16PS).
+// The product of a single row of A. It uses no tiles, because registers read a panel faster. The sums have
+// the same bits: over the 32 numbers of a step, a tile sums even and odd k separately, and then adds both
+// sums to its old value (Intel SDM, TDPBF16PS).
 template <class V>
 void multiply_one_row(float* C, const bf16* a, const bf16* b, std::int64_t steps) {
   V sums[kPanelTiles] = {V(0.0f), V(0.0f), V(0.0f)};
@@ -100,7 +101,8 @@ void multiply_one_row(float* C, const bf16* a, const bf16* b, std::int64_t steps
   for (std::int64_t t = 0; t < kPanelTiles; ++t) store(C + t * kTileLanes, sums[t]);
 }
 
-// The same function as multiply_few_widened in ops/gemm/gemm_bf16_few_simd.h. 16 rows take as long as two.
+// The same function as multiply_few_widened in ops/gemm/gemm_bf16_few_simd.h. It takes the same time for 2
+// and for 16 rows.
 template <class Arch>
 void multiply_few_amx(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                       std::int64_t steps) noexcept {

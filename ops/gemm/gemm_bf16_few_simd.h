@@ -2,15 +2,15 @@
 // (ops/gemm/gemm_bf16.h). This version widens bf16 to floats, for CPUs without instructions for bf16. The
 // other versions are in gemm_bf16_dot_simd.h and gemm_bf16_amx_simd.h.
 //
-// The sums of a row have the same bits whatever rows are beside it.
+// The sums of a row have the same bits, however many rows are computed together.
 #pragma once
 
 #include "ops/gemm/gemm_bf16_simd.h"
 
 namespace inkling::simd {
 
-// The panel is read in order, 3 KiB in each step. At pair `pair` of 16, this prefetches as many lines ahead
-// as have been read of the three tiles.
+// Prefetches three cache lines of a panel, one for each of its tiles. It is called for each of the 16 pairs
+// of a step, so one step prefetches 3 KiB: the number of bytes that it reads.
 template <class V>
 void prefetch_panel(const bf16* step, std::int64_t pair) {
   for (std::int64_t t = 0; t < kPanelTiles; ++t) {
@@ -18,7 +18,8 @@ void prefetch_panel(const bf16* step, std::int64_t pair) {
   }
 }
 
-// R rows times T tiles of B side by side, with NV registers of columns in each tile.
+// C (R rows, T tiles of 16 columns) = R rows of A times T neighbouring tiles of B, summed over all steps. A
+// tile's 16 columns are NV registers.
 template <class V, int R, int T, int NV>
 void few_block(float* C, const bf16* a, const bf16* b, std::int64_t steps) {
   constexpr std::int64_t W = V::kLanes;
@@ -56,7 +57,7 @@ void few_block(float* C, const bf16* a, const bf16* b, std::int64_t steps) {
   }
 }
 
-// Computes as many blocks of R rows as there are from row r on. Returns the next row.
+// Computes blocks of R rows, starting at row r, until fewer than R rows are left. Returns the next row.
 template <class V, int R, int T, int NV>
 std::int64_t few_rows(float* C, const bf16* a, const bf16* b, std::int64_t r, std::int64_t rows,
                       std::int64_t steps) {

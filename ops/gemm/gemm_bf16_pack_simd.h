@@ -24,7 +24,8 @@ struct TileSource {
   std::int64_t lanes, K;
 };
 
-// Works for every instruction set, for all strides, and for tiles at the edge, which are padded with zeros.
+// Packs one tile. Works for every instruction set, for all strides, and for tiles at the edge, which are
+// padded with zeros.
 template <class V, class T>
 void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
   for (std::int64_t lane = 0; lane < kTileLanes; ++lane) {
@@ -44,7 +45,7 @@ void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
   }
 }
 
-// For a few lanes or steps of A, whose order in the tile is the same as in memory.
+// Packs a tile of A that has only a few lanes or steps. The order in the tile is the same as in memory.
 template <class V, class T>
 void pack_lanes_along(bf16* tile, const TileSource<T>& in) {
   const auto clear = [](bf16* from, const bf16* to) {
@@ -55,7 +56,7 @@ void pack_lanes_along(bf16* tile, const TileSource<T>& in) {
     convert<V>(tile, in.data + lane * in.lane_stride, in.K);
     if (in.K < kTileK) clear(tile + in.K, tile + kTileK);
   }
-  clear(tile, end);  // in one call: with one lane of sixteen, this is most of the work
+  clear(tile, end);  // one call for the whole tile: if it has one lane, clearing is most of the work
 }
 
 #if defined(__AVX512F__)
@@ -93,7 +94,8 @@ template <class V>
                                  bf16_in_upper_half(b));
 }
 
-// Transposes 16 x 16 pairs: two rounds inside the 128-bit lanes (ops/simd/transpose_simd.h), two across them.
+// Transposes 16 x 16 pairs in 16 registers. Two rounds of instructions move pairs inside each 128-bit lane,
+// as in ops/simd/transpose_simd.h. Then two rounds move whole 128-bit lanes between registers.
 template <class V>
 [[gnu::always_inline]] inline void transpose_pairs(__m512i (&r)[16]) {
   __m512i t[16];

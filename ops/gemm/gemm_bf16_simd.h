@@ -12,7 +12,7 @@
 
 namespace inkling::simd {
 
-// The second, and the first, numbers of all pairs of a register, as floats.
+// odd_of_pairs gives the second number of each pair of a register as floats, even_of_pairs the first number.
 template <class V>
 V odd_of_pairs(typename V::Int pairs) {
   return from_bits<V>(pairs & typename V::Int(static_cast<std::int32_t>(0xffff0000u)));

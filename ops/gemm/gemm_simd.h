@@ -23,7 +23,7 @@ struct Ahead {
 
   void fetch() {
     for (std::int64_t i = 0; i < lines_a_group && runs > 0; ++i) {
-      __builtin_prefetch(line + offset, 0, 2);  // into L2, because it is not needed at once
+      __builtin_prefetch(line + offset, 0, 2);  // into L2, because it is needed only later
       offset += kLine;
       if (offset < length) continue;
       offset = 0;

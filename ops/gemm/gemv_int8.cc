@@ -33,9 +33,9 @@ template void reference::gemv_int8(double*, const double*, const std::int8_t*, c
 
 namespace {
 
-// The least that a task reads of W: 5 us at the speed of memory. Starting a task costs 1 us.
+// A task reads at least this many bytes of W. This takes 5 us if W is in memory; starting a task costs 1 us.
 constexpr std::int64_t kTaskBytes = std::int64_t{1} << 17;
-constexpr std::int64_t kTaskNumbers = std::int64_t{1} << 15;  // numbers of X that a task prepares
+constexpr std::int64_t kTaskNumbers = std::int64_t{1} << 15;  // a task prepares about this many numbers of X
 constexpr std::int64_t kMostRows = 192;  // rows of X in a task: about 600 KiB, so that they stay in L2
 
 // Quantises one row of W into q. If the row contains a number that is not finite, neither is its scale.
@@ -48,7 +48,7 @@ void quantise_row(std::int8_t* q, float* scale, const float* w, std::int64_t K) 
     finite = finite && std::isfinite(w[k]);
   }
   *scale = finite ? largest / kMost : std::numeric_limits<float>::infinity();
-  // The scale is so small that its inverse would overflow: the row counts as zero.
+  // If the scale is so small that its inverse would overflow, the row counts as zero.
   const bool is_zero = !finite || largest < kMost * std::numeric_limits<float>::min();
   const float inverse = is_zero ? 0.0f : kMost / largest;
   for (std::int64_t k = 0; k < K; ++k) {
@@ -57,8 +57,8 @@ void quantise_row(std::int8_t* q, float* scale, const float* w, std::int64_t K) 
   }
 }
 
-// The size of a prepared row of X, enough for either kernel: floats, or two bytes for each number and 12
-// after them. Rows start at cache lines.
+// The size of a prepared row of X, large enough for both kernels. One kernel stores floats; the other stores
+// two bytes for each number, and 12 bytes after them. Rows start at cache lines.
 std::int64_t input_bytes(std::int64_t K) {
   constexpr std::int64_t kLine = 64, kFloat = 4;
   return ceil_div(K * kFloat, kLine) * kLine + kLine;

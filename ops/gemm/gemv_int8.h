@@ -18,11 +18,11 @@
 // The two sums are exact 32-bit integers.
 //
 // Layout: panels of 64 rows of W, [N/64][K/4][64][4], padded with zeros. One 32-bit lane holds four weights
-// of one output, for four neighbours of x; that instruction sums the four products at once. W is read once,
-// from front to back, and 64 sums are kept meanwhile. With many rows of X (a prompt), a panel stays in the
-// cache while it is multiplied with all rows, a few at a time.
+// of one output, for four neighbours of x; with AVX512-VNNI, one instruction sums the four products. W is
+// read once, from front to back, and 64 sums are kept meanwhile. With many rows of X (a prompt), a panel
+// stays in the cache while it is multiplied with all rows, a few at a time.
 //
-// A row of Y has the same bits however many rows there are.
+// A row of Y has the same bits, however many rows are computed together.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ constexpr std::int64_t kInt8MostK = std::int64_t{1} << 16;  // the largest K who
 // The size of a quantised W (N,K).
 std::int64_t int8_bytes(std::int64_t N, std::int64_t K);
 
-// The index of q_nk in that layout.
+// The index of q_nk in the layout of panels that is described above.
 constexpr std::int64_t int8_place(std::int64_t n, std::int64_t k, std::int64_t K) {
   const std::int64_t quads = (K + kInt8Quad - 1) / kInt8Quad;
   const std::int64_t quad = n / kInt8Panel * quads + k / kInt8Quad;
@@ -62,7 +62,7 @@ void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, co
 
 namespace reference {
 
-template <class T>  // T is double; W is the quantised one, X is not rounded
+template <class T>  // T is double; W is the quantised matrix, X is not rounded
 void gemv_int8(T* Y, const T* X, const std::int8_t* q, const T* scales, std::int64_t M, std::int64_t N,
                std::int64_t K, const T* bias, const T* addend);
 

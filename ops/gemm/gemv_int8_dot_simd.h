@@ -9,7 +9,8 @@
 
 namespace inkling::simd {
 
-// A row of X (K) as digits: four h and four l for each quad. After them, the number to subtract, and t.
+// A row of X (K) as digits: for each quad of numbers, four digits h, then four digits l. After all quads come
+// the numbers to subtract from the two sums, and t.
 template <class Arch>
 struct Int8Digits {
   std::int32_t high_off, low_off;

@@ -1,8 +1,8 @@
 // f32 times 8-bit weights, a panel of 64 outputs at a time. The mathematics and the layout are in
 // ops/gemm/gemv_int8.h.
 //
-// A 32-bit lane holds four weights. Shifted up and masked, each is an integer times 2^24, which a float holds
-// exactly; so x is multiplied by 2^-24.
+// A 32-bit lane holds four weights. A shift and a mask move one weight into the upper 8 bits, which gives the
+// weight times 2^24. A float holds this number exactly. To correct the factor, x is multiplied by 2^-24.
 #pragma once
 
 #include "ops/gemm/gemv_int8.h"
@@ -31,7 +31,7 @@ void finish_int8(float* y, const float* addend, V sums, const Int8Panel<V>& pane
   store_n(y + column, result, lanes);
 }
 
-// Prepares a row of X (K) for the kernel: floats, padded with zeros.
+// Prepares a row of X (K) for the kernel: floats, multiplied by 2^-24 and padded with zeros.
 template <class V>
 void int8_floats(std::byte* out, const float* x, std::int64_t K) noexcept {
   constexpr float kDown = 0x1p-24f;
@@ -79,7 +79,7 @@ void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, 
   }
 }
 
-// Computes as many blocks of ROWS rows as there are from row m on. Returns the next row.
+// Computes blocks of ROWS rows, starting at row m, until fewer than ROWS rows are left. Returns the next row.
 template <class V, int ROWS, int COLUMNS>
 std::int64_t int8_rows(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
                        std::int64_t m, std::int64_t M, std::int64_t K, const Int8Panel<V>& panel) {

@@ -5,7 +5,8 @@
 
 namespace inkling::simd {
 
-// C(m, n) for ROWS rows of x and COLUMNS rows of w. Each has one register of partial sums.
+// Computes ROWS x COLUMNS numbers C(m, n), from ROWS rows of x and COLUMNS rows of w. Each number has one
+// register of partial sums.
 template <class V, int ROWS, int COLUMNS>
 void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t K, const float* bias, bool accumulate) {
@@ -15,10 +16,10 @@ void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, con
   for (int m = 0; m < ROWS; ++m) {
     for (int n = 0; n < COLUMNS; ++n) sums[m][n] = V(0.0f);
   }
-  // Each step prefetches two things: into L2 a piece of the rows of w after these, in memory order; into L1 a
-  // piece of these rows, because the hardware's prefetching cannot follow four streams.
+  // Each step prefetches twice. Into L2: a piece of the next rows of w, in the order of memory. Into L1: a
+  // piece of the current rows, because the hardware's prefetching cannot follow four streams.
   const float* next = w + COLUMNS * ldw;
-  constexpr std::int64_t kNear = 192;  // floats ahead in a row
+  constexpr std::int64_t kNear = 192;  // prefetch this many floats ahead in a row
   for (std::int64_t k = 0; k < body; k += W) {
     for (int n = 0; n < COLUMNS; ++n) prefetch_second<V>(next + COLUMNS * k + n * W);
     for (int n = 0; n < COLUMNS; ++n) prefetch_first<V>(w + n * ldw + k + kNear);

@@ -43,8 +43,8 @@ template <int N, class F>
   }
 }
 
-// For a triangle, where row i of the block goes i steps deeper than row 0: does step `depth + J - 1` and all
-// later ones.
+// The last steps of a triangle, where row i of the block sums over i steps more than row 0. Does step
+// `depth + J - 1`, which only rows J and later have, and all later steps.
 template <class V, int R, int S, int J>
 [[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, TileOperand strides,
                                                   const float* b, std::int64_t ldb) {

@@ -10,8 +10,8 @@
 
 namespace inkling::simd {
 
-// With vdpbf16ps, which adds two products to each of 16 sums. It has as many chains as the loop of fused
-// multiply-adds.
+// The loop with vdpbf16ps, an instruction that adds two products to each of 16 sums. It has kFmaChains
+// independent sums, like the loop of fused multiply-adds.
 template <Isa>
 std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
   __m512 sums[kFmaChains];
@@ -28,8 +28,8 @@ std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
   return iterations * kFmaChains * 64;
 }
 
-// With AMX: one tile of A, one of B, three of sums. More or fewer tiles are slower. No tile is zero, because
-// zeros would be faster than real data.
+// The loop with AMX. It uses five tiles: one tile of A, one tile of B and three tiles of sums. More or fewer
+// tiles are slower. No tile is zero, because the CPU multiplies zeros faster than real data.
 template <class Arch>
 std::int64_t amx_dot_loop(float* sink, std::int64_t iterations) noexcept {
   alignas(64) std::uint16_t numbers[kTileLanes * kTileK];

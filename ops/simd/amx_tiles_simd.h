@@ -87,8 +87,9 @@ struct TileRow {
 // `from` may be C itself, or nullptr for 0. Rows of C and of `from` are `ldc` apart. The sum along the depth
 // is one chain, so several calls for parts of the depth give the same bits.
 //
-// Why the block of C is not larger: the unit gets slower with more tiles in use when it is shared or busy.
-// Four tiles were as fast as six or eight at best, and up to twice as fast at worst.
+// The block of C is not larger, because AMX gets slower with more tiles in use if other programs use it too.
+// On an idle machine, six or eight tiles were not faster than four. On a busy machine, they took up to twice
+// the time.
 template <class V>
 void multiply_tiles(float* c, const float* from, std::int64_t ldc, TileRow a, TileRow b,
                     std::int64_t steps) noexcept {

@@ -1,5 +1,5 @@
-// Arrays of floats to bf16 and back, and pairs of bf16. core/bf16.h says what a bf16 is, and converts one at
-// a time.
+// Converts arrays of floats to bf16 and back, and builds pairs of bf16. core/bf16.h explains the format and
+// converts single numbers.
 #pragma once
 
 #include "ops/simd/lanes_simd.h"
@@ -7,7 +7,7 @@
 namespace inkling::simd {
 
 #if defined(__AVX512F__)
-// a_0 .. a_15 b_0 .. b_15 as a_0 b_0 a_1 b_1 and so on.
+// Reorders a_0 .. a_15 b_0 .. b_15 to a_0 b_0 a_1 b_1 and so on.
 template <class V>
 [[gnu::always_inline]] inline __m512i interleaved(__m512i ab) {
   alignas(64) static constexpr std::int16_t kFrom[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
@@ -17,7 +17,7 @@ template <class V>
 }
 #endif
 
-// y and x (n), each of type float or bf16: to the other type, or a copy
+// y = x, for n numbers. Each array is of type float or bf16.
 template <class V, class To, class From>
 void convert(To* y, const From* x, std::int64_t n) noexcept {
   for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, lanes.load(x + i)); });

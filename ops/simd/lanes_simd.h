@@ -12,7 +12,7 @@ namespace inkling::simd {
 
 template <class V>
 struct AllLanes {
-  template <class T>  // float or bf16; FirstLanes needs `rest`
+  template <class T>  // T is float or bf16; only FirstLanes uses `rest`
   [[gnu::always_inline]] V load(const T* p, float /*rest*/ = 0.0f) const {
     return simd::load<V>(p);
   }
@@ -31,7 +31,7 @@ template <class V>
 struct FirstLanes {
   std::int64_t count;  // 1 .. W-1
 
-  template <class T>  // the other lanes are `rest`
+  template <class T>  // lanes after the first `count` are set to `rest`
   [[gnu::always_inline]] V load(const T* p, float rest = 0.0f) const {
     return load_n<V>(p, count, rest);
   }

@@ -63,7 +63,7 @@ struct Floats {
   Raw raw;
 
   Floats() = default;
-  Floats(float x) : raw(x) {}  // x in all lanes; implicit, so that kernels look like formulas
+  Floats(float x) : raw(x) {}  // puts x into all lanes; not explicit, so that kernels can use plain numbers
   template <class R, class = std::enable_if_t<std::is_same_v<R, Raw> && !std::is_same_v<R, float>>>
   Floats(R r) : raw(r) {}
 
@@ -233,7 +233,7 @@ void store_n(bf16* p, Floats<Arch> v, std::int64_t n) {
 // array is harmless.
 template <class V>
 void prefetch_stream(const void* p) {
-  constexpr std::int64_t kNear = 6144, kFar = 24576;  // bytes
+  constexpr std::int64_t kNear = 6144, kFar = 24576;  // how far ahead it prefetches, in bytes
   __builtin_prefetch(static_cast<const char*>(p) + kNear, 0, 3);
   __builtin_prefetch(static_cast<const char*>(p) + kFar, 0, 2);
 }
@@ -290,7 +290,7 @@ Floats<Arch> sqrt(Floats<Arch> a) {
   }
 }
 
-// a < b ? x : y in each lane; y where a or b is NaN.
+// In each lane, x if a < b, otherwise y. A lane where a or b is NaN gives y.
 template <class Arch>
 Floats<Arch> if_less(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -300,7 +300,7 @@ Floats<Arch> if_less(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch
   }
 }
 
-// a == b ? x : y in each lane. So if_equal(a, a, x, y) is y where a is NaN and x elsewhere.
+// In each lane, x if a == b, otherwise y. So if_equal(a, a, x, y) is y where a is NaN, and x elsewhere.
 template <class Arch>
 Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -310,7 +310,8 @@ Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arc
   }
 }
 
-// The bits of each lane as an integer, and back: to read and build exponents (ops/simd/math_simd.h).
+// to_bits gives the bits of each lane as an integer, from_bits is the reverse. ops/simd/math_simd.h uses them
+// to read and to set the exponent of a float.
 template <class Arch>
 typename Floats<Arch>::Int to_bits(Floats<Arch> v) {
   if constexpr (Floats<Arch>::kScalar) {

@@ -6,16 +6,16 @@
 
 namespace inkling {
 
-constexpr std::int64_t kTileLanes = 16;                           // rows of A, or columns of B
-constexpr std::int64_t kTileK = 32;                               // numbers that a product of tiles sums over
-constexpr std::int64_t kTile = kTileLanes * kTileK;               // elements, 1 KiB
-constexpr std::int64_t kPanelTiles = 3;                           // tiles side by side in a panel of B
+constexpr std::int64_t kTileLanes = 16;              // rows of A, or columns of B
+constexpr std::int64_t kTileK = 32;                  // a product of two tiles sums over 32 numbers
+constexpr std::int64_t kTile = kTileLanes * kTileK;  // elements, 1 KiB
+constexpr std::int64_t kPanelTiles = 3;              // tiles side by side in a panel of B
 constexpr std::int64_t kPanelColumns = kPanelTiles * kTileLanes;  // 48
 constexpr std::int64_t kPanelStep = kPanelTiles * kTile;          // elements of a panel for 32 steps of k
 
 enum class TileOrder : std::uint8_t {
-  lane_pair,  // A: [lane][pair of k]
-  pair_lane,  // B: [pair of k][lane]
+  lane_pair,  // tiles of A: all pairs of the first lane, then of the second lane, and so on
+  pair_lane,  // tiles of B: the first pair of all lanes, then the second pair of all lanes, and so on
 };
 
 }  // namespace inkling

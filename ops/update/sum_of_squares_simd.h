@@ -12,7 +12,8 @@ double sum_of_squares(const float* x, std::int64_t n) noexcept {
   double total = 0;
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t end = n - begin < kBlock ? n : begin + kBlock;
-    V sums[4] = {V(0.0f), V(0.0f), V(0.0f), V(0.0f)};  // four, because each fma waits for the one before it
+    // Four sums, because each fma waits for the previous fma into the same sum.
+    V sums[4] = {V(0.0f), V(0.0f), V(0.0f), V(0.0f)};
     std::int64_t i = begin;
     for (; i + 4 * W <= end; i += 4 * W) {
       for (std::int64_t k = 0; k < 4; ++k) {

@@ -110,7 +110,7 @@ TEST_CASE("int8: if 8 bits hold the weights exactly, logits equal f32's on every
 TEST_CASE("int8: training in int8 is an error, and so are weights that are not finite") {
   GPT2 model = load_model("tests/goldens/small.bin");
   CHECK_THROWS_WITH(model.set_precision(Precision::int8, Recording::on),
-                    contains("training takes f32 or bf16"));
+                    contains("expected f32 or bf16 to train"));
   model.parameters().values_of(kFcw)[7] = NAN;
   CHECK_THROWS_WITH(model.set_precision(Precision::int8, Recording::off), contains("int8: fcw has weights"));
 }

@@ -73,13 +73,13 @@ TEST_CASE("kv cache: a layer that does not exist and a cache of another model ar
   GPT2Config longer = kConfig;
   longer.max_seq_len = 7;
   KvCache other(longer);
-  CHECK_THROWS_WITH(cache.copy(other), contains("kv cache: a copy of another model's"));
+  CHECK_THROWS_WITH(cache.copy(other), contains("kv cache: cannot copy a cache of a model"));
   std::vector<KvCache> both;
   both.emplace_back(kConfig), both.emplace_back(longer);
   std::vector<float> qkv(2 * 24);
   Tape tape(Recording::off);
   CHECK_THROWS_WITH(attend(tape, 0, Tensor(qkv.data(), {2, 1, 24}), both),
-                    contains("kv cache: caches of several models"));
+                    contains("kv cache: the caches belong to models"));
 }
 
 TEST_CASE("gpt2: ids of a wrong shape and more than maxT tokens are errors; maxT tokens are not") {

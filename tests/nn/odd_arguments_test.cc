@@ -56,9 +56,9 @@ TEST_CASE("gpt2: token_losses() and next_logits() on a recording tape are errors
   KvCache cache(tiny());
   Tape tape;
   CHECK_THROWS_WITH(model.token_losses(tape, tokens, tokens, losses.data()),
-                    contains("gpt2: token_losses on a tape that records"));
+                    contains("gpt2: token_losses: the tape records"));
   CHECK_THROWS_WITH(model.next_logits(tape, tokens, std::span(&cache, 1)),
-                    contains("gpt2: next_logits on a tape that records"));
+                    contains("gpt2: next_logits: the tape records"));
 }
 
 TEST_CASE("checkpoint: saving a wrong number of weights, a wrong dtype or a wrong config is an error") {
@@ -95,7 +95,7 @@ TEST_CASE("kv cache: queries whose shape does not fit the caches are an error") 
     return attend(tape, layer, Tensor(numbers.data(), qkv), to).shape();
   };
   CHECK(attend_to({2, 3, 48}, 1, caches) == Shape{2, 3, 16});
-  CHECK_THROWS_WITH(attend_to({2, 3, 48}, 0, {}), contains("kv cache: none"));
+  CHECK_THROWS_WITH(attend_to({2, 3, 48}, 0, {}), contains("kv cache: there is no cache"));
   CHECK_THROWS_WITH(attend_to({1, 3, 48}, 0, caches), contains("qkv is (1, 3, 48), expected"));
   CHECK_THROWS_WITH(attend_to({2, 3, 45}, 0, caches), contains("qkv is (2, 3, 45), expected"));
   CHECK_THROWS_WITH(attend_to({6, 48}, 0, caches), contains("qkv is (6, 48), expected"));

@@ -15,7 +15,8 @@ TEST_CASE("attention_decode: no cache, and caches of different shapes, are error
   CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), {}, 0, 1),
                     contains("attention_decode: there is no cache"));
   const std::vector<KvCacheLayer> both{cache, shorter};
-  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), both, 0, 1), contains("expected one shape"));
+  CHECK_THROWS_WITH(attention_decode(out.data(), qkv.data(), both, 0, 1),
+                    contains("expected the same shape"));
   CHECK_THROWS_WITH(copy_positions(shorter, cache, 4), contains("copy_positions: caches are"));
   CHECK_THROWS_WITH(copy_positions(cache, cache, 17), contains("17 positions, expected 0 to 16"));
 }

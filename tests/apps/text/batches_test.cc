@@ -204,13 +204,13 @@ TEST_CASE("batches: a position of other data or settings, or an impossible posit
     change(position);
     CHECK_THROWS_WITH(batches.set_state(position), contains(because));
   };
-  refuses([](auto& p) { p.B = 3; }, "B 3, expected 2");
-  refuses([](auto& p) { p.T = 4; }, "T 4, expected 3");
-  refuses([](auto& p) { p.seed = 7; }, "seed 7, expected 42");
+  refuses([](auto& p) { p.B = 3; }, "B is 3, expected 2");
+  refuses([](auto& p) { p.T = 4; }, "T is 4, expected 3");
+  refuses([](auto& p) { p.seed = 7; }, "seed is 7, expected 42");
   refuses([](auto& p) { p.shuffle = false; }, "shuffle");
   refuses([](auto& p) { p.align_documents = true; }, "align_documents");
-  refuses([](auto& p) { p.tokens += 1; }, "tokens in all 44, expected 43");
-  refuses([](auto& p) { p.shard_order = {0, 1}; }, "shards 2, expected 1");
+  refuses([](auto& p) { p.tokens += 1; }, "the number of tokens is 44, expected 43");
+  refuses([](auto& p) { p.shard_order = {0, 1}; }, "the number of shards is 2, expected 1");
   refuses([](auto& p) { p.shard_order = {1}; }, "permutation");
   refuses([](auto& p) { p.shard = 1; }, "shard 1");
   refuses([](auto& p) { p.sample = 8; }, "sample 8");
