@@ -144,7 +144,7 @@ void add_lookups() {
   });
 }
 
-// The general matmul, in a batch, with a transposed view.
+// matmul for a batch of matrices, where an operand is a transposed view.
 void add_matmul() {
   const std::int64_t B = 48, T = 256, HS = 64;
   add_row("matmul/48x256x64x256/forward", {.flops = 2.0 * static_cast<double>(B * T * HS * T)}, [=] {

@@ -34,7 +34,7 @@ class TrainingStep {
   }
 
   void profile_into(Profile* profile) { tape_.profile_into(profile); }
-  const Graph& graph() const { return tape_.graph(); }  // of the last step
+  const Graph& graph() const { return tape_.graph(); }  // the graph of the last step
 
  private:
   GPT2 model_;

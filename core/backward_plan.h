@@ -66,9 +66,9 @@ class BackwardPlan {
   void give_buffer(GradientSlot& slot, std::int32_t for_node, Arena& arena);
   void link(std::int32_t before, std::int32_t after);
 
-  std::vector<std::uint8_t> live_;             // for each node: whether it runs
-  std::vector<std::int32_t> first_successor_;  // for each node: the start of its list in successors_
-  std::vector<std::int32_t> predecessors_;     // for each node: how many nodes it waits for
+  std::vector<std::uint8_t> live_;             // live_[n]: whether node n runs
+  std::vector<std::int32_t> first_successor_;  // the start of node n's list in successors_
+  std::vector<std::int32_t> predecessors_;     // how many nodes node n waits for
   std::vector<Link> successors_;
   std::vector<Link> reader_links_;
   std::vector<SlotState> states_;  // one for each slot

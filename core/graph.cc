@@ -25,9 +25,9 @@ void Graph::run_node(std::int32_t n) {
   node.run(node.capture, gradients);
 }
 
-// A node that has finished counts down its successors. Of those that become ready, it continues with the one
-// that was recorded last, because that one is on the critical path (an op records dX after dW). The others
-// are left to idle threads.
+// A node that has finished counts down its successors. If several successors become ready, the thread
+// continues with the successor that was recorded last, because it is on the critical path (an op records dX
+// after dW). The other successors are left to idle threads.
 void Graph::run_tbb() {
   constexpr std::int32_t kNone = -1;
   if (open_capacity_ < nodes_.size()) {
@@ -90,8 +90,8 @@ void Graph::start(GradientSlot& slot) {
   slot.started = true;
 }
 
-// If the loss does not depend on a leaf whose gradient is to be overwritten, its gradient is zero, not that
-// of the step before.
+// If the loss does not depend on a leaf with LeafGradient::overwrite, the leaf's gradient is set to zero.
+// Otherwise it would keep the gradient of the previous step.
 void Graph::clear_unreached_leaves() {
   for (GradientSlot& slot : slots_) {
     if (slot.is_leaf && !slot.started) start(slot);
@@ -114,7 +114,7 @@ void Graph::backward_from(const Tensor& y, const float* dy, Arena& arena) {
     fail("backward: starts at a leaf or at a part of a tensor, expected the whole result of an op");
   }
   slot.gradient = const_cast<float*>(dy);  // only read: nothing adds to a complete gradient
-  slot.started = slot.is_leaf = true;      // as for a leaf, the plan must not reuse this buffer
+  slot.started = slot.is_leaf = true;      // true, so that the plan does not reuse this buffer
   run(y.slot(), Schedule::tbb, arena);
 }
 

@@ -89,9 +89,10 @@ WorkspacePool& workspace_pool() {
   return pool;
 }
 
-// Chooses a free block for a workspace. Among the blocks whose used pages are enough, it is the one with the
-// fewest, so that larger blocks stay free for larger requests. If no block has enough used pages, it is the
-// one with the most, which has to touch the fewest new pages. blocks.end() if no block is large enough.
+// Chooses a free block for a workspace. If some blocks have enough used pages, it chooses the block with the
+// fewest of them, so that larger blocks stay free for larger requests. If no block has enough used pages, it
+// chooses the block with the most, which has to touch the fewest new pages. Returns blocks.end() if no block
+// is large enough.
 std::vector<Workspace::Block>::iterator best_block(std::vector<Workspace::Block>& blocks,
                                                    std::size_t size_bytes) {
   auto best = blocks.end();

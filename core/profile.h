@@ -3,7 +3,8 @@
 // A tape that has a Profile (Tape::profile_into) opens a ProfileScope for every op: in forward, the op calls
 // `tape.scope(...)` before it computes; in backward, the graph does so when it runs a node. The training loop
 // opens scopes for the rest: data, gradient norm, optimiser. A scope inside another scope of the same thread
-// is part of the outer one and records nothing. Without a Profile, a scope costs one comparison with nullptr.
+// is part of the outer scope and records nothing. Without a Profile, a scope costs one comparison with
+// nullptr.
 //
 // Events of the last few steps are kept, and their memory is reused, so after the first steps recording
 // allocates nothing. Thread safety: scopes may open and close on any thread; all other calls come from the
@@ -45,13 +46,13 @@ struct ProfileLoop {
 struct ProfileEvent {
   const char* name = "";  // a string literal
   Phase phase = Phase::data;
-  Shape shape;  // of the op's result
+  Shape shape;  // the shape of the op's result
   Work work;
   int thread = 0;  // 0 is the training thread
   std::int64_t begin_ns = 0, end_ns = 0;
   std::int64_t allocated_bytes = 0;       // bytes taken from the tape's memory
   std::int32_t node = -1;                 // index in the graph, in backward only
-  std::size_t first_loop = 0, loops = 0;  // in ProfileStep::loops, when loops are recorded
+  std::size_t first_loop = 0, loops = 0;  // the op's part of ProfileStep::loops, if loops are recorded
 };
 
 struct ProfileStep {
@@ -59,7 +60,7 @@ struct ProfileStep {
   std::int64_t begin_ns = 0, end_ns = 0;
   // Blocks of memory requested from the operating system (core/memory.h): 0 after the first steps.
   std::int64_t page_allocations = 0;
-  std::vector<ProfileEvent> events;  // in the order in which they ended
+  std::vector<ProfileEvent> events;  // sorted by the time at which they ended
   std::vector<ProfileLoop> loops;
 };
 
@@ -67,7 +68,7 @@ class Profile {
  public:
   static constexpr std::size_t kKeptSteps = 3;
 
-  enum class Loops { off, on };  // on: use only one thread, otherwise loops of several ops are mixed up
+  enum class Loops { off, on };  // with `on`, use one thread: otherwise loops of different ops mix
   explicit Profile(Loops loops = Loops::off);
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
@@ -88,7 +89,7 @@ class Profile {
 
   std::chrono::steady_clock::time_point origin_;
   bool with_loops_;
-  std::mutex mutex_;  // guards the current step
+  std::mutex mutex_;  // protects the current step
   std::array<ProfileStep, kKeptSteps> steps_;
   std::int64_t begun_ = 0;  // number of steps that have begun
   bool in_step_ = false;

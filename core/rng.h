@@ -39,8 +39,8 @@ class Rng {
   // Uniform in [0, 1), 53 random bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
-  // Uniform integer in [0, n), n > 0. There is no bias: the 2^64 values are not a multiple of n, so the few
-  // values too many are drawn again.
+  // Uniform integer in [0, n), n > 0. It has no bias: 2^64 is not a multiple of n, so the
+  // few values above the largest multiple are drawn again.
   std::uint64_t below(std::uint64_t n) {
     const std::uint64_t reject_under = (0 - n) % n;
     std::uint64_t x = next();

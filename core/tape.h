@@ -90,7 +90,7 @@ class Tape {
   // benchmarks.
   void set_schedule(Schedule schedule) { schedule_ = schedule; }
 
-  // The same, but starts from a tensor y whose gradient dy is known. dy has as many floats as y.
+  // Like backward(), but starts from a tensor y whose gradient dy is known. dy has as many floats as y.
   void backward_from(const Tensor& y, const float* dy);
 
   // The gradient buffer of a leaf, for the one op that writes a gradient in its forward pass

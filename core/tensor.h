@@ -37,7 +37,8 @@ struct Shape {
   static constexpr int kMaxRank = 4;
 
   Shape() = default;
-  // Error if there are more than four dimensions or one is negative. -1 is allowed: reshape() fills it in.
+  // Error if there are more than four dimensions or a dimension is below -1. -1 is for reshape(), which
+  // computes this dimension.
   Shape(std::initializer_list<std::int64_t> dims);
 
   std::int64_t operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
@@ -99,7 +100,7 @@ class Tensor {
 
   void* data_ = nullptr;
   Shape shape_;
-  Shape stride_;  // in elements
+  Shape stride_;  // measured in elements, not in bytes
   DType dtype_ = DType::f32;
   std::int32_t slot_ = kNoGradient;
 };

@@ -7,7 +7,7 @@
 // Reading the weights from memory takes most of the time. So up to kTogether texts are generated together:
 // one pass over the weights produces the next token of every text. All texts start with the same prompt,
 // which is read once; each text has its own random numbers. A text has the same tokens as if it were
-// generated alone, because the kernels compute each row with the same bits whatever rows are beside it
+// generated alone, because the kernels compute each row with the same bits, alone or with other rows
 // (ops/gemm/gemm.h). A text that has ended leaves the group.
 #pragma once
 
@@ -23,7 +23,7 @@
 namespace inkling {
 
 struct GenerateSettings {
-  std::int64_t max_tokens = 128;  // of each text
+  std::int64_t max_tokens = 128;  // the most tokens of each text
   std::int32_t stop_token = -1;   // a text ends when this token is drawn; -1: no such token
   SamplerSettings sampler;
 };

@@ -67,7 +67,7 @@ class GPT2 {
   Tensor next_logits(Tape& tape, const Tensor& ids, std::span<KvCache> caches);
 
  private:
-  // What all parts of one forward pass share.
+  // The arguments that all parts of one forward pass share.
   struct Pass {
     LeafGradient mode = LeafGradient::overwrite;
     DType inner = DType::f32;              // dtype of activations between matrices; x is always f32

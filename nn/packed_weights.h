@@ -47,7 +47,7 @@ class PackedWeights {
 
   const float* weights_;
   std::vector<PackedMatrix> matrices_;         // sorted by offset
-  std::vector<std::int32_t> first_of_tensor_;  // for each tensor the index of its first matrix, or -1
+  std::vector<std::int32_t> first_of_tensor_;  // index of each tensor's first matrix, or -1
   Pages memory_;
 };
 

@@ -26,7 +26,7 @@ struct Parameter {
   std::string name;
   Shape shape;
   bool decay;
-  std::int64_t offset;  // in floats, from the start of the buffer
+  std::int64_t offset;  // number of floats from the start of the buffer
 };
 
 class Parameters {
@@ -41,7 +41,7 @@ class Parameters {
   // text does not pay for it.
   std::span<float> gradients();
 
-  std::span<float> values_of(std::size_t index) const;  // one tensor
+  std::span<float> values_of(std::size_t index) const;  // the values of tensor `index`
 
   // A leaf of `tape` for the whole tensor `index`, or for slice `layer` of a tensor stacked over layers.
   Tensor leaf(Tape& tape, std::size_t index, LeafGradient mode);

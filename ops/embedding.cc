@@ -81,8 +81,7 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
   }
   check_ids("embedding", ids, vocab);
   const Tensor y = tape.output({B, T, C}, {wte, wpe});
-  const auto scope =
-      tape.scope("embedding", y, moving({y, y, y}));  // reads a row of wte and of wpe, writes their sum
+  const auto scope = tape.scope("embedding", y, moving({y, y, y}));  // reads wte and wpe, writes y
   const float* positions = wpe.f32() + first_position * C;
   parallel_for(B * T, task_rows(C), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t bt = begin; bt < end; ++bt) {

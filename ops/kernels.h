@@ -2,8 +2,8 @@
 //
 // A kernel computes on one thread, knows SIMD but not threads, checks nothing and never throws; the op that
 // calls it checks shapes, cuts the work into fixed chunks and knows threads but not SIMD. Outputs come first,
-// then inputs, then dims. Forward kernels assign. Backward kernels accumulate; those that may be the first to
-// write get `accumulate` and assign when it is false.
+// then inputs, then dims. Forward kernels assign. Backward kernels accumulate. A kernel with an argument
+// `accumulate` assigns if it is false, because it may be the first to write a gradient.
 //
 // Each ops/isa/isa_*.cc fills a table from the templates in *_simd.h (ops/isa/table.h) with its own compiler
 // flags. kernels() is the table in use: the table of the most powerful instruction set that this CPU can run,

@@ -160,7 +160,7 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   }
 }
 
-// IC may be 0. Then y is the bias.
+// Collects the arguments of a layer. IC may be 0; then y is the bias.
 Layer layer_of(const Tensor& x, const Weight& weight, const Tensor& bias) {
   check_shapes(x, weight, bias);
   return {x, weight, bias, x.shape().leading().numel(), x.shape().back(), weight.values.dim(0)};
@@ -179,7 +179,7 @@ Work work_of_dweight(const Layer& l, const Tensor& y) {
   return work;
 }
 
-template <class T>  // of y
+template <class T>  // T, the type of y, is float or bf16
 void record(Tape& tape, const Tensor& y, const Layer& l) {
   tape.record("linear.dweight", {y}, {l.weight.values, l.bias}, work_of_dweight(l, y),
               [=](Gradients& gradients) { weight_gradient<T>(gradients, y, l); });

@@ -30,8 +30,8 @@ struct Weight {
   Weight(const Tensor& f32_values, const Int8Matrix& quantised) : values(f32_values), int8(quantised) {}
 
   Tensor values;
-  const bf16* packed = nullptr;             // as W^T (IC, OC), for Y = X W^T
-  const bf16* packed_transposed = nullptr;  // as W (OC, IC), for dX = dY W; nullptr if there is no backward
+  const bf16* packed = nullptr;             // W^T (IC, OC), packed for Y = X W^T
+  const bf16* packed_transposed = nullptr;  // W (OC, IC), for dX = dY W; nullptr without backward
   Int8Matrix int8;                          // int8.q is nullptr if the weight has no 8-bit copy
 };
 
@@ -42,7 +42,8 @@ void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t 
 // x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC), with x's dtype
 Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias);
 
-// residual + linear(x): residual (..., OC) f32 -> (..., OC) f32. Saves the extra pass over memory of add().
+// Returns residual + linear(x), both (..., OC) f32. It is faster than linear() and add(), because it does not
+// read and write the sum a second time.
 Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Weight& weight,
                   const Tensor& bias);
 

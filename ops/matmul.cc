@@ -95,7 +95,7 @@ void check_shapes(const Tensor& a, const Tensor& b) {
 // c is allocated already; gemm can read the matrices of a, b and c.
 void multiply(Tape& tape, const Tensor& c, const Tensor& a, const Tensor& b) {
   const Matrices C(c), A(a), B(b);
-  const Work work = multiplying(c.numel() * A.columns, {a, b, c});  // the same for forward, dA and dB
+  const Work work = multiplying(c.numel() * A.columns, {a, b, c});  // forward, dA and dB have equal work
   const auto scope = tape.scope("matmul", c, work);
   parallel_chunks(C.count(), [&](std::int64_t i) {
     const MatrixView b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);

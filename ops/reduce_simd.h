@@ -73,7 +73,7 @@ float max_row(const float* x, std::int64_t n) noexcept {
   float most = x[0];
   const auto join = [&](const float* p, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
-      if (most == most && !(p[i] <= most)) most = p[i];  // also true for NaN
+      if (most == most && !(p[i] <= most)) most = p[i];  // a NaN in p[i] also becomes `most`
     }
   };
   const std::int64_t body = n - n % W;

@@ -29,7 +29,7 @@ constexpr int kKeptCheckpoints = 2;
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kCheckpoints = "checkpoints";
 constexpr const char* kManifest = "manifest.json";
-constexpr const char* kUnfinished = ".unfinished";  // in kCheckpoints: the checkpoint that is being written
+constexpr const char* kUnfinished = ".unfinished";  // the unfinished checkpoint, a folder in kCheckpoints
 
 std::string step_name(std::int64_t step) {
   char text[32];

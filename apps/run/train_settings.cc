@@ -168,7 +168,7 @@ class Origin {
  private:
   explicit Origin(std::string path) : path_(std::move(path)) {}
 
-  std::string path_;  // empty: the command line
+  std::string path_;  // if empty, settings come from the command line
 };
 
 void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& defaults) {

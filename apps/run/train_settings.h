@@ -26,7 +26,7 @@ struct TrainSettings {
   double min_lr = 0;
   std::int64_t warmup = 0;
   std::string schedule;
-  std::string optimizer = "adamw";  // or sgd
+  std::string optimizer = "adamw";  // adamw or sgd
   double momentum = 0.9;            // used only by sgd
   double weight_decay = 0.1;
   double beta1 = 0.9;
@@ -49,7 +49,7 @@ struct TrainSettings {
 // The shards of a run. If one glob matches training and validation shards (*.bin), their file names decide:
 // shards with "_val" in the name are for validation, the others for training.
 std::vector<std::string> training_shards(const TrainSettings& settings);
-std::vector<std::string> validation_shards(const TrainSettings& settings);  // empty: none
+std::vector<std::string> validation_shards(const TrainSettings& settings);  // may be empty
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,

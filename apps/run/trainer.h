@@ -40,7 +40,7 @@ class Trainer {
   // resolve_resumed(). Call start() or resume() next, to create the model.
   Trainer(const TrainSettings& settings, RunDirectory& directory);
 
-  void start();  // with the weights of settings.init, or with random weights
+  void start();  // creates the model, with the weights of settings.init or random weights
   // Continues from the newest undamaged checkpoint. If there is none, starts again from step 0. `report` is
   // called with a message for each damaged checkpoint, and if the run starts again. UsageError if the run has
   // already taken more than settings.steps steps.
@@ -80,7 +80,7 @@ class Trainer {
   ProfileReport* report_ = nullptr;
   Tape tape_;
   Tape inference_tape_{Recording::off};
-  std::vector<std::int32_t> inputs_, targets_;  // for all micro-batches of a step
+  std::vector<std::int32_t> inputs_, targets_;  // the tokens of all micro-batches of a step
   std::vector<MicroBatch> micro_batches_;       // views of inputs_ and targets_
   std::vector<Batches::Place> places_;          // where each micro-batch was read from
   std::vector<float> token_losses_;

@@ -42,7 +42,7 @@ struct StepSettings {
 
 struct StepResult {
   double loss = 0;       // mean over all counted targets of the step, before the update
-  double grad_norm = 0;  // before clipping
+  double grad_norm = 0;  // the norm of the gradient before clipping
 };
 
 // Takes one step. Throws Diverged, before the update, if the loss or the gradient norm is not finite. Error

@@ -76,8 +76,8 @@ class Batches {
   // outside the vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
 
-  // The next batch: inputs (B,T), targets (B,T). After the last batch of an epoch comes the first of the next
-  // one.
+  // Writes the next batch: inputs (B,T), targets (B,T). After the last batch of an epoch comes the first
+  // batch of the next epoch.
   void next(std::int32_t* inputs, std::int32_t* targets);
 
   // These describe the last batch that next() returned. Call next() first.
@@ -94,7 +94,7 @@ class Batches {
   void rewind();                             // back to the first batch of epoch 0
 
   const std::vector<Shard>& shards() const { return shards_; }
-  std::int64_t tokens() const { return tokens_; }          // in all shards
+  std::int64_t tokens() const { return tokens_; }          // the sum over all shards
   std::int64_t epoch_batches() const { return batches_; }  // batches in an epoch
   std::int64_t epoch() const { return epoch_; }            // counted from 0
 
@@ -106,12 +106,12 @@ class Batches {
   void begin_shard();
   std::int64_t row_start(const Shard& shard, std::int64_t natural) const;
   void check_state(const BatchPosition& position) const;
-  std::int64_t samples_before_shard(const BatchPosition& position) const;  // in its epoch
+  std::int64_t samples_before_shard(const BatchPosition& position) const;  // in the same epoch
   std::uint64_t draws_before(const BatchPosition& position) const;
 
   BatchSettings settings_;
   std::vector<Shard> shards_;
-  std::vector<bool> checked_;  // for each shard: all its tokens are inside the vocabulary
+  std::vector<bool> checked_;  // whether all tokens of a shard are known to be in the vocabulary
   std::int64_t tokens_ = 0, batches_ = 0;
 
   std::mt19937 random_;

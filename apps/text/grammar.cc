@@ -80,7 +80,7 @@ class Grammar::Writer {
   const Grammar& grammar_;
   Rng& rng_;
   Story& out_;
-  std::vector<std::uint64_t> rows_;  // for each list: the rows that are still possible
+  std::vector<std::uint64_t> rows_;  // the rows of each list that are still possible
   double nats_ = 0;                  // the nats of the choices since the last token
 };
 

@@ -23,8 +23,8 @@
 // The grammar remembers, for each list, the rows that agree with the text so far. A mention of a column
 // chooses one of these rows, all equally likely, and then keeps the rows that agree with it. So the first
 // mention of {Tom} costs log(rows) nats, and every later {Tom}, {boy} or {he} costs nothing; after {boy}
-// alone, {Tom} may still be any boy. To be equally certain, a model must look back in the text: this is what
-// attention is for.
+// alone, {Tom} may still be any boy. A model that wants to be equally certain must look back in the text,
+// with attention.
 //
 // Tokens are whole words. A word includes the space before it (" kite"), except at the start of the text and
 // after an opening quote. Punctuation marks are separate tokens; a closing quote is joined to its mark (,").
@@ -93,21 +93,21 @@ class Grammar {
   struct Choice {
     std::vector<Alternative> alternatives;
     std::int64_t total_weight = 0;
-    std::vector<std::int16_t> by_next_token;  // for each token: the alternative that it reveals, or -1
+    std::vector<std::int16_t> by_next_token;  // the alternative that each token reveals, or -1
   };
   // The values of a column as a tree: each node has the tokens that may come next, each with the rows whose
   // value continues with it.
   struct Branch {
     std::int32_t token;
     std::uint64_t rows;
-    std::vector<Branch> next;  // empty: the value ends here
+    std::vector<Branch> next;  // if empty, the value ends here
   };
   struct Mention {
     std::int32_t list;
     std::vector<Branch> values;
   };
 
-  std::vector<std::uint64_t> all_rows_;  // for each list: the mask of all its rows
+  std::vector<std::uint64_t> all_rows_;  // the mask of all rows of each list
   std::vector<Mention> mentions_;
   std::vector<Choice> choices_;
   std::int32_t start_ = 0;  // the choice of the rule `story`

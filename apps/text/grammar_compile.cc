@@ -248,7 +248,7 @@ class GrammarCompiler {
   std::vector<std::string> vocabulary_;
   std::vector<bool> nullable_;  // one for each choice, as in the next two vectors
   std::vector<Tokens> follow_;
-  std::vector<std::string_view> rule_of_;  // for error messages
+  std::vector<std::string_view> rule_of_;  // the rule of each choice, for messages
   std::string_view rule_;                  // the rule that is being compiled
   std::int32_t end_of_text_ = 0;
 };

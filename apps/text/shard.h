@@ -16,8 +16,8 @@
 
 namespace inkling {
 
-constexpr std::int32_t kShardMagic = 20240520;      // tokens are uint16
-constexpr std::int32_t kWideShardMagic = 20240801;  // tokens are uint32
+constexpr std::int32_t kShardMagic = 20240520;      // a shard with uint16 tokens
+constexpr std::int32_t kWideShardMagic = 20240801;  // a shard with uint32 tokens
 
 // The type and the number of the tokens in a shard.
 struct ShardLayout {

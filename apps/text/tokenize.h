@@ -17,7 +17,7 @@ namespace inkling {
 
 struct TokenizeSettings {
   std::string input;           // a text file
-  std::string out;             // writes <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
+  std::string out;             // files: <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
   std::string tokenizer_path;  // a tokenizer file; empty: the byte-level tokenizer
   double val_fraction = 0.1;
   // For small texts the validation shard is larger than its fraction, up to half of the text, so that it has

@@ -24,7 +24,7 @@ constexpr std::int64_t kGroups = kAmxQueries / kAmxStrip;
 struct BackwardHead {
   bf16* keys;             // left factor (T, HSp)
   bf16* values;           // left factor (T, HSp)
-  bf16* keys_transposed;  // for each 32 keys a left factor (HSp, 32)
+  bf16* keys_transposed;  // a left factor (HSp, 32) for each strip of 32 keys
   float* dk;              // divided by scale
   float* dv;
 };
@@ -40,7 +40,7 @@ struct BackwardTile {
   bf16* p;                // left factor (32, 256)
   bf16* ds;               // left factor (32, 256)
   bf16* ds_pairs;         // right factor (256 keys, 256)
-  float* dq;              // for each group dQ^T (HSp, 32), divided by scale
+  float* dq;              // dQ^T (HSp, 32) of each group, divided by scale
   float* m;               // (256), multiplied by log2(e)
   float* r;               // (256)
   float* D;               // (256)

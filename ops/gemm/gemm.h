@@ -38,7 +38,7 @@
 
 namespace inkling {
 
-constexpr std::int64_t kGemvRows = 16;  // with more rows, packing is faster
+constexpr std::int64_t kGemvRows = 16;  // the most rows for gemv; with more rows, packing is faster
 
 // An input matrix: element (i, j) is data[i * row_stride + j * col_stride]. One of the strides is 1.
 struct MatrixView {

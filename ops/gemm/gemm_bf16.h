@@ -42,7 +42,7 @@ struct PackSource {
   PackSource transposed() const { return {data, dtype, col_stride, row_stride}; }
 };
 
-inline PackSource rows(const Tensor& x) {  // a contiguous tensor (..., columns)
+inline PackSource rows(const Tensor& x) {  // x is contiguous, (..., columns)
   return {x.raw(), x.dtype(), x.shape().back(), 1};
 }
 
@@ -53,7 +53,7 @@ struct Sums {
   DType dtype;  // f32 or bf16
   std::int64_t ld;
   const float* bias = nullptr;
-  const void* addend = nullptr;  // of the same dtype
+  const void* addend = nullptr;  // has the dtype of `out`
   bool stream = false;           // `out` is not read again soon: write it past the caches
 };
 

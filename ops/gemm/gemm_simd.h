@@ -79,7 +79,7 @@ struct Destination {
   std::int64_t ldc;
   std::int64_t rows, columns;  // at most the size of a tile
   const float* bias;
-  const float* addend;  // with rows ldc apart, like C; it may be C itself
+  const float* addend;  // rows are ldc apart, as in C; may be C itself
 };
 
 template <class V, int NRV>

@@ -60,7 +60,7 @@ void int8_digits(std::byte* out, const float* x, std::int64_t K) noexcept {
 // Four 8-bit numbers in every lane.
 template <class Arch>
 __m512i four_bytes(const std::byte* p) {
-  float four;  // as a float, because a load can copy a float to all lanes
+  float four;  // their bits; a load can copy a float to all lanes
   __builtin_memcpy(&four, p, sizeof(four));
   return _mm512_castps_si512(_mm512_set1_ps(four));
 }

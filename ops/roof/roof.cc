@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kFloats = std::int64_t{16} << 20;  // floats in each array of the triad: 64 MiB
 constexpr std::int64_t kChunk = std::int64_t{1} << 16;
 constexpr std::int64_t kFmaIterations = 200'000;  // iterations in a piece of work: half a millisecond
-constexpr std::int64_t kTileIterations = 10'000;  // the same for the loop on AMX
+constexpr std::int64_t kTileIterations = 10'000;  // iterations of the loop on AMX in a piece of work
 constexpr std::int64_t kPieces = 16;              // pieces for each thread
 
 double seconds_since(std::chrono::steady_clock::time_point start) {

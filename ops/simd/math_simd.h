@@ -36,7 +36,7 @@ struct Ln2 {  // ln 2 = kHigh + kLow; kHigh has 15 bits, so that e * kHigh is ex
 
 template <class V>
 struct ReducedExp {
-  V n;  // an integer
+  V n;  // round(x / ln 2), an integer
   V r;  // x - n ln 2
   V q;  // (e^r - 1) / r
 };

@@ -123,7 +123,7 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
 }
 
 // bf16 in memory, floats in registers. Storing rounds to nearest, ties to even, and makes NaNs quiet, as
-// to_bf16() does. The CPU's instruction for it, where there is one, also turns denormals into zeros.
+// to_bf16() does. Some CPUs have an instruction for this; it also turns denormals into zeros.
 [[gnu::always_inline]] inline float widened(bf16 x) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
 }
