@@ -112,6 +112,30 @@ TEST_CASE("cross_entropy: in place, a bf16 gradient takes the first half of each
   });
 }
 
+TEST_CASE("cross_entropy: a block of -inf before, between or after finite blocks adds nothing to the sum") {
+  for_each_isa([] {
+    const std::int64_t vocab = 6144;  // three blocks of 2048
+    for (std::int64_t block = 0; block < 3; ++block) {
+      INFO("block " << block);
+      std::vector<float> x = random_floats(vocab, 1), losses(1), in_place_losses(1), row_max(1), row_sum(1);
+      std::fill_n(x.begin() + block * 2048, 2048, -kInf);
+      const std::vector<std::int32_t> targets{static_cast<std::int32_t>((block + 1) % 3 * 2048 + 5)};
+      std::vector<double> want(1), want_d(x.size()), logits = as_doubles(x);
+      reference::cross_entropy_forward(want.data(), logits.data(), targets.data(), 1, vocab, vocab);
+      reference::cross_entropy_backward(want_d.data(), logits.data(), targets.data(), 1.0, 1, vocab, vocab);
+      kernels().cross_entropy_forward(losses.data(), row_max.data(), row_sum.data(), x.data(), targets.data(),
+                                      1, vocab, vocab);
+      kernels().cross_entropy_in_place(in_place_losses.data(), x.data(), targets.data(), 1.0f, 1, vocab,
+                                       vocab);
+      check_close("loss", std::span<const float>(losses), std::span<const double>(want), kFloatTolerance);
+      check_close("loss in place", std::span<const float>(in_place_losses), std::span<const double>(want),
+                  kFloatTolerance);
+      check_close("dlogits in place", std::span<const float>(x), std::span<const double>(want_d),
+                  kFloatTolerance);
+    }
+  });
+}
+
 TEST_CASE("cross_entropy: blocks of -inf are allowed; rows of only -inf, or with NaN or inf, have loss NaN") {
   for_each_isa([] {
     const std::int64_t vocab = 6000;  // three blocks

@@ -65,6 +65,15 @@ TEST_CASE("linear: a weight that is packed only for forward is an error if x has
   const Weight quantised{Tensor(w.data(), {V, C}), Int8Matrix{q.data(), scales.data(), V, C}};
   CHECK_THROWS_WITH(linear_cross_entropy(tape, X, quantised, Tensor(&target, {1}), V),
                     contains("linear_cross_entropy: wte (8, 4) has 8 bits, expected f32 or bf16"));
+  CHECK_THROWS_WITH(linear(tape, X, quantised, Tensor{}),
+                    contains("has 8 bits, expected f32 or bf16: weights of 8 bits have no backward"));
+  std::vector<float> dw(w.size());
+  const Tensor W = tape.leaf(w.data(), dw.data(), {V, C}, LeafGradient::overwrite);
+  const Weight learned{W, Int8Matrix{q.data(), scales.data(), V, C}};  // only the weight has a gradient
+  CHECK_THROWS_WITH(linear(tape, X.detach(), learned, Tensor{}),
+                    contains("weights of 8 bits have no backward"));
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, X.detach(), learned, Tensor(&target, {1}), V),
+                    contains("has 8 bits, expected f32 or bf16"));
 }
 
 TEST_CASE("ops: an error names an argument with a wrong dtype before anything is computed") {
