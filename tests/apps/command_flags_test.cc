@@ -103,15 +103,19 @@ TEST_CASE("generate flags: a text ends at end-of-text, but continues with --igno
   CHECK(generate_here({"--max-tokens", "1000"}) == as_ids({whole.begin(), end}) + "\n");
 }
 
-TEST_CASE("generate flags: --samples 3 writes three texts, each with its own random numbers") {
-  std::string want;
-  for (std::uint64_t text = 0; text < 3; ++text) {
-    Asked asked;
-    asked.settings.max_tokens = 20;
-    asked.stream = text;
-    want += (text > 0 ? "---\n" : "") + as_ids(written(asked)) + "\n";
+TEST_CASE(
+    "generate flags: --samples writes texts with random numbers of their own, also beyond a group of 16") {
+  for (const std::uint64_t samples : {3, 18}) {
+    INFO("samples " << samples);
+    std::string want;
+    for (std::uint64_t text = 0; text < samples; ++text) {
+      Asked asked;
+      asked.settings.max_tokens = 20;
+      asked.stream = text;
+      want += (text > 0 ? "---\n" : "") + as_ids(written(asked)) + "\n";
+    }
+    CHECK(generate_here({"--max-tokens", "20", "--ignore-end", "--samples", str(samples)}) == want);
   }
-  CHECK(generate_here({"--max-tokens", "20", "--ignore-end", "--samples", "3"}) == want);
 }
 
 // A tokenizer whose tokens have two letters each, so that a test can distinguish text from ids.
