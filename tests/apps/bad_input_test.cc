@@ -75,7 +75,7 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit th
   expect(base + std::vector<std::string>{"--vocab-size", "131", "--layers", "0"}, 2, {"(L) is 0"});
   expect(
       base + std::vector<std::string>{"--vocab-size", "131", "--channels", "1048576", "--layers", "1048576"},
-      2, {"parameters, at most"});
+      2, {"parameters, expected at most"});
   expect(base + std::vector<std::string>{"--vocab-size", "131", "--max-seq-len", "8", "--seq-len", "16"}, 2,
          {"--seq-len is 16", "8"});
   expect(base + std::vector<std::string>{"--init", "tests/goldens/small.bin", "--seq-len", "25"}, 2,

@@ -56,7 +56,7 @@ TEST_CASE("checkpoint: every wrong header is an error of one line that names the
   expect_error(with_header(3, 0), "vocabulary size (V) is 0");
   expect_error(with_header(4, 2147483647), "number of layers (L) is 2147483647");
   expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH=7)");
-  expect_error(with_header(6, 3 << 18), "parameters, at most 1e12");
+  expect_error(with_header(6, 3 << 18), "parameters, expected at most 1e12");
   expect_error(with_header(7, 300), "padded vocabulary (Vp) is 300, expected 256");
   expect_error(with_header(4, 3), "file size is ");
 }

@@ -101,7 +101,7 @@ TEST_CASE("kv cache: queries whose shape does not fit the caches are an error") 
   CHECK_THROWS_WITH(attend_to({6, 48}, 0, caches), contains("qkv is (6, 48), expected"));
   CHECK_THROWS_WITH(attend_to({2, 3, 48}, 2, caches), contains("kv cache: layer 2 of 2"));
   caches[1].advance(1);
-  CHECK_THROWS_WITH(attend_to({2, 3, 48}, 0, caches), contains("caches of 0 and 1 positions"));
+  CHECK_THROWS_WITH(attend_to({2, 3, 48}, 0, caches), contains("two caches have 0 and 1 positions"));
 }
 
 }  // namespace

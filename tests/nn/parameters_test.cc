@@ -100,13 +100,13 @@ TEST_CASE("parameters: a config outside the lower or upper limit of any field is
   ++deep.layers;
   CHECK_THROWS_WITH(deep.check("here"), contains("here: the model would have 1e+12 parameters"));
   GPT2Config wide{.max_seq_len = most, .vocab_size = most, .layers = 1, .heads = 1, .channels = 1 << 19};
-  CHECK_THROWS_WITH(wide.check("here"), contains("parameters, at most 1e12"));
+  CHECK_THROWS_WITH(wide.check("here"), contains("parameters, expected at most 1e12"));
 }
 
 TEST_CASE("parameters: a size that overflows is an error that names the tensor") {
   const std::int64_t huge = std::int64_t{1} << 40;
   CHECK_THROWS_WITH(Parameters({{"a", {2}, true}, {"b", {huge, huge}, true}}),
-                    contains("parameter b: (1099511627776, 1099511627776) has more elements"));
+                    contains("parameter b: (1099511627776, 1099511627776) has too many elements"));
   const std::int64_t half = std::int64_t{1} << 62;
   CHECK_THROWS_WITH(Parameters({{"a", {half}, true}, {"b", {half}, true}}),
                     contains("parameter b: the model is too large"));

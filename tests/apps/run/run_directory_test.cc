@@ -103,7 +103,8 @@ TEST_CASE(
     "run directory: a truncated, changed or incomplete checkpoint is skipped, and the message says why") {
   const std::vector<std::pair<std::string, std::function<void(const std::string&)>>> harms = {
       {"size is", [](const std::string& d) { write_text(d + "/model.bin", "short"); }},
-      {"do not match", [](const std::string& d) { write_text(d + "/model.bin", "weights 21"); }},
+      {"differs from the checksum in the manifest",
+       [](const std::string& d) { write_text(d + "/model.bin", "weights 21"); }},
       {"cannot open", [](const std::string& d) { std::filesystem::remove(d + "/manifest.json"); }},
       {"No such file", [](const std::string& d) { std::filesystem::remove(d + "/model.bin"); }},
       {"not valid JSON", [](const std::string& d) { write_text(d + "/manifest.json", "{\"files\": "); }},

@@ -186,7 +186,7 @@ TEST_CASE("manifest.json: without files, or with wrong entries, it makes its che
   CHECK_THAT(with_file("more.bin", whole["files"]["model.bin"]), contains("\"more.bin\": No such file"));
   // A path that leaves the checkpoint's directory is refused, even if that file exists and matches.
   const std::string outside = "../step_00000003/model.bin";
-  CHECK_THAT(with_file(outside, whole["files"]["model.bin"]), contains("expected the names of files"));
+  CHECK_THAT(with_file(outside, whole["files"]["model.bin"]), contains("expected only names of files"));
   CHECK(with_manifest(whole.dump()).empty());
 }
 

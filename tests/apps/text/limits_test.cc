@@ -138,7 +138,7 @@ TEST_CASE("limits: a model has at most 2^20 of everything, and at most 1e12 para
   config.heads = 1, config.channels = 282'000;  // 12 C^2 is 0.95e12
   CHECK_NOTHROW(config.check("model"));
   config.channels = 290'000;  // 1.01e12
-  CHECK_THROWS_WITH(config.check("model"), contains("parameters, at most 1e12"));
+  CHECK_THROWS_WITH(config.check("model"), contains("parameters, expected at most 1e12"));
 }
 
 }  // namespace
