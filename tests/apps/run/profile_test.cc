@@ -48,12 +48,16 @@ TEST_CASE("profile report: the third step removes the first two") {
   ProfileStep step;
   for (const std::int64_t ns : {900, 500, 100, 102}) {
     step.end_ns = ns;
+    step.page_allocations = ns;
     step.events = {event("gelu", Phase::forward, 0, 0, ns)};
     report.add(step);
   }
   CHECK(report.steps() == 2);
   CHECK(report.step_ns() == 202);
   CHECK(by_name(report).at("gelu").ns == 202);
+  std::ostringstream out;
+  report.print(out, "1 thread");
+  CHECK_THAT(out.str(), contains("requested from the system 202 times in 2 steps."));
 }
 
 TEST_CASE("profile report: a real step has a row for each of its ops; the rows fit its time and its FLOPs") {
