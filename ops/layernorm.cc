@@ -76,6 +76,8 @@ namespace {
 
 // Rows in a task. The number is fixed, so that the partial sums of dweight and dbias are always the same.
 constexpr std::int64_t kRows = 32;
+// Columns of dweight and dbias in a task that adds the partial sums: 1 KiB of each partial sum.
+constexpr std::int64_t kColumns = 256;
 
 // In the functions below, T is the type of y: float or bf16.
 
@@ -134,10 +136,12 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
   const auto add_parts = [&](const Tensor& parameter, std::int64_t offset) {
     if (!parameter.has_gradient()) return;
     float* sum = gradients.sum_into(parameter);
-    for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-      const float* part = workspace.floats() + chunk * 3 * C + offset;
-      for (std::int64_t c = 0; c < C; ++c) sum[c] += part[c];
-    }
+    parallel_for(C, kColumns, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+        const float* part = workspace.floats() + chunk * 3 * C + offset;
+        for (std::int64_t c = begin; c < end; ++c) sum[c] += part[c];
+      }
+    });
   };
   add_parts(weight, 0);
   add_parts(bias, C);
