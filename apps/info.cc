@@ -76,6 +76,10 @@ PreflightRequest request_of(const InfoCommand& command, Precision precision) {
   return request;
 }
 
+json known(const std::optional<std::int64_t>& number) {
+  return number ? json(*number) : json();
+}
+
 json machine_info(const Roof& roof, const SystemMemory& memory) {
   json isas = json::array();
   for (const Isa isa : available_isas()) isas.push_back(name(isa));
@@ -83,8 +87,11 @@ json machine_info(const Roof& roof, const SystemMemory& memory) {
           {"instruction_sets", isas},
           {"kernels", name(kernels().isa)},
           {"threads", threads()},
-          {"memory_bytes", memory.total_bytes},
-          {"available_bytes", memory.available_bytes},
+          {"default_threads", hardware_threads()},
+          {"default_threads_set_by", bound_of_threads()},
+          {"memory_bytes", known(memory.total_bytes)},
+          {"available_bytes", known(memory.available_bytes)},
+          {"memory_set_by", memory.bound_by},
           {"roof",
            {{"fma_gflops", roof.fma_gflops},
             {"bf16_gflops", roof.bf16_gflops},
@@ -111,6 +118,7 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
   for (const Preflight::Part& part : preflight.memory)
     parts.push_back({{"what", part.name}, {"bytes", part.bytes}});
   const double seconds = predicted_seconds(preflight, roof);
+  const std::optional<std::int64_t>& available = memory.available_bytes;
   const GPT2Config& c = request.model;
   const auto tokens = static_cast<double>(request.batch_size * request.seq_len * request.grad_accum);
   json efficiencies = json::object();
@@ -130,8 +138,8 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
           {"parameter_groups", parameter_groups(c)},
           {"memory", parts},
           {"total_bytes", preflight.total_bytes()},
-          {"fits", preflight.total_bytes() <= memory.available_bytes},
-          {"largest_batch_size", largest_batch(request, memory.available_bytes)},
+          {"fits", available ? json(preflight.total_bytes() <= *available) : json()},
+          {"largest_batch_size", available ? json(largest_batch(request, *available)) : json()},
           {"step_seconds", seconds},
           {"tokens_per_s", tokens / seconds},
           {"flops_per_step", c.training_flops_per_token(request.seq_len) * tokens},
@@ -144,6 +152,16 @@ void line(const std::string& label, const std::string& value) {
   std::cout << std::left << std::setw(16) << label << value << "\n";
 }
 
+std::string memory_text(const json& machine) {
+  const auto gib = [&](const char* key) {
+    return machine[key].is_null() ? std::string("unknown")
+                                  : format_fixed(machine[key].get<double>() / kGiB, 1) + " GiB";
+  };
+  const std::string set_by = machine["memory_set_by"];
+  return str(gib("memory_bytes"), set_by.empty() ? "" : str(" (set by ", set_by, ")"), ", available: ",
+             gib("available_bytes"));
+}
+
 void print_machine(const json& machine) {
   std::string isas;
   for (const json& isa : machine["instruction_sets"])
@@ -151,10 +169,10 @@ void print_machine(const json& machine) {
   const json& roof = machine["roof"];
   line("CPU", machine["cpu"]);
   line("can run", isas);
-  line("runs", str(machine["kernels"].get<std::string>(), " (INKLING_ISA chooses), ",
-                   machine["threads"].get<int>(), " threads"));
-  line("memory", str(format_fixed(machine["memory_bytes"].get<double>() / kGiB, 1), " GiB, ",
-                     format_fixed(machine["available_bytes"].get<double>() / kGiB, 1), " available"));
+  line("runs", str(machine["kernels"].get<std::string>(), " (INKLING_ISA chooses)"));
+  line("threads", str(machine["threads"].get<int>(), " (default: ", machine["default_threads"].get<int>(),
+                      ", set by ", machine["default_threads_set_by"].get<std::string>(), ")"));
+  line("memory", memory_text(machine));
   line("arithmetic", str(format_fixed(roof["fma_gflops"], 0), " GFLOP/s of fused multiply-adds in f32"));
   const double bf16 = roof["bf16_gflops"];
   line("", bf16 > 0 ? str(format_fixed(bf16 / 1000, 2), " TFLOP/s of products in bf16")
@@ -163,24 +181,31 @@ void print_machine(const json& machine) {
                         format_fixed(roof["read_gbs"], 1), " GB/s reading"));
 }
 
-void print_preflight(const json& p, const json& machine) {
+void row(const std::string& what, const std::string& value) {
+  std::cout << "  " << std::left << std::setw(40) << what << std::right << std::setw(12) << value << "\n";
+}
+
+void print_model(const json& p) {
   const json& m = p["model"];
   std::cout << "\n";
   line("model", str("L ", m["layers"], "  NH ", m["heads"], "  C ", m["channels"], "  V ", m["vocab_size"],
                     "  maxT ", m["max_seq_len"]));
   line("parameters", format_count(p["parameters"]));
   for (const auto& [group, count] : p["parameter_groups"].items()) line("  " + group, format_count(count));
+}
 
+void print_needed_memory(const json& p, const json& machine) {
   std::cout << "\nTraining with B=" << p["batch_size"] << " T=" << p["seq_len"];
   if (p["grad_accum"] > 1) std::cout << ", " << p["grad_accum"] << " micro-batches in a step";
   std::cout << ", " << p["precision"].get<std::string>() << (p["recompute"] ? ", recomputing" : "")
             << ": memory, MiB\n";
   const auto mib = [](const json& bytes) { return format_fixed(bytes.get<double>() / kMiB, 1); };
-  const auto row = [](const std::string& what, const std::string& value) {
-    std::cout << "  " << std::left << std::setw(40) << what << std::right << std::setw(12) << value << "\n";
-  };
   for (const json& part : p["memory"]) row(part["what"], mib(part["bytes"]));
   row("total", mib(p["total_bytes"]));
+  if (p["fits"].is_null()) {
+    std::cout << "This system does not report its available memory, so whether this fits is not known.\n";
+    return;
+  }
   row("available", mib(machine["available_bytes"]));
   std::cout << (p["fits"] ? "It fits. " : "It does not fit. ");
   if (p["largest_batch_size"] == 0) {
@@ -188,7 +213,9 @@ void print_preflight(const json& p, const json& machine) {
   } else {
     std::cout << "The largest batch that fits is --batch-size " << p["largest_batch_size"] << ".\n";
   }
+}
 
+void print_time(const json& p) {
   std::cout << "\nTime, predicted within a factor of " << format_fixed(p["time_within_factor"], 1)
             << " if nothing else runs on this machine\n";
   row("a step", str(format_fixed(p["step_seconds"].get<double>() * 1000, 1), " ms"));
@@ -212,7 +239,10 @@ int run(const InfoCommand& command) {
     return 0;
   }
   print_machine(info);
-  if (info.contains("preflight")) print_preflight(info["preflight"], info);
+  if (!info.contains("preflight")) return 0;
+  print_model(info["preflight"]);
+  print_needed_memory(info["preflight"], info);
+  print_time(info["preflight"]);
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <memory>
 
 #include "core/error.h"
@@ -58,8 +59,13 @@ Rehearsal::~Rehearsal() {
   rehearsing = false;
 }
 
-int hardware_threads() {
+int allowed_cpus() {
   return tbb::info::default_concurrency();
+}
+
+int hardware_threads(const CgroupLimits& limits) {
+  const int cpus = allowed_cpus();
+  return limits.cpus && *limits.cpus < cpus ? static_cast<int>(std::ceil(*limits.cpus)) : cpus;
 }
 
 int threads() {

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <fstream>
-#include <string>
+
+#include "core/cgroup.h"
+#include "core/error.h"
+#include "core/parallel.h"
 
 namespace inkling {
 
@@ -12,33 +15,44 @@ namespace {
 
 constexpr std::int64_t kKiB = 1024;
 
-// The number in the line of /proc/meminfo that begins with `key`, in bytes.
-std::int64_t meminfo(const std::string& key) {
-  std::ifstream file("/proc/meminfo");
+// The number in the line that begins with `key`, in bytes.
+std::optional<std::int64_t> number_of(const std::string& meminfo, const std::string& key) {
+  std::ifstream file(meminfo);
   std::string name;
   for (std::int64_t kib = 0; file >> name >> kib; file.ignore(16, '\n')) {
     if (name == key + ":") return kib * kKiB;
   }
-  return 0;
+  return std::nullopt;
 }
 
-// The first number in a file; -1 if there is none. A cgroup without a limit has "max" in its file.
-std::int64_t number_in(const char* path) {
-  std::ifstream file(path);
-  std::int64_t number = -1;
-  return file >> number ? number : -1;
+std::optional<std::int64_t> physical_memory() {
+  const std::int64_t bytes = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  return bytes > 0 ? std::optional(bytes) : std::nullopt;
 }
 
 }  // namespace
 
-SystemMemory system_memory() {
-  SystemMemory memory{meminfo("MemTotal"), meminfo("MemAvailable")};
-  const std::int64_t limit = number_in("/sys/fs/cgroup/memory.max");
-  if (limit < 0) return memory;
-  const std::int64_t used = std::max<std::int64_t>(0, number_in("/sys/fs/cgroup/memory.current"));
-  memory.total_bytes = std::min(memory.total_bytes, limit);
-  memory.available_bytes = std::min(memory.available_bytes, std::max<std::int64_t>(0, limit - used));
+SystemMemory system_memory(const CgroupLimits& limits, const std::string& meminfo) {
+  SystemMemory memory{number_of(meminfo, "MemTotal"), number_of(meminfo, "MemAvailable"), "the RAM"};
+  if (!memory.total_bytes) memory.total_bytes = physical_memory();
+  if (limits.memory_bytes && (!memory.total_bytes || *limits.memory_bytes < *memory.total_bytes)) {
+    memory.total_bytes = limits.memory_bytes;
+    memory.bound_by = "the memory limit of the control group";
+  }
+  if (limits.available_bytes) {
+    memory.available_bytes =
+        std::min(memory.available_bytes.value_or(*limits.available_bytes), *limits.available_bytes);
+  }
+  if (!memory.total_bytes) memory.bound_by.clear();
   return memory;
+}
+
+std::string bound_of_threads(const CgroupLimits& limits) {
+  if (limits.cpus && hardware_threads(limits) < allowed_cpus())
+    return str("the CPU quota of the control group, ", *limits.cpus, " CPUs");
+  const auto cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  return allowed_cpus() < cores ? str("the CPU affinity of this process, ", allowed_cpus(), " of ", cores, " CPUs")
+                                : std::string("the CPUs of this machine");
 }
 
 std::int64_t resident_bytes() {
