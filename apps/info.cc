@@ -10,6 +10,7 @@
 #include "apps/run/flags.h"
 #include "apps/run/machine.h"
 #include "apps/run/preflight.h"
+#include "apps/run/probe.h"
 #include "apps/run/progress.h"
 #include "core/cpu.h"
 #include "core/error.h"
@@ -117,12 +118,10 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
   json parts = json::array();
   for (const Preflight::Part& part : preflight.memory)
     parts.push_back({{"what", part.name}, {"bytes", part.bytes}});
-  const double seconds = predicted_seconds(preflight, roof);
+  const double seconds = predicted_seconds(preflight, probe(request));
   const std::optional<std::int64_t>& available = memory.available_bytes;
   const GPT2Config& c = request.model;
   const auto tokens = static_cast<double>(request.batch_size * request.seq_len * request.grad_accum);
-  json efficiencies = json::object();
-  for (const Efficiency& e : kEfficiencies) efficiencies[e.what] = e.share;
   return {{"model",
            {{"max_seq_len", c.max_seq_len},
             {"vocab_size", c.vocab_size},
@@ -144,7 +143,6 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
           {"tokens_per_s", tokens / seconds},
           {"flops_per_step", c.training_flops_per_token(request.seq_len) * tokens},
           {"generated_tokens_per_s", 1.0 / predicted_token_seconds(request, roof)},
-          {"assumed_efficiencies", efficiencies},
           {"time_within_factor", kTimeFactor}};
 }
 
@@ -217,12 +215,11 @@ void print_needed_memory(const json& p, const json& machine) {
 
 void print_time(const json& p) {
   std::cout << "\nTime, predicted within a factor of " << format_fixed(p["time_within_factor"], 1)
-            << " if nothing else runs on this machine\n";
+            << " if nothing else runs on this machine\n"
+            << "(from the times of a miniature of this run, which was trained for three steps)\n";
   row("a step", str(format_fixed(p["step_seconds"].get<double>() * 1000, 1), " ms"));
   row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
   row("generating, one at a time", str(format_fixed(p["generated_tokens_per_s"], 1), " tokens/s"));
-  std::cout << "computed from the peak speeds above and these shares of them:\n";
-  for (const auto& [what, share] : p["assumed_efficiencies"].items()) row(what, format_fixed(share, 2));
 }
 
 int run(const InfoCommand& command) {

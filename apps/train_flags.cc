@@ -89,7 +89,7 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   flag("--grad-clip", "/grad_clip",
        "longest gradient: a longer one is shortened to this norm; 0: never; default: 1", real, optimiser);
   flag("--precision", "/precision",
-       "f32 or bf16; default: f32, but bf16 for stories and your own text if the CPU has AMX", text,
+       "f32 or bf16; default: what a short measurement finds faster (the run keeps its choice)", text,
        optimiser);
   train
       .add_flag_function(

@@ -108,26 +108,12 @@ std::int64_t largest_batch(PreflightRequest request, std::int64_t available_byte
   return fit;
 }
 
-double predicted_seconds(const Preflight& preflight, const Roof& roof) {
-  double seconds = 0;
-  for (const Preflight::Op& op : preflight.ops) {
-    const bool attention = op.name == "attention";
-    // A CPU without an instruction for bf16 products computes them in float32.
-    const bool as_bf16 = op.work.operands == DType::bf16 && roof.bf16_gflops > 0;
-    const double gflops = as_bf16 ? roof.bf16_gflops * (attention ? kBf16Attention : kBf16Products).share
-                                  : roof.fma_gflops * (attention ? kAttention : kProducts).share;
-    const double gbs = roof.triad_gbs * (op.phase == Phase::update ? kUpdate : kPasses).share;
-    seconds += 1e-9 * std::max(op.work.flops / gflops, op.work.bytes / gbs);
-  }
-  return seconds;
-}
-
 double predicted_token_seconds(const PreflightRequest& request, const Roof& roof) {
   const GPT2Config& c = request.model;
   // All weights except wpe, of which only one row is read.
   const auto read = static_cast<double>(c.parameter_count() - c.max_seq_len * c.channels);
   const double bytes = read * (request.precision == Precision::bf16 ? 2 : 4);
-  return 1e-9 * bytes / (roof.read_gbs * kReading.share);
+  return 1e-9 * bytes / (roof.read_gbs * kReading);
 }
 
 }  // namespace inkling

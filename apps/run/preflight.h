@@ -3,9 +3,8 @@
 // This file does not repeat the formulas of the model or of the tape. It rehearses a step instead
 // (core/parallel.h): the real code of a step runs, but the loops inside its ops do nothing. So the step
 // allocates all its memory without writing to it, and a Profile records every op with its work. The predicted
-// memory is exact, except for the scratch memory of threads, which is an estimate. The predicted time is the
-// work of each op, divided by the machine's peak speed (the roof) and by the share of that peak that this
-// kind of op reached in measurements.
+// memory is exact, except for the scratch memory of threads, which is an estimate. For the time of a step, see
+// apps/run/probe.h.
 #pragma once
 
 #include <cstdint>
@@ -52,26 +51,9 @@ Preflight rehearse(const PreflightRequest& request);
 // even one sequence fits.
 std::int64_t largest_batch(PreflightRequest request, std::int64_t available_bytes);
 
-// The share of the machine's peak speed that each kind of op is assumed to reach. The shares were measured
-// with `inkling train --profile` on GPT-2 124M.
-struct Efficiency {
-  const char* what;
-  double share;
-};
-constexpr Efficiency kProducts{"f32 products: share of the f32 peak", 0.70};
-constexpr Efficiency kBf16Products{"bf16 products: share of the bf16 peak", 0.22};
-constexpr Efficiency kAttention{"f32 attention: share of the f32 peak", 0.45};
-constexpr Efficiency kBf16Attention{"bf16 attention: share of the bf16 peak", 0.10};
-constexpr Efficiency kPasses{"activations: share of the triad's speed", 0.80};
-constexpr Efficiency kUpdate{"optimiser: share of the triad's speed", 1.40};
-constexpr Efficiency kReading{"generating: share of the reading speed", 0.90};
-constexpr Efficiency kEfficiencies[] = {kProducts, kBf16Products, kAttention, kBf16Attention,
-                                        kPasses,   kUpdate,       kReading};
-// If nothing else uses the machine, the real time is at most this factor longer or shorter than predicted.
-constexpr double kTimeFactor = 1.5;
-
-double predicted_seconds(const Preflight& preflight, const Roof& roof);
-// The time of generating one token. Every weight is read once; of wpe, only one row is read.
+// The time of generating one token. Every weight is read once, at nine tenths of the reading speed; of wpe,
+// only one row is read.
+constexpr double kReading = 0.9;
 double predicted_token_seconds(const PreflightRequest& request, const Roof& roof);
 
 }  // namespace inkling

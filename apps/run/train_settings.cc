@@ -28,7 +28,6 @@ struct Defaults {
   double lr, min_lr;
   const char* schedule;
   double beta2, weight_decay;
-  bool prefers_bf16;  // bf16 if the CPU has AMX. False for GPT-2, whose published results are f32
 };
 
 // A run takes one or two minutes on two cores. The model learns slowly to look back in a story, and only at a
@@ -42,8 +41,7 @@ constexpr Defaults kStories{
     .min_lr = 1e-5,
     .schedule = "wsd",
     .beta2 = 0.99,
-    .weight_decay = 0.01,
-    .prefers_bf16 = true};
+    .weight_decay = 0.01};
 // The user's own text: a slightly deeper model and longer sequences, because the text may be anything.
 constexpr Defaults kText{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128},
@@ -54,8 +52,7 @@ constexpr Defaults kText{
     .min_lr = 1.5e-4,
     .schedule = "cosine",
     .beta2 = 0.99,
-    .weight_decay = 0.1,
-    .prefers_bf16 = true};
+    .weight_decay = 0.1};
 // GPT-2 and checkpoints: GPT-3's settings (Brown et al. 2020, table 2.1 and appendix B), but with small
 // batches.
 constexpr Defaults kGPT2{.model = {},
@@ -66,8 +63,7 @@ constexpr Defaults kGPT2{.model = {},
                          .min_lr = 6e-5,
                          .schedule = "cosine",
                          .beta2 = 0.95,
-                         .weight_decay = 0.1,
-                         .prefers_bf16 = false};
+                         .weight_decay = 0.1};
 
 // The tokenizer of "dir/my_train_000.bin" is "dir/my_tokenizer.bin", if that file exists.
 std::string tokenizer_beside(const std::string& shard) {
@@ -303,7 +299,7 @@ std::vector<std::string> validation_shards(const TrainSettings& settings) {
   return shards;
 }
 
-TrainSettings resolve(const TrainFlags& flags, Isa isa) {
+TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   check_text(flags.given);
   TrainSettings s;
   choose_data(s, flags.given);
@@ -319,7 +315,6 @@ TrainSettings resolve(const TrainFlags& flags, Isa isa) {
   s.schedule = defaults.schedule;
   s.beta2 = defaults.beta2;
   s.weight_decay = defaults.weight_decay;
-  s.precision = defaults.prefers_bf16 && isa == Isa::amx ? "bf16" : "f32";
   s.val_batches = 40;
   s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 5);
 
@@ -328,6 +323,15 @@ TrainSettings resolve(const TrainFlags& flags, Isa isa) {
   s = merged.get<TrainSettings>();
   check(s, Origin::flags());
   check_effects(s, flags.given);
+  if (!flags.given.contains("precision")) {
+    const PrecisionChoice choice = choose({.model = s.model,
+                                           .batch_size = s.batch_size,
+                                           .seq_len = s.seq_len,
+                                           .grad_accum = s.grad_accum,
+                                           .recompute = s.recompute});
+    s.precision = name(choice.precision);
+    s.precision_reason = choice.reason;
+  }
   return s;
 }
 

@@ -3,12 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "apps/run/probe.h"
 #include "nn/gpt2_config.h"
-#include "ops/kernels.h"
 
 namespace inkling {
 
@@ -36,6 +37,7 @@ struct TrainSettings {
   bool shuffle = true;
   std::uint64_t seed = 42;
   std::string precision = "f32";
+  std::string precision_reason;  // why the run chose it; empty if --precision did
   bool recompute = false;  // compute activations a second time in backward instead of storing them
   std::int64_t val_every = 0;
   std::int64_t val_batches = 0;
@@ -55,7 +57,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
                                                 batch_size, seq_len, grad_accum, steps, lr, min_lr, warmup,
                                                 schedule, optimizer, momentum, weight_decay, beta1, beta2,
-                                                eps, grad_clip, shuffle, seed, precision, recompute,
+                                                eps, grad_clip, shuffle, seed, precision,
+                                                precision_reason, recompute,
                                                 val_every, val_batches, sample_every, save_every)
 
 // The flags that the user gave, and no others, in the layout of config.json: {"batch_size": 8, "model":
@@ -65,9 +68,10 @@ struct TrainFlags {
   std::string model_name;  // --model gpt2:d12; empty: none
 };
 
-// The settings of a new run. Settings without a flag get a default that depends on the model, the data and
-// the instruction set. UsageError, which names the flag, if a value is impossible.
-TrainSettings resolve(const TrainFlags& flags, Isa isa = kernels().isa);
+// The settings of a new run. Settings without a flag get a default that depends on the model and the data;
+// without --precision, `choose` picks it. UsageError, which names the flag, if a value is impossible.
+using ChoosePrecision = std::function<PrecisionChoice(const PreflightRequest&)>;
+TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose = faster_precision);
 
 // The settings of a resumed run: the saved settings, changed by the flags. A flag may change the number of
 // steps, --recompute, and how often to validate, sample and save. UsageError if a flag changes a setting that

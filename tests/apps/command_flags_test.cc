@@ -348,7 +348,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
 
 TEST_CASE("train --print-config: it prints every setting as JSON and creates no directory") {
   const TemporaryDirectory temporary;
-  const Words flags = {"--out", temporary / "run", "--steps", "70", "--lr", "0.25"};
+  const Words flags = {"--out", temporary / "run", "--steps", "70", "--lr", "0.25", "--precision", "f32"};
   CLI::App app;
   Action action;
   add_train(app, action);

@@ -10,6 +10,7 @@
 #include "apps/commands.h"
 #include "apps/train_flags.h"
 #include "core/error.h"
+#include "tests/apps/run/fixed_precision.h"
 #include "tests/apps/text/words.h"
 #include "tests/support.h"
 
@@ -30,7 +31,7 @@ inline TrainCommand parse_train(const Words& words) {
 }
 
 inline TrainSettings resolve_words(const Words& words) {
-  return resolve(parse_train(words).flags);
+  return resolve(parse_train(words).flags, f32_is_faster);
 }
 
 // Captures the text that is written to a stream. The stream is restored at the end of the scope.

@@ -110,6 +110,8 @@ inline std::vector<std::string> twenty_steps(const std::string& out) {
           "16",
           "--batch-size",
           "4",
+          "--precision",
+          "f32",
           "--steps",
           "20",
           "--sample-every",

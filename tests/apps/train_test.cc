@@ -18,7 +18,8 @@ const std::vector<std::string> kTiny = {"--data",       "tests/goldens/curve_tok
                                         "--channels",   "16",
                                         "--seq-len",    "16",
                                         "--batch-size", "2",
-                                        "--threads",    "2"};
+                                        "--threads",    "2",
+                                        "--precision",  "f32"};
 
 std::vector<std::string> train(const std::string& out, const std::vector<std::string>& flags) {
   return std::vector<std::string>{"train", "--out", out} + kTiny + flags;
@@ -44,6 +45,8 @@ TEST_CASE("train: the losses of ten steps from a checkpoint equal PyTorch's") {
                                "--init",
                                "tests/goldens/small.bin",
                                "--no-shuffle",
+                               "--precision",
+                               "f32",
                                "--batch-size",
                                golden["B"].dump(),
                                "--seq-len",

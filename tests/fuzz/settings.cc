@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "apps/run/train_settings.h"
+#include "tests/apps/run/fixed_precision.h"
 #include "tests/fuzz/targets.h"
 
 namespace inkling::fuzz {
@@ -49,7 +50,7 @@ void settings(Bytes bytes) {
     }
   }
   accepted([&] {
-    const nlohmann::json saved = resolve(flags);
+    const nlohmann::json saved = resolve(flags, test::f32_is_faster);
     require(nlohmann::json(resolve_resumed(saved, {}, "config.json")) == saved,
             "settings: the settings from the flags can be saved and resumed unchanged");
   });

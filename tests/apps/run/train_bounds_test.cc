@@ -5,6 +5,7 @@
 
 #include "apps/run/train_settings.h"
 #include "core/error.h"
+#include "tests/apps/run/fixed_precision.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -25,13 +26,13 @@ json given(const char* key, const json& value, json more = json::object()) {
 
 void accepted(const json& flags) {
   INFO(flags);
-  CHECK_NOTHROW(resolve({.given = flags, .model_name = ""}));
+  CHECK_NOTHROW(resolve({.given = flags, .model_name = ""}, f32_is_faster));
 }
 
 void refused(const json& flags, const std::string& why) {
   INFO(flags);
-  CHECK_THROWS_AS(resolve({.given = flags, .model_name = ""}), UsageError);
-  CHECK_THROWS_WITH(resolve({.given = flags, .model_name = ""}), contains(why));
+  CHECK_THROWS_AS(resolve({.given = flags, .model_name = ""}, f32_is_faster), UsageError);
+  CHECK_THROWS_WITH(resolve({.given = flags, .model_name = ""}, f32_is_faster), contains(why));
 }
 
 TEST_CASE("train bounds: counts are accepted at both ends of their range, and refused beyond them") {
@@ -127,6 +128,7 @@ const std::map<std::string, Change>& resumed_with() {
       {"/beta1", {false, 0.8}},         {"/beta2", {false, 0.8}},        {"/weight_decay", {false, 0.3}},
       {"/eps", {false, 1e-3}},          {"/grad_clip", {false, 0}},      {"/shuffle", {false, false}},
       {"/seed", {false, 43}},           {"/precision", {false, "bf16"}},
+      {"/precision_reason", {false, "x"}},
   };
   return changes;
 }
@@ -136,7 +138,7 @@ json resumed(const json& saved, const json& flags) {
 }
 
 TEST_CASE("train resumed: settings that decide the weights are fixed; intervals and steps may change") {
-  const json saved = resolve({}, Isa::avx2);
+  const json saved = resolve({}, f32_is_faster);
   for (const auto& [path, change] : resumed_with()) {
     INFO(path);
     const json flags = given(path.c_str(), change.value);
@@ -153,7 +155,7 @@ TEST_CASE("train resumed: settings that decide the weights are fixed; intervals 
 }
 
 TEST_CASE("train resumed: every setting is in the table of this test") {
-  const json settings = json(resolve({})).flatten();
+  const json settings = json(resolve({}, f32_is_faster)).flatten();
   CHECK(settings.size() == resumed_with().size());
   for (const auto& [path, value] : settings.items()) {
     INFO(path);
@@ -162,13 +164,13 @@ TEST_CASE("train resumed: every setting is in the table of this test") {
 }
 
 TEST_CASE("train resumed: a flag with the value that the run already has is accepted") {
-  const json saved = resolve({}, Isa::avx2);
+  const json saved = resolve({}, f32_is_faster);
   CHECK(resumed(saved, json::object()) == saved);
   CHECK(resumed(saved, {{"lr", 1.5e-3}, {"model", {{"layers", 2}}}, {"seed", 42}}) == saved);
 }
 
 TEST_CASE("train resumed: changed settings keep their bounds, and --model is refused") {
-  const json saved = resolve({}, Isa::avx2);
+  const json saved = resolve({}, f32_is_faster);
   CHECK_THROWS_WITH(resumed(saved, {{"steps", 0}}), contains("--steps is 0"));
   CHECK_THROWS_WITH(resumed(saved, {{"save_every", -1}}), contains("--save-every is -1"));
   CHECK_THROWS_WITH(

@@ -19,8 +19,11 @@ using nlohmann::json;
 const std::string kShard = "tests/goldens/curve_tokens.bin";
 const std::string kCheckpoint = "tests/goldens/small.bin";
 
-json resolved(const json& given, const std::string& model_name = "", Isa isa = Isa::avx2) {
-  return resolve({.given = given, .model_name = model_name}, isa);
+// The settings where a measurement finds `faster` faster.
+json resolved(const json& given, const std::string& model_name = "", Precision faster = Precision::f32) {
+  return resolve({.given = given, .model_name = model_name}, [&](const PreflightRequest&) {
+    return PrecisionChoice{faster, "measured"};
+  });
 }
 
 // The defaults that are the same for every kind of run.
@@ -28,7 +31,7 @@ json common() {
   return {{"val_data", ""},       {"tokenizer", ""},  {"init", ""},   {"grad_accum", 1},
           {"optimizer", "adamw"}, {"momentum", 0.9},  {"beta1", 0.9}, {"eps", 1e-8},
           {"grad_clip", 1.0},     {"shuffle", true},  {"seed", 42},   {"precision", "f32"},
-          {"recompute", false},   {"val_batches", 40}};
+          {"recompute", false},   {"val_batches", 40}, {"precision_reason", "measured"}};
 }
 
 json with(json base, const json& more) {
@@ -109,17 +112,38 @@ TEST_CASE("train defaults: a run of GPT-2 and a run from a checkpoint have the e
         with(gpt2(), {{"data", ""}, {"model", model(1024, story_tokenizer().vocab_size(), 12, 12, 768)}}));
 }
 
-TEST_CASE("train defaults: stories and texts use bf16 on a CPU with AMX; everything else uses f32") {
-  for (Isa isa : {Isa::scalar, Isa::sse2, Isa::avx2, Isa::avx512, Isa::avx512_bf16, Isa::amx}) {
-    INFO(name(isa));
-    const char* fast = isa == Isa::amx ? "bf16" : "f32";
-    CHECK(resolved(json::object(), "", isa).at("precision") == fast);
-    CHECK(resolved({{"data", kShard}}, "", isa).at("precision") == fast);
-    CHECK(resolved({{"data", kShard}}, "gpt2:d12", isa).at("precision") == "f32");
-    CHECK(resolved({{"data", kShard}, {"init", kCheckpoint}}, "", isa).at("precision") == "f32");
-    CHECK(resolved({{"precision", "f32"}}, "", isa).at("precision") == "f32");
-    CHECK(resolved({{"precision", "bf16"}}, "", isa).at("precision") == "bf16");
+TEST_CASE("train defaults: without --precision, every kind of run takes what a measurement of it finds faster") {
+  for (const Precision faster : {Precision::f32, Precision::bf16}) {
+    INFO(name(faster));
+    CHECK(resolved(json::object(), "", faster).at("precision") == name(faster));
+    CHECK(resolved({{"data", kShard}}, "", faster).at("precision") == name(faster));
+    CHECK(resolved({{"data", kShard}}, "gpt2:d12", faster).at("precision") == name(faster));
+    CHECK(resolved({{"data", kShard}, {"init", kCheckpoint}}, "", faster).at("precision") == name(faster));
+    for (const char* wanted : {"f32", "bf16"}) {
+      CHECK(resolved({{"precision", wanted}}, "", faster).at("precision") == wanted);
+      CHECK(resolved({{"precision", wanted}}, "", faster).at("precision_reason") == "");
+    }
   }
+}
+
+TEST_CASE("train defaults: the measurement is of the run's model, batch and recomputing") {
+  PreflightRequest measured;
+  resolve({.given = {{"model", {{"layers", 3}, {"heads", 2}, {"channels", 64}}},
+                     {"batch_size", 5},
+                     {"seq_len", 24},
+                     {"grad_accum", 7},
+                     {"recompute", true}},
+           .model_name = ""},
+          [&](const PreflightRequest& request) {
+            measured = request;
+            return PrecisionChoice{Precision::f32, ""};
+          });
+  CHECK(measured.model.layers == 3);
+  CHECK(measured.model.channels == 64);
+  CHECK(measured.batch_size == 5);
+  CHECK(measured.seq_len == 24);
+  CHECK(measured.grad_accum == 7);
+  CHECK(measured.recompute);
 }
 
 TEST_CASE("train defaults: the warm-up is a tenth of the steps, but at most 100") {

@@ -1,0 +1,38 @@
+// Measures how fast this machine takes a training step: a miniature of the run is trained for a few steps.
+//
+// The miniature has the run's width, heads and precision, but one block, a small vocabulary, and only
+// as many tokens as a fraction of a second allows. Each op of its steps is timed (core/profile.h). An op of the
+// real step takes as much longer as it has more work. So no table of speeds of other machines is needed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/run/preflight.h"
+
+namespace inkling {
+
+struct OpTime {
+  Phase phase;
+  std::string name;
+  DType operands;
+  double flops, bytes, seconds;  // of all calls in a step
+};
+
+// The ops of a step of the miniature. Takes about half a second for GPT-2 124M, and less for small models.
+std::vector<OpTime> probe(const PreflightRequest& request);
+
+// The time of the step that `preflight` describes. Error if an op of it was not measured.
+double predicted_seconds(const Preflight& preflight, const std::vector<OpTime>& measured);
+// If nothing else uses the machine, the real time is at most this factor longer or shorter than predicted.
+constexpr double kTimeFactor = 1.3;
+
+// What a run without --precision uses: bf16 if a step then takes at most nine tenths of the time in f32.
+struct PrecisionChoice {
+  Precision precision;
+  std::string reason;  // "a step takes 3.1 ms, in f32 5.0 ms"
+};
+PrecisionChoice choose_precision(double f32_seconds, double bf16_seconds);
+PrecisionChoice faster_precision(const PreflightRequest& request);  // measures both
+
+}  // namespace inkling
