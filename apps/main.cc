@@ -9,6 +9,7 @@
 
 #include "apps/command_line.h"
 #include "core/error.h"
+#include "core/mapped_files.h"
 
 namespace {
 
@@ -25,6 +26,7 @@ void print_error(std::string message) {
 
 int main(int argc, char** argv) {
   using namespace inkling;
+  report_shortened_files();
   try {
     const Action action = parse_command_line(argc, argv);
     const int status = action();

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/run/data_files.h"
 #include "apps/run/strict_json.h"
 #include "apps/run/summary.h"
 #include "apps/run/trace.h"
@@ -41,7 +42,21 @@ void report_time(const TrainCommand& command, const TrainSettings& settings, Pro
 
 TrainSettings resolve_saved(const TrainCommand& command) {
   const std::string path = command.out + "/config.json";
-  return resolve_resumed(read_json(path), command.flags, path);
+  TrainSettings settings = resolve_resumed(read_json(path), command.flags, path);
+  expect_data(settings);
+  return settings;
+}
+
+// --resume needs a run in the directory; without --resume there must be none.
+void check_run_exists(const TrainCommand& command) {
+  const bool there = RunDirectory::has_run(command.out);
+  if (command.resume && !there)
+    throw UsageError(
+        str(command.out, ": there is no run to resume in this directory; leave out --resume to start a run"));
+  if (!command.resume && there) {
+    throw UsageError(str(
+        command.out, ": holds a run already; --resume continues this run, another --out starts a new run"));
+  }
 }
 
 int print_config(const TrainCommand& command) {
@@ -53,18 +68,12 @@ int print_config(const TrainCommand& command) {
 int run(const TrainCommand& command) {
   set_threads(command.threads);
   if (command.print_config) return print_config(command);
-  // A wrong command line leaves no files: the flags are checked before the directory is created.
-  const bool there = RunDirectory::has_run(command.out);
-  if (command.resume && !there)
-    throw UsageError(
-        str(command.out, ": there is no run to resume in this directory; leave out --resume to start a run"));
-  if (!command.resume && there) {
-    throw UsageError(str(
-        command.out, ": holds a run already; --resume continues this run, another --out starts a new run"));
-  }
+  // A wrong command line leaves no files: what can be checked is checked before the directory is created.
+  check_run_exists(command);
   TrainSettings settings;
   if (!command.resume) settings = resolve(command.flags);
   RunDirectory directory(command.out);
+  check_run_exists(command);  // again, because now the directory is locked and no other run changes it
   if (command.resume) settings = resolve_saved(command);
   Trainer trainer(settings, directory);
   if (command.resume) {

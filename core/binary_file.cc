@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/mapped_files.h"
 
 namespace inkling {
 
@@ -76,10 +77,13 @@ FileView::FileView(const std::string& path) : path_(path) {
   void* p = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
   if (p == MAP_FAILED) fail(path, ": cannot map ", size, " bytes: ", system_error());
   bytes_ = {static_cast<const std::byte*>(p), size};
+  remember_mapping(bytes_, path);
 }
 
 FileView::~FileView() {
-  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty()) return;
+  forget_mapping(bytes_);
+  munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 FileView::FileView(FileView&& other) noexcept
@@ -191,7 +195,7 @@ void AtomicFile::write_at(std::int64_t offset, const void* data, std::int64_t co
 
 // The lock is held until the temporary name is gone. Otherwise another writer could mistake the finished file
 // for the temporary file of a killed process.
-void AtomicFile::commit() {
+void AtomicFile::commit(FolderSync folder) {
   if (uninterrupted([&] { return fsync(fd_); }) != 0) fail(path_, ": cannot write to disk: ", system_error());
   if (rename(temporary_.c_str(), path_.c_str()) != 0) {
     const std::string why = system_error();
@@ -199,7 +203,7 @@ void AtomicFile::commit() {
     fail(path_, ": cannot put the finished file in place: ", why);
   }
   if (!close_file(std::exchange(fd_, -1))) fail(path_, ": cannot close the finished file: ", system_error());
-  sync_to_disk(std::filesystem::path(path_).parent_path().string());
+  if (folder == FolderSync::now) sync_to_disk(std::filesystem::path(path_).parent_path().string());
 }
 
 void append_to_file(const std::string& path, std::string_view text) {

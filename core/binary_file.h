@@ -23,7 +23,8 @@
 namespace inkling {
 
 // A read-only mapping of a regular file. Error if it is missing, a directory, empty or unreadable.
-// Move-only.
+// Move-only. If another program shortens the file later, reading the missing part raises SIGBUS; see
+// core/mapped_files.h.
 class FileView {
  public:
   explicit FileView(const std::string& path);
@@ -106,6 +107,10 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
 // temporary file.
 void remove_unfinished(const std::string& directory);
 
+// Whether commit() writes the file's new name to disk. by_caller: the caller commits several files into one
+// folder and then calls sync_to_disk(folder) once.
+enum class FolderSync { now, by_caller };
+
 class AtomicFile {
  public:
   // Error if the directory is missing or cannot be written, if `path` exists and is not a regular file, or if
@@ -124,7 +129,7 @@ class AtomicFile {
     static_assert(std::is_trivially_copyable_v<T>);
     write(&value, static_cast<std::int64_t>(sizeof(T)));
   }
-  void commit();
+  void commit(FolderSync folder = FolderSync::now);
 
  private:
   void discard();

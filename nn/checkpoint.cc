@@ -70,7 +70,7 @@ GPT2 load_model(ByteReader& in) {
 }
 
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,
-                DType dtype) {
+                DType dtype, FolderSync folder) {
   config.check(path);
   if (std::ssize(weights) != config.parameter_count()) {
     fail(path, ": cannot save ", weights.size(), " weights, expected ", config.parameter_count(),
@@ -100,7 +100,7 @@ void save_model(const std::string& path, const GPT2Config& config, std::span<con
       file.write(rounded.data(), std::ssize(rounded) * 2);
     }
   }
-  file.commit();
+  file.commit(folder);
 }
 
 }  // namespace inkling

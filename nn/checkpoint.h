@@ -30,6 +30,6 @@ GPT2 load_model(ByteReader& in);
 // Saves the weights as f32, or rounds them to bf16 (to nearest, ties to even). Error unless `weights` has as
 // many numbers as a model with this config.
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,
-                DType dtype = DType::f32);
+                DType dtype = DType::f32, FolderSync folder = FolderSync::now);
 
 }  // namespace inkling

@@ -11,7 +11,7 @@ constexpr std::int32_t kVersion = 1;
 
 }  // namespace
 
-void save_optimizer(const std::string& path, Optimizer& optimizer) {
+void save_optimizer(const std::string& path, Optimizer& optimizer, FolderSync folder) {
   const auto arrays = optimizer.state();
   const std::uint64_t length = arrays.empty() ? 0 : arrays.front().values.size();
   Header h;
@@ -24,7 +24,7 @@ void save_optimizer(const std::string& path, Optimizer& optimizer) {
   file.write_value(h);
   for (const auto& array : arrays)
     file.write(array.values.data(), static_cast<std::int64_t>(array.values.size_bytes()));
-  file.commit();
+  file.commit(folder);
 }
 
 void load_optimizer(const std::string& path, Optimizer& optimizer) {

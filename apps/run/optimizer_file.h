@@ -8,13 +8,14 @@
 #include <cstdint>
 #include <string>
 
+#include "core/binary_file.h"
 #include "optim/optimizer.h"
 
 namespace inkling {
 
 constexpr std::int32_t kOptimizerMagic = 20261122;
 
-void save_optimizer(const std::string& path, Optimizer& optimizer);
+void save_optimizer(const std::string& path, Optimizer& optimizer, FolderSync folder = FolderSync::now);
 // Error unless the file has exactly the arrays that this optimiser has.
 void load_optimizer(const std::string& path, Optimizer& optimizer);
 

@@ -138,10 +138,10 @@ std::string damage(const std::string& directory) {
 
 }  // namespace
 
-void write_json(const std::string& path, const json& value) {
+void write_json(const std::string& path, const json& value, FolderSync folder) {
   AtomicFile file(path);
   file.write(value.dump(2) + "\n");
-  file.commit();
+  file.commit(folder);
 }
 
 RunDirectory::RunDirectory(const std::string& path) : path_(path) {
@@ -247,7 +247,7 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
       const std::string path = entry.path().string();
       files[entry.path().filename().string()] = {{"bytes", fs::file_size(path)}, {"xxh3", checksum(path)}};
     }
-    write_json(hidden + "/" + kManifest, {{"files", files}});
+    write_json(hidden + "/" + kManifest, {{"files", files}}, FolderSync::by_caller);
     sync_to_disk(hidden);
     sync_metrics();  // the lines of a checkpoint's steps are on disk before the checkpoint
     fs::rename(hidden, target);
@@ -259,21 +259,32 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
     fs::remove_all(hidden, none);
     throw;
   }
-  // A checkpoint of a later step must be damaged, because this run did not resume from it. It does not count
-  // as one of the two newest.
-  auto all = list_checkpoints(parent);
-  std::erase_if(all, [&](const Checkpoint& checkpoint) { return checkpoint.step > step; });
+  const std::vector<Checkpoint> all = list_checkpoints(parent);
   for (std::size_t i = kKeptCheckpoints; i < all.size(); ++i) remove_directory(all[i].directory);
 }
 
 std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
     const std::function<void(const std::string&)>& report) const {
+  std::vector<std::string> skipped;
+  std::string all_damage;
   for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
     const std::string what = damage(checkpoint.directory);
-    if (what.empty()) return checkpoint;
-    report(str(checkpoint.directory, ": skipped: ", what));
+    if (what.empty()) {
+      for (const std::string& line : skipped) report(line);
+      return checkpoint;
+    }
+    skipped.push_back(str(checkpoint.directory, ": skipped: ", what));
+    all_damage += str(all_damage.empty() ? "" : "; ", what);
   }
-  return std::nullopt;
+  if (skipped.empty()) return std::nullopt;
+  fail(path_, ": every checkpoint is damaged, so the run cannot continue, and nothing was changed; start again "
+       "with another --out (", all_damage, ")");
+}
+
+void RunDirectory::drop_checkpoints_after(std::int64_t step) const {
+  for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
+    if (checkpoint.step > step) remove_directory(checkpoint.directory);
+  }
 }
 
 }  // namespace inkling

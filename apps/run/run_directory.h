@@ -10,8 +10,8 @@
 //
 // A checkpoint is written into a hidden directory, which is renamed when all its files are on disk.
 // manifest.json lists the files' sizes and checksums (XXH3, 64 bits). A run resumes from the newest
-// checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, the lines of
-// metrics.jsonl for later steps are removed. So an interrupted and resumed run leaves the same lines as a run
+// checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, checkpoints and
+// lines of metrics.jsonl for later steps are removed. So an interrupted and resumed run leaves the same lines as a run
 // without interruptions, except for the times in them.
 #pragma once
 
@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "apps/run/strict_json.h"  // reads the files that write_json writes
+#include "core/binary_file.h"
 
 namespace inkling {
 
@@ -52,23 +53,25 @@ class RunDirectory {
 
   void write_sample(std::int64_t step, const std::string& text) const;
 
-  // Calls write(directory), which writes the files of a checkpoint into a hidden directory. Then adds the
-  // manifest and makes the checkpoint visible in one step, by renaming the directory.
+  // Calls write(directory), which commits the files of a checkpoint into a hidden directory; it may leave the
+  // sync of this directory to the caller (FolderSync::by_caller). Then adds the manifest and makes the checkpoint visible in one step, by renaming the directory.
   void commit_checkpoint(std::int64_t step,
                          const std::function<void(const std::string& directory)>& write) const;
   // The newest complete and undamaged checkpoint: its step and directory. `report` is called with a message
-  // for every damaged checkpoint that is newer.
+  // for every damaged checkpoint that is newer. Nothing if the run has no checkpoints. Error, with all damage,
+  // if every checkpoint is damaged.
   struct Checkpoint {
     std::int64_t step;
     std::string directory;
   };
   std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& report) const;
+  void drop_checkpoints_after(std::int64_t step) const;
 
  private:
   std::string path_;
   int lock_ = -1;
 };
 
-void write_json(const std::string& path, const nlohmann::json& json);
+void write_json(const std::string& path, const nlohmann::json& json, FolderSync folder = FolderSync::now);
 
 }  // namespace inkling

@@ -8,7 +8,29 @@
 
 namespace inkling {
 
-nlohmann::json state_to_json(const BatchPosition& p) {
+namespace {
+
+nlohmann::json to_json(const std::vector<ShardId>& shards) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const ShardId& shard : shards)
+    all.push_back({{"file", shard.file}, {"bytes", shard.bytes}, {"xxh3", shard.checksum}});
+  return all;
+}
+
+// Runs that older programs saved do not have these arrays.
+std::vector<ShardId> shards_in(const JsonObject& object, const std::string& key) {
+  std::vector<ShardId> shards;
+  if (!object.has(key)) return shards;
+  for (const JsonObject& shard : object.objects(key)) {
+    shards.push_back({shard.text("file"), shard.integer("bytes", 1, std::numeric_limits<std::int64_t>::max()),
+                      shard.text("xxh3")});
+  }
+  return shards;
+}
+
+}  // namespace
+
+nlohmann::json state_to_json(const BatchPosition& p, const std::vector<ShardId>& validation) {
   return {{"data",
            {{"epoch", p.epoch},
             {"shard_order", p.shard_order},
@@ -20,7 +42,9 @@ nlohmann::json state_to_json(const BatchPosition& p) {
             {"tokens", p.tokens},
             {"shuffle", p.shuffle},
             {"align_documents", p.align_documents},
-            {"seed", p.seed}}}};
+            {"seed", p.seed},
+            {"shards", to_json(p.shards)}}},
+          {"validation_shards", to_json(validation)}};
 }
 
 BatchPosition state_from_json(const nlohmann::json& state, const std::string& path) {
@@ -38,7 +62,12 @@ BatchPosition state_from_json(const nlohmann::json& state, const std::string& pa
   p.shuffle = data.boolean("shuffle");
   p.align_documents = data.boolean("align_documents");
   p.seed = static_cast<std::uint32_t>(data.integer("seed", 0, std::numeric_limits<std::uint32_t>::max()));
+  p.shards = shards_in(data, "shards");
   return p;
+}
+
+std::vector<ShardId> validation_from_json(const nlohmann::json& state, const std::string& path) {
+  return shards_in(JsonObject(state, path), "validation_shards");
 }
 
 }  // namespace inkling

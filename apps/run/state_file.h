@@ -1,16 +1,19 @@
-// state.json in a checkpoint: the run's position in the data.
+// state.json in a checkpoint: the run's position in the training data, and which shards it reads.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "apps/text/batches.h"
 
 namespace inkling {
 
-nlohmann::json state_to_json(const BatchPosition& position);
+// `validation` identifies the shards for validation.
+nlohmann::json state_to_json(const BatchPosition& position, const std::vector<ShardId>& validation = {});
 // Error, which names `path`, if a value is missing or impossible. Batches::set_state checks whether the
 // position fits the data.
 BatchPosition state_from_json(const nlohmann::json& state, const std::string& path);
+std::vector<ShardId> validation_from_json(const nlohmann::json& state, const std::string& path);
 
 }  // namespace inkling

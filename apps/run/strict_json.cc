@@ -164,4 +164,16 @@ JsonObject JsonObject::object(const std::string& key) const {
   return {value, source_, name_of(key) + "."};
 }
 
+std::vector<JsonObject> JsonObject::objects(const std::string& key) const {
+  const json& value = at(key, "an array of objects");
+  if (!value.is_array()) refuse(key, "an array of objects");
+  std::vector<JsonObject> all;
+  for (const json& element : value) {
+    const std::string name = str(name_of(key), "[", all.size(), "]");
+    if (!element.is_object()) fail(source_, ": ", name, " is ", shown(element), ", expected an object");
+    all.push_back({element, source_, name + "."});
+  }
+  return all;
+}
+
 }  // namespace inkling

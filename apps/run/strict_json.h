@@ -16,7 +16,7 @@
 
 namespace inkling {
 
-// inkling's own files have at most 3 levels. Functions of nlohmann::json call themselves once for each level,
+// inkling's own files have at most 4 levels. Functions of nlohmann::json call themselves once for each level,
 // so the limit also keeps the stack small.
 constexpr int kMostJsonLevels = 16;
 // Much larger than any JSON file that inkling writes, and still little memory.
@@ -43,6 +43,7 @@ class JsonObject {
   std::string text(const std::string& key) const;
   std::vector<std::int64_t> integers(const std::string& key, std::int64_t least, std::int64_t most) const;
   JsonObject object(const std::string& key) const;
+  std::vector<JsonObject> objects(const std::string& key) const;  // an array of objects
 
  private:
   JsonObject(const nlohmann::json& value, std::string source, std::string prefix);

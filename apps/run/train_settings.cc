@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <functional>
 #include <set>
 
+#include "apps/run/data_files.h"
 #include "apps/run/flags.h"
 #include "apps/run/strict_json.h"
-#include "apps/text/shard.h"
 #include "apps/text/stories.h"
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
@@ -64,59 +63,6 @@ constexpr Defaults kGPT2{.model = {},
                          .schedule = "cosine",
                          .beta2 = 0.95,
                          .weight_decay = 0.1};
-
-// The tokenizer of "dir/my_train_000.bin" is "dir/my_tokenizer.bin", if that file exists.
-std::string tokenizer_beside(const std::string& shard) {
-  const std::size_t cut = shard.rfind("_train");
-  if (cut == std::string::npos) return "";
-  const std::string path = shard.substr(0, cut) + "_tokenizer.bin";
-  return fs::exists(path) ? path : "";
-}
-
-bool is_validation(const std::string& path) {
-  return fs::path(path).filename().string().find("_val") != std::string::npos;
-}
-
-// Whether `shards` contains both training and validation shards.
-bool mixed(const std::vector<std::string>& shards) {
-  const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
-  return validation > 0 && validation < std::ssize(shards);
-}
-
-// The validation shards of "dir/my_train*.bin" are "dir/my_val*.bin". If the glob matches both kinds of
-// shards, it is returned unchanged. Empty: no validation shards.
-std::string validation_beside(const std::string& data, const std::vector<std::string>& shards) {
-  if (mixed(shards)) return data;
-  const std::size_t cut = data.rfind("train");
-  if (cut == std::string::npos) return "";
-  const std::string pattern = data.substr(0, cut) + "val" + data.substr(cut + 5);
-  try {
-    return find_shards(pattern).empty() ? "" : pattern;
-  } catch (const Error&) {
-    return "";
-  }
-}
-
-// The flag of a key in config.json: --val-data for "val_data".
-std::string flag_of(std::string key) {
-  std::replace(key.begin(), key.end(), '_', '-');
-  return "--" + key;
-}
-
-void choose_data(TrainSettings& s, const json& given) {
-  s.data = given.value("data", "");
-  if (s.stories()) {
-    for (const char* other : {"val_data", "tokenizer"}) {
-      if (given.contains(other))
-        throw UsageError(
-            str(flag_of(other), " needs --data: the stories have their own shards and tokenizer"));
-    }
-    return;
-  }
-  const std::vector<std::string> shards = find_shards(s.data);
-  s.val_data = given.value("val_data", validation_beside(s.data, shards));
-  s.tokenizer = given.value("tokenizer", tokenizer_beside(shards.front()));
-}
 
 std::int64_t vocabulary(const TrainSettings& s) {
   if (s.stories()) return story_tokenizer().vocab_size();
@@ -284,26 +230,25 @@ void check_effects(const TrainSettings& s, const json& given) {
   }
 }
 
+// The data of a resumed run may move, but stories stay stories, and files stay files.
+void check_same_kind_of_data(const json& saved, const json& given, const std::string& path) {
+  const bool stories = saved["data"] == "";
+  for (const char* key : {"data", "val_data", "tokenizer"}) {
+    const json now = given.value(key, saved[key]);
+    if (stories ? now == "" : now != "" || key != std::string("data")) continue;
+    throw UsageError(str(path, ": the run was started with ", stories ? "stories" : "--data", ", got ", flag_of(key),
+                         " ", now.dump(), "; leave the flag out to resume"));
+  }
+}
+
 }  // namespace
-
-std::vector<std::string> training_shards(const TrainSettings& settings) {
-  std::vector<std::string> shards = find_shards(settings.data);
-  if (settings.data == settings.val_data && mixed(shards)) std::erase_if(shards, is_validation);
-  return shards;
-}
-
-std::vector<std::string> validation_shards(const TrainSettings& settings) {
-  if (settings.val_data.empty()) return {};
-  std::vector<std::string> shards = find_shards(settings.val_data);
-  if (settings.data == settings.val_data && mixed(shards)) std::erase_if(shards, std::not_fn(is_validation));
-  return shards;
-}
 
 TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   check_text(flags.given);
+  const json given = with_absolute_paths(flags.given);
   TrainSettings s;
-  choose_data(s, flags.given);
-  s.init = flags.given.value("init", "");
+  choose_data(s, given);
+  s.init = given.value("init", "");
   const Defaults& defaults = defaults_for(s, flags);
   choose_model(s, flags, defaults);
   s.seq_len = std::min(defaults.seq_len, s.model.max_seq_len);
@@ -319,10 +264,10 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 5);
 
   json merged = s;
-  merged.merge_patch(flags.given);
+  merged.merge_patch(given);
   s = merged.get<TrainSettings>();
   check(s, Origin::flags());
-  check_effects(s, flags.given);
+  check_effects(s, given);
   if (!flags.given.contains("precision")) {
     const PrecisionChoice choice = choose({.model = s.model,
                                            .batch_size = s.batch_size,
@@ -336,16 +281,19 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
 }
 
 TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const std::string& path) {
-  static const std::set<std::string> kMayChange = {"/steps",       "/recompute",    "/val_every",
-                                                   "/val_batches", "/sample_every", "/save_every"};
+  static const std::set<std::string> kMayChange = {"/steps",        "/recompute",  "/val_every",
+                                                   "/val_batches",  "/sample_every", "/save_every",
+                                                   "/data",         "/val_data",   "/tokenizer"};
   if (!flags.model_name.empty()) {
     throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
                          "; leave it out to resume"));
   }
   settings_from_json(saved, path);  // the file must be valid before flags change it
   check_text(flags.given);
+  check_same_kind_of_data(saved, flags.given, path);
+  const json given = with_files_beside(with_absolute_paths(flags.given), saved);
   json merged = saved;
-  merged.merge_patch(flags.given);
+  merged.merge_patch(given);
   for (const json& change : json::diff(saved, merged)) {
     const std::string key = change.at("path");
     if (kMayChange.contains(key)) continue;
@@ -356,7 +304,7 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
   }
   auto s = merged.get<TrainSettings>();
   check(s, Origin::flags());
-  check_effects(s, flags.given);
+  check_effects(s, given);
   return s;
 }
 

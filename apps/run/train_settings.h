@@ -48,11 +48,6 @@ struct TrainSettings {
   std::int64_t tokens_per_step() const { return batch_size * seq_len * grad_accum; }
 };
 
-// The shards of a run. If one glob matches training and validation shards (*.bin), their file names decide:
-// shards with "_val" in the name are for validation, the others for training.
-std::vector<std::string> training_shards(const TrainSettings& settings);
-std::vector<std::string> validation_shards(const TrainSettings& settings);  // may be empty
-
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
                                                 batch_size, seq_len, grad_accum, steps, lr, min_lr, warmup,
@@ -74,7 +69,8 @@ using ChoosePrecision = std::function<PrecisionChoice(const PreflightRequest&)>;
 TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose = faster_precision);
 
 // The settings of a resumed run: the saved settings, changed by the flags. A flag may change the number of
-// steps, --recompute, and how often to validate, sample and save. UsageError if a flag changes a setting that
+// steps, --recompute, how often to validate, sample and save, and the place of the data and the tokenizer
+// (Trainer::resume checks that the shards have the same contents). UsageError if a flag changes a setting that
 // has an effect on the weights.
 TrainSettings resolve_resumed(const nlohmann::json& saved, const TrainFlags& flags, const std::string& path);
 

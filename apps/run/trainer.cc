@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "apps/run/data_files.h"
 #include "apps/run/optimizer_file.h"
 #include "apps/run/progress.h"
 #include "apps/run/state_file.h"
@@ -115,7 +116,12 @@ void Trainer::start() {
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
   const auto checkpoint = directory_.newest_checkpoint(report);
   if (!checkpoint) {
-    report(directory_.file("checkpoints") + ": has no complete checkpoint; the run starts again from step 0");
+    const std::string result = directory_.file("model.bin");
+    if (std::filesystem::exists(result)) {
+      fail(directory_.file("checkpoints"), ": the run has no checkpoint to continue from, but it has a result; "
+           "train on from its weights with --init ", result, " and another --out");
+    }
+    report(directory_.file("checkpoints") + ": has no checkpoint yet; the run starts again from step 0");
     start();
     return directory_.drop_metrics_after(-1);
   }
@@ -131,6 +137,7 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
   step_ = checkpoint->step;
   go_to(checkpoint->directory + "/state.json");
+  directory_.drop_checkpoints_after(step_);
   directory_.drop_metrics_after(step_);
   for (const json& line : directory_.read_metrics()) {
     if (line.contains("loss")) losses_.emplace_back(line["step"], line["loss"]);
@@ -143,13 +150,17 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
 
 // Continues the data from the position in a checkpoint's state.json.
 void Trainer::go_to(const std::string& path) {
-  const BatchPosition position = state_from_json(read_json(path), path);
+  const json state = read_json(path);
+  const BatchPosition position = state_from_json(state, path);
+  const std::vector<ShardId> validation = validation_from_json(state, path);
   const std::int64_t expected = step_ * settings_.grad_accum;
   try {
     const std::int64_t taken = batches_->batches_before(position);
     if (taken != expected)
       fail("the saved position comes after ", taken, " batches, expected ", expected, " at step ", step_);
     batches_->set_state(position);
+    if (validation_batches_ && !validation.empty())
+      expect_same_contents(validation, validation_batches_->shards());
   } catch (const Error& error) {
     fail(path, ": ", error.what());
   }
@@ -226,9 +237,12 @@ std::string Trainer::sample(std::int64_t tokens) {
 
 void Trainer::save() {
   directory_.commit_checkpoint(step_, [&](const std::string& into) {
-    save_model(into + "/model.bin", model_->config(), model_->parameters().values());
-    save_optimizer(into + "/optimizer.bin", *optimizer_);
-    write_json(into + "/state.json", state_to_json(batches_->state()));
+    // commit_checkpoint() syncs the directory, once.
+    save_model(into + "/model.bin", model_->config(), model_->parameters().values(), DType::f32,
+               FolderSync::by_caller);
+    save_optimizer(into + "/optimizer.bin", *optimizer_, FolderSync::by_caller);
+    const auto validation = validation_batches_ ? validation_batches_->shard_ids() : std::vector<ShardId>();
+    write_json(into + "/state.json", state_to_json(batches_->state(), validation), FolderSync::by_caller);
   });
 }
 

@@ -131,6 +131,12 @@ std::string Batches::describe(const Place& place) const {
              place.epoch, ")");
 }
 
+std::vector<ShardId> Batches::shard_ids() const {
+  std::vector<ShardId> ids;
+  for (const Shard& shard : shards_) ids.push_back(shard.id());
+  return ids;
+}
+
 BatchPosition Batches::state() const {
   BatchPosition position;
   position.epoch = epoch_;
@@ -141,6 +147,7 @@ BatchPosition Batches::state() const {
   position.B = settings_.B, position.T = settings_.T, position.tokens = tokens_;
   position.shuffle = settings_.shuffle, position.align_documents = settings_.align_documents;
   position.seed = settings_.seed;
+  position.shards = shard_ids();
   return position;
 }
 
@@ -153,6 +160,7 @@ void Batches::check_state(const BatchPosition& p) const {
   expect_same("shuffle", p.shuffle, settings_.shuffle);
   expect_same("align_documents", p.align_documents, settings_.align_documents);
   expect_same("seed", p.seed, settings_.seed);
+  if (!p.shards.empty()) expect_same_contents(p.shards, shards_);
   expect_same("the number of shards", p.shard_order.size(), shards_.size());
   expect_same("the number of tokens", p.tokens, tokens_);
   std::vector<std::int64_t> each = p.shard_order;

@@ -54,6 +54,7 @@ struct BatchPosition {
   std::int64_t B = 0, T = 0, tokens = 0;
   bool shuffle = false, align_documents = false;
   std::uint32_t seed = 0;
+  std::vector<ShardId> shards;  // empty in a position that an older program saved
 };
 // A run of this many batches would take years. Positions further on are refused, so that no count overflows
 // and going to a position takes a few minutes at most.
@@ -94,6 +95,7 @@ class Batches {
   void rewind();                             // back to the first batch of epoch 0
 
   const std::vector<Shard>& shards() const { return shards_; }
+  std::vector<ShardId> shard_ids() const;
   std::int64_t tokens() const { return tokens_; }          // the sum over all shards
   std::int64_t epoch_batches() const { return batches_; }  // batches in an epoch
   std::int64_t epoch() const { return epoch_; }            // counted from 0

@@ -1,10 +1,14 @@
 #include "apps/text/shard.h"
 
 #include <glob.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 
 #include "core/error.h"
@@ -79,6 +83,36 @@ std::int32_t Shard::operator[](std::int64_t i) const {
 void Shard::copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const {
   layout_.wide ? copy_widening<std::uint32_t>(tokens_, begin, count, out)
                : copy_widening<std::uint16_t>(tokens_, begin, count, out);
+}
+
+ShardId Shard::id() const {
+  constexpr std::size_t kBlocks = 16, kBlockBytes = 4096;
+  const std::span<const std::byte> bytes = file_.bytes();
+  std::vector<std::byte> sample(bytes.begin(), bytes.begin() + Header::kBytes);
+  const std::size_t size = std::min(kBlockBytes, bytes.size()), last = bytes.size() - size;
+  for (std::size_t block = 0; block < kBlocks; ++block) {  // the first at the beginning, the last at the end
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(last * block / (kBlocks - 1));
+    sample.insert(sample.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
+  }
+  char checksum[24];
+  std::snprintf(checksum, sizeof checksum, "%016" PRIx64, static_cast<std::uint64_t>(XXH3_64bits(sample.data(), sample.size())));
+  return {std::filesystem::path(path()).filename().string(), std::ssize(bytes), checksum};
+}
+
+void expect_same_contents(std::span<const ShardId> saved, std::span<const Shard> shards) {
+  if (saved.size() != shards.size())
+    fail("the run has ", saved.size(), " shards, got ", shards.size());
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    const ShardId now = shards[i].id();
+    if (now.bytes != saved[i].bytes) {
+      fail(shards[i].path(), ": has ", now.bytes, " bytes, expected ", saved[i].bytes, " as in ", saved[i].file,
+           " of the run");
+    }
+    if (now.checksum != saved[i].checksum) {
+      fail(shards[i].path(), ": the contents differ from those of ", saved[i].file, " of the run (checksum ",
+           now.checksum, ", expected ", saved[i].checksum, ")");
+    }
+  }
 }
 
 void Shard::check_tokens(std::int64_t vocab_size) const {

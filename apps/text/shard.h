@@ -27,6 +27,15 @@ struct ShardLayout {
 // Checks the header against the real size. It takes bytes, not a file, so that tests can pass any bytes.
 ShardLayout parse_shard(ByteReader& in);
 
+// Tells one shard from another: the name of its file without the folder, its size, and the XXH3 checksum (64
+// bits, as 16 hexadecimal digits) of its header and of a sample of its tokens. A run saves the ids of its
+// shards, so that it does not continue on other data by mistake.
+struct ShardId {
+  std::string file;
+  std::int64_t bytes = 0;
+  std::string checksum;
+};
+
 // Thread safety: immutable; threads may call all members at the same time.
 class Shard {
  public:
@@ -42,6 +51,9 @@ class Shard {
   // Copies tokens [begin, begin + count) to `out`. The range must be inside the shard.
   void copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const;
 
+  // Identifies the contents. Reads the header and a sample of the tokens: 16 blocks of 4 KiB.
+  ShardId id() const;
+
   // Error, which names the shard and the index, for the first id that is not below `vocab_size`. Reads all
   // tokens, in parallel.
   void check_tokens(std::int64_t vocab_size) const;
@@ -51,6 +63,10 @@ class Shard {
   ShardLayout layout_;
   const std::byte* tokens_ = nullptr;
 };
+
+// Error, which names the first file that differs, unless the shards have the contents that `saved` describes.
+// Their names and folders may have changed.
+void expect_same_contents(std::span<const ShardId> saved, std::span<const Shard> shards);
 
 // Writes tokens piece by piece. The complete shard appears under its name at commit(); without commit(), no
 // file appears.

@@ -1,4 +1,5 @@
 // The flags of `inkling train`: each flag changes its setting, and no other.
+#include <filesystem>
 #include <set>
 
 #include "apps/text/tokenizer.h"
@@ -14,6 +15,11 @@ using nlohmann::json;
 
 const Words kText = {"--data", "tests/goldens/curve_tokens.bin"};
 
+// A run saves absolute paths.
+std::string absolute(const std::string& path) {
+  return std::filesystem::absolute(path).string();
+}
+
 // A flag, the rest of the command line, and all settings that the flag changes.
 struct Row {
   Words flag;
@@ -25,7 +31,7 @@ const std::vector<Row>& rows() {
   static const std::vector<Row> all = {
       {{"--val-data", "tests/goldens/curve_tokens.bin"},
        kText,
-       {{"/val_data", "tests/goldens/curve_tokens.bin"}}},
+       {{"/val_data", absolute("tests/goldens/curve_tokens.bin")}}},
       {{"--batch-size", "3"}, kText, {{"/batch_size", 3}}},
       {{"--seq-len", "48"}, kText, {{"/seq_len", 48}, {"/model/max_seq_len", 48}}},  // maxT follows T
       {{"--seq-len", "48"}, kText + Words{"--max-seq-len", "300"}, {{"/seq_len", 48}}},
@@ -93,15 +99,15 @@ TEST_CASE("train flags: --shuffle and --no-recompute are the defaults") {
 }
 
 TEST_CASE("train flags: --data, --tokenizer and --init choose the files of a run") {
-  CHECK(resolve_words(kText).data == "tests/goldens/curve_tokens.bin");
-  CHECK(resolve_words({"--data", "tests/goldens/curve_tok*.bin"}).data == "tests/goldens/curve_tok*.bin");
+  CHECK(resolve_words(kText).data == absolute("tests/goldens/curve_tokens.bin"));
+  CHECK(resolve_words({"--data", "tests/goldens/curve_tok*.bin"}).data == absolute("tests/goldens/curve_tok*.bin"));
   const TemporaryDirectory temporary;
   Tokenizer::bytes().write(temporary / "bytes.bin");
   const std::string path = temporary / "bytes.bin";
   CHECK(changes(kText, kText + Words{"--tokenizer", path}) ==
         json{{"/tokenizer", path}, {"/model/vocab_size", 257}});
   const TrainSettings from = resolve_words(kText + Words{"--init", "tests/goldens/small.bin"});
-  CHECK(from.init == "tests/goldens/small.bin");
+  CHECK(from.init == absolute("tests/goldens/small.bin"));
   CHECK(from.model ==
         GPT2Config{.max_seq_len = 24, .vocab_size = 131, .layers = 2, .heads = 3, .channels = 30});
 }

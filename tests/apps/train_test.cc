@@ -148,6 +148,21 @@ TEST_CASE("train: SIGINT finishes the step, saves a checkpoint, and prints how t
                                                 last["step"].dump())));
 }
 
+TEST_CASE("train: a shard that another program shortens ends the run with one line that names the shard") {
+  const TemporaryDirectory temporary;
+  const std::string shard = temporary / "my_train.bin";
+  std::filesystem::copy("tests/goldens/curve_tokens.bin", shard);
+  std::vector<std::string> command =
+      train(temporary / "run", {"--steps", "1000000000", "--save-every", "0", "--sample-every", "0"});
+  std::replace(command.begin(), command.end(), std::string("tests/goldens/curve_tokens.bin"), shard);
+  Process process(command);
+  process.watch([&] { return metrics_lines(temporary / "run") > 0; });
+  std::filesystem::resize_file(shard, 1024);
+  const Outcome outcome = process.wait();
+  CHECK(outcome.status == 1);
+  CHECK_THAT(outcome.err, contains("inkling: " + shard + ": the file became shorter while it was read"));
+}
+
 TEST_CASE("train: one shard can be given for both training and validation") {
   const TemporaryDirectory temporary;
   const std::vector<std::string> flags = {"--val-data", "tests/goldens/curve_tokens.bin", "--steps", "2"};
@@ -173,14 +188,15 @@ TEST_CASE(
   CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
 }
 
-TEST_CASE("train: a run whose checkpoints are lost starts again with a message") {
+TEST_CASE("train: a run that was killed before its first checkpoint starts again with a message") {
   const TemporaryDirectory temporary;
   REQUIRE(run(twenty_steps(temporary / "run")).status == 0);
   const std::string model = read_text(temporary / "run/model.bin");
   std::filesystem::remove_all(temporary / "run/checkpoints");
+  std::filesystem::remove(temporary / "run/model.bin");
   const Outcome outcome = run({"train", "--out", temporary / "run", "--resume"});
   CHECK(outcome.status == 0);
-  CHECK_THAT(outcome.err, contains("has no complete checkpoint; the run starts again from step 0"));
+  CHECK_THAT(outcome.err, contains("has no checkpoint yet; the run starts again from step 0"));
   CHECK((read_text(temporary / "run/model.bin") == model));
   const auto lines = metrics(temporary / "run");
   CHECK(std::count_if(lines.begin(), lines.end(), [](const json& line) { return line.contains("loss"); }) ==

@@ -83,22 +83,6 @@ TEST_CASE("run directory: steps of more than eight digits are ordered as numbers
         std::vector<std::string>{"step_100000000", "step_99999999"});
 }
 
-TEST_CASE("run directory: damaged checkpoints of later steps do not push out new checkpoints") {
-  const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
-  for (std::int64_t step : {20, 30}) {
-    commit(run, step, "weights");
-    write_text(temporary / ("run/checkpoints/step_000000" + std::to_string(step) + "/model.bin"), "short");
-  }
-  // The run started again, and is now at a step before the damaged checkpoints.
-  commit(run, 5, "weights 5");
-  commit(run, 15, "weights 15");
-  const auto newest = run.newest_checkpoint(ignore);
-  REQUIRE(newest.has_value());
-  CHECK(newest->step == 15);
-  CHECK(std::filesystem::exists(temporary / "run/checkpoints/step_00000005"));
-}
-
 TEST_CASE(
     "run directory: a truncated, changed or incomplete checkpoint is skipped, and the message says why") {
   const std::vector<std::pair<std::string, std::function<void(const std::string&)>>> harms = {

@@ -119,8 +119,8 @@ const std::map<std::string, Change>& resumed_with() {
   static const std::map<std::string, Change> changes = {
       {"/steps", {true, 6000}},         {"/recompute", {true, true}},    {"/val_every", {true, 0}},
       {"/val_batches", {true, 7}},      {"/sample_every", {true, 3}},    {"/save_every", {true, 1}},
-      {"/data", {false, "x.bin"}},      {"/val_data", {false, "x.bin"}}, {"/tokenizer", {false, "x.bin"}},
-      {"/init", {false, "x.bin"}},      {"/model/layers", {false, 3}},   {"/model/heads", {false, 2}},
+      {"/val_data", {false, "/x.bin"}}, {"/tokenizer", {false, "/x.bin"}}, {"/data", {false, "/x.bin"}},
+      {"/init", {false, "/x.bin"}},      {"/model/layers", {false, 3}},   {"/model/heads", {false, 2}},
       {"/model/channels", {false, 64}}, {"/batch_size", {false, 4}},     {"/model/max_seq_len", {false, 256}},
       {"/seq_len", {false, 64}},        {"/grad_accum", {false, 2}},     {"/model/vocab_size", {false, 900}},
       {"/lr", {false, 2e-3}},           {"/min_lr", {false, 1e-6}},      {"/warmup", {false, 99}},

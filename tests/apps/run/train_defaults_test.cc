@@ -16,8 +16,8 @@ namespace {
 using namespace inkling::test;
 using nlohmann::json;
 
-const std::string kShard = "tests/goldens/curve_tokens.bin";
-const std::string kCheckpoint = "tests/goldens/small.bin";
+const std::string kShard = std::filesystem::absolute("tests/goldens/curve_tokens.bin");
+const std::string kCheckpoint = std::filesystem::absolute("tests/goldens/small.bin");
 
 // The settings where a measurement finds `faster` faster.
 json resolved(const json& given, const std::string& model_name = "", Precision faster = Precision::f32) {

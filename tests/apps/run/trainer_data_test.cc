@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "apps/run/strict_json.h"
+#include "apps/run/data_files.h"
 #include "apps/run/trainer.h"
 #include "apps/text/stories.h"
 #include "core/error.h"

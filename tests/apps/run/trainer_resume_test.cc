@@ -1,5 +1,8 @@
 // Resuming, at known steps: a run is stopped after a step, or its newest checkpoint is removed. Then it is
 // resumed, and must end with the same files as a run that was never stopped.
+#include <map>
+
+#include "apps/run/data_files.h"
 #include "apps/run/trainer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
@@ -128,19 +131,146 @@ TEST_CASE("resume: a damaged newest checkpoint is reported, and the run continue
   check_same(temporary / "cut", temporary / "whole");
 }
 
-TEST_CASE("resume: a run without its checkpoints starts again, with empty metrics") {
+// The names and bytes of all files in a directory, except for the lock.
+std::map<std::string, std::string> files_in(const std::string& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file() && entry.path().filename() != "lock")
+      files[entry.path().string()] = read_text(entry.path().string());
+  }
+  return files;
+}
+
+TEST_CASE("resume: if every checkpoint is damaged, the run is refused, and no file changes") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
+  train_whole(temporary / "run", settings);
+  write_text(temporary / "run/checkpoints/step_00000008/optimizer.bin", "short");
+  std::filesystem::remove(temporary / "run/checkpoints/step_00000006/manifest.json");
+  const auto before = files_in(temporary / "run");
+  TinyRun run(temporary / "run", settings);
+  CHECK_THROWS_WITH(run.resume(), contains("every checkpoint is damaged") && contains("another --out") &&
+                                      contains("step_00000008/optimizer.bin: size is 5 bytes") &&
+                                      contains("step_00000006/manifest.json: cannot open"));
+  CHECK(files_in(temporary / "run") == before);
+}
+
+TEST_CASE("resume: damaged checkpoints past the step that the run resumes from are removed") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
+  train_whole(temporary / "run", settings);
+  for (const char* later : {"step_00000400", "step_00000500"}) {
+    copy_run(temporary / "run/checkpoints/step_00000008", temporary / (std::string("run/checkpoints/") + later));
+    write_text(temporary / (std::string("run/checkpoints/") + later + "/model.bin"), "short");
+  }
+  TinyRun run(temporary / "run", settings);
+  CHECK_THAT(run.resume(), contains("step_00000400: skipped") && contains("step_00000500: skipped"));
+  CHECK(names_in(temporary / "run/checkpoints") == std::vector<std::string>{"step_00000006", "step_00000008"});
+}
+
+TEST_CASE("resume: a complete run without checkpoints is refused, and no file changes") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"save_every", 0}});
+  train_whole(temporary / "run", settings);
+  const auto before = files_in(temporary / "run");
+  TinyRun run(temporary / "run", settings);
+  CHECK_THROWS_WITH(run.resume(), contains("no checkpoint to continue from") && contains("--init"));
+  CHECK(files_in(temporary / "run") == before);
+}
+
+TEST_CASE("resume: a run that was killed before its first checkpoint starts again, with empty metrics") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
   train_whole(temporary / "whole", settings);
   copy_run(temporary / "whole", temporary / "cut");
   std::filesystem::remove_all(temporary / "cut/checkpoints");
+  std::filesystem::remove(temporary / "cut/model.bin");
   TinyRun run(temporary / "cut", settings);
-  CHECK_THAT(run.resume(), contains("has no complete checkpoint; the run starts again from step 0"));
+  CHECK_THAT(run.resume(), contains("has no checkpoint yet; the run starts again from step 0"));
   CHECK(run.trainer.step() == 0);
   CHECK(run.trainer.losses().empty());
   CHECK(run.directory.read_metrics().empty());
   REQUIRE(run.trainer.run(never));
   check_same(temporary / "cut", temporary / "whole");
+}
+
+// What happens when a run of 8 steps, stopped after 3, is resumed with `flags`, after `change` to its data in
+// temporary/old: the message of an error, or nothing if it ends with the bytes of the undisturbed run.
+std::string resumed_after(const std::function<void(const std::string& data)>& change,
+                          const std::function<json(const std::string& data)>& flags) {
+  const TemporaryDirectory temporary;
+  const std::string data = temporary / "old";
+  std::filesystem::create_directory(data);
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < 20'000; ++i) ids.push_back(i * i % 100);
+  for (const char* name : {"/a_train.bin", "/a_val.bin"}) write_shard(data + name, ids, 131);
+  const TrainSettings settings = tiny_settings({{"data", data + "/a_train.bin"}, {"steps", 8}, {"val_every", 4}});
+  train_whole(temporary / "whole", settings);
+  {
+    TinyRun run(temporary / "run", settings);
+    run.start(settings);
+    run.trainer.run([&] { return run.trainer.step() == 3; });
+  }
+  change(data);
+  const std::string config = temporary / "run/config.json";
+  try {
+    const TrainSettings now = resolve_resumed(read_json(config), {.given = flags(data), .model_name = ""}, config);
+    expect_data(now);
+    TinyRun run(temporary / "run", now);
+    run.resume();
+    run.trainer.run(never);
+    CHECK((read_text(temporary / "run/model.bin") == read_text(temporary / "whole/model.bin")));
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+const auto no_flags = [](const std::string&) { return json::object(); };
+std::string moved(const std::string& data) {
+  return data.substr(0, data.rfind('/')) + "/new";
+}
+const auto moved_data = [](const std::string& data) { return json{{"data", moved(data) + "/b_train.bin"}}; };
+void move(const std::string& data) {
+  std::filesystem::rename(data, moved(data));
+  for (const char* name : {"train.bin", "val.bin"})
+    std::filesystem::rename(moved(data) + "/a_" + name, moved(data) + "/b_" + name);
+}
+// Changes one byte of a file, and leaves its length as it is.
+void change_byte(const std::string& path, std::ptrdiff_t at) {
+  std::string bytes = read_text(path);
+  bytes[static_cast<std::size_t>(at < 0 ? std::ssize(bytes) + at : at)] ^= 1;
+  write_text(path, bytes);
+}
+
+TEST_CASE("resume: data that has moved is found with --data, and the run ends with the same bytes") {
+  CHECK(resumed_after([](const std::string&) {}, no_flags).empty());
+  CHECK_THAT(resumed_after(move, no_flags),
+             contains("/old/a_train.bin: there is no such file") && contains("give its new place with --data"));
+  CHECK(resumed_after(move, moved_data).empty());
+}
+
+TEST_CASE("resume: a shard with other contents of the same length is refused, for training and for validation") {
+  for (const std::ptrdiff_t at : {1024, 1026, -2}) {
+    const auto change = [&](const std::string& data) { change_byte(data + "/a_train.bin", at); };
+    CHECK_THAT(resumed_after(change, no_flags),
+               contains("state.json: ") && contains("/a_train.bin: the contents differ from those of a_train.bin"));
+  }
+  const auto change = [](const std::string& data) { change_byte(data + "/a_val.bin", -2); };
+  CHECK_THAT(resumed_after(change, no_flags), contains("/a_val.bin: the contents differ from those of a_val.bin"));
+  const auto change_moved = [](const std::string& data) {
+    move(data);
+    change_byte(moved(data) + "/b_train.bin", -2);
+  };
+  CHECK_THAT(resumed_after(change_moved, moved_data),
+             contains("/b_train.bin: the contents differ from those of a_train.bin"));
+}
+
+TEST_CASE("resume: a longer or shorter shard is refused with both sizes") {
+  const auto change = [](const std::string& data) {
+    write_shard(data + "/a_train.bin", std::vector<std::int32_t>(19'999, 1), 131);
+  };
+  CHECK_THAT(resumed_after(change, no_flags), contains("has 41022 bytes, expected 41024 as in a_train.bin"));
 }
 
 TEST_CASE("resume: a complete run continues if --steps is larger, and a smaller --steps is refused") {
