@@ -50,7 +50,7 @@ bool bit(unsigned word, unsigned index) {
   return ((word >> index) & 1u) != 0;
 }
 
-// Reads XCR0: the register states that the operating system saves.
+// Reads the CPU register XCR0, which says which registers the operating system saves.
 std::uint64_t saved_states() {
   unsigned low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));

@@ -90,9 +90,9 @@ WorkspacePool& workspace_pool() {
 }
 
 // Chooses a free block for a workspace. If some blocks have enough used pages, it chooses the block with the
-// fewest of them, so that larger blocks stay free for larger requests. If no block has enough used pages, it
-// chooses the block with the most, which has to touch the fewest new pages. Returns blocks.end() if no block
-// is large enough.
+// fewest used pages among them, so that larger blocks stay free for larger requests. If no block has enough
+// used pages, it chooses the block with the most used pages, because it needs the fewest new pages. Returns
+// blocks.end() if no block is large enough.
 std::vector<Workspace::Block>::iterator best_block(std::vector<Workspace::Block>& blocks,
                                                    std::size_t size_bytes) {
   auto best = blocks.end();
