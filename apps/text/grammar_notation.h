@@ -1,5 +1,5 @@
-// Parses the notation of a grammar into a tree (grammar.h describes the notation). It does not know tokens or
-// probabilities.
+// Parses the notation of a grammar into a tree (grammar.h describes the notation). The parser does not know
+// tokens or probabilities.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace inkling::notation {
 
 struct Alternative;
 
-// An element of an alternative.
+// A part of an alternative in the notation of a grammar.
 struct Part {
   enum class Kind {
     word,        // text: the word
@@ -34,8 +34,8 @@ struct Rule {
   std::string name;
   std::vector<Alternative> alternatives;
 };
-// A cell has spaces where the notation has underscores. The cells of the first row, as written, name the
-// columns.
+// A list of the notation. Cells have spaces where the notation has underscores. The cells of the first row,
+// with their underscores, are the names of the columns.
 struct List {
   std::string name;
   std::vector<std::string> columns;
@@ -47,7 +47,7 @@ struct Text {
   std::vector<Rule> rules;
 };
 
-// Error, which names the rule or list, if it is malformed.
+// Parses a grammar. Error if a rule or list is malformed; the Error names the rule or list.
 Text parse(std::string_view text);
 
 }  // namespace inkling::notation
