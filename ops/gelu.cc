@@ -69,7 +69,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
 }  // namespace
 
 Tensor gelu(Tape& tape, const Tensor& x) {
-  if (!x.contiguous()) fail("gelu: x ", x.shape(), " is not contiguous");
+  if (!x.contiguous()) fail("gelu: x ", x.shape(), " is not contiguous, expected a contiguous tensor");
   const bool is_bf16 = x.dtype() == DType::bf16;
   const Tensor y = tape.output(x.shape(), {x}, x.dtype());
   const auto scope = tape.scope("gelu", y, moving({x, y}));

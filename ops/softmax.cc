@@ -64,7 +64,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
 
 Tensor softmax(Tape& tape, const Tensor& x) {
   check_dtype("softmax", "x", x, DType::f32);
-  if (!x.contiguous()) fail("softmax: x ", x.shape(), " is not contiguous");
+  if (!x.contiguous()) fail("softmax: x ", x.shape(), " is not contiguous, expected a contiguous tensor");
   const std::int64_t C = x.shape().back();
   const Tensor y = tape.output(x.shape(), {x});
   float* out = y.f32();
