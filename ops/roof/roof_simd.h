@@ -6,8 +6,8 @@
 
 namespace inkling::simd {
 
-// Does `iterations` times kFmaChains fused multiply-adds of registers. Returns the number of floating-point
-// operations. The result goes to *sink, so that the compiler cannot remove the loop.
+// Runs `iterations` times kFmaChains fused multiply-adds on registers. Returns the number of floating-point
+// operations. The result is written to *sink, so that the compiler cannot remove the loop.
 template <class V>
 std::int64_t fma_loop(float* sink, std::int64_t iterations) noexcept {
   V sums[kFmaChains];
