@@ -19,7 +19,8 @@ namespace {
 
 volatile std::sig_atomic_t signal_received = 0;
 
-// After a signal, the current step is finished and saved. A second signal ends the process at once.
+// Sets handlers for SIGINT and SIGTERM. After a signal, the current step is finished and saved. A second
+// signal ends the process at once.
 void stop_on_signals() {
   struct sigaction handler = {};
   handler.sa_handler = [](int signal) { signal_received = signal; };
@@ -53,7 +54,7 @@ int print_config(const TrainCommand& command) {
 int run(const TrainCommand& command) {
   set_threads(command.threads);
   if (command.print_config) return print_config(command);
-  // A wrong command line leaves no files: the flags are checked before the directory is created.
+  // The flags are checked before the directory is created, so that a wrong command line leaves no files.
   const bool there = RunDirectory::has_run(command.out);
   if (command.resume && !there)
     throw UsageError(

@@ -124,7 +124,7 @@ double predicted_seconds(const Preflight& preflight, const Roof& roof) {
 
 double predicted_token_seconds(const PreflightRequest& request, const Roof& roof) {
   const GPT2Config& c = request.model;
-  // All weights except wpe, of which only one row is read.
+  // A token reads all weights except wpe, of which it reads only one row.
   const auto read = static_cast<double>(c.parameter_count() - c.max_seq_len * c.channels);
   const double bytes = read * (request.precision == Precision::bf16 ? 2 : 4);
   return 1e-9 * bytes / (roof.read_gbs * kReading.share);

@@ -1,10 +1,10 @@
-// Predicts what a training run needs before it starts: memory by category, and the time of a step.
+// Preflight: predicts what a training run needs before it starts: memory by category, and the time of a step.
 //
-// This file does not repeat the formulas of the model or of the tape. It rehearses a step instead
-// (core/parallel.h): the real code of a step runs, but the loops inside its ops do nothing. So the step
+// This file does not repeat the formulas of the model or of the tape. It rehearses a step instead (Rehearsal
+// in core/parallel.h): the real code of a step runs, but the loops inside its ops do nothing. So the step
 // allocates all its memory without writing to it, and a Profile records every op with its work. The predicted
 // memory is exact, except for the scratch memory of threads, which is an estimate. The predicted time is the
-// work of each op, divided by the machine's peak speed (the roof) and by the share of that peak that this
+// work of each op, divided by the machine's peak speed (the roof) and by the share of this peak that the same
 // kind of op reached in measurements.
 #pragma once
 
@@ -36,7 +36,7 @@ struct Preflight {
   std::vector<Part> memory;
   std::int64_t total_bytes() const;
 
-  // One op of the step; `work` is the sum over all its calls.
+  // An op of the training step; `work` is the sum over all calls of this op.
   struct Op {
     Phase phase;
     std::string name;
@@ -48,12 +48,12 @@ struct Preflight {
 
 Preflight rehearse(const PreflightRequest& request);
 
-// The largest number of sequences in a micro-batch for which the run fits into `available_bytes`; 0 if not
-// even one sequence fits.
+// Returns the largest number of sequences in a micro-batch for which the run fits into `available_bytes`; 0
+// if not even one sequence fits.
 std::int64_t largest_batch(PreflightRequest request, std::int64_t available_bytes);
 
-// The share of the machine's peak speed that each kind of op is assumed to reach. The shares were measured
-// with `inkling train --profile` on GPT-2 124M.
+// The share of the machine's peak speed that the prediction assumes for a kind of op. The shares were
+// measured with `inkling train --profile` on GPT-2 124M.
 struct Efficiency {
   const char* what;
   double share;
@@ -67,11 +67,12 @@ constexpr Efficiency kUpdate{"optimiser: share of the triad's speed", 1.40};
 constexpr Efficiency kReading{"generating: share of the reading speed", 0.90};
 constexpr Efficiency kEfficiencies[] = {kProducts, kBf16Products, kAttention, kBf16Attention,
                                         kPasses,   kUpdate,       kReading};
-// If nothing else uses the machine, the real time is at most this factor longer or shorter than predicted.
+// If nothing else uses the machine, the real time is at most kTimeFactor times longer or shorter than
+// predicted.
 constexpr double kTimeFactor = 1.5;
 
 double predicted_seconds(const Preflight& preflight, const Roof& roof);
-// The time of generating one token. Every weight is read once; of wpe, only one row is read.
+// Returns the time of generating one token. Every weight is read once, but only one row of wpe.
 double predicted_token_seconds(const PreflightRequest& request, const Roof& roof);
 
 }  // namespace inkling

@@ -1,5 +1,5 @@
-// The progress of a run, on stderr. On a terminal it is a bar that is redrawn; in a file or a pipe it is
-// plain lines.
+// Progress: prints the progress of a run to stderr. On a terminal it is a bar that is redrawn; in a file or a
+// pipe it is a sequence of lines.
 #pragma once
 
 #include <chrono>
@@ -10,8 +10,8 @@ namespace inkling {
 
 class Progress {
  public:
-  // `tokens_per_step` is needed for the tokens per second. On a terminal the bar is redrawn at most ten times
-  // a second. Elsewhere a line is printed about every two seconds.
+  // `tokens_per_step` is needed to print the tokens per second. On a terminal the bar is redrawn at most ten
+  // times a second. Otherwise a line is printed about every two seconds.
   Progress(std::int64_t total_steps, std::int64_t tokens_per_step);
   ~Progress();
   Progress(const Progress&) = delete;

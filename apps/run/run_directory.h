@@ -1,4 +1,5 @@
-// The directory of a run: its files, how they survive a crash, and the lock that keeps a second run out.
+// RunDirectory: the directory of a run. This file explains its files, how they survive a crash, and the lock
+// against a second run.
 //
 //   config.json                        the settings
 //   metrics.jsonl                      one line for each step, and one for each validation
@@ -11,8 +12,8 @@
 // A checkpoint is written into a hidden directory, which is renamed when all its files are on disk.
 // manifest.json lists the files' sizes and checksums (XXH3, 64 bits). A run resumes from the newest
 // checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, the lines of
-// metrics.jsonl for later steps are removed. So an interrupted and resumed run leaves the same lines as a run
-// without interruptions, except for the times in them.
+// metrics.jsonl for later steps are removed. So metrics.jsonl has the same lines after an interrupted and
+// resumed run as after a run without interruptions, except for the times in the lines.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,8 @@ namespace inkling {
 
 class RunDirectory {
  public:
-  // Creates `path` if needed, takes the lock, and removes files that a killed run did not finish writing.
-  // Error if another run holds the lock, or if the directory cannot be written.
+  // Creates the directory `path` if needed, takes its lock, and removes files that a killed run did not
+  // finish writing. Error if another run holds the lock, or if the directory cannot be written.
   explicit RunDirectory(const std::string& path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -37,14 +38,15 @@ class RunDirectory {
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  // Whether `path` holds a run, or the rest of a run: its settings, metrics or checkpoints.
+  // Returns whether the directory `path` has a run, or the rest of a run: its settings, metrics or
+  // checkpoints.
   static bool has_run(const std::string& path);
   bool has_run() const { return has_run(path_); }
   nlohmann::json read_config() const;
   void write_config(const nlohmann::json& config) const;
 
-  // Appends one object as one line. The line is in the file when the call returns, and on disk after
-  // sync_metrics().
+  // Appends a JSON object to metrics.jsonl as one line. The line is in the file when the call returns, and on
+  // disk after sync_metrics().
   void append_metrics(const nlohmann::json& line) const;
   void sync_metrics() const;
   std::vector<nlohmann::json> read_metrics() const;
@@ -52,12 +54,12 @@ class RunDirectory {
 
   void write_sample(std::int64_t step, const std::string& text) const;
 
-  // Calls write(directory), which writes the files of a checkpoint into a hidden directory. Then adds the
-  // manifest and makes the checkpoint visible in one step, by renaming the directory.
+  // Saves a checkpoint. Calls write(directory), which writes the checkpoint's files into a hidden directory.
+  // Then adds the manifest and makes the checkpoint visible at once, by renaming the directory.
   void commit_checkpoint(std::int64_t step,
                          const std::function<void(const std::string& directory)>& write) const;
-  // The newest complete and undamaged checkpoint: its step and directory. `report` is called with a message
-  // for every damaged checkpoint that is newer.
+  // Returns the newest complete and undamaged checkpoint: its step and directory. Calls `report` with a
+  // message for every newer checkpoint, because all newer checkpoints are damaged.
   struct Checkpoint {
     std::int64_t step;
     std::string directory;

@@ -1,4 +1,4 @@
-// state.json in a checkpoint: the run's position in the data.
+// The file state.json in a checkpoint: the run's position in the training data.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,8 +9,8 @@
 namespace inkling {
 
 nlohmann::json state_to_json(const BatchPosition& position);
-// Error, which names `path`, if a value is missing or impossible. Batches::set_state checks whether the
-// position fits the data.
+// Reads a position from JSON. Error if a value is missing or impossible; the Error names `path`.
+// Batches::set_state checks whether the position fits the data.
 BatchPosition state_from_json(const nlohmann::json& state, const std::string& path);
 
 }  // namespace inkling

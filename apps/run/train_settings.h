@@ -1,5 +1,5 @@
 // All settings of a training run. They are saved in the run directory as config.json. A resumed run must have
-// the same settings, except for the few that resolve_resumed() allows to change.
+// the same settings, except for the few settings that resolve_resumed() allows to change.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace inkling {
 
 struct TrainSettings {
-  std::string data;       // glob of the training shards; if empty, the stories
-  std::string val_data;   // glob of the validation shards; if empty, there are none
+  std::string data;       // pattern of the training shards; if empty, the stories
+  std::string val_data;   // pattern of the validation shards; if empty, there are none
   std::string tokenizer;  // path; if empty, samples are printed as token ids
   std::string init;       // checkpoint to start from; if empty, random weights
   GPT2Config model;
@@ -46,8 +46,9 @@ struct TrainSettings {
   std::int64_t tokens_per_step() const { return batch_size * seq_len * grad_accum; }
 };
 
-// The shards of a run. If one glob matches training and validation shards (*.bin), their file names decide:
-// shards with "_val" in the name are for validation, the others for training.
+// Return the training and the validation shards of a run. If one pattern matches both kinds of shards
+// (*.bin), the file names decide: shards with "_val" in the name are for validation, the others are for
+// training.
 std::vector<std::string> training_shards(const TrainSettings& settings);
 std::vector<std::string> validation_shards(const TrainSettings& settings);  // may be empty
 
@@ -58,20 +59,20 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, t
                                                 eps, grad_clip, shuffle, seed, precision, recompute,
                                                 val_every, val_batches, sample_every, save_every)
 
-// The flags that the user gave, and no others, in the layout of config.json: {"batch_size": 8, "model":
-// {"layers": 2}}.
+// The flags that the user gave, and no others, in the layout of config.json, for example {"batch_size": 8,
+// "model": {"layers": 2}}.
 struct TrainFlags {
   nlohmann::json given = nlohmann::json::object();
   std::string model_name;  // --model gpt2:d12; empty: none
 };
 
-// The settings of a new run. Settings without a flag get a default that depends on the model, the data and
-// the instruction set. UsageError, which names the flag, if a value is impossible.
+// Returns the settings of a new run. Settings without a flag get a default that depends on the model, the
+// data and the instruction set. UsageError if a value is impossible; the UsageError names the flag.
 TrainSettings resolve(const TrainFlags& flags, Isa isa = kernels().isa);
 
-// The settings of a resumed run: the saved settings, changed by the flags. A flag may change the number of
-// steps, --recompute, and how often to validate, sample and save. UsageError if a flag changes a setting that
-// has an effect on the weights.
+// Returns the settings of a resumed run: the saved settings, changed by the flags. A flag may change the
+// number of steps, --recompute, and how often to validate, sample and save. UsageError if a flag changes a
+// setting that has an effect on the weights.
 TrainSettings resolve_resumed(const nlohmann::json& saved, const TrainFlags& flags, const std::string& path);
 
 }  // namespace inkling
