@@ -23,8 +23,8 @@ namespace {
 struct EvalCommand {
   std::string model, data, tokenizer, precision = "f32";
   std::int64_t batch_size = 4;
-  std::int64_t seq_len = 0;  // T; 0 means the model's maximum
-  std::int64_t batches = 0;  // 0 means all batches
+  std::int64_t seq_len = 0;  // T, the length of a window; 0 means the model's maximum
+  std::int64_t batches = 0;  // the number of batches to evaluate; 0 means all
   int threads = hardware_threads();
   bool documents = false, as_json = false;
 };

@@ -33,7 +33,7 @@ struct InfoCommand {
   std::int64_t seq_len = 0;  // T; 0 means 64, or the model's maximum if that is less
   int threads = hardware_threads();
   bool as_json = false;
-  bool wants_preflight = false;  // the user gave at least one flag of a training run
+  bool wants_preflight = false;  // whether the user gave at least one flag of a training run
 };
 
 // Returns the config of a named model or of a checkpoint, changed by the flags that the user gave.

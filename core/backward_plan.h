@@ -68,13 +68,13 @@ class BackwardPlan {
   void give_buffer(GradientSlot& slot, std::int32_t for_node, Arena& arena);
   void link(std::int32_t before, std::int32_t after);
 
-  std::vector<std::uint8_t> live_;             // live_[n]: whether node n runs
-  std::vector<std::int32_t> first_successor_;  // the start of node n's list in successors_
-  std::vector<std::int32_t> predecessors_;     // how many nodes node n waits for
+  std::vector<std::uint8_t> live_;             // live_[n] says whether node n runs
+  std::vector<std::int32_t> first_successor_;  // the start of node n's list in successors_, for each n
+  std::vector<std::int32_t> predecessors_;     // the number of nodes that node n waits for, for each n
   std::vector<Link> successors_;
   std::vector<Link> reader_links_;
-  std::vector<SlotState> states_;  // one for each slot
-  std::vector<Buffer> resting_;    // free buffers, oldest first
+  std::vector<SlotState> states_;  // the state of each slot
+  std::vector<Buffer> resting_;    // the free buffers, the oldest first
 };
 
 }  // namespace inkling

@@ -104,7 +104,7 @@ void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& a
   if (ran_) fail("backward: called twice on one tape, expected clear() in between");
   if (slot.is_leaf) fail("backward: the loss is a leaf, expected the result of an op");
   slot.gradient = arena.allocate(static_cast<std::size_t>(slot.gradient_bytes()));
-  *Gradients(*this).sum_into(loss) = seed;  // the rest is zero, if the loss is one element of a block
+  *Gradients(*this).sum_into(loss) = seed;  // the other elements are 0, if loss is a view of one
   run(loss.slot(), schedule, arena);
 }
 
@@ -114,8 +114,8 @@ void Graph::backward_from(const Tensor& y, const float* dy, Arena& arena) {
   if (slot.is_leaf || slot.values != y.raw() || slot.count != y.numel()) {
     fail("backward: starts at a leaf or at a part of a tensor, expected the whole result of an op");
   }
-  slot.gradient = const_cast<float*>(dy);  // only read: nothing adds to a complete gradient
-  slot.started = slot.is_leaf = true;      // true, so that the plan does not reuse this buffer
+  slot.gradient = const_cast<float*>(dy);  // backward only reads dy: nothing adds to it
+  slot.started = slot.is_leaf = true;      // is_leaf, so that the plan does not reuse dy
   run(y.slot(), Schedule::tbb, arena);
 }
 

@@ -36,7 +36,7 @@ class Graph {
   // its own gradient buffer, `leaf_gradient`; for other slots (nullptr), the plan chooses a buffer.
   std::int32_t add_slot(const void* values, std::int64_t count, DType dtype, float* leaf_gradient,
                         bool started);
-  std::int32_t find_leaf(const float* leaf_gradient) const;  // Tensor::kNoGradient if there is none
+  std::int32_t find_leaf(const float* leaf_gradient) const;  // returns Tensor::kNoGradient if there is none
   // True if x's slot belongs to this graph and x views memory of this slot. False for a tensor of another
   // tape, and for a tensor made before clear(), unless a new tensor has the same slot and memory by now.
   bool knows(const Tensor& x) const;
@@ -73,7 +73,7 @@ class Graph {
 
   std::vector<GraphNode> nodes_;
   std::vector<GradientSlot> slots_;
-  std::vector<std::int32_t> required_;  // slots that backward must reach
+  std::vector<std::int32_t> required_;  // the slots that backward must reach
   BackwardPlan plan_;
   Profile* profile_ = nullptr;
   bool ran_ = false;

@@ -23,8 +23,8 @@ struct GraphNode {
   Work work;
   Run run = nullptr;
   const void* capture = nullptr;
-  std::array<std::int32_t, kMaxEnds> reads{};    // slots that the node reads
-  std::array<std::int32_t, kMaxEnds> adds_to{};  // slots that the node adds to
+  std::array<std::int32_t, kMaxEnds> reads{};    // the slots that the node reads
+  std::array<std::int32_t, kMaxEnds> adds_to{};  // the slots that the node adds to
   std::uint8_t read_count = 0;
   std::uint8_t add_count = 0;
 };

@@ -36,7 +36,7 @@ Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t
       mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");
   if (size_bytes_ >= kHugePage)
-    madvise(p, size_bytes_, MADV_HUGEPAGE);  // only advice: if it fails, the memory is slower
+    madvise(p, size_bytes_, MADV_HUGEPAGE);  // this is only advice: if it fails, the memory is slower
   data_ = static_cast<std::byte*>(p);
   ++page_allocation_count;
 }

@@ -32,7 +32,7 @@ class Pages {
   std::size_t size_bytes_ = 0;
 };
 
-// The number of Pages objects that were ever allocated.
+// Returns the number of Pages objects that the program has allocated since its start.
 std::int64_t page_allocations();
 
 // An Arena is a stack of allocations. reset() frees all allocations; rewind() frees all allocations that were

@@ -27,11 +27,11 @@ namespace inkling {
 // on the implementation.
 struct Work {
   double flops = 0;
-  double bytes = 0;             // the least number of bytes that must be read and written
+  double bytes = 0;             // the minimum number of bytes that must be read and written
   DType operands = DType::f32;  // the dtype of the factors, if the flops are matrix products
-  bool in_parts = false;        // true for an op that calls other ops, which record events; it records none
+  bool in_parts = false;        // true for an op that calls other ops: only the other ops record events
 };
-Work moving(std::initializer_list<Tensor> tensors);  // an op that reads or writes each tensor once
+Work moving(std::initializer_list<Tensor> tensors);  // for an op that reads or writes each tensor once
 Work multiplying(std::int64_t multiply_adds,
                  std::initializer_list<Tensor> tensors);  // the first tensor is a factor: it gives `operands`
 
@@ -45,14 +45,14 @@ struct ProfileLoop {
 };
 
 struct ProfileEvent {
-  const char* name = "";  // a string literal
+  const char* name = "";  // the op's name, a string literal
   Phase phase = Phase::data;
   Shape shape;  // the shape of the op's result
   Work work;
-  int thread = 0;  // 0 is the training thread
+  int thread = 0;  // the number of the thread; 0 is the training thread
   std::int64_t begin_ns = 0, end_ns = 0;
   std::int64_t allocated_bytes = 0;       // bytes taken from the tape's memory during the event
-  std::int32_t node = -1;                 // index in the graph, in backward only
+  std::int32_t node = -1;                 // the node's index in the graph, only in backward
   std::size_t first_loop = 0, loops = 0;  // the op's part of ProfileStep::loops, if loops are recorded
 };
 
@@ -62,7 +62,7 @@ struct ProfileStep {
   // The number of blocks of memory that were requested from the operating system (core/memory.h). It is 0
   // after the first steps.
   std::int64_t page_allocations = 0;
-  std::vector<ProfileEvent> events;  // sorted by the time at which they ended
+  std::vector<ProfileEvent> events;  // the events, sorted by the time at which they ended
   std::vector<ProfileLoop> loops;
 };
 
@@ -79,7 +79,7 @@ class Profile {
   void begin_step(std::int64_t number);
   const ProfileStep& end_step();
 
-  std::vector<const ProfileStep*> kept() const;  // the last steps, oldest first
+  std::vector<const ProfileStep*> kept() const;  // returns the last steps, oldest first
 
  private:
   friend class ProfileScope;
@@ -91,9 +91,9 @@ class Profile {
 
   std::chrono::steady_clock::time_point origin_;
   bool with_loops_;
-  std::mutex mutex_;  // protects the current step
+  std::mutex mutex_;  // protects the events of the current step
   std::array<ProfileStep, kKeptSteps> steps_;
-  std::int64_t begun_ = 0;  // number of steps that have begun
+  std::int64_t begun_ = 0;  // the number of steps that have begun
   bool in_step_ = false;
 };
 

@@ -80,7 +80,7 @@ class Tensor {
   bool contiguous() const;
   explicit operator bool() const { return data_ != nullptr; }
 
-  template <class T>  // float, bf16 or std::int32_t; Error if the tensor has another dtype
+  template <class T>  // T is float, bf16 or std::int32_t; Error if the tensor has another dtype
   T* data() const {
     expect_dtype(dtype_of<T>);
     return static_cast<T*>(data_);
@@ -88,10 +88,10 @@ class Tensor {
   float* f32() const { return data<float>(); }
   std::int32_t* i32() const { return data<std::int32_t>(); }
   const void* raw() const { return data_; }
-  float item() const;  // the number in an f32 tensor with one element, of any rank
+  float item() const;  // returns the number in an f32 tensor with one element, of any rank
 
   // These functions return views of the same memory. Their Errors name the shapes.
-  Tensor reshape(Shape shape) const;     // only if contiguous; one dimension may be -1 (any size)
+  Tensor reshape(Shape shape) const;     // Error unless contiguous; one dimension may be -1 (any size)
   Tensor transpose(int a, int b) const;  // swaps two axes, copies nothing
   Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // [begin, end) of one axis
   Tensor detach() const;                                               // the same data, without gradient
@@ -101,7 +101,7 @@ class Tensor {
 
   void* data_ = nullptr;
   Shape shape_;
-  Shape stride_;  // measured in elements, not in bytes
+  Shape stride_;  // the strides, in elements (not in bytes)
   DType dtype_ = DType::f32;
   std::int32_t slot_ = kNoGradient;
 };

@@ -16,7 +16,7 @@ struct Writer {
   Rng* rng;
   Sampler sampler;
   std::vector<std::int32_t> context;  // ids already in the cache, then the ids that the model reads next
-  const float* logits = nullptr;      // scores of the next token
+  const float* logits = nullptr;      // the scores of the next token
   std::int32_t next = -1;             // the token that was drawn from the logits
 };
 

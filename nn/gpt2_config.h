@@ -59,7 +59,7 @@ enum GPT2Tensor : std::size_t {
   kGPT2Tensors,
 };
 
-// Whether GPT-2's tensor is stacked, which means that it has one part for each layer.
+// Returns whether a tensor of GPT-2 is stacked, which means that it has one part for each layer.
 constexpr bool is_stacked(GPT2Tensor tensor) {
   return tensor >= kLn1w && tensor <= kFcprojb;
 }

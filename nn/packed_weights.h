@@ -47,7 +47,7 @@ class PackedWeights {
   void pack_rows(const PackedMatrix& matrix, std::int64_t begin, std::int64_t end) const;
 
   const float* weights_;
-  std::vector<PackedMatrix> matrices_;         // sorted by offset
+  std::vector<PackedMatrix> matrices_;         // all packed matrices, sorted by offset
   std::vector<std::int32_t> first_of_tensor_;  // the index of each tensor's first matrix, or -1
   Pages memory_;
 };

@@ -18,9 +18,9 @@
 namespace inkling {
 
 struct SamplerSettings {
-  float temperature = 1.0f;  // 0 or more
-  std::int64_t top_k = 0;    // 0 keeps all tokens
-  float top_p = 1.0f;        // more than 0 and at most 1; 1 keeps all tokens
+  float temperature = 1.0f;  // the temperature, 0 or more
+  std::int64_t top_k = 0;    // the k of top-k; 0 keeps all tokens
+  float top_p = 1.0f;        // the p of top-p, more than 0 and at most 1; 1 keeps all tokens
 
   void check() const;  // checks the ranges of all settings; the Error names the setting
 };

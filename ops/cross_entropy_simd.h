@@ -124,7 +124,7 @@ void scale_array(T* y, const float* x, float factor, std::int64_t n) {
 // multiplies by e^(m - final maximum).
 template <class V, class T>
 float row_in_place(float* x, std::int32_t target, float scale, std::int64_t vocab, std::int64_t Vp) {
-  constexpr std::int64_t kBlocks = 256, kSmallest = 2048;  // 8 KiB
+  constexpr std::int64_t kBlocks = 256, kSmallest = 2048;  // at most kBlocks blocks, each at least 8 KiB
   const std::int64_t spread = (vocab + kBlocks - 1) / kBlocks,
                      block = spread > kSmallest ? spread : kSmallest;
   const float target_logit = x[target];

@@ -16,7 +16,7 @@ namespace inkling {
 Shape broadcast(const char* op, const Shape& a, const Shape& b) {
   Shape y;
   y.rank = std::max(a.rank, b.rank);
-  for (int back = 1; back <= y.rank; ++back) {  // the axis, counted from the last axis
+  for (int back = 1; back <= y.rank; ++back) {  // `back` is the axis, counted from the last axis
     const std::int64_t of_a = back <= a.rank ? a[a.rank - back] : 1;
     const std::int64_t of_b = back <= b.rank ? b[b.rank - back] : 1;
     if (of_a != of_b && of_a != 1 && of_b != 1) {

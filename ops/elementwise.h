@@ -32,7 +32,7 @@ enum class Binary : std::uint8_t { add, sub, mul, div };
 enum class Unary : std::uint8_t { exp, log, tanh, relu, scale, shift };
 enum class Side : std::uint8_t { a, b };
 
-Tensor add(Tape& tape, const Tensor& a, const Tensor& b);  // for example a residual connection
+Tensor add(Tape& tape, const Tensor& a, const Tensor& b);  // for example for a residual connection
 Tensor sub(Tape& tape, const Tensor& a, const Tensor& b);
 Tensor mul(Tape& tape, const Tensor& a, const Tensor& b);
 Tensor div(Tape& tape, const Tensor& a, const Tensor& b);

@@ -58,7 +58,7 @@ template void reference::pick_backward(double*, const double*, const std::int32_
 namespace {
 
 constexpr std::int64_t kColumns = 64;     // a task of scatter_add adds this many columns: whole cache lines
-constexpr std::int64_t kPicks = 1 << 12;  // rows of x in a task of pick
+constexpr std::int64_t kPicks = 1 << 12;  // a task of pick has this many rows of x
 
 }  // namespace
 

@@ -8,7 +8,7 @@
 
 namespace inkling {
 
-constexpr std::int64_t kTaskElements = 1 << 14;  // 64 KiB of floats
+constexpr std::int64_t kTaskElements = 1 << 14;  // elements in a task: 64 KiB of floats
 
 // Returns the number of rows in a task, at least one, for rows of `row_elements` elements.
 inline std::int64_t task_rows(std::int64_t row_elements) {

@@ -21,7 +21,7 @@ struct Head {
   Tensor x;  // (..., C)
   Weight wte;
   const std::int32_t* targets;
-  std::int64_t N, C, vocab, Vp;  // N rows of x
+  std::int64_t N, C, vocab, Vp;  // N is the number of rows of x
 
   bool in_bf16() const { return wte.packed != nullptr; }
   // Returns the rows of x from row `begin` on.

@@ -18,7 +18,7 @@ struct Matrices {
     column_stride = columns == 1 ? 1 : t.stride(rank - 1);
     row_stride = rows == 1 && column_stride != 1 ? 1 : t.stride(rank - 2);
     for (int axis = rank - 3; axis >= 0; --axis) {
-      const int place = rank - 3 - axis;  // 0 is the axis that changes faster
+      const int place = rank - 3 - axis;  // place 0 is the axis that changes faster
       batch[place] = t.dim(axis);
       batch_stride[place] = t.stride(axis);
     }
@@ -73,7 +73,7 @@ void gradient_of_b(Gradients& gradients, const Tensor& c, const Tensor& a, const
     parallel_chunks(B.count(), [&](std::int64_t i) {
       multiply_into(db.data, B, i, A.view(a.f32(), i).transposed(), C.view(dc, i), A.rows, db.accumulate);
     });
-  } else {  // one after another, because all add to the same matrix
+  } else {  // one product after another, because all add to the same matrix
     float* db = gradients.sum_into(b);
     for (std::int64_t i = 0; i < A.count(); ++i) {
       multiply_into(db, B, 0, A.view(a.f32(), i).transposed(), C.view(dc, i), A.rows, true);

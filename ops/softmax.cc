@@ -73,7 +73,7 @@ Tensor softmax(Tape& tape, const Tensor& x) {
   parallel_for(x.shape().rows(), task_rows(C), [&](std::int64_t begin, std::int64_t end) {
     kernels().softmax_forward(out + begin * C, in + begin * C, end - begin, C);
   });
-  tape.record("softmax", {y}, {x}, moving({y, y, x}),  // dy, y, dx
+  tape.record("softmax", {y}, {x}, moving({y, y, x}),  // reads dy and y, writes dx
               [=](Gradients& gradients) { backward(gradients, y, x); });
   return y;
 }

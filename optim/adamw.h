@@ -27,14 +27,14 @@ class AdamW final : public Optimizer {
   // For each weight, AdamW reads and writes w, m and v, and reads the gradient: 7 floats.
   double step_bytes() const override { return 28.0 * static_cast<double>(extent_); }
 
-  std::span<float> m();  // running mean of the gradients
-  std::span<float> v();  // running mean of the squared gradients
+  std::span<float> m();  // m, the running mean of the gradients
+  std::span<float> v();  // v, the running mean of the squared gradients
 
  private:
   AdamWSettings settings_;
   std::vector<SegmentChunk> chunks_;
   std::int64_t extent_;
-  Pages m_, v_;  // zero at first
+  Pages m_, v_;  // m and v are zero before the first step
 };
 
 }  // namespace inkling

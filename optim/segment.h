@@ -12,7 +12,7 @@
 namespace inkling {
 
 struct ParameterSegment {
-  std::int64_t offset = 0;  // floats from the start of the buffer
+  std::int64_t offset = 0;  // the number of floats before the segment in the buffer
   std::int64_t count = 0;
   bool decay = false;  // weight decay applies: matrices and embeddings, not biases and norms
   std::string name;

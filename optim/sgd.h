@@ -30,7 +30,7 @@ class Sgd final : public Optimizer {
   SgdSettings settings_;
   std::vector<SegmentChunk> chunks_;
   std::int64_t extent_;
-  Pages velocity_;  // zero at first
+  Pages velocity_;  // the velocity is zero before the first step
 };
 
 }  // namespace inkling

@@ -19,7 +19,7 @@ namespace inkling {
 
 class ProfileReport {
  public:
-  ProfileReport();  // measures the roof, which takes a tenth of a second
+  ProfileReport();  // measures the machine's peak, which takes a tenth of a second
 
   Profile& profile() { return profile_; }
   void begin_step(std::int64_t number) { profile_.begin_step(number); }
@@ -40,7 +40,7 @@ class ProfileReport {
   };
   const std::vector<Row>& rows() const { return rows_; }
   std::int64_t steps() const { return steps_; }
-  double step_ns() const { return step_ns_; }  // the sum over all steps
+  double step_ns() const { return step_ns_; }  // the sum of the times of all steps
 
   // Measures the roof a second time and prints the table. `what` describes the run: threads, instruction set,
   // precision.
@@ -51,7 +51,7 @@ class ProfileReport {
 
   Profile profile_;
   Roof roof_;
-  std::vector<Row> rows_;  // in the order of the first event of each op
+  std::vector<Row> rows_;  // the rows, in the order of the first event of each op
   std::int64_t seen_ = 0, steps_ = 0;
   double step_ns_ = 0;
   std::int64_t page_allocations_ = 0;

@@ -18,7 +18,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(std::int64_t step, double loss, double step_ms);
-  void note(const std::string& line);  // prints a line above the bar; the line stays there
+  void note(const std::string& line);  // prints a line above the progress bar; the line stays there
 
  private:
   std::string render(std::int64_t step, double loss) const;
@@ -31,8 +31,8 @@ class Progress {
   std::chrono::steady_clock::time_point last_;
 };
 
-std::string format_duration(double seconds);     // 75 -> "1m15s"
-std::string format_count(std::int64_t n);        // 124475904 -> "124,475,904"
-std::string format_fixed(double x, int digits);  // 3.14159, 2 -> "3.14"
+std::string format_duration(double seconds);     // format_duration(75) is "1m15s"
+std::string format_count(std::int64_t n);        // format_count(124475904) is "124,475,904"
+std::string format_fixed(double x, int digits);  // format_fixed(3.14159, 2) is "3.14"
 
 }  // namespace inkling

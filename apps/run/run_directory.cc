@@ -29,7 +29,7 @@ constexpr int kKeptCheckpoints = 2;
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kCheckpoints = "checkpoints";
 constexpr const char* kManifest = "manifest.json";
-constexpr const char* kUnfinished = ".unfinished";  // the folder in kCheckpoints of an unfinished checkpoint
+constexpr const char* kUnfinished = ".unfinished";  // the folder of an unfinished checkpoint, in kCheckpoints
 
 std::string step_name(std::int64_t step) {
   char text[32];
@@ -194,7 +194,7 @@ void RunDirectory::append_metrics(const json& line) const {
 void RunDirectory::sync_metrics() const {
   if (!fs::exists(file(kMetrics))) return;
   sync_to_disk(file(kMetrics));
-  sync_to_disk(path_);  // the directory entry of the file
+  sync_to_disk(path_);  // also writes the name of the file in its directory to disk
 }
 
 std::vector<json> RunDirectory::read_metrics() const {
@@ -206,7 +206,7 @@ std::vector<json> RunDirectory::read_metrics() const {
   const char* end = next + view.bytes().size();
   while (next < end) {
     const char* newline = std::find(next, end, '\n');
-    if (newline == end) break;  // the last line is incomplete after a crash
+    if (newline == end) break;  // after a crash, the last line may be incomplete
     if (auto line = parse_metrics({next, newline}, path)) lines.push_back(std::move(*line));
     next = newline + 1;
   }
@@ -235,7 +235,7 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
   const std::string hidden = parent + "/" + kUnfinished;
   create_directories(parent);
   remove_directory(hidden);
-  if (fs::exists(target)) {  // saved before, by the run that this run resumes
+  if (fs::exists(target)) {  // the checkpoint was saved before, by the run that this run resumes
     if (damage(target).empty()) return;
     remove_directory(target);  // this run skipped the damaged checkpoint on resume, and now replaces it
   }

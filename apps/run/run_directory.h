@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/run/strict_json.h"  // reads the files that write_json writes
+#include "apps/run/strict_json.h"  // reads the JSON files that write_json writes
 
 namespace inkling {
 

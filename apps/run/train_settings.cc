@@ -28,7 +28,7 @@ struct Defaults {
   double lr, min_lr;
   const char* schedule;
   double beta2, weight_decay;
-  bool prefers_bf16;  // bf16 if the CPU has AMX. False for GPT-2, whose published results are f32
+  bool prefers_bf16;  // true: bf16 if the CPU has AMX; false for GPT-2: its published results are f32
 };
 
 // The defaults for stories. A run takes one or two minutes on two cores. The model learns slowly to look back
@@ -175,7 +175,7 @@ class Origin {
  private:
   explicit Origin(std::string path) : path_(std::move(path)) {}
 
-  std::string path_;  // if empty, settings come from the command line
+  std::string path_;  // the path of config.json; empty if settings come from flags
 };
 
 void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& defaults) {

@@ -13,10 +13,10 @@
 namespace inkling {
 
 struct TrainSettings {
-  std::string data;       // pattern of the training shards; if empty, the stories
-  std::string val_data;   // pattern of the validation shards; if empty, there are none
-  std::string tokenizer;  // path; if empty, samples are printed as token ids
-  std::string init;       // checkpoint to start from; if empty, random weights
+  std::string data;       // pattern of the training shards; if empty, the run uses the stories
+  std::string val_data;   // pattern of the validation shards; if empty, the run has none
+  std::string tokenizer;  // path of the tokenizer; if empty, samples are printed as token ids
+  std::string init;       // checkpoint to start from; if empty, the weights are random
   GPT2Config model;
   std::int64_t batch_size = 0;  // B, sequences in a micro-batch
   std::int64_t seq_len = 0;     // T, tokens in a sequence
@@ -26,8 +26,8 @@ struct TrainSettings {
   double min_lr = 0;
   std::int64_t warmup = 0;
   std::string schedule;
-  std::string optimizer = "adamw";  // adamw or sgd
-  double momentum = 0.9;            // used only by sgd
+  std::string optimizer = "adamw";  // the optimiser: adamw or sgd
+  double momentum = 0.9;            // momentum of sgd
   double weight_decay = 0.1;
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -50,7 +50,7 @@ struct TrainSettings {
 // (*.bin), the file names decide: shards with "_val" in the name are for validation, the others are for
 // training.
 std::vector<std::string> training_shards(const TrainSettings& settings);
-std::vector<std::string> validation_shards(const TrainSettings& settings);  // may be empty
+std::vector<std::string> validation_shards(const TrainSettings& settings);  // the result may be empty
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
@@ -63,7 +63,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, t
 // "model": {"layers": 2}}.
 struct TrainFlags {
   nlohmann::json given = nlohmann::json::object();
-  std::string model_name;  // --model gpt2:d12; empty: none
+  std::string model_name;  // the value of --model, for example gpt2:d12; empty without --model
 };
 
 // Returns the settings of a new run. Settings without a flag get a default that depends on the model, the

@@ -76,14 +76,14 @@ class Trainer {
   std::optional<GPT2> model_;
   std::optional<Batches> batches_;
   std::optional<Batches> validation_batches_;
-  std::vector<float> theoretical_min_;  // -log p of each validation token; empty if not known
+  std::vector<float> theoretical_min_;  // -log p of each validation token; empty if unknown
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
   Tape tape_;
   Tape inference_tape_{Recording::off};
   std::vector<std::int32_t> inputs_, targets_;  // the tokens of all micro-batches of a step
-  std::vector<MicroBatch> micro_batches_;       // views of inputs_ and targets_
-  std::vector<Batches::Place> places_;          // where each micro-batch was read from
+  std::vector<MicroBatch> micro_batches_;       // ids and targets as views of inputs_ and targets_
+  std::vector<Batches::Place> places_;          // the places in the shards of each micro-batch
   std::vector<float> token_losses_;
   std::int64_t step_ = 0;
   std::vector<Validation> validations_;

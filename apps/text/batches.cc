@@ -16,7 +16,7 @@ std::size_t index(std::int64_t i) {
 }  // namespace
 
 std::uint32_t shuffle_seed(std::uint64_t seed) {
-  constexpr std::uint32_t kGolden = 0x9e3779b1u;  // 2^32 divided by the golden ratio
+  constexpr std::uint32_t kGolden = 0x9e3779b1u;  // 2^32 divided by the golden ratio, for the hash
   const auto upper = static_cast<std::uint32_t>(seed >> 32) * kGolden;
   return static_cast<std::uint32_t>(seed) ^ upper ^ (upper >> 16);
 }

@@ -35,7 +35,7 @@ struct BatchSettings {
   bool shuffle = false;
   std::uint32_t seed = 42;
   bool align_documents = false;
-  std::int32_t end_of_text = -1;  // required by align_documents
+  std::int32_t end_of_text = -1;  // the id of end-of-text; align_documents needs it
 };
 
 // Reduces a run's 64-bit seed to the 32 bits of the seed of llm.c's shuffle: the lower half, xor a hash of
@@ -48,7 +48,7 @@ std::uint32_t shuffle_seed(std::uint64_t seed);
 struct BatchPosition {
   std::int64_t epoch = 0;
   std::vector<std::int64_t> shard_order;
-  std::int64_t shard = 0;   // index into shard_order
+  std::int64_t shard = 0;   // the current shard is shard_order[shard]
   std::int64_t sample = 0;  // samples of the current shard that were taken already
   std::uint64_t draws = 0;  // random numbers drawn before the current shard's samples were permuted
   // The settings and the data that this position is valid for. Other settings or data are an Error.
@@ -91,13 +91,13 @@ class Batches {
   // position. Both throw an Error if a run with these settings and shards never reaches the position.
   void set_state(const BatchPosition& position);
   std::int64_t batches_before(
-      const BatchPosition& position) const;  // counted from the first batch of epoch 0
-  void rewind();                             // back to the first batch of epoch 0
+      const BatchPosition& position) const;  // the number of batches from the first batch of epoch 0
+  void rewind();                             // goes back to the first batch of epoch 0
 
   const std::vector<Shard>& shards() const { return shards_; }
-  std::int64_t tokens() const { return tokens_; }          // the sum over all shards
-  std::int64_t epoch_batches() const { return batches_; }  // batches in an epoch
-  std::int64_t epoch() const { return epoch_; }            // counted from 0
+  std::int64_t tokens() const { return tokens_; }          // the number of tokens in all shards
+  std::int64_t epoch_batches() const { return batches_; }  // the number of batches in an epoch
+  std::int64_t epoch() const { return epoch_; }            // the epoch's number, from 0
 
  private:
   std::int64_t samples_of(std::int64_t shard) const;
@@ -107,7 +107,7 @@ class Batches {
   void begin_shard();
   std::int64_t row_start(const Shard& shard, std::int64_t natural) const;
   void check_state(const BatchPosition& position) const;
-  std::int64_t samples_before_shard(const BatchPosition& position) const;  // in the same epoch
+  std::int64_t samples_before_shard(const BatchPosition& position) const;  // counts samples of the same epoch
   std::uint64_t draws_before(const BatchPosition& position) const;
 
   BatchSettings settings_;

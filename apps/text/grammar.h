@@ -80,7 +80,7 @@ class Grammar {
   class Writer;
   class Reader;
 
-  static constexpr int kMostRows = 64;  // because a set of rows is a bit mask of 64 bits
+  static constexpr int kMostRows = 64;  // a set of rows is a bit mask of 64 bits
 
   // An element of an alternative: one token, a mention of a column, or a choice.
   struct Item {

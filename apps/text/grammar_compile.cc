@@ -102,7 +102,8 @@ class GrammarCompiler {
       rule_ = rule;  // compile_parts() may have changed rule_
     }
     if (nullable && glued)
-      fail("grammar: rule ", rule_, ": can be empty, but begins a story or follows an opening quote");
+      fail("grammar: rule ", rule_,
+           ": can be empty, but begins a story or follows an opening quote, expected a word");
     choices().push_back(std::move(choice));
     nullable_.push_back(nullable);
     rule_of_.push_back(rule);
@@ -227,7 +228,7 @@ class GrammarCompiler {
       if (is_nullable(choice.alternatives[a].items)) {
         if (follow_[c].contains(end_of_text_)) {
           fail("grammar: rule ", rule_of_[c],
-               ": after an empty alternative it is not clear whether the text has ended");
+               ": after an empty alternative it is not clear whether the text has ended, expected a token");
         }
         revealing.insert(follow_[c].begin(), follow_[c].end());
       }

@@ -14,12 +14,12 @@ struct Alternative;
 // A part of an alternative in the notation of a grammar.
 struct Part {
   enum class Kind {
-    word,        // text: the word
-    mark,        // text: a punctuation mark or a closing quote, written without a space before it
-    open_quote,  // the next word is written without a space before it
-    mention,     // text: the column's name
-    rule,        // text: the rule's name
-    group        // alternatives in parentheses
+    word,        // `text` is the word
+    mark,        // `text` is a punctuation mark or a closing quote, written without a space before it
+    open_quote,  // an opening quote: the next word is written without a space before it
+    mention,     // `text` is the name of the column
+    rule,        // `text` is the name of the rule
+    group        // `alternatives` are the alternatives in parentheses
   };
   Kind kind;
   std::string text;

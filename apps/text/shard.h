@@ -16,13 +16,13 @@
 
 namespace inkling {
 
-constexpr std::int32_t kShardMagic = 20240520;      // a shard with uint16 tokens
-constexpr std::int32_t kWideShardMagic = 20240801;  // a shard with uint32 tokens
+constexpr std::int32_t kShardMagic = 20240520;      // the magic number of a shard with uint16 tokens
+constexpr std::int32_t kWideShardMagic = 20240801;  // the magic number of a shard with uint32 tokens
 
 // The type and the number of the tokens in a shard.
 struct ShardLayout {
-  bool wide = false;       // tokens are uint32, otherwise uint16
-  std::int64_t count = 0;  // number of tokens
+  bool wide = false;       // true if the tokens are uint32, false if uint16
+  std::int64_t count = 0;  // the number of tokens
 };
 // Reads a shard's header and checks it against the file's real size. parse_shard() takes bytes, not a file,
 // so that tests can pass any bytes.

@@ -16,9 +16,9 @@
 namespace inkling {
 
 struct TokenizeSettings {
-  std::string input;           // a text file
-  std::string out;             // files: <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
-  std::string tokenizer_path;  // a tokenizer file; if empty, the byte tokenizer
+  std::string input;           // the path of a text file
+  std::string out;             // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
+  std::string tokenizer_path;  // the path of a tokenizer file; if empty, the byte tokenizer is used
   double val_fraction = 0.1;
   // The minimum number of tokens of the validation shard, but never more than half of the text. For small
   // texts it is more than val_fraction. It allows at least one batch of the default size, B=8 and T=256.

@@ -43,7 +43,7 @@ class Tokenizer {
 
   static Tokenizer read(const std::string& path);
   static Tokenizer parse(ByteReader in);
-  void write(const std::string& path) const;  // version 2 of the format
+  void write(const std::string& path) const;  // writes version 2 of llm.c's format
 
   Kind kind() const { return kind_; }
   std::string_view kind_name() const;
@@ -62,7 +62,7 @@ class Tokenizer {
 
  private:
   Kind derive_kind() const;
-  std::int32_t longest_match(std::string_view text) const;  // -1: no token matches
+  std::int32_t longest_match(std::string_view text) const;  // returns -1 if no token matches
 
   std::string name_;
   std::vector<std::string> tokens_;

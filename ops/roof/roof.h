@@ -12,7 +12,7 @@
 
 namespace inkling {
 
-constexpr std::int64_t kFmaChains = 12;  // independent sums of the loop
+constexpr std::int64_t kFmaChains = 12;  // the number of independent sums in the loop of fused multiply-adds
 
 struct Roof {
   double fma_gflops = 0;   // GFLOP/s of fused multiply-adds, all threads

@@ -17,7 +17,7 @@ std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
   __m512 sums[kFmaChains];
   for (std::int64_t i = 0; i < kFmaChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
   const __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f7f),
-                 b = (__m512bh)_mm512_set1_epi16(0x3089);  // 0.996, 1e-9
+                 b = (__m512bh)_mm512_set1_epi16(0x3089);  // as bf16, these are 0.996 and 1e-9
   for (std::int64_t i = 0; i < iterations; ++i) {
 #pragma GCC unroll 12
     for (std::int64_t chain = 0; chain < kFmaChains; ++chain)
@@ -34,7 +34,7 @@ template <class Arch>
 std::int64_t amx_dot_loop(float* sink, std::int64_t iterations) noexcept {
   alignas(64) std::uint16_t numbers[kTileLanes * kTileK];
   alignas(64) float sums[kTileLanes * kTileLanes];
-  for (std::uint16_t& x : numbers) x = 0x3089;  // 1e-9
+  for (std::uint16_t& x : numbers) x = 0x3089;  // 1e-9 as bf16
   for (float& x : sums) x = *sink;
   const Tiles tiles;
   tile_load<0>(sums, kTileLanes);

@@ -31,7 +31,7 @@ struct AllLanes {
 
 template <class V>
 struct FirstLanes {
-  std::int64_t count;  // 1 .. W-1
+  std::int64_t count;  // the number of lanes in use: 1 .. W-1
 
   template <class T>  // lanes after the first `count` are set to `rest`
   [[gnu::always_inline]] V load(const T* p, float rest = 0.0f) const {

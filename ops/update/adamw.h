@@ -23,7 +23,7 @@ namespace inkling {
 struct AdamWStep {
   double beta1, beta2;
   double eps;
-  double weight_decay;  // 0 for weights that do not decay
+  double weight_decay;  // 0 for weights without weight decay
   double lr;
   double gradient_scale;
   std::int64_t t;  // the number of the step, counted from 1
