@@ -84,7 +84,7 @@ void BackwardPlan::make(const std::vector<GraphNode>& nodes, std::vector<Gradien
     for (std::size_t a = 0; a < node.add_count; ++a) {
       const auto s = static_cast<std::size_t>(node.adds_to[a]);
       // An op that uses a tensor is recorded after the op that made the tensor. So all nodes that add to this
-      // gradient come before the nodes that read it in this loop, and no reader has seen an incomplete sum.
+      // gradient come before the nodes that read it in this loop, and no reader sees an incomplete sum.
       assert(states_[s].first_reader_link == kNone);
       if (slots[s].gradient == nullptr) give_buffer(slots[s], n, arena);
       link(states_[s].last_adder, n);

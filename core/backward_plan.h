@@ -69,8 +69,8 @@ class BackwardPlan {
   void link(std::int32_t before, std::int32_t after);
 
   std::vector<std::uint8_t> live_;             // live_[n] says whether node n runs
-  std::vector<std::int32_t> first_successor_;  // the start of node n's list in successors_, for each n
-  std::vector<std::int32_t> predecessors_;     // the number of nodes that node n waits for, for each n
+  std::vector<std::int32_t> first_successor_;  // the start of each node's list in successors_
+  std::vector<std::int32_t> predecessors_;     // the number of nodes that each node waits for
   std::vector<Link> successors_;
   std::vector<Link> reader_links_;
   std::vector<SlotState> states_;  // the state of each slot

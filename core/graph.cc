@@ -115,7 +115,7 @@ void Graph::backward_from(const Tensor& y, const float* dy, Arena& arena) {
     fail("backward: starts at a leaf or at a part of a tensor, expected the whole result of an op");
   }
   slot.gradient = const_cast<float*>(dy);  // backward only reads dy: nothing adds to it
-  slot.started = slot.is_leaf = true;      // is_leaf, so that the plan does not reuse dy
+  slot.started = slot.is_leaf = true;      // is_leaf is true so that the plan does not reuse dy
   run(y.slot(), Schedule::tbb, arena);
 }
 

@@ -61,7 +61,7 @@ inline void parallel_fill(float* out, std::int64_t n, float value) {
                [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
 }
 
-// The tasks of run_tasks().
+// The interface through which a task of run_tasks() starts other tasks.
 class Tasks {
  public:
   using Start = void (*)(void* context, Tasks& tasks);

@@ -93,7 +93,7 @@ class Tensor {
   // These functions return views of the same memory. Their Errors name the shapes.
   Tensor reshape(Shape shape) const;     // Error unless contiguous; one dimension may be -1 (any size)
   Tensor transpose(int a, int b) const;  // swaps two axes, copies nothing
-  Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // [begin, end) of one axis
+  Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // elements [begin, end) of one axis
   Tensor detach() const;                                               // the same data, without gradient
 
  private:

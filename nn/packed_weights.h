@@ -19,9 +19,9 @@ enum class Packing { bf16, bf16_twice, int8 };
 struct PackedMatrix {
   std::int64_t offset;  // where the matrix starts in the flat buffer of weights
   std::int64_t OC, IC;
-  bf16* packed = nullptr;             // set for Packing::bf16 and bf16_twice
-  bf16* packed_transposed = nullptr;  // set for Packing::bf16_twice
-  std::int8_t* q = nullptr;           // set for Packing::int8, and so is `scales`
+  bf16* packed = nullptr;             // the copy of Packing::bf16 and bf16_twice
+  bf16* packed_transposed = nullptr;  // the second copy of Packing::bf16_twice
+  std::int8_t* q = nullptr;           // the copy of Packing::int8, with its `scales`
   float* scales = nullptr;
 
   Weight weight(const Tensor& values) const;

@@ -61,7 +61,7 @@ void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t 
 namespace {
 
 constexpr bool kStream = true;          // write dW past the caches: only the optimiser reads it, much later
-constexpr std::int64_t kColumns = 256;  // columns of dy in a task: 1 KiB of each row
+constexpr std::int64_t kColumns = 256;  // columns of dy in a task of dbias: 1 KiB of each row
 
 struct Layer {
   Tensor x;  // (..., IC)

@@ -17,7 +17,7 @@ struct AdamWSettings {
 
 class AdamW final : public Optimizer {
  public:
-  // Error for a setting out of range. In range are betas in [0, 1), eps > 0, weight_decay >= 0.
+  // Error unless the betas are in [0, 1), eps > 0 and weight_decay >= 0.
   AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings& settings);
 
   const char* name() const override { return "adamw"; }

@@ -14,7 +14,7 @@ struct SgdSettings {
 
 class Sgd final : public Optimizer {
  public:
-  // Error for a setting out of range. In range are momentum in [0, 1), weight_decay >= 0.
+  // Error unless momentum is in [0, 1) and weight_decay >= 0.
   Sgd(const std::vector<ParameterSegment>& segments, const SgdSettings& settings);
 
   const char* name() const override { return "sgd"; }

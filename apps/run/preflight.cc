@@ -47,7 +47,7 @@ Preflight rehearse(const PreflightRequest& request) {
 
   const Shape shape{request.batch_size, request.seq_len};
   const auto tokens = static_cast<std::size_t>(shape.numel());
-  const Pages token_ids(tokens * sizeof(std::int32_t));  // never read, so the system gives no memory for them
+  const Pages token_ids(tokens * sizeof(std::int32_t));  // never read, so they take no memory
   const Tensor ids(reinterpret_cast<std::int32_t*>(token_ids.data()), shape);
   Profile profile;
   Tape tape;

@@ -60,7 +60,7 @@ class ProfileReport {
     std::size_t event;
     bool begins;
   };
-  std::vector<Edge> edges_;           // the edges of the step that is added; a member, to reuse its memory
+  std::vector<Edge> edges_;           // the edges of one step; a member, to reuse its memory
   std::vector<std::size_t> running_;  // the events that run between two edges
 };
 

@@ -18,7 +18,7 @@ std::string shown(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
   constexpr std::size_t kShown = 60;
-  std::string text = value.dump(-1, ' ', true);  // only ASCII, so that the text can be cut anywhere
+  std::string text = value.dump(-1, ' ', true);  // `true`: only ASCII, so that the text can be cut anywhere
   if (text.size() > kShown) text = text.substr(0, kShown) + "...";
   return text;
 }

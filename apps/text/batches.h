@@ -107,7 +107,7 @@ class Batches {
   void begin_shard();
   std::int64_t row_start(const Shard& shard, std::int64_t natural) const;
   void check_state(const BatchPosition& position) const;
-  std::int64_t samples_before_shard(const BatchPosition& position) const;  // counts samples of the same epoch
+  std::int64_t samples_before_shard(const BatchPosition& position) const;  // only samples of the same epoch
   std::uint64_t draws_before(const BatchPosition& position) const;
 
   BatchSettings settings_;

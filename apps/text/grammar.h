@@ -102,7 +102,7 @@ class Grammar {
   struct Branch {
     std::int32_t token;
     std::uint64_t rows;
-    std::vector<Branch> next;  // if empty, the value ends here
+    std::vector<Branch> next;  // if empty, the column's value ends with `token`
   };
   struct Mention {
     std::int32_t list;

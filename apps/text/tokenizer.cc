@@ -11,7 +11,7 @@ namespace inkling {
 
 namespace {
 
-constexpr std::size_t kLongestToken = 255;  // because the file stores the length of a token in one byte
+constexpr std::size_t kLongestToken = 255;  // the file stores the length of a token in one byte
 constexpr std::int32_t kGpt2EndOfText = 50256;
 constexpr std::string_view kEndOfTextBytes = "<|endoftext|>";
 

@@ -11,7 +11,7 @@ constexpr std::int64_t kTileLanes = 16;              // rows of A, or columns of
 constexpr std::int64_t kTileK = 32;                  // a product of two tiles sums over 32 numbers
 constexpr std::int64_t kTile = kTileLanes * kTileK;  // elements of a tile, 1 KiB of bf16
 constexpr std::int64_t kPanelTiles = 3;              // tiles side by side in a panel of B
-constexpr std::int64_t kPanelColumns = kPanelTiles * kTileLanes;  // 48 columns
+constexpr std::int64_t kPanelColumns = kPanelTiles * kTileLanes;  // 48 columns in a panel of B
 constexpr std::int64_t kPanelStep = kPanelTiles * kTile;          // elements of a panel for 32 steps of k
 
 enum class TileOrder : std::uint8_t {
