@@ -143,7 +143,8 @@ class GrammarCompiler {
         compiled_mentions_.emplace(std::pair(name, glued), grammar_.mentions_.size());
     if (!is_new) return static_cast<std::int32_t>(known->second);
     const auto place = columns_.find(name);
-    if (place == columns_.end()) fail("grammar: rule ", rule_, ": no list has a column {", name, "}");
+    if (place == columns_.end())
+      fail("grammar: rule ", rule_, ": no list has a column {", name, "}, expected one");
     Grammar::Mention mention;
     mention.list = place->second.list;
     const notation::List& list = text_.lists[static_cast<std::size_t>(mention.list)];
