@@ -27,11 +27,11 @@ struct CpuFeatures {
 
 const CpuFeatures& cpu();
 
-// All instruction sets that this machine can run, the simplest first.
+// Returns all instruction sets that this machine can run, the simplest first.
 std::vector<Isa> available_isas();
 
-// The most powerful available instruction set, or the set that the environment variable INKLING_ISA names
-// (scalar, sse2, avx2, avx512, avx512_bf16 or amx). Error if this name is unknown or not available.
+// Returns the most powerful available instruction set, or the set that the environment variable INKLING_ISA
+// names (scalar, sse2, avx2, avx512, avx512_bf16 or amx). Error if this name is unknown or not available.
 Isa chosen_isa();
 
 }  // namespace inkling

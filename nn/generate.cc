@@ -70,7 +70,7 @@ std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt
         {first_text + std::ssize(writers), &rng, Sampler(settings.sampler), {prompt.begin(), prompt.end()}});
     caches.emplace_back(model.config());
   }
-  // The first text reads the prompt; the others start from a copy of its cache and logits.
+  // The model reads the prompt for the first text. The other texts start from a copy of its cache and logits.
   read_again(model, tape, writers[0], caches[0]);
   for (std::size_t i = 1; i < writers.size(); ++i) {
     caches[i].copy(caches[0]);

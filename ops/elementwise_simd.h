@@ -14,7 +14,8 @@ struct Run {
   Run(const float* p, std::int64_t step) : data(p), repeats(step == 0), first(*p) {}
   explicit Run(const float* p) : Run(p, 1) {}
 
-  // Returns the elements from i on. Lanes past the end are 1, because a division by 0 would be slow.
+  // Returns the operand's elements from i on. Lanes past the end are 1, because a division by 0 would be
+  // slow.
   template <class Lanes>
   V at(std::int64_t i, Lanes lanes) const {
     return repeats ? first : lanes.load(data + i, 1.0f);

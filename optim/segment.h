@@ -39,7 +39,7 @@ std::vector<ParameterSegment> segments_of(const Table& table) {
 // the work. In a matrix, a chunk is whole strips of kWeightRows rows (ops/gemm/gemm_bf16.h), except for a
 // shorter strip at the matrix's end. A chunk has as many strips as fit into kFloats, but at least one.
 struct SegmentChunk {
-  static constexpr std::int64_t kFloats = 1 << 16;  // maximum of a chunk, unless one strip is longer
+  static constexpr std::int64_t kFloats = 1 << 16;  // the most floats of a chunk, unless one strip is longer
 
   std::int64_t offset;
   std::int64_t count;

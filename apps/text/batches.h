@@ -116,7 +116,7 @@ class Batches {
   std::int64_t tokens_ = 0, batches_ = 0;
 
   std::mt19937 random_;
-  std::uint64_t draws_ = 0;  // numbers drawn from random_ since it was seeded
+  std::uint64_t draws_ = 0;  // how many numbers were drawn from random_ since its seed
   std::int64_t epoch_ = 0;
   std::vector<std::int64_t> shard_order_;
   std::int64_t place_ = 0;                  // the current shard is shard_order_[place_]

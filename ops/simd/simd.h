@@ -6,7 +6,7 @@
 // tests the template without SIMD. Differences between xsimd 8.1 and 14, and slow functions of xsimd, are
 // corrected only in this file:
 //   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() multiplies, then adds. The fma() of this
-//     file is the instruction.
+//     file uses the CPU's instruction.
 //   - load_n and store_n, for the tail of an array, access the memory of the first n lanes only.
 // Only ops/isa/isa_*.cc may include this file (through the *_simd.h). Each of them is compiled with its own
 // -m flags. Every function in this file and in the kernels is a template on V or Arch. Otherwise one function
