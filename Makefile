@@ -119,7 +119,7 @@ tidy:  ## clang-tidy over the sources
 format:  ## clang-format, in place
 	clang-format -i $(SOURCES)
 
-check-layers:  ## core <- ops <- {nn, optim} <- apps, the rooms of ops, and who may see SIMD
+check-layers:  ## core <- ops <- {nn, optim} <- apps, the folders of ops, and who may include SIMD headers
 	@sh tests/check_layers.sh
 
 check-thresholds:  ## every size at which code changes its path has a test on each side (tests/thresholds.txt)

@@ -8,7 +8,8 @@ namespace inkling {
 
 namespace {
 
-// For a wrong subcommand, CLI11 only says that a subcommand is missing. This names the wrong word.
+// Checks that the first word of the command line is a subcommand. For a wrong subcommand, CLI11 only says
+// that a subcommand is missing; this error names the wrong word.
 void check_first(const CLI::App& app, const std::string& word) {
   if (word.empty() || word == "-h" || word == "--help") return;
   std::string names;

@@ -1,5 +1,5 @@
-// The subcommands of `inkling`. Each function adds the flags of its subcommand. If the user chooses the
-// subcommand, it sets `action`; the result of the action is the exit status of the process.
+// The subcommands of `inkling`. Each add_...() function adds the flags of its subcommand. If the user chooses
+// this subcommand, parsing sets `action`; the result of the action is the exit status of the process.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -23,8 +23,8 @@ namespace {
 struct EvalCommand {
   std::string model, data, tokenizer, precision = "f32";
   std::int64_t batch_size = 4;
-  std::int64_t seq_len = 0;  // T; 0 means the model's maximum
-  std::int64_t batches = 0;  // 0 means all batches
+  std::int64_t seq_len = 0;  // T, the length of a window; 0 means the model's maximum
+  std::int64_t batches = 0;  // the number of batches to evaluate; 0 means all
   int threads = hardware_threads();
   bool documents = false, as_json = false;
 };
@@ -96,7 +96,7 @@ int run(const EvalCommand& command) {
   const auto line = [](const char* what, const std::string& value) {
     std::cout << std::left << std::setw(16) << what << value << "\n";
   };
-  line("loss", format_fixed(e.loss(), 4) + " nats a token");
+  line("loss", format_fixed(e.loss(), 4) + " nats per token");
   line("perplexity", format_fixed(std::exp(e.loss()), 2));
   if (tokenizer) line("bits per byte", format_fixed(bits_per_byte, 4));
   line("tokens", format_count(e.tokens) +
@@ -112,18 +112,20 @@ void add_eval(CLI::App& app, Action& action) {
   auto command = std::make_shared<EvalCommand>();
   const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
   eval->add_option("--model", command->model, "model checkpoint (.bin)")->required();
-  eval->add_option("--data", command->data, "shards, a glob of llm.c .bin files")->required();
+  eval->add_option("--data", command->data,
+                   "token shards: a file name or a pattern, for example 'data/*_val.bin'")
+      ->required();
   eval->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file, for bits per byte; default: tokenizer.bin beside the model");
+                   "tokenizer file, for bits per byte; default: tokenizer.bin in the model's directory");
   eval->add_option("--batch-size", command->batch_size, "sequences in a batch (B)")
       ->check(positive)
       ->capture_default_str();
   eval->add_option("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum")
       ->check(positive);
-  eval->add_option("--batches", command->batches, "the most batches to evaluate; default: all")
+  eval->add_option("--batches", command->batches, "maximum number of batches to evaluate; default: all")
       ->check(positive);
   eval->add_flag("--documents", command->documents,
-                 "evaluate each document from its beginning, as a model of stories is trained");
+                 "start a window at the beginning of each document; use it for models of stories");
   eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
   eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it")
       ->check(CLI::Range(1, 1024))

@@ -27,7 +27,7 @@ struct GenerateCommand {
   int threads = hardware_threads();
 };
 
-// The ids of the prompt. They start with end-of-text, because every document does.
+// Returns the ids of the prompt. They start with end-of-text, because every document starts with it.
 std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
                                       const std::optional<Tokenizer>& tokenizer, const GPT2Config& model) {
   std::vector<std::int32_t> ids = command.prompt_tokens;
@@ -35,13 +35,15 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
   ids.push_back(end_of_text(tokenizer, model.vocab_size));
   if (command.prompt.empty()) return ids;
   if (!tokenizer)
-    throw UsageError("--prompt needs a tokenizer: give --tokenizer FILE, or the prompt as --prompt-tokens");
+    throw UsageError(
+        "--prompt needs a tokenizer, but there is none: give --tokenizer FILE, or the prompt as "
+        "--prompt-tokens");
   for (std::int32_t id : tokenizer->encode(command.prompt)) ids.push_back(id);
   return ids;
 }
 
-// Generates texts first .. first + count - 1. A single text is printed token by token; several texts are
-// printed after all have ended.
+// Generates and prints the texts with the numbers first .. first + count - 1. A single text is printed token
+// by token; several texts are printed after all of them have ended.
 std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
                          const std::optional<Tokenizer>& tokenizer, std::int64_t first, std::int64_t count) {
   std::vector<Rng> rngs;
@@ -83,7 +85,7 @@ int run(GenerateCommand command) {
   model.set_precision(precision, Recording::off);
   const auto start = std::chrono::steady_clock::now();
   std::int64_t made = 0;
-  // At most kTogether texts at a time, so that each is printed as soon as possible.
+  // At most kTogether texts are generated at a time, so that each text is printed as soon as possible.
   for (std::int64_t text = 0; text < command.samples; text += kTogether) {
     made += write_texts(model, prompt, command, tokenizer, text, std::min(kTogether, command.samples - text));
   }
@@ -100,20 +102,20 @@ void add_generate(CLI::App& app, Action& action) {
   auto command = std::make_shared<GenerateCommand>();
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   generate->add_option("--tokenizer", command->tokenizer,
-                       "tokenizer file; default: tokenizer.bin beside the model");
+                       "tokenizer file; default: tokenizer.bin in the model's directory");
   CLI::Option* prompt =
       generate->add_option("--prompt", command->prompt, "text to continue; default: a new document");
   generate
       ->add_option("--prompt-tokens", command->prompt_tokens, "token ids to continue, separated by commas")
       ->delimiter(',')
       ->excludes(prompt);
-  generate->add_option("--max-tokens", command->generation.max_tokens, "the most tokens to generate")
+  generate->add_option("--max-tokens", command->generation.max_tokens, "maximum number of tokens to generate")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();
   SamplerSettings& sampler = command->generation.sampler;
   generate
       ->add_option("--temperature", sampler.temperature,
-                   "below 1 the likely tokens get likelier, above 1 less likely; 0: as --greedy")
+                   "below 1, likely tokens become more likely; above 1, less likely; 0: the same as --greedy")
       ->check(CLI::Range(0.0f, 1000.0f))
       ->capture_default_str();
   generate->add_flag("--greedy", command->greedy, "always take the likeliest token");
@@ -122,17 +124,17 @@ void add_generate(CLI::App& app, Action& action) {
       ->capture_default_str();
   generate
       ->add_option("--top-p", sampler.top_p,
-                   "draw only from the likeliest tokens that together have this probability")
+                   "draw only from the likeliest tokens whose probabilities sum to this number")
       ->check(CLI::Range(1e-6f, 1.0f))
       ->capture_default_str();
-  generate->add_flag("--ignore-end", command->ignore_end, "do not stop at end-of-text");
-  generate->add_option("--seed", command->seed, "seed of the random draws")->capture_default_str();
+  generate->add_flag("--ignore-end", command->ignore_end, "do not stop when the model writes end-of-text");
+  generate->add_option("--seed", command->seed, "seed of the random numbers")->capture_default_str();
   generate->add_option("--samples", command->samples, "number of texts; up to 16 are generated together")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();
   generate
       ->add_option("--precision", command->precision,
-                   "f32; or bf16 or int8, whose smaller weights are faster")
+                   "f32, bf16 or int8; bf16 and int8 are faster, because their weights are smaller")
       ->capture_default_str();
   generate->add_option("--threads", command->threads, "number of threads; the text does not depend on it")
       ->check(CLI::Range(1, 1024))

@@ -1,4 +1,4 @@
-// inkling info: what this machine can do, and the memory and time that a training run on it needs.
+// inkling info: prints what this machine can do, and how much memory and time a training run on it needs.
 #include <algorithm>
 #include <filesystem>
 #include <iomanip>
@@ -34,10 +34,10 @@ struct InfoCommand {
   std::int64_t seq_len = 0;  // T; 0 means 64, or the model's maximum if that is less
   int threads = hardware_threads();
   bool as_json = false;
-  bool wants_preflight = false;  // the user gave at least one flag of a training run
+  bool wants_preflight = false;  // whether the user gave at least one flag of a training run
 };
 
-// The config of a named model or of a checkpoint, changed by the flags that were given.
+// Returns the config of a named model or of a checkpoint, changed by the flags that the user gave.
 GPT2Config model_of(const InfoCommand& command) {
   GPT2Config config;
   if (std::filesystem::is_regular_file(command.model)) {
@@ -100,7 +100,7 @@ json machine_info(const Roof& roof, const SystemMemory& memory) {
             {"read_gbs", roof.read_gbs}}}};
 }
 
-// The number of parameters in each of four groups, which are the parts of a transformer.
+// Returns the number of parameters in each of four groups, which are the parts of a transformer.
 json parameter_groups(const GPT2Config& config) {
   json groups = {{"embeddings", 0}, {"attention", 0}, {"mlp", 0}, {"norms", 0}};
   for (const ParameterSpec& spec : gpt2_parameters(config)) {
@@ -265,7 +265,7 @@ void add_info(CLI::App& app, Action& action) {
   info->add_option("--vocab-size", command->dims.vocab_size, "tokens in the vocabulary (V)")
       ->check(positive)
       ->group(preflight);
-  const char* step = "A step of it";
+  const char* step = "A training step of this run";
   info->add_option("--batch-size", command->request.batch_size, "sequences in a batch (B)")
       ->check(positive)
       ->capture_default_str()

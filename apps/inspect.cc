@@ -18,7 +18,7 @@ namespace inkling {
 
 namespace {
 
-// Magic numbers of two other kinds of llm.c's files. Only the header of such a file is printed.
+// Magic numbers of two other kinds of llm.c's files. For such a file, `inspect` prints only the header.
 constexpr std::int32_t kDebugStateMagic = 20240327, kEvalMagic = 20240522;
 
 void print_model(const FileView& file) {

@@ -1,8 +1,8 @@
-// inkling: trains GPT-2-style language models on the CPU. It is one program with a subcommand for each task.
+// inkling: trains GPT-2-style language models on the CPU. The program has a subcommand for each task.
 //
-// Results go to stdout, progress to stderr. An error is one line on stderr. Exit status: 0 success, 1
-// something is wrong with a file or a computation, 2 the command line is wrong, 128 + signal if a signal
-// interrupted the program.
+// Results go to stdout, progress to stderr. An error is one line on stderr. The exit status is 0 after
+// success, 1 after an error in a file or a computation, 2 if the command line is wrong, and 128 + signal if a
+// signal interrupted the program.
 #include <exception>
 #include <iostream>
 #include <new>
@@ -13,8 +13,8 @@
 
 namespace {
 
-// Prints a message on one line. A message may quote a file's name or content that contains line breaks; they
-// are printed as spaces.
+// Prints an error message on one line. A message may quote a file's name or content that contains line
+// breaks; each line break is printed as a space.
 void print_error(std::string message) {
   for (char& c : message) {
     if (c == '\n' || c == '\r') c = ' ';

@@ -20,7 +20,8 @@ namespace {
 
 volatile std::sig_atomic_t signal_received = 0;
 
-// After a signal, the current step is finished and saved. A second signal ends the process at once.
+// Sets handlers for SIGINT and SIGTERM. After a signal, the current step is finished and saved. A second
+// signal ends the process at once.
 void stop_on_signals() {
   struct sigaction handler = {};
   handler.sa_handler = [](int signal) { signal_received = signal; };

@@ -5,7 +5,7 @@ namespace inkling {
 void add_train_flags(CLI::App& train, TrainCommand& command) {
   auto& given = command.flags.given;
 
-  // Adds a flag. Its value is stored in `given` under `key`.
+  // Adds a flag. The value that the user gives is stored in `given` under `key`.
   const auto flag = [&]<class T>(const char* name, const char* key, const char* help, T /*type*/,
                                  const char* group) {
     train
@@ -23,14 +23,16 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
           .add_flag_function(
               "--stories", [](std::int64_t) {}, "train on generated stories (the default without --data)")
           ->group(data);
-  flag("--data", "/data", "training shards, a glob of llm.c .bin files; default: generated stories", text,
+  flag("--data", "/data",
+       "training shards: a file name or a pattern, for example 'my_*.bin'; default: generated stories", text,
        data);
   train.get_option("--data")->excludes(stories);
   flag("--val-data", "/val_data",
-       "validation shards; default: --data with val in place of train, if such files exist", text, data);
+       "validation shards; default: --data with `val` instead of `train`, if such files exist", text, data);
   flag("--tokenizer", "/tokenizer",
-       "tokenizer file, for samples as text and for V; default: *_tokenizer.bin beside *_train*.bin", text,
-       data);
+       "tokenizer file, gives the samples' text and V; default: *_tokenizer.bin in the directory of "
+       "*_train*.bin",
+       text, data);
   flag("--batch-size", "/batch_size", "sequences in a micro-batch (B); default: 8, with --model or --init 4",
        number, data);
   flag("--seq-len", "/seq_len",
@@ -39,7 +41,7 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   train
       .add_flag_function(
           "--shuffle,!--no-shuffle", [&given](std::int64_t n) { given["shuffle"] = n > 0; },
-          "take batches in llm.c's shuffled order (the default), or in the order of the text")
+          "train on batches in llm.c's shuffled order (the default), or in the order of the text")
       ->group(data);
 
   const char* model = "Model";
@@ -58,7 +60,8 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
        "more",
        number, model);
   flag("--vocab-size", "/model/vocab_size",
-       "tokens in the vocabulary (V); default: the tokenizer's, without one 50257", number, model);
+       "tokens in the vocabulary (V); default: the tokenizer's; 50257 if there is no tokenizer", number,
+       model);
 
   const char* optimiser = "Optimiser";
   flag("--steps", "/steps",
@@ -79,28 +82,33 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
        text, optimiser);
   flag("--weight-decay", "/weight_decay",
        "weight decay of matrices and embeddings; default: 0.01 for stories, otherwise 0.1", real, optimiser);
-  flag("--beta1", "/beta1", "AdamW: decay of the mean gradient; default: 0.9", real, optimiser);
+  flag("--beta1", "/beta1", "AdamW: decay of the running mean of gradients; default: 0.9", real, optimiser);
   flag("--beta2", "/beta2",
-       "AdamW: decay of the mean squared gradient; default: 0.99, with --model or --init 0.95", real,
+       "AdamW: decay of the running mean of squared gradients; default: 0.99, with --model or --init 0.95",
+       real, optimiser);
+  flag("--eps", "/eps", "AdamW: number added to the divisor, against division by 0; default: 1e-8", real,
        optimiser);
-  flag("--eps", "/eps", "AdamW: added to the divisor; default: 1e-8", real, optimiser);
-  flag("--momentum", "/momentum", "SGD: share of the last update that is kept; default: 0.9", real,
+  flag("--momentum", "/momentum", "SGD: share of the velocity that each step keeps; default: 0.9", real,
        optimiser);
   flag("--grad-clip", "/grad_clip",
-       "longest gradient: a longer one is shortened to this norm; 0: never; default: 1", real, optimiser);
+       "maximum norm of the gradient: a longer gradient is shortened to this norm; 0: never; default: 1",
+       real, optimiser);
   flag("--precision", "/precision",
        "f32 or bf16; default: what a short measurement finds faster (the run keeps its choice)", text,
        optimiser);
   train
       .add_flag_function(
           "--recompute,!--no-recompute", [&given](std::int64_t n) { given["recompute"] = n > 0; },
-          "compute activations a second time in backward: less memory, a third more arithmetic; default: no")
+          "compute activations a second time in backward: needs less memory, but a third more arithmetic; "
+          "default: no")
       ->group(optimiser);
 
   const char* running = "Run";
   train.add_option("--out", command.out, "directory of the run")->capture_default_str()->group(running);
   train.add_flag("--resume", command.resume, "continue the run in --out")->group(running);
-  train.add_flag("--print-config", command.print_config, "print every setting of the run as JSON, and end")
+  train
+      .add_flag("--print-config", command.print_config,
+                "print all settings of the run as JSON and do not train")
       ->group(running);
   train.add_option("--threads", command.threads, "number of threads; the result does not depend on it")
       ->check(CLI::Range(1, 1024))
@@ -119,8 +127,9 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   train.add_flag("--profile", command.profile, "at the end, print a table of the time of each op")
       ->group(running);
   train
-      .add_option("--trace", command.trace,
-                  "write a time line of the last three steps to this file, for ui.perfetto.dev")
+      .add_option(
+          "--trace", command.trace,
+          "write a time line of the last three steps to this file; open it in https://ui.perfetto.dev")
       ->group(running);
 }
 

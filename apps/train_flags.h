@@ -1,4 +1,4 @@
-// The flags of `inkling train`, and the settings that they change.
+// The flags of the subcommand `inkling train`, and the settings that they change.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -17,8 +17,8 @@ struct TrainCommand {
   std::string trace;
 };
 
-// Adds the flags to the subcommand `train`. Parsing writes to `command`, which must live until parsing has
-// finished.
+// Adds the flags of `inkling train` to the subcommand `train`. Parsing writes to `command`, which must live
+// until parsing has finished.
 void add_train_flags(CLI::App& train, TrainCommand& command);
 
 }  // namespace inkling

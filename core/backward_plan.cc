@@ -7,14 +7,15 @@ namespace inkling {
 
 namespace {
 
-// How many free buffers of one size stay unused before the oldest is reused. With two, dX and dW of a layer
-// do not wait for each other. More than two would only cost memory.
+// kRestingBuffers: if no more than this many free buffers of one size exist, none of them is reused. With
+// two, the nodes that compute dX and dW of a layer do not wait for each other. More than two would only cost
+// memory.
 constexpr std::int64_t kRestingBuffers = 2;
 
 }  // namespace
 
-// A node is live if the loss depends on an output whose gradient the node reads. Then the loss depends on the
-// node's inputs too.
+// Finds the live nodes. A node is live if the loss depends on an output whose gradient the node reads. Then
+// the loss depends on the node's inputs too.
 void BackwardPlan::mark_live(const std::vector<GraphNode>& nodes, std::vector<GradientSlot>& slots,
                              std::int32_t start) {
   live_.assign(nodes.size(), 0);
@@ -41,8 +42,9 @@ void BackwardPlan::link(std::int32_t before, std::int32_t after) {
   ++predecessors_[static_cast<std::size_t>(after)];
 }
 
-// Gives a gradient its memory. Node `for_node` is the first that uses it. The memory is the oldest free
-// buffer of the same size, if enough buffers of this size are free (kRestingBuffers), otherwise new memory.
+// Gives a gradient its memory. Node `for_node` is the first node that uses the gradient. The memory is the
+// oldest free buffer of the same size, if more than kRestingBuffers buffers of this size are free. Otherwise
+// it is new memory.
 void BackwardPlan::give_buffer(GradientSlot& slot, std::int32_t for_node, Arena& arena) {
   const std::int64_t bytes = slot.gradient_bytes();
   const auto same_size = [&](const Buffer& buffer) { return buffer.size_bytes == bytes; };
@@ -72,7 +74,8 @@ void BackwardPlan::make(const std::vector<GraphNode>& nodes, std::vector<Gradien
     for (std::size_t r = 0; r < node.read_count; ++r) {
       const auto s = static_cast<std::size_t>(node.reads[r]);
       if (slots[s].gradient == nullptr) {
-        // the loss does not use this output: its first reader writes zeros, and the others wait for that
+        // the loss does not use this output: its first reader writes zeros, and its other readers wait for
+        // the first
         give_buffer(slots[s], n, arena);
         states_[s].last_adder = n;
       }
@@ -80,8 +83,8 @@ void BackwardPlan::make(const std::vector<GraphNode>& nodes, std::vector<Gradien
     }
     for (std::size_t a = 0; a < node.add_count; ++a) {
       const auto s = static_cast<std::size_t>(node.adds_to[a]);
-      // An op that uses a tensor is recorded after the op that made it, so no reader has seen an incomplete
-      // sum.
+      // An op that uses a tensor is recorded after the op that made the tensor. So all nodes that add to this
+      // gradient come before the nodes that read it in this loop, and no reader sees an incomplete sum.
       assert(states_[s].first_reader_link == kNone);
       if (slots[s].gradient == nullptr) give_buffer(slots[s], n, arena);
       link(states_[s].last_adder, n);

@@ -1,17 +1,18 @@
-// The plan of a backward pass: which nodes run, what each node waits for, and the memory of the gradients.
+// The plan of a backward pass: which nodes run, which nodes each node must wait for, and where the gradients
+// are stored.
 //
 // Node b must wait for node a in three cases:
-//   - b reads a gradient that a adds to (the chain rule: a sum must be complete before it is used),
-//   - both add to the same gradient: they run in reverse tape order, so the order of the sum is fixed and no
-//     lock is needed,
-//   - b's gradient uses the memory of a gradient that a still reads.
+//   - Node b reads a gradient that a adds to (the chain rule: a sum must be complete before it is used).
+//   - Both nodes add to the same gradient: they run in reverse tape order, so the order of the sum is fixed
+//     and no lock is needed.
+//   - The gradient of b is stored in memory whose previous gradient a still reads.
 //
-// Memory. The plan is made in one walk over the nodes in serial order. A gradient gets a buffer when its
+// Memory: the plan is made in one loop over the nodes in serial order. A gradient gets a buffer when its
 // first writer runs. When its last reader has finished, the buffer is free for another gradient of the same
 // size. The two most recently freed buffers of a size are not reused yet: otherwise the next node would often
-// have to wait for a slow reader, such as dW, which is not on the critical path.
+// have to wait for a slow reader, such as the node that computes dW, which is not on the critical path.
 //
-// All vectors keep their capacity from step to step. Read next: core/graph.cc.
+// All vectors of the plan keep their capacity from step to step. Read next: core/graph.cc.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,9 @@ namespace inkling {
 
 class BackwardPlan {
  public:
-  // Finds the nodes that the slot `start` depends on, and sets `reached` of their slots.
+  // Finds the nodes that must run to differentiate the slot `start`, and sets `reached` of their slots.
   void mark_live(const std::vector<GraphNode>& nodes, std::vector<GradientSlot>& slots, std::int32_t start);
-  // Finds what each live node waits for, and gives every reached slot a buffer from `arena`.
+  // Finds the nodes that each live node waits for, and gives every reached slot a buffer from `arena`.
   void make(const std::vector<GraphNode>& nodes, std::vector<GradientSlot>& slots, Arena& arena);
 
   bool live(std::size_t node) const { return live_[node] != 0; }
@@ -50,13 +51,14 @@ class BackwardPlan {
     std::int32_t node;
     std::int32_t next;
   };
-  // What make() knows about a slot while it walks over the nodes.
+  // What make() knows about a slot while it loops over the nodes.
   struct SlotState {
-    std::int32_t open_readers = 0;           // live nodes that have not read it yet
-    std::int32_t last_adder = kNone;         // the node that added to it most recently
-    std::int32_t first_reader_link = kNone;  // the list in reader_links_ of the nodes that read it
+    std::int32_t open_readers = 0;           // live nodes that have not read the slot yet
+    std::int32_t last_adder = kNone;         // the node that added to the slot most recently
+    std::int32_t first_reader_link = kNone;  // the list in reader_links_ of the nodes that read the slot
   };
-  // The memory of a gradient that is no longer needed, and the readers to wait for before it is reused.
+  // The memory of a gradient that no node needs any more, and the readers that must finish before it is
+  // reused.
   struct Buffer {
     void* data = nullptr;
     std::int64_t size_bytes = 0;
@@ -66,13 +68,13 @@ class BackwardPlan {
   void give_buffer(GradientSlot& slot, std::int32_t for_node, Arena& arena);
   void link(std::int32_t before, std::int32_t after);
 
-  std::vector<std::uint8_t> live_;             // live_[n]: whether node n runs
-  std::vector<std::int32_t> first_successor_;  // the start of node n's list in successors_
-  std::vector<std::int32_t> predecessors_;     // how many nodes node n waits for
+  std::vector<std::uint8_t> live_;             // live_[n] says whether node n runs
+  std::vector<std::int32_t> first_successor_;  // the start of each node's list in successors_
+  std::vector<std::int32_t> predecessors_;     // the number of nodes that each node waits for
   std::vector<Link> successors_;
   std::vector<Link> reader_links_;
-  std::vector<SlotState> states_;  // one for each slot
-  std::vector<Buffer> resting_;    // free buffers, oldest first
+  std::vector<SlotState> states_;  // the state of each slot
+  std::vector<Buffer> resting_;    // the free buffers, the oldest first
 };
 
 }  // namespace inkling

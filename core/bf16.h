@@ -1,4 +1,4 @@
-// bf16: the upper half of a float, 8 bits of exponent and 7 of mantissa.
+// bf16: a float of 16 bits, the upper half of a float32. It has 8 bits of exponent and 7 bits of mantissa.
 //
 // This file only stores and converts bf16; all arithmetic is done in float. Conversion rounds to nearest,
 // ties to even. A NaN remains a NaN.

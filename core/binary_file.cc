@@ -18,7 +18,7 @@
 namespace inkling {
 
 static_assert(std::endian::native == std::endian::little,
-              "the file formats are little-endian, and so must the machine be");
+              "the file formats are little-endian, so the machine must be little-endian too");
 
 namespace {
 
@@ -46,8 +46,8 @@ bool close_file(int fd) {
   return close(fd) == 0 || errno == EINTR;
 }
 
-// Calls write(next, count), which returns the number of bytes written, until all bytes are written. `where`
-// is used in the message.
+// Writes all bytes to a file: calls write(next, count), which returns the number of bytes written, until no
+// bytes are left. `where` is a part of the error message.
 template <class Write>
 void write_all(const std::string& path, const void* data, std::int64_t count_bytes, const std::string& where,
                Write write) {
@@ -71,8 +71,9 @@ FileView::FileView(const std::string& path) : path_(path) {
   struct stat info = {};
   if (fstat(file.fd, &info) != 0) fail(path, ": cannot stat: ", system_error());
   if (S_ISDIR(info.st_mode)) fail(path, ": is a directory, expected a file");
-  if (!S_ISREG(info.st_mode)) fail(path, ": is not a regular file");
-  if (info.st_size == 0) fail(path, ": is empty");
+  if (!S_ISREG(info.st_mode))
+    fail(path, ": is not a regular file but a device, pipe or socket, expected a regular file");
+  if (info.st_size == 0) fail(path, ": is empty, expected at least one byte");
   const auto size = static_cast<std::size_t>(info.st_size);
   void* p = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
   if (p == MAP_FAILED) fail(path, ": cannot map ", size, " bytes: ", system_error());
@@ -106,7 +107,7 @@ std::span<const std::byte> ByteReader::take(std::int64_t count, std::string_view
 
 void ByteReader::expect_end(std::string_view what) const {
   if (remaining_bytes() != 0) {
-    fail_here(str(what, " ends here, but ", remaining_bytes(), " more bytes follow: file size is ",
+    fail_here(str(what, " ends at this byte, but ", remaining_bytes(), " more bytes follow: file size is ",
                   size_bytes(), ", expected ", offset_));
   }
 }
@@ -126,15 +127,15 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
   const bool swapped =
       byte_swapped(static_cast<std::uint32_t>(header[0])) == static_cast<std::uint32_t>(magic);
   fail(in.path(), ": not a ", kind, ": magic is ", header[0], ", expected ", magic, " (at byte 0)",
-       swapped ? "; the bytes are swapped: a big-endian file" : "");
+       swapped ? "; the bytes are swapped, so this is a big-endian file" : "");
 }
 
 namespace {
 
 constexpr std::string_view kTemporary = ".tmp-inkling";
 
-// Locks an open temporary file. Returns false if a running process holds the lock, or if the name now belongs
-// to another file because the writer has just committed this one.
+// Locks an open temporary file. Returns false if a running process holds the lock, or if another file has the
+// name `path` now because the writer has just committed this file.
 bool lock_temporary(int fd, const std::string& path) {
   struct stat opened = {}, named = {};
   if (uninterrupted([&] { return flock(fd, LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK) return false;
@@ -156,7 +157,7 @@ void remove_unfinished(const std::string& directory) {
 AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, kTemporary)) {
   std::error_code none;
   if (std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none)) {
-    fail(path_, ": cannot write: it is not a regular file, and would be replaced by one");
+    fail(path_, ": cannot write: it is not a regular file, expected a regular file or no file");
   }
   fd_ = open_file(temporary_, O_WRONLY | O_CREAT);
   if (fd_ < 0) fail(path_, ": cannot write: ", system_error());
@@ -164,7 +165,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(pa
     close(std::exchange(fd_, -1));
     fail(path_, ": cannot write: another process is writing this file");
   }
-  // The file may be left from a killed process and contain bytes.
+  // A killed process may have left this temporary file with bytes in it.
   if (uninterrupted([&] { return ftruncate(fd_, 0); }) != 0) {
     const std::string why = system_error();
     discard();
@@ -176,7 +177,7 @@ AtomicFile::~AtomicFile() {
   if (fd_ >= 0) discard();
 }
 
-// Removes the temporary file while its lock is held, so that no other writer can have taken it over.
+// Removes the temporary file while its lock is held. So no other writer can have started to use the file.
 void AtomicFile::discard() {
   unlink(temporary_.c_str());
   close(std::exchange(fd_, -1));
@@ -200,7 +201,7 @@ void AtomicFile::commit(FolderSync folder) {
   if (rename(temporary_.c_str(), path_.c_str()) != 0) {
     const std::string why = system_error();
     discard();
-    fail(path_, ": cannot put the finished file in place: ", why);
+    fail(path_, ": cannot put the finished file in place (rename from ", temporary_, "): ", why);
   }
   if (!close_file(std::exchange(fd_, -1))) fail(path_, ": cannot close the finished file: ", system_error());
   if (folder == FolderSync::now) sync_to_disk(std::filesystem::path(path_).parent_path().string());

@@ -1,11 +1,11 @@
 // Reading and writing files: a damaged file is always recognised, and a crash never destroys data.
 //
-// Reading: a FileView maps a whole file. A ByteReader reads values one after another, checks that enough
-// bytes are left, and gives the path and the offset in its errors. Parsers take a ByteReader, so a test or a
-// fuzzer needs no file. Writing: an AtomicFile is written under a temporary name in the same directory and
-// replaces its target only at commit(): write, fsync, rename, fsync the directory. A program that opens the
-// path always sees either the old file or the new one, complete. All formats are little-endian; so are the
-// machines that we build for.
+// Reading: a FileView maps a whole file into memory. A ByteReader reads values one after another, checks that
+// enough bytes are left, and gives the path and the offset in its errors. Parsers take a ByteReader, so a
+// test or a fuzzer needs no file. Writing: an AtomicFile is written under a temporary name in the same
+// directory and replaces its target only at commit(): write, fsync, rename, fsync the directory. A program
+// that opens the path always sees either the complete old file or the complete new file. All file formats are
+// little-endian, and so are the machines that inkling supports.
 #pragma once
 
 #include <cerrno>
@@ -52,7 +52,7 @@ class ByteReader {
   std::int64_t remaining_bytes() const { return size_bytes() - offset_; }
   const std::string& path() const { return path_; }
 
-  // The next `count` bytes. Error if fewer are left; `what` describes them in the message.
+  // Returns the next `count` bytes. Error if fewer bytes are left; the message calls these bytes `what`.
   std::span<const std::byte> take(std::int64_t count, std::string_view what);
 
   template <class T>
@@ -63,12 +63,12 @@ class ByteReader {
     return value;
   }
 
-  // Copies `count` values into `out`.
+  // Reads `count` values into `out`.
   template <class T>
   void read_into(T* out, std::int64_t count, std::string_view what) {
     static_assert(std::is_trivially_copyable_v<T>);
     constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
-    // checked before the product, which could overflow with a wrong header
+    // this check comes before the product, which could overflow with a wrong header
     if (count < 0 || count > remaining_bytes() / kSize) {
       fail_here(str("truncated: ", what, " is ", count, " values of ", kSize, " bytes, got ",
                     remaining_bytes(), " bytes"));
@@ -77,10 +77,10 @@ class ByteReader {
     if (!source.empty()) std::memcpy(out, source.data(), source.size());
   }
 
-  // Error unless everything was read.
+  // Error unless all bytes were read. The message calls the file's contents `what`.
   void expect_end(std::string_view what) const;
 
-  // Throws Error "path: message (at byte offset)".
+  // Throws an Error with the text "path: message (at byte offset)".
   [[noreturn]] void fail_here(const std::string& message) const;
 
  private:
@@ -89,8 +89,8 @@ class ByteReader {
   std::int64_t offset_ = 0;
 };
 
-// The header of every llm.c file: 256 int32, where h[0] is a magic number and h[1] a version. Error if the
-// magic is wrong or byte-swapped.
+// The header of every llm.c file: 256 int32, where h[0] is a magic number and h[1] a version. read_header()
+// throws an Error if the magic number is wrong or byte-swapped.
 struct Header {
   static constexpr int kInts = 256;
   static constexpr std::int64_t kBytes = 4 * kInts;
@@ -102,9 +102,9 @@ struct Header {
 };
 Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
 
-// Removes from a directory, if it exists, the temporary files of AtomicFiles whose process was killed. A
-// running writer, on this machine or on another one that shares the directory, holds a lock (flock) on its
-// temporary file.
+// Removes the temporary files that AtomicFiles of killed processes have left in a directory. Does nothing if
+// the directory does not exist. The temporary files of running writers stay: a running writer, on this
+// machine or on another machine that shares the directory, holds a lock (flock) on its temporary file.
 void remove_unfinished(const std::string& directory);
 
 // Whether commit() writes the file's new name to disk. by_caller: the caller commits several files into one
@@ -116,7 +116,7 @@ class AtomicFile {
   // Error if the directory is missing or cannot be written, if `path` exists and is not a regular file, or if
   // another AtomicFile for the same path is being written.
   explicit AtomicFile(const std::string& path);
-  ~AtomicFile();  // without commit(): removes the temporary file; the target stays as it was
+  ~AtomicFile();  // without commit(): removes the temporary file; the target stays unchanged
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
@@ -147,12 +147,12 @@ auto uninterrupted(Call call) {
   return result;
 }
 
-// Appends to a file, which is created if it does not exist. After the call the text survives the end of this
-// process; after sync_to_disk() it also survives a power cut.
+// Appends text to a file. The file is created if it does not exist. After append_to_file() the text survives
+// the end of this process; after sync_to_disk() it also survives a power cut.
 void append_to_file(const std::string& path, std::string_view text);
 
-// Writes a file's bytes, or the names in a directory, to disk, so that they survive a power cut. "" is the
-// current directory.
+// Writes the data of a file, or the names in a directory, to the disk, so that they survive a power cut. The
+// path "" means the current directory.
 void sync_to_disk(const std::string& path);
 
 }  // namespace inkling

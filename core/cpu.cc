@@ -50,7 +50,7 @@ bool bit(unsigned word, unsigned index) {
   return ((word >> index) & 1u) != 0;
 }
 
-// Reads XCR0: the register states that the operating system saves.
+// Reads the CPU register XCR0, which says which registers the operating system saves.
 std::uint64_t saved_states() {
   unsigned low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -79,15 +79,15 @@ CpuFeatures detect() {
   CpuFeatures f;
   f.model = brand();
   const CpuidResult one = cpuid(1, 0), seven = cpuid(7, 0), seven_1 = cpuid(7, 1);
-  const bool os_saves_extended = bit(one.c, 27);  // OSXSAVE
+  const bool os_saves_extended = bit(one.c, 27);  // the bit OSXSAVE
   const std::uint64_t saved = os_saves_extended ? saved_states() : 0;
-  const bool ymm_saved = (saved & 0x6u) == 0x6u;                 // SSE, AVX
-  const bool zmm_saved = ymm_saved && (saved & 0xe0u) == 0xe0u;  // opmask, upper halves, upper registers
-  const bool tiles_saved = (saved & 0x60000u) == 0x60000u;       // tile configuration, tile data
+  const bool ymm_saved = (saved & 0x6u) == 0x6u;                 // the registers of SSE and AVX
+  const bool zmm_saved = ymm_saved && (saved & 0xe0u) == 0xe0u;  // mask registers, upper halves, zmm16-31
+  const bool tiles_saved = (saved & 0x60000u) == 0x60000u;       // AMX: tile configuration, tile data
   f.avx2 = ymm_saved && bit(one.c, 28) && bit(one.c, 12) && bit(seven.b, 5);
   f.avx512 = f.avx2 && zmm_saved && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 28) &&
              bit(seven.b, 30) && bit(seven.b, 31);
-  f.avx512_bf16 = f.avx512 && bit(seven_1.a, 5) && bit(seven.c, 11);  // both AVX512-BF16 and -VNNI
+  f.avx512_bf16 = f.avx512 && bit(seven_1.a, 5) && bit(seven.c, 11);  // AVX512-BF16 and AVX512-VNNI
   f.amx_bf16 = f.avx512_bf16 && tiles_saved && bit(seven.d, 24) && bit(seven.d, 22) && request_tile_state();
   return f;
 }

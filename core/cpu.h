@@ -1,7 +1,7 @@
 // Detects the instruction sets that this CPU and operating system support.
 //
 // An instruction set is available only if the CPU reports it (CPUID) and the operating system saves its
-// registers on a context switch (XGETBV: XCR0). For AMX, the process must also ask Linux for permission.
+// registers on a context switch (XGETBV: XCR0). For AMX, the process must also ask Linux for permission. See
 // Intel SDM vol. 1, 13.2 and 14.3.
 #pragma once
 
@@ -10,28 +10,28 @@
 
 namespace inkling {
 
-// From the simplest to the most powerful. A CPU that can run one of them can also run all sets before it. On
-// ARM, sse2 means NEON. The last two differ from avx512 only in products of bf16 and in products with 8-bit
-// weights.
+// The instruction sets, from the simplest to the most powerful. A CPU that can run one of them can also run
+// all sets before it. On ARM, sse2 means NEON. avx512_bf16 and amx differ from avx512 only in products of
+// bf16 and in products with 8-bit weights.
 enum class Isa { scalar, sse2, avx2, avx512, avx512_bf16, amx };
 
 const char* name(Isa isa);
 
 struct CpuFeatures {
-  bool avx2 = false;         // AVX2 and FMA, registers saved by the OS
-  bool avx512 = false;       // F, BW, CD, DQ, VL, registers saved by the OS
+  bool avx2 = false;         // AVX2 and FMA; the OS saves their registers
+  bool avx512 = false;       // AVX-512 F, BW, CD, DQ, VL; the OS saves their registers
   bool avx512_bf16 = false;  // AVX512-BF16 and AVX512-VNNI; every CPU that has AVX512-BF16 has both
-  bool amx_bf16 = false;     // tiles and bf16 products; the OS has granted the tile registers
+  bool amx_bf16 = false;     // AMX tiles and bf16 products; the OS has given permission
   std::string model;         // the name that the CPU reports
 };
 
 const CpuFeatures& cpu();
 
-// All instruction sets that this machine can run, the simplest first.
+// Returns all instruction sets that this machine can run, the simplest first.
 std::vector<Isa> available_isas();
 
-// The most powerful available instruction set, or the set that the environment variable INKLING_ISA names
-// (scalar, sse2, avx2, avx512, avx512_bf16 or amx). Error if this name is unknown or not available.
+// Returns the most powerful available instruction set, or the set that the environment variable INKLING_ISA
+// names (scalar, sse2, avx2, avx512, avx512_bf16 or amx). Error if this name is unknown or not available.
 Isa chosen_isa();
 
 }  // namespace inkling

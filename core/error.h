@@ -1,8 +1,9 @@
 // How inkling reports errors.
 //
-// A mistake of the caller or a damaged file throws Error. Its message is one line: what is wrong, where, what
-// was expected and what was found. Library code never prints, exits or aborts; apps/main.cc turns an Error
-// into exit status 1 and a UsageError into 2. `assert` is only for broken internal invariants.
+// A mistake of the caller or a damaged file throws Error. The message of an Error is one line: what is wrong,
+// where, what was expected and what was found. Library code never prints, exits or aborts; apps/main.cc turns
+// an Error into exit status 1 and a UsageError into exit status 2. `assert` is only for broken internal
+// invariants.
 #pragma once
 
 #include <sstream>
@@ -16,13 +17,14 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The command line is wrong: an unknown flag, a value out of range, or flags that contradict each other.
+// UsageError: the command line is wrong. It has an unknown flag, a value out of range, or flags that
+// contradict each other.
 class UsageError : public Error {
  public:
   using Error::Error;
 };
 
-// Prints all arguments into one string: str("C=", C, " is odd").
+// Prints all arguments into one string, for example str("C=", C, " is odd").
 template <class... Parts>
 std::string str(const Parts&... parts) {
   std::ostringstream out;
@@ -30,7 +32,7 @@ std::string str(const Parts&... parts) {
   return out.str();
 }
 
-// Throws Error(str(parts...)).
+// Throws an Error whose message is str(parts...).
 template <class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
   throw Error(str(parts...));

@@ -10,7 +10,7 @@ namespace inkling {
 
 // ---- Backward ----
 
-// Reverse tape order satisfies all dependencies.
+// Runs the nodes in reverse tape order, one after another. This order satisfies all dependencies.
 void Graph::run_serial() {
   for (std::size_t n = nodes_.size(); n-- > 0;) {
     if (plan_.live(n)) run_node(static_cast<std::int32_t>(n));
@@ -25,9 +25,9 @@ void Graph::run_node(std::int32_t n) {
   node.run(node.capture, gradients);
 }
 
-// A node that has finished counts down its successors. If several successors become ready, the thread
-// continues with the successor that was recorded last, because it is on the critical path (an op records dX
-// after dW). The other successors are left to idle threads.
+// Runs the nodes on all threads. A node that has finished counts down its successors. If several successors
+// become ready, the thread continues with the successor that was recorded last, because this successor is on
+// the critical path (an op records dX after dW). The other successors are left to idle threads.
 void Graph::run_tbb() {
   constexpr std::int32_t kNone = -1;
   if (open_capacity_ < nodes_.size()) {
@@ -79,19 +79,20 @@ void Graph::check_required() const {
   for (const std::int32_t slot : required_) {
     if (slots_[static_cast<std::size_t>(slot)].reached) continue;
     fail(
-        "backward: does not reach a loss on this tape that has already written gradients, in its forward "
-        "pass");
+        "backward: does not reach a loss on this tape that has already written gradients in its forward "
+        "pass, expected to start at a tensor that depends on this loss");
   }
 }
 
 void Graph::start(GradientSlot& slot) {
-  // An arena's blocks are whole cache lines, so the last float may reach past the end of a bf16 gradient.
+  // An arena's blocks are whole cache lines. So it is safe that the last float may reach past the end of a
+  // bf16 gradient.
   parallel_fill(static_cast<float*>(slot.gradient), ceil_div(slot.gradient_bytes(), 4), 0.0f);
   slot.started = true;
 }
 
-// If the loss does not depend on a leaf with LeafGradient::overwrite, the leaf's gradient is set to zero.
-// Otherwise it would keep the gradient of the previous step.
+// If the loss does not depend on a leaf with LeafGradient::overwrite, sets the leaf's gradient to zero.
+// Otherwise the leaf would keep the gradient of the previous step.
 void Graph::clear_unreached_leaves() {
   for (GradientSlot& slot : slots_) {
     if (slot.is_leaf && !slot.started) start(slot);
@@ -103,7 +104,7 @@ void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& a
   if (ran_) fail("backward: called twice on one tape, expected clear() in between");
   if (slot.is_leaf) fail("backward: the loss is a leaf, expected the result of an op");
   slot.gradient = arena.allocate(static_cast<std::size_t>(slot.gradient_bytes()));
-  *Gradients(*this).sum_into(loss) = seed;  // the rest is zero, if the loss is one element of a block
+  *Gradients(*this).sum_into(loss) = seed;  // the other elements are 0, if loss is a view of one
   run(loss.slot(), schedule, arena);
 }
 
@@ -113,8 +114,8 @@ void Graph::backward_from(const Tensor& y, const float* dy, Arena& arena) {
   if (slot.is_leaf || slot.values != y.raw() || slot.count != y.numel()) {
     fail("backward: starts at a leaf or at a part of a tensor, expected the whole result of an op");
   }
-  slot.gradient = const_cast<float*>(dy);  // only read: nothing adds to a complete gradient
-  slot.started = slot.is_leaf = true;      // true, so that the plan does not reuse this buffer
+  slot.gradient = const_cast<float*>(dy);  // backward only reads dy: nothing adds to it
+  slot.started = slot.is_leaf = true;      // is_leaf is true so that the plan does not reuse dy
   run(y.slot(), Schedule::tbb, arena);
 }
 
@@ -159,7 +160,7 @@ void Graph::clear() {
   ran_ = false;
 }
 
-// ---- What a node sees ----
+// ---- The gradients that a node reads and writes ----
 
 GradientSlot& Gradients::slot_of(const Tensor& x, DType dtype) {
   assert(x.has_gradient());
@@ -188,7 +189,7 @@ GradientTarget<void> Gradients::target_of(const Tensor& x, DType dtype) {
       slot.started = true;
       return {slot.gradient, false};
     }
-    graph_.start(slot);  // x is a view of a part: the rest must be zero
+    graph_.start(slot);  // x is a view of a part of the slot: the rest must be zero
   }
   return {at(slot, x), true};
 }

@@ -1,9 +1,10 @@
 // The autograd graph: the nodes of one forward pass, their gradients, and the two ways to run them backward.
 //
 // The tape appends nodes in forward order. backward() makes a plan (core/backward_plan.h): which nodes the
-// loss depends on, and which nodes each of them must wait for. run_serial() goes through the nodes in reverse
-// order; it is four lines, and tests compare everything else with it. run_tbb() counts down, for each node,
-// the nodes that it still waits for, and starts a node when its count is 0. Both give the same bits.
+// loss depends on, and which nodes each of these nodes must wait for. run_serial() runs the nodes in reverse
+// order; it is four lines long, and tests compare all other results with its result. run_tbb() counts, for
+// each node, the nodes that it still waits for, and starts the node when the count is 0. Both functions give
+// the same bits.
 #pragma once
 
 #include <atomic>
@@ -19,8 +20,8 @@
 
 namespace inkling {
 
-// Where a node writes a gradient. If `accumulate` is false, the node is the first writer and must assign;
-// otherwise it must add.
+// The place where a node writes a gradient. If `accumulate` is false, the node is the first writer and must
+// assign; otherwise the node must add.
 template <class T = float>
 struct GradientTarget {
   T* data;
@@ -31,30 +32,31 @@ enum class Schedule { serial, tbb };
 
 class Graph {
  public:
-  // Adds a slot: the gradient of `values`, a block of `count` numbers of this dtype. A leaf brings its own
-  // buffer; for other slots the plan chooses one.
+  // Adds a slot to the graph: the gradient of `values`, a block of `count` numbers of this dtype. A leaf has
+  // its own gradient buffer, `leaf_gradient`; for other slots (nullptr), the plan chooses a buffer.
   std::int32_t add_slot(const void* values, std::int64_t count, DType dtype, float* leaf_gradient,
                         bool started);
-  std::int32_t find_leaf(const float* leaf_gradient) const;  // Tensor::kNoGradient if there is none
-  // True if x's slot belongs to this graph and to the memory that x views. False for a tensor of another
+  std::int32_t find_leaf(const float* leaf_gradient) const;  // returns Tensor::kNoGradient if there is none
+  // True if x's slot belongs to this graph and x views memory of this slot. False for a tensor of another
   // tape, and for a tensor made before clear(), unless a new tensor has the same slot and memory by now.
   bool knows(const Tensor& x) const;
   GraphNode& add_node();
-  // backward() must reach this slot: its op has written gradients of its inputs already.
+  // After require(slot), a backward pass that does not reach this slot is an Error. An op calls it if it has
+  // already written gradients of its inputs in the forward pass.
   void require(std::int32_t slot) { required_.push_back(slot); }
   void clear();
 
-  // Runs every node that `loss` depends on. May be called once after each clear(). `seed` is the gradient of
-  // the loss itself. The memory for gradients comes from `arena`.
+  // Runs every node that `loss` depends on. backward() may be called once after each clear(). `seed` is the
+  // gradient of the loss itself. The memory for gradients comes from `arena`.
   void backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena);
 
-  // The same, but starts from a tensor y whose gradient dy the caller provides.
+  // Like backward(), but starts from a tensor y whose gradient dy the caller provides.
   void backward_from(const Tensor& y, const float* dy, Arena& arena);
 
   std::size_t node_count() const { return nodes_.size(); }
   const GraphNode& node(std::size_t i) const { return nodes_[i]; }
 
-  // After backward(): which nodes ran, and in which order they had to run.
+  // The plan of the last backward(): which nodes ran, and which nodes had to run before which.
   const BackwardPlan& plan() const { return plan_; }
 
  private:
@@ -71,7 +73,7 @@ class Graph {
 
   std::vector<GraphNode> nodes_;
   std::vector<GradientSlot> slots_;
-  std::vector<std::int32_t> required_;  // slots that backward must reach
+  std::vector<std::int32_t> required_;  // the slots that backward must reach
   BackwardPlan plan_;
   Profile* profile_ = nullptr;
   bool ran_ = false;
@@ -84,19 +86,20 @@ class Gradients {
  public:
   explicit Gradients(Graph& graph) : graph_(graph) {}
 
-  // The complete gradient of an op's output, at the offset and with the strides of the view `y`.
+  // Returns the complete gradient of an op's output, at the offset and with the strides of the view `y`.
   template <class T = float>
   const T* of(const Tensor& y) {
     return static_cast<const T*>(complete(y, dtype_of<T>));
   }
-  // Where to write the gradient of an input, and whether to assign or to add. A node that assigns must write
-  // all of x's elements.
+  // Returns where to write the gradient of the input x, and whether to assign or to add. A node that assigns
+  // must write all of x's elements.
   template <class T = float>
   GradientTarget<T> target(const Tensor& x) {
     const auto [data, accumulate] = target_of(x, dtype_of<T>);
     return {static_cast<T*>(data), accumulate};
   }
-  // The same for kernels that can only add: a buffer that was not written yet is set to zero first.
+  // Like target(), for kernels that can only add: if nothing has been written to the buffer yet, it is set to
+  // zero first.
   float* sum_into(const Tensor& x);
 
  private:

@@ -1,4 +1,5 @@
-// The parts of the autograd graph: nodes, and the slots that hold gradients. core/graph.h puts them together.
+// The parts of the autograd graph: nodes, and the slots that hold gradients. core/graph.h builds the graph
+// from them.
 #pragma once
 
 #include <array>
@@ -12,7 +13,7 @@ namespace inkling {
 class Gradients;
 
 // One step of backward: a function that reads gradients of an op's outputs and adds to gradients of its
-// inputs. Gradients are named by the indices of their slots.
+// inputs. The gradients are given by the indices of their slots.
 struct GraphNode {
   static constexpr std::size_t kMaxEnds = 6;
   using Run = void (*)(const void* capture, Gradients& gradients);
@@ -22,21 +23,21 @@ struct GraphNode {
   Work work;
   Run run = nullptr;
   const void* capture = nullptr;
-  std::array<std::int32_t, kMaxEnds> reads{};    // slots that the node reads
-  std::array<std::int32_t, kMaxEnds> adds_to{};  // slots that it adds to
+  std::array<std::int32_t, kMaxEnds> reads{};    // the slots that the node reads
+  std::array<std::int32_t, kMaxEnds> adds_to{};  // the slots that the node adds to
   std::uint8_t read_count = 0;
   std::uint8_t add_count = 0;
 };
 
-// The gradient of `values`, a block of `count` numbers.
+// A slot: the gradient of `values`, a block of `count` numbers.
 struct GradientSlot {
   const void* values = nullptr;
   std::int64_t count = 0;
   DType dtype = DType::f32;
-  void* gradient = nullptr;  // the caller's buffer for a leaf; for other slots the plan chooses it
+  void* gradient = nullptr;  // for a leaf the caller's buffer; otherwise the plan chooses it
   bool is_leaf = false;
-  bool started = false;  // something was written to `gradient` in this step
-  bool reached = false;  // the loss depends on `values`
+  bool started = false;  // whether something was written to `gradient` in this step
+  bool reached = false;  // whether the loss depends on `values`
 
   std::int64_t gradient_bytes() const { return count * size_bytes(dtype); }
 };

@@ -1,7 +1,7 @@
-// Tells ThreadSanitizer in which order oneTBB runs tasks. ThreadSanitizer cannot see this itself, because
-// libtbb is not compiled with it. parallel.cc, the only file that calls TBB, is not compiled with it either
-// (see the Makefile); it uses these functions to say how work passes from one thread to another. In all other
-// builds they do nothing.
+// Tells ThreadSanitizer in which order oneTBB runs tasks. ThreadSanitizer cannot see this order itself,
+// because libtbb is not compiled with ThreadSanitizer. Neither is parallel.cc, the only file that calls TBB
+// (see the Makefile); it calls the functions in this file to say how work passes from one thread to another.
+// In all other builds these functions do nothing.
 //
 // Everything that a thread does before published(tag) happens before everything that another thread does
 // after observed(tag).
@@ -24,8 +24,8 @@ inline void published(void* tag) {
 inline void observed(void* tag) {
   __tsan_acquire(tag);
 }
-// The tag of task i. Different tasks have different tags (except that tasks i and i + 4096 share a tag), so
-// that the order of one task does not hide a race of another task.
+// The ThreadSanitizer tag of task i. Different tasks have different tags (except that tasks i and i + 4096
+// share a tag), so that the order of one task does not hide a race of another task.
 inline void* tag_of_task(std::int32_t i) {
   static std::array<std::int64_t, 4096> tags;
   return &tags[static_cast<std::size_t>(i) % tags.size()];
@@ -41,8 +41,9 @@ inline void* tag_of_task(std::int32_t) {
 
 #endif
 
-// The scope of work that a thread does for another thread. The work starts after everything that was
-// published under `before`. Its end, also by an exception, is published under `after`.
+// Handed: the scope of work that a thread does for another thread. The work starts after everything that was
+// published under the tag `before`. The end of the scope, also by an exception, is published under the tag
+// `after`.
 class Handed {
  public:
   Handed(void* before, void* after) : after_(after) { observed(before); }

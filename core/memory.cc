@@ -36,7 +36,7 @@ Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t
       mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");
   if (size_bytes_ >= kHugePage)
-    madvise(p, size_bytes_, MADV_HUGEPAGE);  // only advice: if it fails, the memory is slower
+    madvise(p, size_bytes_, MADV_HUGEPAGE);  // this is only advice: if it fails, the memory is slower
   data_ = static_cast<std::byte*>(p);
   ++page_allocation_count;
 }
@@ -90,9 +90,9 @@ WorkspacePool& workspace_pool() {
 }
 
 // Chooses a free block for a workspace. If some blocks have enough used pages, it chooses the block with the
-// fewest of them, so that larger blocks stay free for larger requests. If no block has enough used pages, it
-// chooses the block with the most, which has to touch the fewest new pages. Returns blocks.end() if no block
-// is large enough.
+// fewest used pages among them, so that larger blocks stay free for larger requests. If no block has enough
+// used pages, it chooses the block with the most used pages, because it needs the fewest new pages. Returns
+// blocks.end() if no block is large enough.
 std::vector<Workspace::Block>::iterator best_block(std::vector<Workspace::Block>& blocks,
                                                    std::size_t size_bytes) {
   auto best = blocks.end();

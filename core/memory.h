@@ -1,8 +1,8 @@
 // Memory for tensors: pages from the operating system, an arena on top of them, and scratch for kernels.
 //
-// After the first steps of training, nothing here requests memory from the system any more: an Arena keeps
-// its pages when it is reset, a Workspace returns to a pool, and a thread keeps its scratch memory.
-// page_allocations() counts the requests, and a test checks the count.
+// After the first steps of training, the code in this file does not request memory from the system any more:
+// an Arena keeps its pages when it is reset, a Workspace returns to a pool, and a thread keeps its scratch
+// memory. page_allocations() counts the requests, and a test checks the count.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,9 @@
 
 namespace inkling {
 
-// A region of memory, filled with zeros and aligned to a page. Pages that are never touched cost no memory.
-// Large regions use huge pages, which makes the first touch about three times as fast. Move-only.
+// Pages: a region of memory, filled with zeros and aligned to a page. Pages that are never touched cost no
+// memory. Large regions use huge pages, which makes the first touch about three times as fast. Pages can be
+// moved but not copied.
 class Pages {
  public:
   Pages() = default;
@@ -31,14 +32,14 @@ class Pages {
   std::size_t size_bytes_ = 0;
 };
 
-// The number of Pages that were ever allocated.
+// Returns the number of Pages objects that the program has allocated since its start.
 std::int64_t page_allocations();
 
-// A stack of allocations. reset() frees all allocations, rewind() frees all that were made after a mark().
-// Not thread-safe.
+// An Arena is a stack of allocations. reset() frees all allocations; rewind() frees all allocations that were
+// made after a mark(). Not thread-safe.
 class Arena {
  public:
-  static constexpr std::size_t kAlignment = 64;  // a cache line, and an AVX-512 register
+  static constexpr std::size_t kAlignment = 64;  // the size of a cache line and of an AVX-512 register
 
   struct Mark {
     std::size_t slab = 0;
@@ -59,11 +60,12 @@ class Arena {
   std::size_t peak_bytes_ = 0;
 };
 
-// Scratch memory of one running op, for example the packed activations of a gemm. The destructor returns it
-// to a shared pool. Thread-safe.
+// A Workspace is temporary memory of one running op, for example for the packed activations of a gemm. The
+// destructor returns the memory to a shared pool. Thread-safe.
 class Workspace {
  public:
-  // Pages, and how many of their bytes were ever used. Only these cost memory: untouched pages cost nothing.
+  // Pages, and how many of their bytes were ever used. Only the used bytes cost memory: untouched pages cost
+  // nothing.
   struct Block {
     Pages pages;
     std::size_t used_bytes = 0;
@@ -81,14 +83,14 @@ class Workspace {
   Block block_;
 };
 
-// The memory that all workspaces hold: the bytes of their pages that were ever used.
+// The memory that all workspaces hold: the number of bytes of their pages that were ever used.
 std::int64_t workspace_bytes();
-// Returns the pages of all workspaces that are not in use to the system.
+// Returns to the system the pages of all workspaces that are not in use.
 void release_workspaces();
 
-// Scratch memory of the calling thread: at least `size_bytes`, aligned to 64 bytes, with undefined contents.
-// It is valid until the thread's next call of this function. So only a leaf task may use it: a task that does
-// not wait for other tasks and calls no function that needs scratch memory.
+// Temporary memory of the calling thread: at least `size_bytes`, aligned to 64 bytes, with undefined
+// contents. It is valid until the thread's next call of thread_scratch(). So only a leaf task may use it: a
+// task that does not wait for other tasks and calls no function that uses thread_scratch().
 void* thread_scratch(std::size_t size_bytes);
 
 }  // namespace inkling

@@ -21,8 +21,8 @@ namespace inkling {
 
 namespace {
 
-// By default TBB starts at most as many workers as the machine has cores. A global_control allows more,
-// because the tests run 4 threads on 2 cores.
+// The threads of TBB. By default TBB starts at most as many workers as the machine has cores. A
+// global_control allows more, because the tests run 4 threads on 2 cores.
 struct Workers {
   explicit Workers(int count)
       : control(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(count)),
@@ -38,10 +38,10 @@ std::unique_ptr<Workers>& workers_slot() {
 
 std::atomic<bool> rehearsing{false};
 
-// The chunks of a loop are divided into shares, one for each thread. A thread takes the chunks of its share
-// in order, so it reads memory in order and finds data of the previous loop in its caches. When its share is
-// finished, it helps with the next one. TBB gets one task for each thread only: a task for each chunk would
-// cost 0.3 us each.
+// A share of a loop. The chunks of a loop are divided into shares, one share for each thread. A thread takes
+// the chunks of its share in order, so it reads memory in order and finds data of the previous loop in its
+// caches. When its share is finished, the thread helps with the next share. TBB gets only one task for each
+// thread: a task for each chunk would cost 0.3 us per chunk.
 struct alignas(64) Share {
   std::atomic<std::int64_t> next;
   std::int64_t end;
@@ -103,8 +103,8 @@ void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
       }
     }
   };
-  // isolate: a thread that waits for the end of this loop must not start another op, which could take longer
-  // than the loop.
+  // isolate: without it, a thread that waits for the end of this loop could start another op, which could
+  // take longer than the loop.
   published(&shares);
   workers_slot()->arena.execute([&] {
     tbb::this_task_arena::isolate(

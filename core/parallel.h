@@ -1,9 +1,10 @@
-// The interface to TBB: parallel loops over fixed chunks, and the number of threads.
+// The interface to TBB (oneTBB, a library for threads): parallel loops over fixed chunks, and the number of
+// threads.
 //
 // Work is cut into chunks by its shape, never by the number of threads: chunk i always covers the same
-// elements, so its result has the same bits on 1, 2 or 64 threads. A sum of floats writes one partial sum for
-// each chunk and adds the partial sums in order. Thread safety: parallel_for may be called from any thread
-// and may be nested; set_threads may be called only between steps, from the main thread.
+// elements, so its result has the same bits on 1, 2 or 64 threads. A sum of floats computes one partial sum
+// for each chunk and adds the partial sums in order. Thread safety: parallel_for may be called from any
+// thread and may be nested; set_threads may be called only between steps, from the main thread.
 #pragma once
 
 #include <algorithm>
@@ -32,8 +33,8 @@ inline std::int64_t ceil_div(std::int64_t n, std::int64_t d) {
 
 // While a Rehearsal object exists, loops over chunks do nothing. So a training step allocates the same memory
 // as a real step without touching it, and shows within milliseconds how much memory the step needs
-// (apps/run/preflight.h). Code outside of such loops still runs, on zeros. Create it on the main thread,
-// between steps.
+// (apps/run/preflight.h). Code outside of loops over chunks still runs, on zeros. Create a Rehearsal on the
+// main thread, between steps.
 class Rehearsal {
  public:
   Rehearsal();
@@ -51,8 +52,8 @@ void parallel_chunks(std::int64_t chunks, F&& f) {
       const_cast<std::remove_const_t<Fn>*>(&f));
 }
 
-// Cuts [0, n) into consecutive ranges of `chunk` elements (the last may be shorter) and calls f(begin, end)
-// for each, in parallel.
+// Cuts [0, n) into consecutive ranges of `chunk` elements (the last range may be shorter) and calls f(begin,
+// end) for each range, in parallel.
 template <class F>
 void parallel_for(std::int64_t n, std::int64_t chunk, F&& f) {
   parallel_chunks(ceil_div(n, chunk), [&](std::int64_t i) { f(i * chunk, std::min(n, (i + 1) * chunk)); });
@@ -65,7 +66,7 @@ inline void parallel_fill(float* out, std::int64_t n, float value) {
                [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
 }
 
-// The tasks of run_tasks().
+// The interface through which a task of run_tasks() starts other tasks.
 class Tasks {
  public:
   using Start = void (*)(void* context, Tasks& tasks);
@@ -83,8 +84,8 @@ class Tasks {
 };
 void run_tasks(Tasks::Start start, Tasks::Run run, void* context);
 
-// Calls start(tasks), which spawns the first tasks. Calls run(tasks, i) for each task i, which may spawn
-// more. Returns when all tasks have finished.
+// Runs tasks that start other tasks. Calls start(tasks), which spawns the first tasks. Calls run(tasks, i)
+// for each task i; run() may spawn more tasks. Returns when all tasks have finished.
 template <class Start, class Run>
 void run_tasks(Start&& start, Run&& run) {
   struct Both {

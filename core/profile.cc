@@ -28,7 +28,7 @@ namespace {
 thread_local ProfileScope* open_scope = nullptr;
 thread_local bool in_loop = false;
 
-// Threads get their numbers in the order of their first event.
+// Threads get their numbers for the profile in the order of their first event.
 int thread_number() {
   static std::atomic<int> threads_met{0};
   thread_local const int number = threads_met++;

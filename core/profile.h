@@ -1,15 +1,15 @@
 // The profile: it records when each op ran, on which thread, for how long, and how much it computed.
 //
 // A tape that has a Profile (Tape::profile_into) opens a ProfileScope for every op: in forward, the op calls
-// `tape.scope(...)` before it computes; in backward, the graph does so when it runs a node. The training loop
-// opens scopes for the rest: data, gradient norm, optimiser. A scope inside another scope of the same thread
-// is part of the outer scope and records nothing. Without a Profile, a scope costs one comparison with
-// nullptr.
+// `tape.scope(...)` before it computes; in backward, the graph opens a scope when it runs a node. The
+// training loop opens scopes for all other work: data, gradient norm, optimiser. A scope inside another scope
+// of the same thread is part of the outer scope and records nothing. Without a Profile, a scope costs one
+// comparison with nullptr.
 //
-// Events of the last few steps are kept, and their memory is reused, so after the first steps recording
-// allocates nothing. Thread safety: scopes may open and close on any thread; all other calls come from the
-// training thread. apps/run/profile_report.h and apps/run/trace.h turn the events into a table and a time
-// line.
+// The profile keeps the events of the last few steps and reuses their memory, so after the first steps
+// recording allocates nothing. Thread safety: scopes may open and close on any thread; all other calls come
+// from the training thread. apps/run/profile_report.h and apps/run/trace.h turn the events into a table and a
+// time line.
 #pragma once
 
 #include <array>
@@ -23,14 +23,15 @@
 
 namespace inkling {
 
-// How much an op computes and moves. This depends on the mathematics, not on the implementation.
+// Work: how many operations an op computes and how many bytes it moves. Both depend on the mathematics, not
+// on the implementation.
 struct Work {
   double flops = 0;
-  double bytes = 0;             // the least number of bytes that must be read and written
+  double bytes = 0;             // the minimum number of bytes that must be read and written
   DType operands = DType::f32;  // the dtype of the factors, if the flops are matrix products
-  bool in_parts = false;        // true: it calls ops that record their own events, so it records no event
+  bool in_parts = false;        // true for an op that calls other ops: only the other ops record events
 };
-Work moving(std::initializer_list<Tensor> tensors);  // reads or writes each tensor once
+Work moving(std::initializer_list<Tensor> tensors);  // for an op that reads or writes each tensor once
 Work multiplying(std::int64_t multiply_adds,
                  std::initializer_list<Tensor> tensors);  // the first tensor is a factor: it gives `operands`
 
@@ -44,23 +45,24 @@ struct ProfileLoop {
 };
 
 struct ProfileEvent {
-  const char* name = "";  // a string literal
+  const char* name = "";  // the op's name, a string literal
   Phase phase = Phase::data;
   Shape shape;  // the shape of the op's result
   Work work;
-  int thread = 0;  // 0 is the training thread
+  int thread = 0;  // the number of the thread; 0 is the training thread
   std::int64_t begin_ns = 0, end_ns = 0;
-  std::int64_t allocated_bytes = 0;       // bytes taken from the tape's memory
-  std::int32_t node = -1;                 // index in the graph, in backward only
+  std::int64_t allocated_bytes = 0;       // bytes taken from the tape's memory during the event
+  std::int32_t node = -1;                 // the node's index in the graph, only in backward
   std::size_t first_loop = 0, loops = 0;  // the op's part of ProfileStep::loops, if loops are recorded
 };
 
 struct ProfileStep {
   std::int64_t number = 0;
   std::int64_t begin_ns = 0, end_ns = 0;
-  // Blocks of memory requested from the operating system (core/memory.h): 0 after the first steps.
+  // The number of blocks of memory that were requested from the operating system (core/memory.h). It is 0
+  // after the first steps.
   std::int64_t page_allocations = 0;
-  std::vector<ProfileEvent> events;  // sorted by the time at which they ended
+  std::vector<ProfileEvent> events;  // the events, sorted by the time at which they ended
   std::vector<ProfileLoop> loops;
 };
 
@@ -73,11 +75,11 @@ class Profile {
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
 
-  // Events outside a step are not recorded.
+  // Starts and ends the recording of a step. Events outside a step are not recorded.
   void begin_step(std::int64_t number);
   const ProfileStep& end_step();
 
-  std::vector<const ProfileStep*> kept() const;  // the last steps, oldest first
+  std::vector<const ProfileStep*> kept() const;  // returns the last steps, oldest first
 
  private:
   friend class ProfileScope;
@@ -89,13 +91,13 @@ class Profile {
 
   std::chrono::steady_clock::time_point origin_;
   bool with_loops_;
-  std::mutex mutex_;  // protects the current step
+  std::mutex mutex_;  // protects the events of the current step
   std::array<ProfileStep, kKeptSteps> steps_;
-  std::int64_t begun_ = 0;  // number of steps that have begun
+  std::int64_t begun_ = 0;  // the number of steps that have begun
   bool in_step_ = false;
 };
 
-// Records an event that lasts from the construction to the destruction of this object.
+// A ProfileScope records an event that lasts from the construction to the destruction of the object.
 class ProfileScope {
  public:
   ProfileScope(Profile* profile, Phase phase, const char* name, const Shape& shape = {},
@@ -118,8 +120,8 @@ class ProfileScope {
   ProfileEvent event_;
 };
 
-// Times a loop over chunks, from construction to destruction, for the profile scope that is open on this
-// thread (if that profile records loops).
+// A LoopTimer measures the time of a loop over chunks, from its construction to its destruction. It records
+// the time for the profile scope that is open on the same thread, if the profile records loops.
 class LoopTimer {
  public:
   explicit LoopTimer(std::int64_t chunks);

@@ -36,11 +36,11 @@ class Rng {
     return result;
   }
 
-  // Uniform in [0, 1), 53 random bits.
+  // Returns a uniform random number in [0, 1) with 53 random bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
-  // Uniform integer in [0, n), n > 0. It has no bias: 2^64 is not a multiple of n, so the
-  // few values above the largest multiple are drawn again.
+  // Returns a uniform random integer in [0, n), where n > 0. It has no bias: if 2^64 is not a multiple of n,
+  // a few of the 2^64 values are rejected and drawn again.
   std::uint64_t below(std::uint64_t n) {
     const std::uint64_t reject_under = (0 - n) % n;
     std::uint64_t x = next();
@@ -48,9 +48,9 @@ class Rng {
     return x % n;
   }
 
-  // Standard normal, by the formula of Box & Muller (1958) with the cosine. Each call draws two uniform
-  // numbers. It does not store the second normal number (with the sine), so the state of the stream is
-  // complete.
+  // Returns a standard normal number, by the formula of Box & Muller (1958) with the cosine. Each call draws
+  // two uniform numbers. The second normal number (with the sine) is not used, so the four numbers of State
+  // are the whole state of the stream.
   double normal() {
     const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
     return radius * std::cos(2.0 * std::numbers::pi * uniform());

@@ -16,8 +16,8 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
     slot = graph_.add_slot(values, count, DType::f32, gradient, mode == LeafGradient::accumulate);
   const GradientSlot& s = graph_.slots_[static_cast<std::size_t>(slot)];
   if (s.values != values || s.count != count) {
-    fail("leaf: the gradient buffer belongs to a leaf of ", s.count, " elements already, got one of shape ",
-         shape);
+    fail("leaf: the gradient buffer belongs to a leaf of ", s.count,
+         " elements already, got a leaf of shape ", shape);
   }
   return Tensor(values, shape, DType::f32, slot);
 }
@@ -40,7 +40,8 @@ GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> read
   node.shape = reads.begin()->shape();
   node.work = work;
   if (reads.size() > GraphNode::kMaxEnds || adds_to.size() > GraphNode::kMaxEnds) {
-    fail(name, ": a node reads and adds to at most ", GraphNode::kMaxEnds, " gradients");
+    fail(name, ": a node reads and adds to at most ", GraphNode::kMaxEnds, " gradients, got ", reads.size(),
+         " and ", adds_to.size());
   }
   for (const Tensor& y : reads) {
     if (y.has_gradient()) node.reads[node.read_count++] = y.slot();
@@ -60,13 +61,15 @@ void Tape::check_known(const char* what, const Tensor& x) const {
 
 void Tape::backward(const Tensor& loss, float seed) {
   if (loss.numel() != 1) fail("backward: loss has shape ", loss.shape(), ", expected one element");
-  if (!loss.has_gradient()) fail("backward: the loss does not depend on anything that has a gradient");
+  if (!loss.has_gradient())
+    fail("backward: the loss does not depend on anything that has a gradient, expected a leaf");
   check_known("backward", loss);
   graph_.backward(loss, seed, schedule_, memory_);
 }
 
 void Tape::backward_from(const Tensor& y, const float* dy) {
-  if (!y.has_gradient()) fail("backward: ", y.shape(), " does not depend on anything that has a gradient");
+  if (!y.has_gradient())
+    fail("backward: ", y.shape(), " does not depend on anything that has a gradient, expected a leaf");
   check_known("backward", y);
   graph_.backward_from(y, dy, memory_);
 }
@@ -84,10 +87,11 @@ Tensor Tape::with_gradient(const Tensor& y) {
 }
 
 GradientTarget<> Tape::leaf_gradient(const Tensor& leaf, const Tensor& result) {
-  if (!leaf.has_gradient()) fail("leaf_gradient: tensor ", leaf.shape(), " has no gradient");
+  if (!leaf.has_gradient())
+    fail("leaf_gradient: tensor ", leaf.shape(), " has no gradient, expected a leaf with a gradient");
   check_known("leaf_gradient", leaf);
   if (!graph_.slots_[static_cast<std::size_t>(leaf.slot())].is_leaf) {
-    fail("leaf_gradient: tensor ", leaf.shape(), " is not a leaf");
+    fail("leaf_gradient: tensor ", leaf.shape(), " is not a leaf, expected a leaf");
   }
   check_known("leaf_gradient", result);
   graph_.require(result.slot());
@@ -107,10 +111,11 @@ void Tape::clear() {
 
 Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
   if (recording_) return kept;
-  if (!kept.contiguous()) fail("rewind: kept tensor ", kept.shape(), " is not contiguous");
+  if (!kept.contiguous())
+    fail("rewind: kept tensor ", kept.shape(), " is not contiguous, expected a contiguous tensor");
   memory_.rewind(mark);
   Tensor moved = output(kept.shape(), {});
-  // One chunk, because the two may overlap. A rehearsal skips the loop and touches no memory.
+  // One chunk, because `moved` and `kept` may overlap. A Rehearsal skips the loop, so it touches no memory.
   parallel_chunks(1, [&](std::int64_t) {
     std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
   });

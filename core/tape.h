@@ -2,9 +2,9 @@
 //
 // An op is a function such as `Tensor gelu(Tape& tape, const Tensor& x)`. It computes its result at once,
 // into memory that the tape owns. Then it records one or more nodes: a name, the gradients that the node
-// reads, the gradients that it adds to, and the function that does this. backward(loss) runs the nodes in
-// reverse; core/graph.h describes the order and the threads. A tape with Recording::off is for inference: the
-// same ops run, but nothing is recorded.
+// reads, the gradients that the node adds to, and the function that computes them. backward(loss) runs the
+// nodes in reverse; core/graph.h describes the order and the threads. A tape with Recording::off is for
+// inference: the same ops run, but nothing is recorded.
 //
 //   Tape tape;
 //   Tensor w = tape.leaf(weights, gradients, {C, C}, LeafGradient::overwrite);
@@ -13,8 +13,8 @@
 //   tape.clear();          // removes all nodes and tensors, keeps the memory for the next step
 //
 // Invariants: a Tensor made by a tape must not be used after clear(). A gradient has the layout of the whole
-// memory block that its tensor views. Not thread-safe; only backward() itself runs on many threads. Read
-// next: core/graph.h, then ops/gelu.h as a first op.
+// memory block that its tensor views. A tape is not thread-safe; only backward() itself runs on many threads.
+// Read next: core/graph.h, then ops/gelu.h as a first op.
 #pragma once
 
 #include <initializer_list>
@@ -44,17 +44,17 @@ class Tape {
 
   bool recording() const { return recording_; }
 
-  // A parameter: f32, contiguous. The caller owns `values` and `gradient`; if `gradient` is nullptr, no
-  // gradient is computed. A second call with the same `gradient` gives the same leaf: all uses add to one
-  // gradient, in the mode of the first call.
+  // Makes a leaf, which is a parameter: f32, contiguous. The caller owns `values` and `gradient`; if
+  // `gradient` is nullptr, no gradient is computed. A second call with the same `gradient` returns the same
+  // leaf: all uses add to one gradient, in the mode of the first call.
   Tensor leaf(float* values, float* gradient, Shape shape, LeafGradient mode);
 
-  // Uninitialised memory for an op's result. The result has a gradient, of the same dtype, if the tape
-  // records and at least one of `inputs` has a gradient.
+  // Allocates uninitialised memory for an op's result. The result has a gradient, of the same dtype, if the
+  // tape records and at least one of `inputs` has a gradient.
   Tensor output(Shape shape, std::initializer_list<Tensor> inputs, DType dtype = DType::f32);
 
-  // Uninitialised memory that lives until clear() or a rewind() past it. Ops store numbers here that their
-  // backward needs, for example layernorm's mean.
+  // Allocates uninitialised memory that lives until clear() or until a rewind() to an earlier mark. Ops store
+  // numbers in it that their backward needs, for example layernorm's mean.
   template <class T = float>
   T* keep(std::int64_t count) {
     return static_cast<T*>(memory_.allocate(static_cast<std::size_t>(count) * sizeof(T)));
@@ -62,13 +62,13 @@ class Tape {
 
   // Records a node. `backward` is a small lambda that captures Tensors, pointers and numbers by value and
   // takes a Gradients&. `reads` are the op's outputs, `adds_to` its inputs. Tensors without a gradient are
-  // left out; if `reads` or `adds_to` is then empty, no node is recorded. Nodes recorded later run earlier.
-  // `work` tells the profile how much the node computes.
+  // left out; if `reads` or `adds_to` is then empty, no node is recorded. In backward, nodes that were
+  // recorded later run earlier. `work` tells the profile how much the node computes.
   template <class F>
   void record(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to,
               const Work& work, F backward) {
     static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
-                  "a node keeps plain values: Tensors, pointers, numbers");
+                  "a node may capture only plain values: Tensors, pointers, numbers");
     GraphNode* node = begin_node(name, reads, adds_to, work);
     if (node == nullptr) return;
     node->capture = new (memory_.allocate(sizeof(F))) F(std::move(backward));
@@ -84,25 +84,27 @@ class Tape {
   }
 
   // Computes the gradient of `seed` * `loss` for every tensor that the loss depends on. `loss` is a scalar
-  // computed on this tape. May be called once after each clear().
+  // computed on this tape. backward() may be called once after each clear().
   void backward(const Tensor& loss, float seed = 1.0f);
-  // How backward() runs the nodes: on all threads (the default), or one after another, for tests and
+  // Sets how backward() runs the nodes: on all threads (the default), or one after another, for tests and
   // benchmarks.
   void set_schedule(Schedule schedule) { schedule_ = schedule; }
 
   // Like backward(), but starts from a tensor y whose gradient dy is known. dy has as many floats as y.
   void backward_from(const Tensor& y, const float* dy);
 
-  // The gradient buffer of a leaf, for the one op that writes a gradient in its forward pass
-  // (ops/linear_cross_entropy.h). As for a node, the first caller gets accumulate = false. `result` is the
-  // op's result: a backward that does not reach it is an Error, because the gradient would be wrong.
+  // Returns the gradient buffer of a leaf, for the one op that writes a gradient in its forward pass
+  // (ops/linear_cross_entropy.h). The first caller gets accumulate = false, like the first node that writes a
+  // gradient. `result` is the op's result: a backward that does not reach it is an Error, because the
+  // gradient would be wrong.
   GradientTarget<> leaf_gradient(const Tensor& leaf, const Tensor& result);
 
   // Removes all tensors and nodes. The memory stays for the next step.
   void clear();
 
-  // Frees a block's temporaries during inference: everything allocated since mark(), except `kept`, which is
-  // moved down to the mark and returned. While recording, this does nothing and returns `kept` unchanged.
+  // rewind() frees the temporary tensors of a block during inference: everything allocated since mark(),
+  // except `kept`, which is moved to the place of the mark and returned. While the tape records, rewind()
+  // does nothing and returns `kept` unchanged.
   Arena::Mark mark() const { return memory_.mark(); }
   Tensor rewind(Arena::Mark mark, const Tensor& kept);
 
@@ -124,14 +126,15 @@ class Tape {
   // another, because they share the inner tape.
   Tensor recompute_lock() { return leaf(&lock_, &lock_gradient_, {}, LeafGradient::overwrite); }
 
-  // From now on every op records itself in `profile` (core/profile.h). nullptr stops this.
+  // After profile_into(), every op records an event in `profile` (core/profile.h). nullptr stops the
+  // recording.
   void profile_into(Profile* profile) { profile_ = graph_.profile_ = profile; }
-  // The profile's event of an op's forward pass. An op opens it after it has allocated its result `y` and
-  // other memory, just before it computes.
+  // Opens the profile's event of an op's forward pass. An op calls scope() after it has allocated its result
+  // `y` and other memory, just before it computes.
   ProfileScope scope(const char* name, const Tensor& y, const Work& work) {
     return ProfileScope(profile_, phase_, name, y.shape(), work, newly_used_bytes());
   }
-  // The event of a part of a step that is not an op, for example the optimiser's update.
+  // Opens the profile's event of a part of a step that is not an op, for example of the optimiser's update.
   ProfileScope scope(Phase phase, const char* name, const Work& work) {
     return ProfileScope(profile_, phase, name, {}, work);
   }

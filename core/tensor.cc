@@ -101,12 +101,12 @@ float Tensor::item() const {
 }
 
 Tensor Tensor::reshape(Shape shape) const {
-  if (!contiguous()) fail("reshape: tensor ", shape_, " is not contiguous");
+  if (!contiguous()) fail("reshape: tensor ", shape_, " is not contiguous, expected a contiguous tensor");
   int open = -1;
   std::int64_t known = 1;
   for (int axis = 0; axis < shape.rank; ++axis) {
     if (shape[axis] == -1) {
-      if (open >= 0) fail("reshape: ", shape, " has -1 twice");
+      if (open >= 0) fail("reshape: ", shape, " has -1 twice, expected at most one -1");
       open = axis;
     } else {
       known *= shape[axis];
@@ -114,7 +114,8 @@ Tensor Tensor::reshape(Shape shape) const {
   }
   if (open >= 0) shape[open] = known == 0 ? 0 : numel() / known;
   if (shape.numel() != numel()) {
-    fail("reshape: ", shape_, " has ", numel(), " elements, ", shape, " has ", shape.numel());
+    fail("reshape: ", shape_, " has ", numel(), " elements, but ", shape, " has ", shape.numel(),
+         ", expected the same number");
   }
   Tensor view = *this;
   view.shape_ = shape;

@@ -1,10 +1,11 @@
 // Tensor: a small view of memory that another object owns.
 //
 // A Tensor is a pointer, a shape of at most four dimensions, strides and a dtype; copying a Tensor copies no
-// data. Activations are in memory that the Tape owns (core/tape.h), parameters in a Parameters object
-// (nn/parameters.h). A Tensor knows no mathematics. Its only connection to autograd is `slot`: the index of
-// the gradient of the memory that it views. Views (reshape, transpose, slice) share the slot, so a view needs
-// no node on the tape: the gradient of a view is the same view of the gradient. Read next: core/tape.h.
+// data. Activations are in memory that the Tape owns (core/tape.h), parameters in memory that a Parameters
+// object owns (nn/parameters.h). A Tensor knows no mathematics. Its only connection to autograd is `slot`,
+// the index of the gradient of the memory that the Tensor views. Views (reshape, transpose, slice) share the
+// slot, so a view needs no node on the tape: the gradient of a view is the same view of the gradient. Read
+// next: core/tape.h.
 #pragma once
 
 #ifdef __FAST_MATH__
@@ -32,13 +33,13 @@ inline constexpr DType dtype_of<std::int32_t> = DType::i32;
 const char* name(DType dtype);
 std::int64_t size_bytes(DType dtype);
 
-// Up to four dimensions, outermost first. A scalar has rank 0 and one element.
+// Shape: up to four dimensions, outermost first. A scalar has rank 0 and one element.
 struct Shape {
   static constexpr int kMaxRank = 4;
 
   Shape() = default;
-  // Error if there are more than four dimensions or a dimension is below -1. -1 is for reshape(), which
-  // computes this dimension.
+  // Error if there are more than four dimensions or a dimension is below -1. A dimension of -1 is allowed for
+  // reshape(), which computes this dimension.
   Shape(std::initializer_list<std::int64_t> dims);
 
   std::int64_t operator[](int axis) const { return dims[static_cast<std::size_t>(axis)]; }
@@ -47,7 +48,7 @@ struct Shape {
   std::int64_t back() const { return rank == 0 ? 1 : (*this)[rank - 1]; }
   // The product of all dimensions except the last; 0 if the last dimension is 0.
   std::int64_t rows() const { return back() == 0 ? 0 : numel() / back(); }
-  Shape leading() const;  // without the last dimension; for a scalar, a scalar
+  Shape leading() const;  // the shape without the last dimension; for a scalar, a scalar
 
   bool operator==(const Shape& other) const;
 
@@ -62,7 +63,7 @@ class Tensor {
   static constexpr std::int32_t kNoGradient = -1;
 
   Tensor() = default;
-  // A contiguous view without a gradient, for input data.
+  // Makes a contiguous view without a gradient, for input data.
   Tensor(float* data, Shape shape) : Tensor(data, shape, DType::f32) {}
   Tensor(std::int32_t* data, Shape shape) : Tensor(data, shape, DType::i32) {}
   Tensor(bf16* data, Shape shape) : Tensor(data, shape, DType::bf16) {}
@@ -79,7 +80,7 @@ class Tensor {
   bool contiguous() const;
   explicit operator bool() const { return data_ != nullptr; }
 
-  template <class T>  // float, bf16 or std::int32_t; Error if the tensor has another dtype
+  template <class T>  // T is float, bf16 or std::int32_t; Error if the tensor has another dtype
   T* data() const {
     expect_dtype(dtype_of<T>);
     return static_cast<T*>(data_);
@@ -87,12 +88,12 @@ class Tensor {
   float* f32() const { return data<float>(); }
   std::int32_t* i32() const { return data<std::int32_t>(); }
   const void* raw() const { return data_; }
-  float item() const;  // the number in an f32 tensor with one element, of any rank
+  float item() const;  // returns the number in an f32 tensor with one element, of any rank
 
-  // Views of the same memory. Errors name the shapes.
-  Tensor reshape(Shape shape) const;     // only if contiguous; one dimension may be -1 (any size)
+  // These functions return views of the same memory. Their Errors name the shapes.
+  Tensor reshape(Shape shape) const;     // Error unless contiguous; one dimension may be -1 (any size)
   Tensor transpose(int a, int b) const;  // swaps two axes, copies nothing
-  Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // [begin, end) of one axis
+  Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // elements [begin, end) of one axis
   Tensor detach() const;                                               // the same data, without gradient
 
  private:
@@ -100,12 +101,13 @@ class Tensor {
 
   void* data_ = nullptr;
   Shape shape_;
-  Shape stride_;  // measured in elements, not in bytes
+  Shape stride_;  // the strides, in elements (not in bytes)
   DType dtype_ = DType::f32;
   std::int32_t slot_ = kNoGradient;
 };
 
-// Error unless x has the expected dtype: "op: argument (2, 3): dtype is i32, expected f32".
+// Error unless x has the expected dtype. Its message is for example "op: argument (2, 3): dtype is i32,
+// expected f32".
 void check_dtype(const char* op, const char* argument, const Tensor& x, DType expected);
 
 }  // namespace inkling

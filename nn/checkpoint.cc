@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int32_t kVersionF32 = 3;
 constexpr std::int32_t kVersionBF16 = 5;
-constexpr std::int64_t kChunk = 1 << 20;  // weights converted or copied at a time
+constexpr std::int64_t kChunk = 1 << 20;  // the number of weights that are converted or copied at once
 
 }  // namespace
 

@@ -1,8 +1,10 @@
-// llm.c's model checkpoints: version 3 holds float32, version 5 bfloat16 (all tensors, norms too).
+// Reads and writes llm.c's model checkpoints. Version 3 holds float32; version 5 holds bfloat16 (all tensors,
+// also the norms).
 //
-// A header of 256 int32 (magic 20240326, version, maxT, V, L, NH, C, Vp), then the 16 tensors of
-// nn/gpt2_config.h, each stacked over the layers. The reader allocates memory only after it has checked the
-// header and has compared the file's real size with the size that the header implies.
+// A file has a header of 256 int32 (magic 20240326, version, maxT, V, L, NH, C, Vp), then the 16 tensors of
+// nn/gpt2_config.h. A tensor that each layer has is stacked over the layers. The reader allocates memory only
+// after it has checked the header and has compared the file's real size with the size that the header
+// implies.
 #pragma once
 
 #include <string>
@@ -20,15 +22,15 @@ struct ModelHeader {
   DType dtype = DType::f32;
 };
 
-// Reads and checks the header. Afterwards `in` is at the first weight. Error unless exactly the weights
-// follow the header.
+// Reads and checks the header of a model file. Afterwards `in` is at the first weight. Error unless the rest
+// of the file has exactly the weights of this model.
 ModelHeader read_model_header(ByteReader& in);
 
 GPT2 load_model(const std::string& path);
 GPT2 load_model(ByteReader& in);
 
-// Saves the weights as f32, or rounds them to bf16 (to nearest, ties to even). Error unless `weights` has as
-// many numbers as a model with this config.
+// Saves the weights as f32, or rounds them to bf16 (to nearest, ties to even). Error unless the number of
+// `weights` is the number of weights of a model with this config.
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,
                 DType dtype = DType::f32, FolderSync folder = FolderSync::now);
 

@@ -16,12 +16,12 @@ struct Writer {
   Rng* rng;
   Sampler sampler;
   std::vector<std::int32_t> context;  // ids already in the cache, then the ids that the model reads next
-  const float* logits = nullptr;      // scores of the next token
-  std::int32_t next = -1;             // the token that was drawn from them
+  const float* logits = nullptr;      // the scores of the next token
+  std::int32_t next = -1;             // the token that was drawn from the logits
 };
 
-// Fills the cache again from the start of the context. If the context is longer than maxT, only its newest
-// maxT/2 tokens are kept.
+// Clears the cache of one text, then the model reads the text's context again and fills the cache. If the
+// context is longer than maxT, only its newest maxT/2 tokens are kept.
 void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
   const std::int64_t maxT = model.config().max_seq_len;
   auto& context = writer.context;
@@ -32,8 +32,9 @@ void read_again(GPT2& model, Tape& tape, Writer& writer, KvCache& cache) {
       model.next_logits(tape, Tensor(context.data(), {1, std::ssize(context)}), std::span(&cache, 1)).f32();
 }
 
-// The model reads the newest token of every text in one pass. All texts have the same length, so all reach
-// the end of the context at the same step. Then read_again() fills each cache.
+// Appends the newest token of each text to its KV cache and computes the logits of the next token, for all
+// texts in one pass of the model. All texts have the same length, so all caches are full at the same step.
+// Then read_again() fills each cache again.
 void read_on(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<KvCache>& caches) {
   tape.clear();
   if (caches.front().length() == model.config().max_seq_len) {
@@ -56,7 +57,8 @@ void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size) {
   });
 }
 
-// Generates texts first_text, first_text + 1, ...: one for each Rng, at most kTogether.
+// Generates the texts with the indices first_text, first_text + 1, ...: one text for each Rng, at most
+// kTogether. Returns the number of tokens.
 std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt,
                                const GenerateSettings& settings, std::int64_t first_text, std::span<Rng> rngs,
                                const std::function<bool(std::int64_t, std::int32_t)>& on_token) {
@@ -68,7 +70,7 @@ std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt
         {first_text + std::ssize(writers), &rng, Sampler(settings.sampler), {prompt.begin(), prompt.end()}});
     caches.emplace_back(model.config());
   }
-  // The first text reads the prompt; the others start from a copy of its cache and logits.
+  // The model reads the prompt for the first text. The other texts start from a copy of its cache and logits.
   read_again(model, tape, writers[0], caches[0]);
   for (std::size_t i = 1; i < writers.size(); ++i) {
     caches[i].copy(caches[0]);

@@ -1,13 +1,13 @@
 // Generation: the model predicts the next token, the sampler picks one, and the model reads it as input.
 //
 // The model reads the whole prompt in one pass and fills the KV cache. After that, each new token costs one
-// pass over the weights. When the context is full, the older half of it is dropped, and the model reads the
-// newer half again.
+// pass over the weights. When the context has maxT tokens, the older half of the context is dropped, and the
+// model reads the newer half again.
 //
 // Reading the weights from memory takes most of the time. So up to kTogether texts are generated together:
 // one pass over the weights produces the next token of every text. All texts start with the same prompt,
-// which is read once; each text has its own random numbers. A text has the same tokens as if it were
-// generated alone, because the kernels compute each row with the same bits, alone or with other rows
+// which the model reads once; each text has its own random numbers. A text has the same tokens as if it were
+// generated alone, because the kernels compute the same bits for a row, alone or with other rows
 // (ops/gemm/gemm.h). A text that has ended leaves the group.
 #pragma once
 
@@ -23,7 +23,7 @@
 namespace inkling {
 
 struct GenerateSettings {
-  std::int64_t max_tokens = 128;  // the most tokens of each text
+  std::int64_t max_tokens = 128;  // the maximum number of tokens of each text
   std::int32_t stop_token = -1;   // a text ends when this token is drawn; -1: no such token
   SamplerSettings sampler;
 };
@@ -31,14 +31,14 @@ struct GenerateSettings {
 constexpr std::int64_t kTogether = kGemvRows;
 
 // Continues `prompt` (at least one id) once for each Rng, up to kTogether texts at a time. Calls `on_token`
-// with the text's index and each new id as soon as it is drawn; if `on_token` returns false, that text ends.
-// The stop token itself is not passed to `on_token`. Returns the number of tokens passed to `on_token`. Error
-// for an id outside the vocabulary or an empty prompt.
+// with the text's index and each new id as soon as the id is drawn; if `on_token` returns false, that text
+// ends. The stop token itself is not passed to `on_token`. Returns the number of tokens passed to `on_token`.
+// Error for an id outside the vocabulary or an empty prompt.
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       std::span<Rng> rngs,
                       const std::function<bool(std::int64_t text, std::int32_t id)>& on_token);
 
-// The same for one text.
+// Continues `prompt` once, with one Rng.
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       Rng& rng, const std::function<bool(std::int32_t id)>& on_token);
 

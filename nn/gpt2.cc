@@ -37,7 +37,7 @@ void GPT2::initialise(std::uint64_t seed) {
     const bool is_norm_weight = t == kLn1w || t == kLn2w || t == kLnfw;
     std::fill(values.begin(), values.end(), is_norm_weight ? 1.0f : 0.0f);
     if (!parameters_.table()[t].decay)
-      continue;  // biases and norms are done; the tensors that decay are matrices and embeddings
+      continue;  // only matrices and embeddings have `decay`; biases and norms are done here
     const double deviation = t == kAttprojw || t == kFcprojw ? residual_deviation : matrix_deviation;
     const std::size_t drawn =
         t == kWte ? static_cast<std::size_t>(config_.vocab_size * config_.channels) : values.size();
@@ -65,19 +65,19 @@ void GPT2::weights_changed(std::int64_t offset, std::int64_t count) {
 
 // ---- The forward pass ----
 
-// A parameter, or layer `l` of a parameter that is stacked over layers.
+// The leaf of the tape for a parameter, or for layer `l` of a parameter that is stacked over layers.
 Tensor GPT2::leaf(Tape& tape, GPT2Tensor tensor, std::int64_t l, const Pass& pass) {
   return is_stacked(tensor) ? parameters_.layer_leaf(tape, tensor, l, pass.mode)
                             : parameters_.leaf(tape, tensor, pass.mode);
 }
 
-// The same for a matrix, with its packed copies if there are any.
+// The leaf for a weight matrix, together with the matrix's packed copies if the model has any.
 Weight GPT2::matrix(Tape& tape, GPT2Tensor tensor, std::int64_t l, const Pass& pass) {
   const Tensor values = leaf(tape, tensor, l, pass);
   return packed_ ? packed_->matrix(tensor, l).weight(values) : Weight(values);
 }
 
-// x + attention(layernorm(x))
+// The attention part of a block: x + attention(layernorm(x)).
 Tensor GPT2::attention_block(Tape& tape, const Tensor& x, std::int64_t l, const Pass& pass) {
   const auto w = [&](GPT2Tensor t) { return leaf(tape, t, l, pass); };
   const Tensor n = layernorm(tape, x, w(kLn1w), w(kLn1b), pass.inner);         // (B, T, C)
@@ -87,7 +87,7 @@ Tensor GPT2::attention_block(Tape& tape, const Tensor& x, std::int64_t l, const 
   return linear_add(tape, x, a, matrix(tape, kAttprojw, l, pass), w(kAttprojb));  // (B, T, C)
 }
 
-// x + mlp(layernorm(x))
+// The MLP part of a block: x + mlp(layernorm(x)).
 Tensor GPT2::mlp_block(Tape& tape, const Tensor& x, std::int64_t l, const Pass& pass) {
   const auto w = [&](GPT2Tensor t) { return leaf(tape, t, l, pass); };
   const Tensor n = layernorm(tape, x, w(kLn2w), w(kLn2b), pass.inner);                 // (B, T, C)
@@ -102,7 +102,7 @@ Tensor GPT2::block(Tape& tape, const Tensor& x, std::int64_t l, const Pass& pass
   return recompute(tape, recompute(tape, x, attend_to), map);
 }
 
-// The embedding, all blocks, and the last layernorm: (B, T, C), of dtype `out`.
+// Runs the embedding, all blocks, and the last layernorm. Returns (B, T, C) of dtype `out`.
 Tensor GPT2::hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DType out) {
   if (ids.rank() != 2) fail("gpt2: ids are ", ids.shape(), ", expected (B, T)");
   const std::int64_t first_position = pass.caches.empty() ? 0 : pass.caches.front().length();

@@ -16,28 +16,29 @@ struct GPT2Config {
   std::int64_t heads = 12;          // NH, the number of attention heads
   std::int64_t channels = 768;      // C, the width of an activation
 
-  // OpenAI's four models: gpt2:d12 (124M), gpt2:d24 (350M), gpt2:d36 (774M), gpt2:d48 (1558M). Error for any
-  // other name.
+  // The dimensions of OpenAI's four models: gpt2:d12 (124M), gpt2:d24 (350M), gpt2:d36 (774M), gpt2:d48
+  // (1558M). Error for any other name.
   static GPT2Config named(const std::string& name);
 
-  // Vp, the number of rows of wte: V rounded up to a multiple of kVocabUnit. The rows past V are zero and
-  // stay zero.
+  // Vp, the number of rows of wte (the token embedding): V rounded up to a multiple of kVocabUnit. The rows
+  // past V are zero and stay zero.
   static constexpr std::int64_t kVocabUnit = 128;
   std::int64_t padded_vocab_size() const { return (vocab_size + kVocabUnit - 1) / kVocabUnit * kVocabUnit; }
   std::int64_t head_size() const { return channels / heads; }
 
-  // Error unless every dimension is in its range and C is divisible by NH. The message starts with `where`.
+  // Error unless every dimension of the model is in its range and C is divisible by NH. The message starts
+  // with `where`.
   void check(const std::string& where) const;
 
   std::int64_t parameter_count() const;
-  // FLOPs to train on one token: 6 for each weight (2 forward, 4 backward), plus attention's part, 12 L C T,
+  // The FLOPs to train on one token: 6 for each weight (2 forward, 4 backward), plus 12 L C T for attention,
   // halved because attention is causal (Kaplan et al. 2020; Chowdhery et al. 2022, appendix B).
   double training_flops_per_token(std::int64_t T) const;
 
   bool operator==(const GPT2Config&) const = default;
 };
 
-// The index of each tensor in the table of parameters.
+// The index of each of GPT-2's tensors in the table of parameters.
 enum GPT2Tensor : std::size_t {
   kWte,       // (Vp, C)    token embedding, and the output head
   kWpe,       // (maxT, C)  position embedding
@@ -58,7 +59,7 @@ enum GPT2Tensor : std::size_t {
   kGPT2Tensors,
 };
 
-// Whether a tensor is stacked: it has one part for each layer.
+// Returns whether a tensor of GPT-2 is stacked, which means that it has one part for each layer.
 constexpr bool is_stacked(GPT2Tensor tensor) {
   return tensor >= kLn1w && tensor <= kFcprojb;
 }

@@ -61,7 +61,7 @@ PackedWeights::PackedWeights(const Parameters& parameters, const std::vector<std
       continue;
     for (const Parameter& p : parameters.table()) {
       if (p.offset <= m.offset && m.offset < p.offset + p.shape.numel())
-        fail("int8: ", p.name, " has weights that are infinite or NaN, expected finite numbers");
+        fail("int8: tensor ", p.name, " has weights that are infinite or NaN, expected finite numbers");
     }
   }
 }

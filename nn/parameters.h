@@ -1,9 +1,9 @@
-// Parameters: all weights of a model in one flat buffer of floats, their gradients in another, and a table
-// that names the parts.
+// Parameters: all weights of a model in one flat buffer of floats, all gradients in another flat buffer, and
+// a table of the tensors in the buffers.
 //
 // The buffer is flat so that loading is one read, saving is one write, and the optimiser is one loop. The
-// table gives each tensor's name, shape and whether weight decay applies to it. This file does not know what
-// a model does with the tensors.
+// table gives each tensor's name and shape, and whether weight decay applies to it. This file does not know
+// what a model does with the tensors.
 #pragma once
 
 #include <cstdint>
@@ -31,19 +31,20 @@ struct Parameter {
 
 class Parameters {
  public:
-  explicit Parameters(const std::vector<ParameterSpec>& specs);  // all zero; Error if the sizes overflow
+  explicit Parameters(const std::vector<ParameterSpec>& specs);  // weights are zero; Error if sizes overflow
 
   std::int64_t count() const { return count_; }
   const std::vector<Parameter>& table() const { return table_; }
 
   std::span<float> values() const { return {reinterpret_cast<float*>(values_.data()), size()}; }
-  // The gradients of the last backward. The buffer is allocated on first use, so a model that only generates
-  // text does not pay for it.
+  // The gradients of the weights, from the last backward pass. The buffer is allocated on first use, so a
+  // model that only generates text does not need this memory.
   std::span<float> gradients();
 
   std::span<float> values_of(std::size_t index) const;  // the values of tensor `index`
 
-  // A leaf of `tape` for the whole tensor `index`, or for slice `layer` of a tensor stacked over layers.
+  // The tape's leaf for the whole tensor `index` of the table, or for slice `layer` of a tensor that is
+  // stacked over layers.
   Tensor leaf(Tape& tape, std::size_t index, LeafGradient mode);
   Tensor layer_leaf(Tape& tape, std::size_t index, std::int64_t layer, LeafGradient mode);
 

@@ -1,4 +1,4 @@
-// The number formats that a model computes with.
+// Precision: the number formats that a model computes with.
 //
 //   f32    everything is f32
 //   bf16   in f32: master weights, residual stream, norms, softmax, sums, loss, gradients of weights and the
@@ -17,8 +17,8 @@ enum class Precision { f32, bf16, int8 };
 
 const char* name(Precision precision);
 
-// Error, which lists the choices, for an unknown name. Recording::on means training, where int8 is not
-// allowed.
+// Converts a name to a Precision. For an unknown name, the Error lists all names. Recording::on means
+// training, for which int8 is an Error.
 Precision parse_precision(const std::string& name, Recording recording);
 
 }  // namespace inkling

@@ -11,7 +11,8 @@ namespace inkling {
 
 namespace {
 
-// The index of the largest logit. If several logits are equally large, the lowest of their indices.
+// Returns the index of the largest logit. If several logits are equally large, returns the lowest of their
+// indices.
 std::size_t likeliest(std::span<const float> logits) {
   if (logits.empty()) fail("sample: there are no logits, expected at least one");
   std::size_t best = 0;
@@ -32,7 +33,7 @@ double mass(std::span<const Candidate> candidates) {
   return sum;
 }
 
-// Keeps the k ids with the largest logits, the largest first.
+// top-k: keeps the k ids with the largest logits, the largest first.
 void cut_to_top_k(std::vector<std::int32_t>& ids, std::span<const float> logits, std::int64_t k) {
   if (k >= std::ssize(ids)) return;
   const auto larger = [&](std::int32_t a, std::int32_t b) {
@@ -43,9 +44,10 @@ void cut_to_top_k(std::vector<std::int32_t>& ids, std::span<const float> logits,
   ids.resize(static_cast<std::size_t>(k));
 }
 
-// Keeps the nucleus, which is usually small. First it removes all candidates with a probability below
-// (1 - p) / n: their sum is less than 1 - p, so none of them is needed to reach p. Then a heap gives the
-// remaining candidates, the likeliest first, until their probabilities sum to p.
+// top-p: keeps the nucleus, the likeliest candidates whose probabilities sum to p. It usually has few
+// candidates. First, all candidates with a probability below (1 - p) / n are removed: their sum is less than
+// 1 - p, so none of them is needed to reach p. Then a heap returns the remaining candidates, the likeliest
+// first, until their probabilities sum to p.
 void cut_to_top_p(std::vector<Candidate>& candidates, float p) {
   const auto less_likely = [](const Candidate& a, const Candidate& b) { return likelier(b, a); };
   const double total = mass(candidates), wanted = static_cast<double>(p) * total;
@@ -74,8 +76,8 @@ Sampler::Sampler(const SamplerSettings& settings) : settings_(settings) {
   settings_.check();
 }
 
-// The probabilities of ids_: the softmax of their logits / temperature. `best` is the largest logit. It is
-// subtracted here already, so that an infinite logit gets 0, not inf - inf.
+// Computes the probabilities of ids_: the softmax of their logits / temperature. `best` is the largest logit.
+// It is subtracted before the division, so that an infinite logit becomes 0, not inf - inf.
 void Sampler::softmax(std::span<const float> logits, float best) {
   const std::size_t n = ids_.size();
   scaled_.resize(n);
@@ -115,7 +117,7 @@ std::int32_t Sampler::sample(std::span<const float> logits, Rng& rng) {
     left -= static_cast<double>(c.probability);
     if (left < 0) break;
   }
-  return last;  // rounding can leave the sum of probabilities just below 1
+  return last;  // rounding can leave the sum of the probabilities just below 1
 }
 
 }  // namespace inkling

@@ -1,12 +1,12 @@
 // From logits to the next token: temperature, top-k, top-p.
 //
 //   p_i = exp(z_i / temperature) / sum_j exp(z_j / temperature)
-// A temperature below 1 makes likely tokens still more likely, a temperature above 1 makes all tokens more
-// equal. With temperature 0, the likeliest token is always chosen (greedy). top-k keeps the k likeliest
+// A temperature below 1 makes likely tokens still more likely, and a temperature above 1 makes all tokens
+// more equal. With temperature 0, the likeliest token is always chosen (greedy). top-k keeps the k likeliest
 // tokens (Fan et al. 2018). top-p then keeps the smallest number of the likeliest tokens whose renormalised
 // probabilities sum to at least p (the nucleus, Holtzman et al. 2020). At least one token is kept. Then one
 // of the kept tokens is drawn. Among equal probabilities the lower id comes first, so a seed gives the same
-// text everywhere.
+// text on every machine.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,11 @@
 namespace inkling {
 
 struct SamplerSettings {
-  float temperature = 1.0f;  // 0 or more
-  std::int64_t top_k = 0;    // 0 keeps all tokens
-  float top_p = 1.0f;        // more than 0 and at most 1; 1 keeps all tokens
+  float temperature = 1.0f;  // the temperature, 0 or more
+  std::int64_t top_k = 0;    // the k of top-k; 0 keeps all tokens
+  float top_p = 1.0f;        // the p of top-p, more than 0 and at most 1; 1 keeps all tokens
 
-  void check() const;  // Error that names the setting that is out of range
+  void check() const;  // checks the ranges of all settings; the Error names the setting
 };
 
 struct Candidate {
@@ -34,8 +34,8 @@ class Sampler {
  public:
   explicit Sampler(const SamplerSettings& settings);
 
-  // The tokens that may come next, with their probabilities. Their order depends only on the logits. Valid
-  // until the next call. Error if a logit is NaN.
+  // Returns the tokens that may come next, with their probabilities. The order of the tokens depends only on
+  // the logits. The result is valid until the next call. Error if a logit is NaN.
   std::span<const Candidate> candidates(std::span<const float> logits);
 
   std::int32_t sample(std::span<const float> logits, Rng& rng);
@@ -44,8 +44,8 @@ class Sampler {
   void softmax(std::span<const float> logits, float best);
 
   SamplerSettings settings_;
-  std::vector<std::int32_t> ids_;  // the ids that top-k keeps
-  std::vector<float> scaled_;      // their logits / temperature, then their probabilities
+  std::vector<std::int32_t> ids_;  // the token ids that top-k keeps
+  std::vector<float> scaled_;      // the logits of ids_ / temperature, later their probabilities
   std::vector<Candidate> candidates_;
 };
 

@@ -104,12 +104,14 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, st
   const std::int64_t Vp = logits.shape().back(), rows = logits.shape().rows();
   const Shape expected = logits.shape().leading();
   if (logits.rank() == 0) fail("cross_entropy: logits is a scalar, expected (..., Vp)");
-  if (!logits.contiguous()) fail("cross_entropy: logits ", logits.shape(), " is not contiguous");
+  if (!logits.contiguous())
+    fail("cross_entropy: logits ", logits.shape(), " is not contiguous, expected a contiguous tensor");
   if (!(targets.shape() == expected)) {
     fail("cross_entropy: targets is ", targets.shape(), ", expected ", expected, ", the shape of logits ",
          logits.shape(), " without its last axis");
   }
-  if (!targets.contiguous()) fail("cross_entropy: targets ", targets.shape(), " is not contiguous");
+  if (!targets.contiguous())
+    fail("cross_entropy: targets ", targets.shape(), " is not contiguous, expected a contiguous tensor");
   check_dtype("cross_entropy", "logits", logits, DType::f32);
   check_dtype("cross_entropy", "targets", targets, DType::i32);
   if (vocab < 1 || vocab > Vp) fail("cross_entropy: vocab is ", vocab, ", expected 1 to Vp=", Vp);

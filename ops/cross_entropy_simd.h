@@ -1,5 +1,5 @@
-// Cross-entropy, vectorised along a row of logits. ops/cross_entropy.h has the mathematics, and the reason
-// for the blocks.
+// Cross-entropy, vectorised along a row of logits. ops/cross_entropy.h has the mathematics, and explains why
+// a row is cut into blocks.
 #pragma once
 
 #include <limits>
@@ -24,7 +24,8 @@ float exp_of_one(float x) {
   return lanes[0];
 }
 
-// The sum of e^(x_i - m) over n numbers. With kKeep the numbers e^(x_i - m) are stored in e, which may be x.
+// Returns the sum of e^(x_i - m) over n numbers. With kKeep, it also stores the numbers e^(x_i - m) in e,
+// which may be x.
 template <class V, bool kKeep>
 float sum_exp(float* e, const float* x, V m, std::int64_t n) {
   V total(0.0f);
@@ -50,7 +51,7 @@ void add_block(RowStatistics<V>& row, float* e, const float* x, std::int64_t n) 
 
 template <class V>
 RowStatistics<V> row_statistics(const float* x, std::int64_t vocab) {
-  constexpr std::int64_t kBlock = 2048;  // 8 KiB
+  constexpr std::int64_t kBlock = 2048;  // a block of 8 KiB, for the L1 cache
   RowStatistics<V> row;
   for (std::int64_t begin = 0; begin < vocab; begin += kBlock) {
     add_block<V, false>(row, nullptr, x + begin, vocab - begin < kBlock ? vocab - begin : kBlock);
@@ -70,7 +71,7 @@ void zero(T* d, std::int64_t n) {
   __builtin_memset(static_cast<void*>(d), 0, static_cast<std::size_t>(n) * sizeof(T));
 }
 
-// d_v = scale (p_v - [v = target])
+// Computes the gradient of one row of logits: d_v = scale (p_v - [v = target]).
 template <class V>
 void row_gradient(float* d, const float* x, RowStatistics<V> row, std::int32_t target, float scale,
                   std::int64_t vocab, std::int64_t Vp, bool accumulate) {
@@ -112,18 +113,18 @@ void cross_entropy_backward(float* dlogits, const float* logits, const std::int3
   }
 }
 
-// y = factor x. y may be x, or may start before x in the same memory.
+// Multiplies an array by a factor: y = factor x. y may be x, or may start before x in the same memory.
 template <class V, class T>
 void scale_array(T* y, const float* x, float factor, std::int64_t n) {
   for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, lanes.load(x + i) * V(factor)); });
 }
 
 // Returns a row's loss and replaces the logits x by their gradient, of type T. Each logit takes one exp: pass
-// 1 stores e^(x - m) in x, where m is the maximum up to that block; pass 2 multiplies by e^(m - final
-// maximum).
+// 1 stores e^(x - m) in x, where m is the maximum of all logits up to the end of this block; pass 2
+// multiplies by e^(m - final maximum).
 template <class V, class T>
 float row_in_place(float* x, std::int32_t target, float scale, std::int64_t vocab, std::int64_t Vp) {
-  constexpr std::int64_t kBlocks = 256, kSmallest = 2048;  // 8 KiB
+  constexpr std::int64_t kBlocks = 256, kSmallest = 2048;  // at most kBlocks blocks, each at least 8 KiB
   const std::int64_t spread = (vocab + kBlocks - 1) / kBlocks,
                      block = spread > kSmallest ? spread : kSmallest;
   const float target_logit = x[target];
@@ -136,7 +137,7 @@ float row_in_place(float* x, std::int32_t target, float scale, std::int64_t voca
     add_block<V, true>(row, x + begin, x + begin, vocab - begin < block ? vocab - begin : block);
     m_then[begin / block] = row.max;
   }
-  // pass 2: probabilities, less 1 for the target, times scale
+  // pass 2: probabilities, minus 1 for the target, times scale
   for (std::int64_t begin = 0; begin < vocab; begin += block) {
     const float factor = exp_of_one<V>(m_then[begin / block] - row.max) * (scale / row.sum);
     if (begin <= target && target < begin + block) d_target = x[target] * factor - scale;

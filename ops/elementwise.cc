@@ -16,7 +16,7 @@ namespace inkling {
 Shape broadcast(const char* op, const Shape& a, const Shape& b) {
   Shape y;
   y.rank = std::max(a.rank, b.rank);
-  for (int back = 1; back <= y.rank; ++back) {  // the axis, counted from the last
+  for (int back = 1; back <= y.rank; ++back) {  // `back` is the axis, counted from the last axis
     const std::int64_t of_a = back <= a.rank ? a[a.rank - back] : 1;
     const std::int64_t of_b = back <= b.rank ? b[b.rank - back] : 1;
     if (of_a != of_b && of_a != 1 && of_b != 1) {
@@ -32,8 +32,8 @@ Shape broadcast(const char* op, const Shape& a, const Shape& b) {
 
 namespace {
 
-// Calls f(i, i_a, i_b) for every element i of y in order. i_a and i_b are the indices of its operands in a
-// and b.
+// Calls f(i, i_a, i_b) for every element i of y in order, where i_a and i_b are the indices of the two
+// operands of element i in a and b.
 template <class F>
 void for_each_element(const Shape& a, const Shape& b, F f) {
   const Shape y = broadcast("reference", a, b);
@@ -121,9 +121,10 @@ template void reference::unary_backward(Unary, double*, const double*, const dou
 
 namespace {
 
-// How to step through contiguous a and b to compute y. Neighbouring axes that repeat the same operands are
-// merged into one. So two equal shapes are a single long run, and (B, T, C) + (C) has two axes, (B T) and C.
-// If the operand is repeated along an axis, its stride there is 0. The last axis comes first.
+// A Walk says how to go through contiguous a and b to compute y. Neighbouring axes that repeat the same
+// operands are merged into one axis. So two equal shapes are a single long run, and (B, T, C) + (C) has two
+// axes, (B T) and C. If an operand is repeated along an axis, its stride along this axis is 0. The last axis
+// comes first.
 struct Walk {
   int rank = 0;
   std::array<std::int64_t, Shape::kMaxRank> size{}, a_stride{}, b_stride{};
@@ -153,8 +154,8 @@ Walk walk_of(const Shape& y, const Shape& a, const Shape& b) {
   return w;
 }
 
-// Calls f(i, i_a, i_b, n) in parallel for runs of n elements of y. A run starts at element i of y, i_a of a
-// and i_b of b.
+// Calls f(i, i_a, i_b, n) in parallel for runs of n elements of y. A run starts at element i of y, at element
+// i_a of a and at element i_b of b.
 template <class F>
 void for_each_run(const Walk& w, std::int64_t numel, F f) {
   parallel_for(numel, kTaskElements, [&](std::int64_t begin, std::int64_t end) {
@@ -173,8 +174,8 @@ void for_each_run(const Walk& w, std::int64_t numel, F f) {
   });
 }
 
-// Sums g, which has y's shape, over the axes with stride 0 into `out`. Two such axes are never neighbours, so
-// there are at most two.
+// Sums g, which has y's shape, over the axes with stride 0 and writes the sums into `out`. Two axes with
+// stride 0 are never neighbours, so there are at most two such axes.
 void sum_repeated(GradientTarget<> out, const float* g, const Walk& w,
                   const std::array<std::int64_t, Shape::kMaxRank>& stride, std::int64_t numel) {
   std::int64_t inner = 1, outer = numel;
@@ -214,7 +215,7 @@ void binary_backward(Gradients& gradients, Binary op, Side of, const Tensor& y, 
     });
   };
   if (x.numel() == numel) return run(dx.data, dx.accumulate);
-  // x was repeated: first compute its gradient for every element of y, then the sums
+  // x was repeated: first compute the gradient for every element of y, then sum over the repetitions
   const auto& stride = of == Side::a ? w.a_stride : w.b_stride;
   if (op == Binary::add) return sum_repeated(dx, dy, w, stride, numel);
   const Workspace workspace(static_cast<std::size_t>(numel) * sizeof(float));

@@ -1,16 +1,16 @@
 // Element-wise ops: arithmetic on two tensors, with broadcasting, and functions of one tensor.
 //
-// Broadcasting (NumPy's rule): shapes are aligned at their last axis; an axis that one operand lacks, or has
-// with size 1, is repeated to the other's size. So (B, T, C) + (C) adds one row to all rows, and (V, 1) * (1,
-// C) makes a table (V, C).
+// Broadcasting (NumPy's rule): shapes are aligned at their last axis. If an operand lacks an axis, or has
+// size 1 along it, the operand is repeated along this axis to the size of the other operand. So (B, T, C) +
+// (C) adds one row to all rows, and (V, 1) * (1, C) makes a table (V, C).
 //
-// Forward: y_i = a_i op b_i. An operand's index along a repeated axis is 0. Backward, given d = dL/dy_i:
+// Forward: y_i = a_i op b_i. Along a repeated axis, the operand's index is 0. Backward, given d = dL/dy_i:
 //   y = a + b     da_i = d        db_i = d
 //   y = a - b     da_i = d        db_i = -d
 //   y = a * b     da_i = d b      db_i = d a
 //   y = a / b     da_i = d / b    db_i = -d a / b^2
-// A repeated element contributes to many y, so its gradient is the sum over all of them: a repetition in
-// forward becomes a sum in backward.
+// A repeated element contributes to many elements of y, so its gradient is the sum over all of them: a
+// repetition in forward becomes a sum in backward.
 //
 // Functions of one argument:
 //   y = exp x     dx = d y
@@ -20,8 +20,8 @@
 //   y = s x       dx = s d                               scale; neg x is -1 x
 //   y = x + s     dx = d                                 shift
 //
-// All tensors are f32 and have at most four axes. Results are contiguous. An operand that is not contiguous
-// is copied first (ops/views.h).
+// All tensors of element-wise ops are f32 and have at most four axes. Results are contiguous. An operand that
+// is not contiguous is copied first (ops/views.h).
 #pragma once
 
 #include "core/tape.h"
@@ -32,7 +32,7 @@ enum class Binary : std::uint8_t { add, sub, mul, div };
 enum class Unary : std::uint8_t { exp, log, tanh, relu, scale, shift };
 enum class Side : std::uint8_t { a, b };
 
-Tensor add(Tape& tape, const Tensor& a, const Tensor& b);  // for example a residual connection
+Tensor add(Tape& tape, const Tensor& a, const Tensor& b);  // for example for a residual connection
 Tensor sub(Tape& tape, const Tensor& a, const Tensor& b);
 Tensor mul(Tape& tape, const Tensor& a, const Tensor& b);
 Tensor div(Tape& tape, const Tensor& a, const Tensor& b);
@@ -45,7 +45,7 @@ Tensor neg(Tape& tape, const Tensor& x);
 Tensor scale(Tape& tape, const Tensor& x, float factor);
 Tensor add(Tape& tape, const Tensor& x, float number);
 
-// The shape of `a op b`. Error, which names `op`, if the shapes cannot be broadcast to each other.
+// Returns the shape of `a op b`. Error if the shapes cannot be broadcast to each other; the Error names `op`.
 Shape broadcast(const char* op, const Shape& a, const Shape& b);
 
 namespace reference {  // T is float or double

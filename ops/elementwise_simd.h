@@ -7,14 +7,15 @@
 
 namespace inkling::simd {
 
-// An operand of a run. With step 1 it is the n elements at `data`; with step 0, the one element at `data` is
-// used for the whole run.
+// One operand of an element-wise op, for a run of n elements. With step 1, the operand is the n elements at
+// `data`. With step 0, the one element at `data` is used for the whole run.
 template <class V>
 struct Run {
   Run(const float* p, std::int64_t step) : data(p), repeats(step == 0), first(*p) {}
   explicit Run(const float* p) : Run(p, 1) {}
 
-  // The elements from i on. Lanes past the end are 1, because a division by 0 would be slow.
+  // Returns the operand's elements from i on. Lanes past the end are 1, because a division by 0 would be
+  // slow.
   template <class Lanes>
   V at(std::int64_t i, Lanes lanes) const {
     return repeats ? first : lanes.load(data + i, 1.0f);
@@ -25,7 +26,7 @@ struct Run {
   V first;
 };
 
-// out = f or out += f, where f(i, lanes) gives the elements from i on.
+// Computes out = f or out += f for n elements, where f(i, lanes) returns the elements from i on.
 template <class V, class F>
 void write_run(float* out, std::int64_t n, bool accumulate, F f) {
   for_lanes<V>(n, [&](std::int64_t i, auto lanes) {
@@ -33,7 +34,8 @@ void write_run(float* out, std::int64_t n, bool accumulate, F f) {
   });
 }
 
-// y = a op b. A step is 1, or 0 if the operand has only one element, which is used for the whole run.
+// Computes y = a op b for n elements. A step is 1, or 0 if the operand has only one element, which is used
+// for the whole run.
 template <class V>
 void binary_forward(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
                     std::int64_t b_step) noexcept {
@@ -54,8 +56,8 @@ void binary_forward(Binary op, float* y, const float* a, const float* b, std::in
   }
 }
 
-// The gradient of operand `of`, which is a or b: one number for each element of y. If the operand was
-// repeated (broadcast), the caller must sum these numbers.
+// Computes the gradient of the operand `of`, which is a or b: one number for each element of y. If the
+// operand was repeated (broadcast), the caller must sum these numbers.
 template <class V>
 void binary_backward(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
                      std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept {

@@ -1,4 +1,5 @@
-// GPT-2's embedding: each token's row of the table wte plus its position's row of the table wpe.
+// GPT-2's embedding: for each token, the token's row of the table wte plus the position's row of the table
+// wpe.
 //
 //   y[b, t, :] = wte[ids[b, t], :] + wpe[first_position + t, :]
 // Backward:
@@ -13,9 +14,10 @@
 
 namespace inkling {
 
-// -> (B, T, C). Errors: an id outside 0 .. vocab-1 (the message says where), positions beyond maxT, shapes
-// that do not fit. first_position is the position of the first token; with a KV cache it is the number of
-// tokens in the cache. The ids' memory must live until backward.
+// Returns the embeddings of ids (B, T): a tensor (B, T, C). Error for an id outside 0 .. vocab-1 (the message
+// gives its place), for positions beyond maxT, and for shapes that do not fit. first_position is the position
+// of the first token; with a KV cache it is the number of tokens in the cache. The ids' memory must live
+// until backward.
 Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor& ids, std::int64_t vocab,
                  std::int64_t first_position = 0);
 

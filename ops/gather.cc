@@ -58,13 +58,13 @@ template void reference::pick_backward(double*, const double*, const std::int32_
 namespace {
 
 constexpr std::int64_t kColumns = 64;     // a task of scatter_add adds this many columns: whole cache lines
-constexpr std::int64_t kPicks = 1 << 12;  // rows of x in a task of pick
+constexpr std::int64_t kPicks = 1 << 12;  // a task of pick has this many rows of x
 
 }  // namespace
 
 void check_ids(const char* op, const Tensor& ids, std::int64_t V) {
   check_dtype(op, "ids", ids, DType::i32);
-  if (!ids.contiguous()) fail(op, ": ids ", ids.shape(), " is not contiguous");
+  if (!ids.contiguous()) fail(op, ": ids ", ids.shape(), " is not contiguous, expected a contiguous tensor");
   const std::int32_t* id = ids.i32();
   for (std::int64_t n = 0; n < ids.numel(); ++n) {
     if (id[n] >= 0 && id[n] < V) continue;

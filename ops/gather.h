@@ -1,34 +1,35 @@
-// Picking by index: whole rows of a table, or one element of every row.
+// Gather and pick select elements by index: gather selects whole rows of a table, pick selects one element of
+// every row.
 //
 //   gather  y[n, :] = table[ids[n], :]        dtable[v, :] = sum over the n with ids[n] = v of dy[n, :]
 //   pick    y[n]    = x[n, ids[n]]            dx[n, v] = dy[n] if v = ids[n], else 0
 //
-// An embedding is a gather: it equals a product with one-hot rows, but skips the zeros. pick selects the log
-// probability of the correct token from a row of log probabilities.
+// An embedding is a gather: it equals a product with one-hot rows, but does not multiply by the zeros. pick
+// selects the log probability of the correct token from a row of log probabilities.
 //
 // Several positions may have the same id and add to the same row of dtable. Therefore the backward of gather
 // is divided by columns: each task goes over all positions in order and adds its own columns of dy. So no two
-// threads write to the same place, and every sum has the same order.
+// threads write to the same element, and every sum is added in the same order.
 //
-// An id outside the table is an Error that gives the id and its position. The check runs before any row is
-// read. The ids' memory must live until backward.
+// An id outside the table is an Error that gives the id and its position. The ids are checked before any row
+// is read. The ids' memory must live until backward.
 #pragma once
 
 #include "core/tape.h"
 
 namespace inkling {
 
-// table (V, C), ids i32 (...) -> (..., C)
+// Gathers rows of table (V, C) by ids i32 (...). Returns (..., C).
 Tensor gather(Tape& tape, const Tensor& table, const Tensor& ids);
 
-// x (..., V), ids i32 (...) -> (...)
+// Picks one element of each row of x (..., V) by ids i32 (...). Returns (...).
 Tensor pick(Tape& tape, const Tensor& x, const Tensor& ids);
 
-// Error unless ids is i32 and contiguous, and every id satisfies 0 <= id < V. For example:
+// Error unless ids is i32 and contiguous, and every id satisfies 0 <= id < V. A message is for example
 // "gather: ids(0, 3) is 70000, expected 0 <= id < 50257".
 void check_ids(const char* op, const Tensor& ids, std::int64_t V);
 
-// dtable[ids[n], :] += dy[n, :] for n = 0 .. N-1, in this order; parallel over columns.
+// Computes dtable[ids[n], :] += dy[n, :] for n = 0 .. N-1, in this order; parallel over columns.
 void scatter_add(float* dtable, const float* dy, const std::int32_t* ids, std::int64_t N, std::int64_t C);
 
 namespace reference {  // T is float or double

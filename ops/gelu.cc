@@ -40,7 +40,7 @@ template void reference::gelu_backward(double*, const double*, const double*, st
 
 namespace {
 
-template <class T>  // float or bf16
+template <class T>  // T is float or bf16
 void forward(const Tensor& y, const Tensor& x) {
   T* out = y.data<T>();
   const T* in = x.data<T>();
@@ -69,12 +69,12 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
 }  // namespace
 
 Tensor gelu(Tape& tape, const Tensor& x) {
-  if (!x.contiguous()) fail("gelu: x ", x.shape(), " is not contiguous");
+  if (!x.contiguous()) fail("gelu: x ", x.shape(), " is not contiguous, expected a contiguous tensor");
   const bool is_bf16 = x.dtype() == DType::bf16;
   const Tensor y = tape.output(x.shape(), {x}, x.dtype());
   const auto scope = tape.scope("gelu", y, moving({x, y}));
   is_bf16 ? forward<bf16>(y, x) : forward<float>(y, x);
-  tape.record("gelu", {y}, {x}, moving({y, x, x}), [=](Gradients& gradients) {  // dy, x, dx
+  tape.record("gelu", {y}, {x}, moving({y, x, x}), [=](Gradients& gradients) {  // reads dy and x, writes dx
     is_bf16 ? backward<bf16>(gradients, y, x) : backward<float>(gradients, y, x);
   });
   return y;

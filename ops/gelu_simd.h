@@ -26,7 +26,7 @@ V gelu_derivative(V x) {
   return fma(z * s * (one - s), du2, s);
 }
 
-// T, the type of all arrays, is float or bf16. The arithmetic is float.
+// GELU of n elements. T, the type of all arrays, is float or bf16. The arithmetic is float.
 template <class V, class T>
 void gelu_forward(T* y, const T* x, std::int64_t n) noexcept {
   for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, gelu(lanes.load(x + i))); });

@@ -40,7 +40,7 @@ void reference::layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, con
     const T* x_r = x + r * C;
     const T* dy_r = dy + r * C;
     T* dx_r = dx + r * C;
-    // pass 1: the two means over g = dy * weight, and the gradients of the parameters
+    // pass 1: the means of g = dy * weight and of g * n, and the gradients of the parameters
     T g_mean = 0, gn_mean = 0;
     for (std::int64_t c = 0; c < C; ++c) {
       const T n = (x_r[c] - mean[r]) * rstd[r];
@@ -74,12 +74,13 @@ template void reference::layernorm_backward(double*, double*, double*, const dou
 
 namespace {
 
-// Rows in a task. The number is fixed, so that the partial sums of dweight and dbias are always the same.
+// Rows of x in a task. The number is fixed, so that the partial sums of dweight and dbias are always the
+// same.
 constexpr std::int64_t kRows = 32;
 // Columns of dweight and dbias in a task that adds the partial sums: 1 KiB of each partial sum.
 constexpr std::int64_t kColumns = 256;
 
-// In the functions below, T is the type of y: float or bf16.
+// In the functions of this namespace, T is the type of y: float or bf16.
 
 template <class T>
 auto forward_kernel() {
@@ -117,7 +118,8 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
   const std::int64_t chunks = ceil_div(rows, kRows);
   const T* dy = gradients.of<T>(y);
   const GradientTarget dx = x.has_gradient() ? gradients.target(x) : GradientTarget<>{nullptr, false};
-  // Each chunk sums dweight and dbias over its own rows; then these partial sums are added in order.
+  // Each chunk sums dweight and dbias over its own rows; then the partial sums of all chunks are added in
+  // order.
   const Workspace workspace(static_cast<std::size_t>(chunks * 3 * C) * sizeof(float));
   parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
     float* part = workspace.floats() + begin / kRows * 3 * C;
@@ -153,7 +155,7 @@ Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor
   const std::int64_t C = x.shape().back(), rows = x.shape().rows();
   if (!(weight.shape() == Shape{C})) fail("layernorm: weight is ", weight.shape(), ", expected (C=", C, ")");
   if (!(bias.shape() == Shape{C})) fail("layernorm: bias is ", bias.shape(), ", expected (C=", C, ")");
-  if (!x.contiguous()) fail("layernorm: x ", x.shape(), " is not contiguous");
+  if (!x.contiguous()) fail("layernorm: x ", x.shape(), " is not contiguous, expected a contiguous tensor");
   check_dtype("layernorm", "x", x, DType::f32);
   check_dtype("layernorm", "weight", weight, DType::f32);
   check_dtype("layernorm", "bias", bias, DType::f32);

@@ -15,7 +15,7 @@
 //     dn_i/dx_c = rstd * (delta_ic - 1/C - n_i n_c / C)
 //   so dx_c = sum_i g_i dn_i/dx_c = rstd * (g_c - mean_i(g_i) - n_c * mean_i(g_i n_i)).
 //
-// In training this runs as layernorm_forward and layernorm_backward in ops/layernorm_simd.h.
+// In training, layer normalisation runs as layernorm_forward and layernorm_backward in ops/layernorm_simd.h.
 //
 // Shapes: x, y, dx, dy (rows, C); mean, rstd (rows); weight, bias, dweight, dbias (C).
 #pragma once
@@ -26,7 +26,8 @@ namespace inkling {
 
 constexpr float kLayerNormEps = 1e-5f;
 
-// x (..., C), weight (C), bias (C) -> (..., C) with dtype `out`, f32 or bf16. The arithmetic and dx are f32.
+// Layer normalisation of x (..., C) with weight (C) and bias (C). Returns (..., C) with dtype `out`, f32 or
+// bf16. The arithmetic and dx are f32.
 Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  DType out = DType::f32);
 

@@ -1,5 +1,5 @@
-// Layer normalisation, vectorised along a row. The mathematics is in ops/layernorm.h, the same passes in
-// ops/layernorm.cc.
+// Layer normalisation, vectorised along a row. The mathematics is in ops/layernorm.h, and the same passes
+// without SIMD are in ops/layernorm.cc.
 #pragma once
 
 #include "ops/layernorm.h"
@@ -7,7 +7,8 @@
 
 namespace inkling::simd {
 
-// T, the type of y and dy, is float or bf16. Everything else, and the arithmetic, is float.
+// Forward of layer normalisation. T, the type of y (in backward also of dy), is float or bf16. All other
+// arrays, and the arithmetic, are float.
 template <class V, class T>
 void layernorm_forward(T* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
                        std::int64_t rows, std::int64_t C) noexcept {
@@ -44,7 +45,7 @@ void layernorm_backward(float* dx, float* dweight, float* dbias, const T* dy, co
     const T* dy_r = dy + r * C;
     float* dx_r = dx + r * C;
     const V m(mean[r]), s(rstd[r]);
-    // pass 1: the two means over g = dy * weight, and the gradients of the parameters
+    // pass 1: the means of g = dy * weight and of g * n, and the gradients of the parameters
     V g_sum(0.0f), gn_sum(0.0f);
     for_lanes<V>(C, [&](std::int64_t c, auto lanes) {
       const V n = (lanes.load(x_r + c) - m) * s;

@@ -61,7 +61,7 @@ void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t 
 namespace {
 
 constexpr bool kStream = true;          // write dW past the caches: only the optimiser reads it, much later
-constexpr std::int64_t kColumns = 256;  // columns of dy in a task: 1 KiB of each row
+constexpr std::int64_t kColumns = 256;  // columns of dy in a task of dbias: 1 KiB of each row
 
 struct Layer {
   Tensor x;  // (..., IC)
@@ -140,7 +140,8 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   if (bias && !(bias.shape() == Shape{OC}))
     fail("linear: bias is ", bias.shape(), ", expected (OC=", OC, ")");
   for (const Tensor& t : {x, w, bias}) {
-    if (!t.contiguous()) fail("linear: tensor ", t.shape(), " is not contiguous");
+    if (!t.contiguous())
+      fail("linear: tensor ", t.shape(), " is not contiguous, expected a contiguous tensor");
   }
   if (x.dtype() != DType::f32 && x.dtype() != DType::bf16) {
     fail("linear: x ", x.shape(), ": dtype is ", name(x.dtype()), ", expected f32 or bf16");
@@ -160,13 +161,14 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
   }
 }
 
-// Collects the arguments of a layer. IC may be 0; then y is the bias.
+// Checks and collects the arguments of a linear layer. IC may be 0; then y is the bias.
 Layer layer_of(const Tensor& x, const Weight& weight, const Tensor& bias) {
   check_shapes(x, weight, bias);
   return {x, weight, bias, x.shape().leading().numel(), x.shape().back(), weight.values.dim(0)};
 }
 
-// The work of forward, and of dX. Both read the weight in the number format of the product.
+// Returns the work of a linear layer's forward, which is also the work of dX. Both read the weight in the
+// number format of the product.
 Work work_of(const Layer& l, const Tensor& y) {
   Work work = multiplying(l.M * l.IC * l.OC, {l.x, y});
   work.operands = l.in_bf16() ? DType::bf16 : DType::f32;

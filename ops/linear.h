@@ -1,14 +1,16 @@
-// The linear layer: the product of each row of x with each row of a weight matrix.
+// The linear layer: multiplies each row of x with each row of a weight matrix (dot products).
 //
 // Forward: y_mo = sum_i x_mi weight_oi + bias_o, that is Y = X W^T + b.
 //
-// Backward, given dy = dL/dy. x_mi contributes to y_mo for every o, weight_oi for every m:
+// Backward, given dy = dL/dy. x_mi contributes to y_mo for every o; weight_oi contributes to y_mo for every
+// m:
 //   dx_mi      = sum_o dy_mo weight_oi        dX = dY W
 //   dweight_oi = sum_m dy_mo x_mi             dW = dY^T X
 //   dbias_o    = sum_m dy_mo
 //
-// These are two nodes on the tape, because the layers below wait only for dX. dW and dbias are recorded
-// first, so backward, which runs in reverse order, starts with dX and leaves dW and dbias to idle threads.
+// dX and dW are two nodes on the tape, because the layers below wait only for dX. The node of dW and dbias is
+// recorded first. Backward runs in reverse order, so it starts with dX and leaves dW and dbias to idle
+// threads.
 //
 // Shapes: x, dx (M, IC); weight, dweight (OC, IC); bias, dbias (OC); y, dy (M, OC).
 #pragma once
@@ -19,10 +21,10 @@
 
 namespace inkling {
 
-// The weight of a linear layer: an f32 matrix (OC, IC), and copies of it in other formats. With the packed
-// copies of ops/gemm/gemm_bf16.h, products are computed in bf16; then x may be bf16, and a gradient has the
-// dtype of its tensor. With the copy of ops/gemm/gemv_int8.h, weights have 8 bits; then x is f32 and there is
-// no backward.
+// The weight of a linear layer: an f32 matrix (OC, IC), and copies of it in other number formats. With the
+// packed copies of ops/gemm/gemm_bf16.h, products are computed in bf16; then x may be bf16, and a gradient
+// has the dtype of its tensor. With the copy of ops/gemm/gemv_int8.h, weights have 8 bits; then x is f32 and
+// there is no backward.
 struct Weight {
   Weight(const Tensor& f32_values) : values(f32_values) {}  // implicit: a plain matrix is a weight
   Weight(const Tensor& f32_values, const bf16* forward, const bf16* backward)
@@ -35,15 +37,16 @@ struct Weight {
   Int8Matrix int8;                          // int8.q is nullptr if the weight has no 8-bit copy
 };
 
-// y (M,OC) = x (M,IC) W^T, plus the bias and addend given in `y`, in the number format of W. x and y are
-// contiguous, and f32 unless W is packed.
+// Computes y (M,OC) = x (M,IC) W^T, plus the bias and the addend given in `y`, in the number format of W. x
+// and y are contiguous. They are f32 unless W is packed.
 void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t M);
 
-// x (..., IC) contiguous, weight (OC, IC), bias (OC) or Tensor{} -> (..., OC), with x's dtype
+// The linear layer for x (..., IC) contiguous, weight (OC, IC), and bias (OC) or Tensor{} for no bias.
+// Returns (..., OC), with x's dtype.
 Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias);
 
-// Returns residual + linear(x), both (..., OC) f32. It is faster than linear() and add(), because it does not
-// read and write the sum a second time.
+// Returns residual + linear(x), both (..., OC) f32. linear_add() is faster than linear() and add(), because
+// it writes the sum once and does not read it again.
 Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Weight& weight,
                   const Tensor& bias);
 

@@ -14,26 +14,26 @@ namespace inkling {
 
 namespace {
 
-// With a large vocabulary, neither the logits nor dwte fit into a cache. With a small one, streaming makes no
-// difference.
+// kStream: write the logits and dwte past the caches. With a large vocabulary, neither of them fits into a
+// cache. With a small vocabulary, writing past the caches makes no difference.
 constexpr bool kStream = true;
 struct Head {
   Tensor x;  // (..., C)
   Weight wte;
   const std::int32_t* targets;
-  std::int64_t N, C, vocab, Vp;  // N rows of x
+  std::int64_t N, C, vocab, Vp;  // N is the number of rows of x
 
   bool in_bf16() const { return wte.packed != nullptr; }
-  // The rows of x from `begin` on.
+  // Returns the rows of x from row `begin` on.
   PackSource x_from(std::int64_t begin) const {
     const PackSource all = rows(x);
     return {static_cast<const std::byte*>(all.data) + begin * C * size_bytes(all.dtype), all.dtype, C, 1};
   }
 };
 
-// Rows in a chunk: as many as give 128 MiB of logits. Each chunk reads all of wte and writes all of dwte.
-// With smaller chunks this traffic takes more time than the arithmetic: half as many rows take 1.2 times as
-// long.
+// Returns the number of rows in a chunk: as many rows as have 128 MiB of logits. Each chunk reads all of wte
+// and writes all of dwte. With smaller chunks, this memory traffic takes more time than the arithmetic:
+// chunks with half as many rows take 1.2 times as long.
 std::int64_t chunk_rows(const Head& h) {
   constexpr std::int64_t kLogits = 1 << 25, kRound = 64;
   const std::int64_t most = std::max(kRound, kLogits / h.Vp / kRound * kRound);
@@ -42,8 +42,8 @@ std::int64_t chunk_rows(const Head& h) {
   return ceil_div(even, kRound) * kRound;
 }
 
-// Calls f(begin, count, logits) for one chunk of rows after another. logits = x wte^T (count,Vp); f may
-// overwrite them.
+// Calls f(begin, count, logits) for one chunk of rows after another, where logits = x wte^T (count,Vp). f may
+// overwrite the logits.
 template <class F>
 void for_each_chunk(const Head& h, F&& f) {
   if (h.N == 0) return;
@@ -67,8 +67,8 @@ void losses_only(float* losses, const Head& h) {
   });
 }
 
-// Computes dx (count,C) and dwte from a chunk's dlogits. dx is assigned; dwte is assigned or added to, as
-// dwte.accumulate says. Either may be nullptr.
+// Computes dx (count,C) and dwte from a chunk's dlogits. dx is assigned; dwte is assigned or added to,
+// depending on dwte.accumulate. dx and dwte.data may be nullptr; then this gradient is not computed.
 void gradients_in_f32(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
                       std::int64_t begin, std::int64_t count) {
   const MatrixView d = rows(dlogits, h.Vp);
@@ -87,7 +87,7 @@ void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const fl
   gemm_bf16(sums, d.transposed(), h.x_from(begin), h.Vp, h.C, count);
 }
 
-// Computes the losses, and dx and dwte multiplied by scale.
+// Computes the losses of all rows, and dx and dwte multiplied by scale.
 void losses_and_gradients(float* losses, float* dx, GradientTarget<> dwte, const Head& h, float scale) {
   const auto cross_entropy =
       h.in_bf16() ? kernels().cross_entropy_in_place_bf16 : kernels().cross_entropy_in_place;
@@ -123,7 +123,7 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
   });
 }
 
-// Checks all arguments except the targets themselves. Errors name `op`.
+// Checks all arguments of `op` except the values of the targets. Errors name `op`.
 Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor& targets,
              std::int64_t vocab) {
   const Tensor& wte = weight.values;
@@ -131,11 +131,12 @@ Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor
   const std::int64_t C = s.back();
   if (s.rank == 0 || !x.contiguous()) fail(op, ": x is ", s, ", expected a contiguous (..., C)");
   if (wte.rank() != 2 || wte.dim(1) != C) fail(op, ": wte is ", wte.shape(), ", expected (Vp, C=", C, ")");
-  if (!wte.contiguous()) fail(op, ": wte ", wte.shape(), " is not contiguous");
+  if (!wte.contiguous()) fail(op, ": wte ", wte.shape(), " is not contiguous, expected a contiguous tensor");
   if (!(targets.shape() == s.leading()))
     fail(op, ": targets is ", targets.shape(), ", expected ", s.leading(), ", the shape of x ", s,
          " without its last axis");
-  if (!targets.contiguous()) fail(op, ": targets ", targets.shape(), " is not contiguous");
+  if (!targets.contiguous())
+    fail(op, ": targets ", targets.shape(), " is not contiguous, expected a contiguous tensor");
   if (x.dtype() != DType::f32 && x.dtype() != DType::bf16)
     fail(op, ": x ", s, ": dtype is ", name(x.dtype()), ", expected f32 or bf16");
   check_dtype(op, "wte", wte, DType::f32);
@@ -182,7 +183,7 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
     losses_only(losses, head);
   }
   *loss.f32() = static_cast<float>(sum_losses(losses, N) / static_cast<double>(divisor));
-  // wte's gradient is complete already. It is named here so that the node is recorded even if x has no
+  // The gradient of wte is complete already. wte is in the list so that the node is recorded even if x has no
   // gradient: the node checks the gradient of the loss.
   tape.record("linear_cross_entropy", {loss}, {x, wte}, moving({x, x}),
               [=](Gradients& gradients) { backward(gradients, loss, x, dx); });

@@ -9,7 +9,7 @@ namespace inkling {
 
 namespace {
 
-// The matrices of a tensor: the offset of each, and the strides inside.
+// The matrices of a tensor: the offset of each matrix, and the strides of its rows and columns.
 struct Matrices {
   explicit Matrices(const Tensor& t) {
     const int rank = t.rank();
@@ -18,7 +18,7 @@ struct Matrices {
     column_stride = columns == 1 ? 1 : t.stride(rank - 1);
     row_stride = rows == 1 && column_stride != 1 ? 1 : t.stride(rank - 2);
     for (int axis = rank - 3; axis >= 0; --axis) {
-      const int place = rank - 3 - axis;  // 0 is the axis that changes faster
+      const int place = rank - 3 - axis;  // place 0 is the axis that changes faster
       batch[place] = t.dim(axis);
       batch_stride[place] = t.stride(axis);
     }
@@ -37,13 +37,14 @@ struct Matrices {
   std::int64_t batch[2] = {1, 1}, batch_stride[2] = {0, 0};
 };
 
-// The same, but with all rows as one matrix: a contiguous tensor times one shared b.
+// Returns a view of a contiguous tensor in which all rows of all its matrices are one matrix. For a product
+// with one shared b.
 Tensor as_one_matrix(const Tensor& t) {
   return t.reshape({t.shape().leading().numel(), t.shape().back()});
 }
 
-// C = A B (+ C), for a C whose rows or columns are contiguous. If its columns are, C^T = B^T A^T is computed,
-// whose rows are contiguous.
+// Computes C = A B (or C += A B), for a C whose rows or columns are contiguous. If the columns are
+// contiguous, it computes C^T = B^T A^T, because the rows of C^T are contiguous.
 void multiply_into(float* data, const Matrices& C, std::int64_t i, MatrixView A, MatrixView B, std::int64_t K,
                    bool accumulate) {
   float* c = data + C.offset(i);
@@ -72,7 +73,7 @@ void gradient_of_b(Gradients& gradients, const Tensor& c, const Tensor& a, const
     parallel_chunks(B.count(), [&](std::int64_t i) {
       multiply_into(db.data, B, i, A.view(a.f32(), i).transposed(), C.view(dc, i), A.rows, db.accumulate);
     });
-  } else {  // one after another, because all add to the same matrix
+  } else {  // one product after another, because all add to the same matrix
     float* db = gradients.sum_into(b);
     for (std::int64_t i = 0; i < A.count(); ++i) {
       multiply_into(db, B, 0, A.view(a.f32(), i).transposed(), C.view(dc, i), A.rows, true);
@@ -92,7 +93,8 @@ void check_shapes(const Tensor& a, const Tensor& b) {
   }
 }
 
-// c is allocated already; gemm can read the matrices of a, b and c.
+// Multiplies a and b into c, which is allocated already, and records the backward. gemm can read the matrices
+// of a, b and c, because each has a stride of 1.
 void multiply(Tape& tape, const Tensor& c, const Tensor& a, const Tensor& b) {
   const Matrices C(c), A(a), B(b);
   const Work work = multiplying(c.numel() * A.columns, {a, b, c});  // forward, dA and dB have equal work

@@ -1,7 +1,8 @@
-// Matrix multiplication of tensors: the last two axes are the matrices, the leading axes are a batch of them.
+// Matrix multiplication of tensors: the last two axes are matrices, and the leading axes are a batch of
+// matrices.
 //
 //   c[..., m, n] = sum_k a[..., m, k] b[..., k, n], C = A B for each matrix.
-// Backward: a_mk contributes to c_mn for every n, b_kn for every m:
+// Backward: a_mk contributes to c_mn for every n; b_kn contributes to c_mn for every m:
 //   dA = dC B^T,  dB = A^T dC, summed over all matrices of A that were multiplied by the same B.
 //
 // Shapes: a (..., M, K); b (..., K, N) with the same leading axes, or (K, N), shared by all; c (..., M, N).
@@ -11,7 +12,8 @@
 
 namespace inkling {
 
-// Rank 2 to 4. Operands may be views with any strides, for example transposed.
+// The product of a and b, which have rank 2 to 4. Operands may be views with any strides, for example
+// transposed.
 Tensor matmul(Tape& tape, const Tensor& a, const Tensor& b);
 
 }  // namespace inkling

@@ -50,7 +50,7 @@ void reference::max_forward(T* y, const T* x, std::int64_t outer, std::int64_t n
 
 namespace {
 
-// The index of the first maximum y among x[0], x[inner], x[2 inner], ...
+// Returns the index of the first maximum y among x[0], x[inner], x[2 inner], ...
 template <class T>
 std::int64_t first_maximum(const T* x, T y, std::int64_t n, std::int64_t inner) {
   std::int64_t k = 0;
@@ -88,8 +88,8 @@ template void reference::max_backward(double*, const double*, const double*, con
 
 namespace {
 
-constexpr std::int64_t kPiece = 1 << 14;  // elements in a task, and the most numbers in one float sum
-constexpr std::int64_t kColumns = 64;     // columns in a task: whole cache lines, a few registers
+constexpr std::int64_t kPiece = 1 << 14;  // elements in a task; a float sum has at most as many
+constexpr std::int64_t kColumns = 64;     // columns in a block: whole cache lines, a few registers
 
 // Calls f(o, first column, number of columns) for blocks of columns, in parallel.
 template <class F>
@@ -145,7 +145,7 @@ void sum_axis(GradientTarget<> out, const float* x, std::int64_t outer, std::int
 
 namespace {
 
-// How an axis divides x into (outer, n, inner), and the shape of the result.
+// A Cut says how an axis divides x into (outer, n, inner), and which shape the result has.
 struct Cut {
   std::int64_t outer = 1, n = 1, inner = 1;
   Shape left;
@@ -171,6 +171,7 @@ void sum_backward(Gradients& gradients, const Tensor& y, const Tensor& x, Cut cu
   const float* dy = gradients.of(y);
   const GradientTarget dx = gradients.target(x);
   // each row of `inner` elements of dy is repeated n times; if inner is 1, each element becomes a row of n
+  // elements
   const std::int64_t row_length = cut.inner == 1 ? cut.n : cut.inner;
   parallel_for(x.numel(), kPiece, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end;) {

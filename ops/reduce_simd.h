@@ -1,4 +1,4 @@
-// Sums and maxima, along a row or down columns. The mathematics is in ops/reduce.h.
+// Sums and maxima with SIMD, along a row or down columns. The mathematics is in ops/reduce.h.
 #pragma once
 
 #include "ops/reduce.h"
@@ -6,8 +6,8 @@
 
 namespace inkling::simd {
 
-// The sum of n consecutive numbers. Four registers hold partial sums, so that an addition does not have to
-// wait for the previous addition.
+// Returns the sum of n consecutive numbers. Four registers hold partial sums, so that an addition does not
+// have to wait for the previous addition.
 template <class V>
 float sum_row(const float* x, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
@@ -21,14 +21,14 @@ float sum_row(const float* x, std::int64_t n) noexcept {
   return sum((parts[0] + parts[1]) + (parts[2] + parts[3]));
 }
 
-// Computes the sums of the columns that fit into R registers, and adds or assigns them. `lanes` may be less
-// than W only if R = 1.
+// Computes the sums of as many columns as fit into R registers, and adds them to `out` or assigns them.
+// `lanes` may be less than W only if R = 1.
 template <class V, int R, class T>
 void sum_down(float* out, const T* x, std::int64_t n, std::int64_t row_stride, std::int64_t lanes,
               float scale, bool accumulate) {
   constexpr std::int64_t W = V::kLanes;
   constexpr std::int64_t kBlock =
-      128;  // rows that are summed before their sum is added to the others, for accuracy
+      128;  // rows that are summed before their sum is added to the total, for accuracy
   V total[R];
   for (V& t : total) t = V(0.0f);
   for (std::int64_t k = 0; k < n;) {
@@ -47,7 +47,8 @@ void sum_down(float* out, const T* x, std::int64_t n, std::int64_t row_stride, s
   }
 }
 
-// out[c] = or += scale * sum_k x[k, c], for rows k = 0 .. n-1, row_stride apart. T is float or bf16.
+// Computes out[c] = (or +=) scale * sum_k x[k, c], for rows k = 0 .. n-1, row_stride apart. T is float or
+// bf16.
 template <class V, class T>
 void sum_columns(float* out, const T* x, std::int64_t n, std::int64_t columns, std::int64_t row_stride,
                  float scale, bool accumulate) noexcept {
@@ -59,14 +60,14 @@ void sum_columns(float* out, const T* x, std::int64_t n, std::int64_t columns, s
   if (c < columns) sum_down<V, 1>(out + c, x + c, n, row_stride, columns - c, scale, accumulate);
 }
 
-// The larger of two numbers, or NaN if one is NaN.
+// Returns the larger of two numbers, or NaN if one is NaN.
 template <class V>
 V greater_or_nan(V most, V x) {
-  // If `most` is NaN, no comparison is true, and it stays.
+  // If `most` is NaN, no comparison is true, and the result is `most`.
   return if_equal(x, x, if_less(most, x, x, most), x);
 }
 
-// The largest of n > 0 consecutive numbers.
+// Returns the largest of n > 0 consecutive numbers, or NaN if one is NaN.
 template <class V>
 float max_row(const float* x, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
@@ -88,7 +89,7 @@ float max_row(const float* x, std::int64_t n) noexcept {
   return most;
 }
 
-// out[c] = max_k x[k, c], over n > 0 rows
+// Computes out[c] = max_k x[k, c], over n > 0 rows.
 template <class V>
 void max_columns(float* out, const float* x, std::int64_t n, std::int64_t columns,
                  std::int64_t row_stride) noexcept {
@@ -106,7 +107,7 @@ void max_columns(float* out, const float* x, std::int64_t n, std::int64_t column
   store_n(out + c, most, tail);
 }
 
-// out[i] = or += scale * x[i * step]; step is 0 or 1
+// Computes out[i] = (or +=) scale * x[i * step]; step is 0 or 1.
 template <class V>
 void add_scaled(float* out, const float* x, std::int64_t n, std::int64_t step, float scale,
                 bool accumulate) noexcept {

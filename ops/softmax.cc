@@ -64,7 +64,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
 
 Tensor softmax(Tape& tape, const Tensor& x) {
   check_dtype("softmax", "x", x, DType::f32);
-  if (!x.contiguous()) fail("softmax: x ", x.shape(), " is not contiguous");
+  if (!x.contiguous()) fail("softmax: x ", x.shape(), " is not contiguous, expected a contiguous tensor");
   const std::int64_t C = x.shape().back();
   const Tensor y = tape.output(x.shape(), {x});
   float* out = y.f32();
@@ -73,7 +73,7 @@ Tensor softmax(Tape& tape, const Tensor& x) {
   parallel_for(x.shape().rows(), task_rows(C), [&](std::int64_t begin, std::int64_t end) {
     kernels().softmax_forward(out + begin * C, in + begin * C, end - begin, C);
   });
-  tape.record("softmax", {y}, {x}, moving({y, y, x}),  // dy, y, dx
+  tape.record("softmax", {y}, {x}, moving({y, y, x}),  // reads dy and y, writes dx
               [=](Gradients& gradients) { backward(gradients, y, x); });
   return y;
 }

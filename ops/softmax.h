@@ -4,7 +4,7 @@
 //   m   = max_c x_c, subtracted so that no e^x overflows; it cancels in y
 //   e_c = e^(x_c - m)
 //   y_c = e_c / sum_i e_i
-//   -inf gets probability 0. A row whose numbers are all -inf has no softmax; the result is NaN, as in
+//   The softmax of -inf is 0. A row whose numbers are all -inf has no softmax; the result is NaN, as in
 //   PyTorch. A row with +inf or NaN also gives NaN.
 //
 // Backward, given dy = dL/dy. From dy_i/dx_c = y_i (delta_ic - y_c):
@@ -17,7 +17,7 @@
 
 namespace inkling {
 
-// x (..., C) -> (..., C)
+// Softmax over the last axis of x (..., C). Returns (..., C).
 Tensor softmax(Tape& tape, const Tensor& x);
 
 namespace reference {  // T is float or double

@@ -1,4 +1,5 @@
-// Softmax, vectorised along a row. The mathematics is in ops/softmax.h, the same passes in ops/softmax.cc.
+// Softmax, vectorised along a row. The mathematics is in ops/softmax.h, and the same passes without SIMD are
+// in ops/softmax.cc.
 #pragma once
 
 #include <limits>
@@ -9,7 +10,7 @@
 
 namespace inkling::simd {
 
-// The largest of n numbers. NaNs may be ignored or returned.
+// Returns the largest of n numbers. If some are NaN, the result may be NaN or the largest of the others.
 template <class V>
 float max_of(const float* x, std::int64_t n) {
   constexpr float kMinusInf = -std::numeric_limits<float>::infinity();

@@ -31,7 +31,7 @@ void for_each_run(const Tensor& x, F f) {
   });
 }
 
-// The axis along which x is contiguous in memory, if it is not the last axis; otherwise -1.
+// Returns the axis along which x is contiguous in memory, if it is not the last axis; otherwise -1.
 int side_by_side(const Tensor& x) {
   const int last = x.rank() - 1;
   if (last < 1 || x.stride(last) == 1) return -1;
@@ -41,10 +41,10 @@ int side_by_side(const Tensor& x) {
   return -1;
 }
 
-// A copy transposes the matrices that the last axis of x and the contiguous `axis` form. Their rows go along
-// the last axis, `row_step` apart in x; their columns go along `axis`, `column_step` apart in the copy. Calls
-// f(first, column_step, place, row_step, rows, columns) for every block, which starts at `first` in the copy
-// and at `place` in x.
+// Calls f(first, column_step, place, row_step, rows, columns) for every block of a copy that transposes. Such
+// a copy transposes the matrices that the last axis of x and the contiguous `axis` form. The rows of a matrix
+// go along the last axis, and are `row_step` apart in x; the columns go along `axis`, and are `column_step`
+// apart in the copy. A block starts at `first` in the copy and at `place` in x.
 template <class F>
 void for_each_block(const Tensor& x, int axis, F f) {
   const int last = x.rank() - 1;

@@ -1,10 +1,10 @@
-// Contiguous copies of views.
+// Views: contiguous copies of tensors that are not contiguous.
 //
 // reshape, transpose and slice are methods of Tensor: they copy nothing, share the gradient's slot and need
 // no node on the tape. Most ops need contiguous operands: all elements in one block, the last axis fastest,
-// as in C arrays. A view that is not contiguous is copied:
-//   y[i, j, k, l] = x[i, j, k, l]     backward: dx[i, j, k, l] += dy[i, j, k, l], at the elements that x
-//   views
+// as in C arrays. contiguous() copies a view that is not contiguous:
+//   y[i, j, k, l] = x[i, j, k, l]
+//   backward: dx[i, j, k, l] += dy[i, j, k, l], at the elements that x views
 // Two different indices of a view are never the same element, so the additions may run in any order and in
 // parallel.
 #pragma once

@@ -7,7 +7,7 @@
 
 namespace inkling {
 
-// These are doubles: with beta2 = 0.999 as a float, 1 - beta2 is wrong in the fifth digit.
+// AdamW's settings are doubles: with beta2 = 0.999 as a float, 1 - beta2 would be wrong in the fifth digit.
 struct AdamWSettings {
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -17,24 +17,24 @@ struct AdamWSettings {
 
 class AdamW final : public Optimizer {
  public:
-  // Error for a setting out of range: betas in [0, 1), eps > 0, weight_decay >= 0.
+  // Error unless the betas are in [0, 1), eps > 0 and weight_decay >= 0.
   AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings& settings);
 
   const char* name() const override { return "adamw"; }
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"m", m()}, {"v", v()}}; }
-  // For each weight, it reads and writes w, m and v, and reads the gradient: 7 floats.
+  // For each weight, AdamW reads and writes w, m and v, and reads the gradient: 7 floats.
   double step_bytes() const override { return 28.0 * static_cast<double>(extent_); }
 
-  std::span<float> m();  // running mean of the gradients
-  std::span<float> v();  // running mean of the squared gradients
+  std::span<float> m();  // m, the running mean of the gradients
+  std::span<float> v();  // v, the running mean of the squared gradients
 
  private:
   AdamWSettings settings_;
   std::vector<SegmentChunk> chunks_;
   std::int64_t extent_;
-  Pages m_, v_;  // zero at first
+  Pages m_, v_;  // m and v are zero before the first step
 };
 
 }  // namespace inkling

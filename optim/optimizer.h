@@ -1,9 +1,9 @@
-// The interface of all optimisers: they turn gradients into new weights, and have a state that a checkpoint
-// saves.
+// The interface of all optimisers. An optimiser turns gradients into new weights. It has a state, which a
+// checkpoint saves.
 //
-// An optimiser knows flat buffers of floats and which parts of them decay (optim/segment.h), never a model.
-// Thread safety: one caller at a time; step() itself uses all threads and allocates nothing.
-// Next: optim/adamw.h, with the mathematics in ops/update/adamw.h.
+// An optimiser knows flat buffers of floats and to which parts of them weight decay applies
+// (optim/segment.h). It never knows a model. Thread safety: one caller at a time; step() itself uses all
+// threads and allocates nothing. Read next: optim/adamw.h, with the mathematics in ops/update/adamw.h.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@ namespace inkling {
 
 class Optimizer {
  public:
-  // One buffer of the state, with one number for each weight. To restore a checkpoint, write into `values`.
+  // One buffer of the optimiser's state, with one number for each weight. To restore a checkpoint, write into
+  // `values`.
   struct State {
     const char* name;
     std::span<float> values;
@@ -25,18 +26,20 @@ class Optimizer {
 
   virtual const char* name() const = 0;
 
-  // Called as soon as weights [offset, offset + count), a chunk of optim/segment.h, are updated, on the
-  // thread that still has them in its cache. Many threads call it at the same time.
+  // A function that step() calls as soon as it has updated weights [offset, offset + count), a chunk of
+  // optim/segment.h, on the thread that still has these weights in its cache. Many threads call the function
+  // at the same time.
   using Updated = std::function<void(std::int64_t offset, std::int64_t count)>;
 
   // Updates the weights. `step` counts from 1, `lr` is this step's learning rate, every gradient is
-  // multiplied by `gradient_scale` (optim/clip.h). Error unless step >= 1.
+  // multiplied by `gradient_scale` (optim/clip.h). If `updated` is not null, it is called for each chunk.
+  // Error unless step >= 1.
   virtual void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
                     const Updated& updated = nullptr) = 0;
 
   virtual std::vector<State> state() = 0;
 
-  // Bytes that a step reads and writes. Memory bandwidth limits the speed of a step.
+  // The number of bytes that a step reads and writes. Memory bandwidth limits the speed of a step.
   virtual double step_bytes() const = 0;
 };
 

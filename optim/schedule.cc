@@ -14,13 +14,13 @@ constexpr LearningRateDecay kDecays[] = {LearningRateDecay::constant, LearningRa
                                          LearningRateDecay::cosine, LearningRateDecay::wsd};
 constexpr double kWsdDecayStart = 0.8;  // wsd starts to decay after this fraction of all steps
 
-// The fraction of the way from `begin` to `end` that `step` has covered: 0 to 1.
+// Returns the fraction of the way from step `begin` to step `end` that `step` has covered: 0 to 1.
 double progress(std::int64_t step, double begin, double end) {
   if (end <= begin) return 1;
   return std::clamp((static_cast<double>(step) - begin) / (end - begin), 0.0, 1.0);
 }
 
-// The fraction of lr - min_lr that remains at `step`, after the warm-up: from 1 down to 0.
+// Returns the fraction of lr - min_lr that remains at `step`, after the warm-up: from 1 down to 0.
 double remaining(const LearningRateSchedule& s, std::int64_t step) {
   const auto begin = static_cast<double>(s.warmup_steps), end = static_cast<double>(s.steps);
   switch (s.decay) {
@@ -56,7 +56,7 @@ LearningRateDecay parse_learning_rate_decay(std::string_view text) {
   for (LearningRateDecay decay : kDecays) {
     if (text == name(decay)) return decay;
   }
-  fail("schedule: got '", text, "', expected constant, linear, cosine or wsd");
+  fail("schedule: learning rate decay is '", text, "', expected constant, linear, cosine or wsd");
 }
 
 float learning_rate(const LearningRateSchedule& s, std::int64_t step) {

@@ -7,8 +7,8 @@
 //   wsd       warm-up, stable, decay: lr, then in the last fifth of all steps along a straight line to
 //             min_lr (Hu et al. 2024, MiniCPM)
 //
-// Steps count from 0, as in llm.c. min_lr would be the rate of step number `steps`, but training ends one
-// step before it.
+// Steps count from 0, as in llm.c. The learning rate would reach min_lr at step number `steps`, but step
+// number `steps` - 1 is the last step of the training.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ enum class LearningRateDecay { constant, linear, cosine, wsd };
 
 const char* name(LearningRateDecay decay);
 
-// Error, which lists the choices, for an unknown name.
+// Converts a name to a LearningRateDecay. For an unknown name, the Error lists all names.
 LearningRateDecay parse_learning_rate_decay(std::string_view name);
 
 struct LearningRateSchedule {

@@ -1,8 +1,8 @@
-// Segments: all that an optimiser knows about a model. A segment is a range of the flat buffer of weights; it
-// says whether weight decay applies to it.
+// Segments: an optimiser's description of a model's weights. A segment is a range of the flat buffer of
+// weights; it says whether weight decay applies to this range.
 //
 // Gradients and the optimiser's state have the same layout as the weights. An update runs in parallel over
-// chunks of segments. The chunks are the same for any number of threads, and so are the results.
+// chunks of segments. The chunks are the same for any number of threads, so the results are the same too.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace inkling {
 
 struct ParameterSegment {
-  std::int64_t offset = 0;  // floats from the start of the buffer
+  std::int64_t offset = 0;  // the number of floats before the segment in the buffer
   std::int64_t count = 0;
   bool decay = false;  // weight decay applies: matrices and embeddings, not biases and norms
   std::string name;
@@ -35,9 +35,9 @@ std::vector<ParameterSegment> segments_of(const Table& table) {
   return segments;
 }
 
-// A piece of a segment: small enough for the L2 cache, and for many threads to share the work. In a matrix, a
-// chunk is whole strips of kWeightRows rows (ops/gemm/gemm_bf16.h), except for a shorter strip at the
-// matrix's end. It has as many strips as fit into kFloats, but at least one.
+// A chunk is a part of a segment: small enough for the L2 cache, and small enough for many threads to share
+// the work. In a matrix, a chunk is whole strips of kWeightRows rows (ops/gemm/gemm_bf16.h), except for a
+// shorter strip at the matrix's end. A chunk has as many strips as fit into kFloats, but at least one.
 struct SegmentChunk {
   static constexpr std::int64_t kFloats = 1 << 16;  // the most floats of a chunk, unless one strip is longer
 
@@ -46,10 +46,11 @@ struct SegmentChunk {
   bool decay;
 };
 
-// Error unless the segments are in order and do not overlap, and every offset and count is at least 0.
+// Cuts the segments into chunks. Error unless the segments are in order and do not overlap, and every offset
+// and count is at least 0.
 std::vector<SegmentChunk> cut_segments(const std::vector<ParameterSegment>& segments);
 
-// The end of the last segment: the offset after its last float.
+// The offset after the last float of the last segment.
 std::int64_t extent(const std::vector<ParameterSegment>& segments);
 
 }  // namespace inkling

@@ -14,14 +14,14 @@ struct SgdSettings {
 
 class Sgd final : public Optimizer {
  public:
-  // Error for a setting out of range: momentum in [0, 1), weight_decay >= 0.
+  // Error unless momentum is in [0, 1) and weight_decay >= 0.
   Sgd(const std::vector<ParameterSegment>& segments, const SgdSettings& settings);
 
   const char* name() const override { return "sgd"; }
   void step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"velocity", velocity()}}; }
-  // For each weight, it reads and writes w and the velocity, and reads the gradient: 5 floats.
+  // For each weight, SGD reads and writes w and the velocity, and reads the gradient: 5 floats.
   double step_bytes() const override { return 20.0 * static_cast<double>(extent_); }
 
   std::span<float> velocity();
@@ -30,7 +30,7 @@ class Sgd final : public Optimizer {
   SgdSettings settings_;
   std::vector<SegmentChunk> chunks_;
   std::int64_t extent_;
-  Pages velocity_;  // zero at first
+  Pages velocity_;  // the velocity is zero before the first step
 };
 
 }  // namespace inkling

@@ -25,7 +25,7 @@ may_include apps 'core/|ops/|nn/|optim/|apps/'
 may_include ops/simd 'core/|ops/simd/'
 may_include kernels 'core/|ops/kernels\.h' 'ops/kernels.h ops/kernels.cc'
 lower='core/|ops/simd/|ops/kernels\.h'
-for room in gemm update roof; do may_include "ops/$room" "$lower|ops/$room/"; done
+for folder in gemm update roof; do may_include "ops/$folder" "$lower|ops/$folder/"; done
 may_include ops/attention "$lower|ops/(gemm|update|roof|attention)/"
 may_include 'the public ops' 'core/|ops/(simd|gemm|update|roof|attention)/|ops/[a-z_]*\.h' "$(find ops -maxdepth 1 -name '*.h' -o -maxdepth 1 -name '*.cc')"
 may_include ops/isa 'core/|ops/'
@@ -36,5 +36,5 @@ complain "only *_simd.h, ops/simd and ops/isa may see SIMD:" "$(grep -rnE \
   core ops nn optim apps | grep -vE '^ops/(simd/|isa/|[a-z_0-9/]*_simd\.h:)' || true)"
 complain "only core may see TBB:" "$(grep -rlE '#include <tbb/' ops nn optim apps || true)"
 
-[ "$status" -eq 0 ] && echo "layers: core <- ops <- {nn, optim} <- apps, and the rooms of ops, hold"
+[ "$status" -eq 0 ] && echo "layers: core <- ops <- {nn, optim} <- apps, and the folders of ops, hold"
 exit "$status"

@@ -1,4 +1,4 @@
-// Turns errors in the values of flags into UsageErrors, which end the program with exit status 2.
+// Turns an Error about the value of a flag into a UsageError, which ends the program with exit status 2.
 #pragma once
 
 #include <string>
@@ -8,8 +8,9 @@
 
 namespace inkling {
 
-// Calls f, and throws its Errors again as UsageErrors, with `prefix` before the message. For calls into core,
-// ops, nn or optim whose arguments come from flags: if an argument is wrong, the command line is wrong.
+// Calls f, and throws its Errors again as UsageErrors, with `prefix` before the message. Use it for calls
+// into core, ops, nn or optim whose arguments come from flags: if such an argument is wrong, the command line
+// is wrong.
 template <class F>
 auto from_flags(F&& f, const std::string& prefix = "") {
   try {
@@ -19,7 +20,8 @@ auto from_flags(F&& f, const std::string& prefix = "") {
   }
 }
 
-// The value of --precision, for training (Recording::on) or for evaluation and generation (Recording::off).
+// Returns the value of --precision, for training (Recording::on) or for evaluation and generation
+// (Recording::off).
 inline Precision precision_flag(const std::string& value, Recording recording) {
   return from_flags([&] { return parse_precision(value, recording); }, "--");
 }

@@ -37,8 +37,8 @@ void load_optimizer(const std::string& path, Optimizer& optimizer) {
       static_cast<std::uint32_t>(h[3]) | (std::uint64_t{static_cast<std::uint32_t>(h[4])} << 32);
   const std::uint64_t expected = arrays.empty() ? 0 : arrays.front().values.size();
   if (h[2] != static_cast<std::int32_t>(arrays.size()) || length != expected) {
-    fail(path, ": holds ", h[2], " arrays of ", length, " floats, expected ", arrays.size(), " of ",
-         expected);
+    fail(path, ": holds ", h[2], " arrays of ", length, " floats, expected ", arrays.size(), " arrays of ",
+         expected, " floats");
   }
   for (const auto& array : arrays) in.read_into(array.values.data(), std::ssize(array.values), array.name);
   in.expect_end("optimiser state");

@@ -1,8 +1,8 @@
-// The optimiser's state on disk: optimizer.bin in a checkpoint.
+// The optimiser's state on disk: the file optimizer.bin in a checkpoint.
 //
-// The header has 256 int32: magic 20261122, version 1, the number of arrays, then the number of floats in
-// each array as two int32 (low half, high half). The arrays follow, float32, one after the other: AdamW's m
-// and v, or SGD's velocity.
+// The header of optimizer.bin has 256 int32: magic 20261122, version 1, the number of arrays, then the number
+// of floats in each array as two int32 (low half, high half). The arrays follow one after the other, in
+// float32: AdamW's m and v, or SGD's velocity.
 #pragma once
 
 #include <cstdint>

@@ -47,7 +47,7 @@ Preflight rehearse(const PreflightRequest& request) {
 
   const Shape shape{request.batch_size, request.seq_len};
   const auto tokens = static_cast<std::size_t>(shape.numel());
-  const Pages token_ids(tokens * sizeof(std::int32_t));  // never read, so the system gives no memory for them
+  const Pages token_ids(tokens * sizeof(std::int32_t));  // never read, so they take no memory
   const Tensor ids(reinterpret_cast<std::int32_t*>(token_ids.data()), shape);
   Profile profile;
   Tape tape;
@@ -110,7 +110,7 @@ std::int64_t largest_batch(PreflightRequest request, std::int64_t available_byte
 
 double predicted_token_seconds(const PreflightRequest& request, const Roof& roof) {
   const GPT2Config& c = request.model;
-  // All weights except wpe, of which only one row is read.
+  // A token reads all weights except wpe, of which it reads only one row.
   const auto read = static_cast<double>(c.parameter_count() - c.max_seq_len * c.channels);
   const double bytes = read * (request.precision == Precision::bf16 ? 2 : 4);
   return 1e-9 * bytes / (roof.read_gbs * kReading);

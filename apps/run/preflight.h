@@ -1,7 +1,7 @@
-// Predicts what a training run needs before it starts: memory by category, and the time of a step.
+// Preflight: predicts what a training run needs before it starts: memory by category, and the time of a step.
 //
-// This file does not repeat the formulas of the model or of the tape. It rehearses a step instead
-// (core/parallel.h): the real code of a step runs, but the loops inside its ops do nothing. So the step
+// This file does not repeat the formulas of the model or of the tape. It rehearses a step instead (Rehearsal
+// in core/parallel.h): the real code of a step runs, but the loops inside its ops do nothing. So the step
 // allocates all its memory without writing to it, and a Profile records every op with its work. The predicted
 // memory is exact, except for the scratch memory of threads, which is an estimate. For the time of a step, see
 // apps/run/probe.h.
@@ -35,7 +35,7 @@ struct Preflight {
   std::vector<Part> memory;
   std::int64_t total_bytes() const;
 
-  // One op of the step; `work` is the sum over all its calls.
+  // An op of the training step; `work` is the sum over all calls of this op.
   struct Op {
     Phase phase;
     std::string name;
@@ -47,8 +47,8 @@ struct Preflight {
 
 Preflight rehearse(const PreflightRequest& request);
 
-// The largest number of sequences in a micro-batch for which the run fits into `available_bytes`; 0 if not
-// even one sequence fits.
+// Returns the largest number of sequences in a micro-batch for which the run fits into `available_bytes`; 0
+// if not even one sequence fits.
 std::int64_t largest_batch(PreflightRequest request, std::int64_t available_bytes);
 
 // The time of generating one token. Every weight is read once, at nine tenths of the reading speed; of wpe,

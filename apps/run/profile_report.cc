@@ -21,9 +21,9 @@ Roof mean(const Roof& a, const Roof& b) {
           (a.triad_gbs + b.triad_gbs) / 2, (a.read_gbs + b.read_gbs) / 2};
 }
 
-// The speed of a row, and its share of the roof. The speed is in GB/s if memory traffic limits the row, and
-// in GFLOP/s if arithmetic does. Times are in nanoseconds. One GFLOP/s is one FLOP in a nanosecond, so no
-// power of ten is needed.
+// The speed of a row of the profile's table, and its share of the roof. The speed is in GB/s if memory
+// traffic limits the row, and in GFLOP/s if arithmetic limits it. Times are in nanoseconds. One GFLOP/s is
+// one FLOP in a nanosecond, so no power of ten is needed.
 struct Speed {
   std::string text, share_of_roof;
 };
@@ -74,7 +74,8 @@ void ProfileReport::add(const ProfileStep& step) {
     row.bytes += event.work.bytes;
     row.allocated_bytes += event.allocated_bytes;
   }
-  // Between two edges, the set of running events does not change. Each event gets an equal part of the time.
+  // Between two edges, the set of running events does not change. Each running event gets an equal part of
+  // this time.
   std::sort(edges_.begin(), edges_.end(), [](const Edge& a, const Edge& b) {
     return a.ns != b.ns ? a.ns < b.ns : a.begins && !b.begins;  // an event of 0 ns begins before it ends
   });

@@ -1,5 +1,5 @@
-// The progress of a run, on stderr. On a terminal it is a bar that is redrawn; in a file or a pipe it is
-// plain lines.
+// Progress: prints the progress of a run to stderr. On a terminal it is a bar that is redrawn; in a file or a
+// pipe it is a sequence of lines.
 #pragma once
 
 #include <chrono>
@@ -10,15 +10,15 @@ namespace inkling {
 
 class Progress {
  public:
-  // `tokens_per_step` is needed for the tokens per second. On a terminal the bar is redrawn at most ten times
-  // a second. Elsewhere a line is printed about every two seconds.
+  // `tokens_per_step` is needed to print the tokens per second. On a terminal the bar is redrawn at most ten
+  // times a second. Otherwise a line is printed about every two seconds.
   Progress(std::int64_t total_steps, std::int64_t tokens_per_step);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   void update(std::int64_t step, double loss, double step_ms);
-  void note(const std::string& line);  // prints a line above the bar; the line stays there
+  void note(const std::string& line);  // prints a line above the progress bar; the line stays there
 
  private:
   std::string render(std::int64_t step, double loss) const;
@@ -31,8 +31,8 @@ class Progress {
   std::chrono::steady_clock::time_point last_;
 };
 
-std::string format_duration(double seconds);     // 75 -> "1m15s"
-std::string format_count(std::int64_t n);        // 124475904 -> "124,475,904"
-std::string format_fixed(double x, int digits);  // 3.14159, 2 -> "3.14"
+std::string format_duration(double seconds);     // format_duration(75) is "1m15s"
+std::string format_count(std::int64_t n);        // format_count(124475904) is "124,475,904"
+std::string format_fixed(double x, int digits);  // format_fixed(3.14159, 2) is "3.14"
 
 }  // namespace inkling

@@ -29,7 +29,7 @@ constexpr int kKeptCheckpoints = 2;
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kCheckpoints = "checkpoints";
 constexpr const char* kManifest = "manifest.json";
-constexpr const char* kUnfinished = ".unfinished";  // the unfinished checkpoint, a folder in kCheckpoints
+constexpr const char* kUnfinished = ".unfinished";  // the folder of an unfinished checkpoint, in kCheckpoints
 
 std::string step_name(std::int64_t step) {
   char text[32];
@@ -37,7 +37,7 @@ std::string step_name(std::int64_t step) {
   return text;
 }
 
-// The step of the checkpoint with this name. Returns nothing if the name is not exactly a name that
+// Returns the step of the checkpoint with this name. Returns nothing if the name is not exactly a name that
 // step_name() writes.
 std::optional<std::int64_t> step_of(const std::string& name) {
   std::int64_t step = 0;
@@ -54,7 +54,7 @@ std::string checksum(const std::string& path) {
   return text;
 }
 
-// All checkpoints in `directory`, the newest first.
+// Returns all checkpoints in `directory`, the newest first.
 std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& directory) {
   std::vector<RunDirectory::Checkpoint> all;
   if (!fs::is_directory(directory)) return all;
@@ -69,8 +69,8 @@ std::vector<RunDirectory::Checkpoint> list_checkpoints(const std::string& direct
   return all;
 }
 
-// Creates a directory, and its parents if they are missing. The names of the new directories are on disk when
-// the call returns, so that files synced inside them survive a power cut.
+// Creates a directory, and its parents if they are missing. When the call returns, the names of the new
+// directories are on disk, so that files that are synced inside them survive a power cut.
 void create_directories(const std::string& path) {
   if (fs::is_directory(path)) return;
   const std::string parent = fs::path(path).parent_path().string();
@@ -87,10 +87,11 @@ void remove_directory(const std::string& path) {
   if (error) fail(path, ": cannot remove the directory: ", error.message());
 }
 
-// A line of metrics.jsonl, or nothing if the line is damaged. An undamaged line has a step, and all its
-// values are numbers. (JSON has no NaN: such a loss was written as null, so its line counts as damaged.)
+// Parses a line of metrics.jsonl. Returns nothing if the line is damaged. An undamaged line has a step, and
+// all its values are numbers. (JSON has no NaN: a loss of NaN was written as null, so its line counts as
+// damaged.)
 std::optional<json> parse_metrics(std::string_view text, const std::string& path) {
-  constexpr std::int64_t kMostSteps = std::int64_t{1} << 31;  // the greatest value of --steps
+  constexpr std::int64_t kMostSteps = std::int64_t{1} << 31;  // the largest value of --steps
   try {
     json line = parse_json(text, path);
     const JsonObject object(line, path);
@@ -126,7 +127,7 @@ void check_manifest(const std::string& directory) {
   }
 }
 
-// A description of the damage in a checkpoint; empty if there is none.
+// Returns a description of the damage in a checkpoint; empty if it is not damaged.
 std::string damage(const std::string& directory) {
   try {
     check_manifest(directory);
@@ -163,7 +164,7 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     close(lock_);
     fail(lock_path, ": cannot write: ", why);
   }
-  // This run holds the lock, so no other run is writing here.
+  // This run holds the lock, so no other run is writing to this directory.
   for (const char* folder : {"", "data", "samples"}) remove_unfinished(file(folder));
   std::error_code none;
   fs::remove_all(str(file(kCheckpoints), "/", kUnfinished), none);
@@ -193,7 +194,7 @@ void RunDirectory::append_metrics(const json& line) const {
 void RunDirectory::sync_metrics() const {
   if (!fs::exists(file(kMetrics))) return;
   sync_to_disk(file(kMetrics));
-  sync_to_disk(path_);  // the directory entry of the file
+  sync_to_disk(path_);  // also writes the name of the file in its directory to disk
 }
 
 std::vector<json> RunDirectory::read_metrics() const {
@@ -205,7 +206,7 @@ std::vector<json> RunDirectory::read_metrics() const {
   const char* end = next + view.bytes().size();
   while (next < end) {
     const char* newline = std::find(next, end, '\n');
-    if (newline == end) break;  // the last line is incomplete after a crash
+    if (newline == end) break;  // after a crash, the last line may be incomplete
     if (auto line = parse_metrics({next, newline}, path)) lines.push_back(std::move(*line));
     next = newline + 1;
   }
@@ -234,7 +235,7 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
   const std::string hidden = parent + "/" + kUnfinished;
   create_directories(parent);
   remove_directory(hidden);
-  if (fs::exists(target)) {  // saved before, by the run that this run resumes
+  if (fs::exists(target)) {  // the checkpoint was saved before, by the run that this run resumes
     if (damage(target).empty()) return;
     remove_directory(target);  // this run skipped the damaged checkpoint on resume, and now replaces it
   }

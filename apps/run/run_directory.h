@@ -1,4 +1,5 @@
-// The directory of a run: its files, how they survive a crash, and the lock that keeps a second run out.
+// RunDirectory: the directory of a run. This file explains its files, how they survive a crash, and the lock
+// against a second run.
 //
 //   config.json                        the settings
 //   metrics.jsonl                      one line for each step, and one for each validation
@@ -29,8 +30,8 @@ namespace inkling {
 
 class RunDirectory {
  public:
-  // Creates `path` if needed, takes the lock, and removes files that a killed run did not finish writing.
-  // Error if another run holds the lock, or if the directory cannot be written.
+  // Creates the directory `path` if needed, takes its lock, and removes files that a killed run did not
+  // finish writing. Error if another run holds the lock, or if the directory cannot be written.
   explicit RunDirectory(const std::string& path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -38,14 +39,15 @@ class RunDirectory {
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  // Whether `path` holds a run, or the rest of a run: its settings, metrics or checkpoints.
+  // Returns whether the directory `path` has a run, or the rest of a run: its settings, metrics or
+  // checkpoints.
   static bool has_run(const std::string& path);
   bool has_run() const { return has_run(path_); }
   nlohmann::json read_config() const;
   void write_config(const nlohmann::json& config) const;
 
-  // Appends one object as one line. The line is in the file when the call returns, and on disk after
-  // sync_metrics().
+  // Appends a JSON object to metrics.jsonl as one line. The line is in the file when the call returns, and on
+  // disk after sync_metrics().
   void append_metrics(const nlohmann::json& line) const;
   void sync_metrics() const;
   std::vector<nlohmann::json> read_metrics() const;

@@ -13,12 +13,12 @@ using nlohmann::json;
 
 namespace {
 
-// A value as text for a message: short, and without line breaks.
+// Returns a JSON value as text for an error message: short, and without line breaks.
 std::string shown(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
   constexpr std::size_t kShown = 60;
-  std::string text = value.dump(-1, ' ', true);  // only ASCII, so that the text can be cut anywhere
+  std::string text = value.dump(-1, ' ', true);  // `true`: only ASCII, so that the text can be cut anywhere
   if (text.size() > kShown) text = text.substr(0, kShown) + "...";
   return text;
 }
@@ -39,8 +39,8 @@ std::optional<std::int64_t> integer_in(const json& value, std::int64_t least, st
   return std::nullopt;
 }
 
-// The parser calls this object for each piece of JSON. So a faulty text is refused at the first fault, before
-// the rest of it uses memory.
+// The JSON parser calls a Limits object for each piece of JSON. So a faulty text is refused at the first
+// fault, before the rest of the text uses memory.
 class Limits {
  public:
   explicit Limits(const std::string& source) : source_(source) {}
@@ -51,10 +51,12 @@ class Limits {
     if (event == Event::object_end) keys_.pop_back();
     if (event == Event::object_start || event == Event::array_start) {
       if (levels >= kMostJsonLevels)
-        fail(source_, ": cannot read this JSON: it is nested deeper than ", kMostJsonLevels, " levels");
+        fail(source_, ": cannot read this JSON: it is nested deeper than ", kMostJsonLevels,
+             " levels, expected at most ", kMostJsonLevels);
     }
     if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second)
-      fail(source_, ": cannot read this JSON: the key ", shown(parsed), " appears twice in one object");
+      fail(source_, ": cannot read this JSON: the key ", shown(parsed),
+           " appears twice in one object, expected once");
     return true;
   }
 
@@ -71,7 +73,7 @@ json parse_json(std::string_view text, const std::string& source) {
   try {
     return json::parse(text.begin(), text.end(), Limits(source));
   } catch (const json::exception& error) {
-    // The message starts with a code for programs, "[json.exception.parse_error.101] ".
+    // The message of the JSON parser starts with a code for programs, "[json.exception.parse_error.101] ".
     const std::string_view what = error.what();
     fail(source, ": not valid JSON: ", what.substr(what.find("] ") + 2));
   }

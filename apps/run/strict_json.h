@@ -1,11 +1,12 @@
-// Reads the JSON files of a run directory without trusting them.
+// Reads the JSON files of a run directory and checks everything in them.
 //
 // parse_json() refuses text that is not JSON, that is nested too deep, or that has a key twice in one object.
-// A JsonObject then hands out the values of an object by key. It checks the type and the range of each value,
-// so nobody converts a number that does not fit. Every error is an Error of one line that names the file, the
-// key, what was expected and what was found:
+// A JsonObject then returns the values of an object by key. It checks the type and the range of each value,
+// so no code converts a number that does not fit. Every error is an Error of one line that names the file,
+// the key, what was expected and what was found:
 //   runs/a/state.json: data.epoch is 1e+19, expected an integer from 0 to 68719476736
-// This file does not know what the keys mean. Read next: train_settings.h and state_file.h, which use it.
+// This file does not know the meaning of the keys. Read next: train_settings.h and state_file.h, which use
+// this file.
 #pragma once
 
 #include <cstdint>
@@ -19,23 +20,25 @@ namespace inkling {
 // inkling's own files have at most 4 levels. Functions of nlohmann::json call themselves once for each level,
 // so the limit also keeps the stack small.
 constexpr int kMostJsonLevels = 16;
-// Much larger than any JSON file that inkling writes, and still little memory.
+// The maximum size of a JSON file: much larger than any JSON file that inkling writes, and still little
+// memory.
 constexpr std::int64_t kMostJsonBytes = std::int64_t{16} << 20;
 
-// Parses `text`. `source` is the path of the file that it comes from; errors start with it.
+// Parses JSON. `source` is the path of the file that contains `text`; errors start with this path.
 nlohmann::json parse_json(std::string_view text, const std::string& source);
 nlohmann::json read_json(const std::string& path);
 
 class JsonObject {
  public:
-  // Error unless `value` is an object. `value` must outlive the JsonObject.
+  // Makes a JsonObject from `value`. Error unless `value` is an object. `value` must outlive the JsonObject.
   JsonObject(const nlohmann::json& value, std::string source) : JsonObject(value, std::move(source), "") {}
 
   bool has(const std::string& key) const { return value_.contains(key); }
-  // Error if this object has a key that the object `known` does not have.
+  // Error if this JSON object has a key that the object `known` does not have.
   void expect_no_other_keys(const nlohmann::json& known) const;
 
-  // The value of `key`. Error if it is missing, has another type, or is outside least .. most.
+  // These functions return the value of `key`. Error if the value is missing, has another type, or is outside
+  // least .. most.
   std::int64_t integer(const std::string& key, std::int64_t least, std::int64_t most) const;
   std::uint64_t unsigned_integer(const std::string& key) const;
   double number(const std::string& key) const;

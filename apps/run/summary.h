@@ -1,5 +1,5 @@
-// The texts that a run prints: its plan before the first step, and a summary after the last step (what the
-// model learned, and commands to try next).
+// The texts that a training run prints: its plan before the first step, and a summary after the last step
+// (what the model learned, and commands to try next).
 #pragma once
 
 #include <ostream>

@@ -1,10 +1,10 @@
-// Writes the ops of some steps as a time line, for chrome://tracing or https://ui.perfetto.dev. The format is
-// the Trace Event Format; its "X" events have a beginning and a duration.
+// Writes the ops of some training steps as a time line, for chrome://tracing or https://ui.perfetto.dev. The
+// format is the Trace Event Format; its "X" events have a beginning and a duration.
 //
 // The time line has a row for each thread. The row of thread 0, the main thread, has the steps, reading data,
 // forward ops and the update. Nodes of backward are in the rows of the threads that ran them. Times are in
-// microseconds since the profile began. An event's arguments are the shape of the op's result and the op's
-// work (core/profile.h, Work).
+// microseconds since the profile began. The arguments of an event are the shape of the op's result and the
+// op's work (core/profile.h, Work).
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -20,7 +20,7 @@ using nlohmann::json;
 
 namespace {
 
-// The default of each flag, for the three kinds of runs.
+// The default value of each training flag, for the three kinds of runs: stories, the user's text, GPT-2.
 struct Defaults {
   GPT2Config model;
   std::int64_t batch_size, seq_len, steps;
@@ -29,8 +29,9 @@ struct Defaults {
   double beta2, weight_decay;
 };
 
-// A run takes one or two minutes on two cores. The model learns slowly to look back in a story, and only at a
-// low learning rate. At the end, the steep decay of wsd brings the loss down by the last percent.
+// The defaults for stories. A run takes one or two minutes on two cores. The model learns slowly to look back
+// in a story, and it learns this only at a low learning rate. At the end, the steep decay of wsd lowers the
+// loss by the last percent.
 constexpr Defaults kStories{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 2, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -77,13 +78,15 @@ const Defaults& defaults_for(const TrainSettings& s, const TrainFlags& flags) {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 31;
 
-// Where settings come from, for error messages: the command line, or a config.json.
+// Origin: where settings come from, for error messages. They come from the command line or from a
+// config.json.
 class Origin {
  public:
   static Origin flags() { return Origin(""); }
   static Origin file(const std::string& path) { return Origin(path); }
 
-  // `key` is the setting's name in config.json.
+  // Throws an error about a setting. `key` is the setting's name in config.json, `what` is the rest of the
+  // message.
   [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
     if (path_.empty()) throw UsageError(flag_of(key) + " " + what);
     fail(path_, ": ", key, " ", what);
@@ -93,7 +96,8 @@ class Origin {
     if (!(value >= least && value <= most))
       refuse(key, str("is ", value, ", expected ", least, " to ", most));
   }
-  // Calls f. Errors of f do not say where the value comes from, so this adds the path or `flag_prefix`.
+  // Calls f. The errors of f do not say where the value comes from, so checked_by() adds the path or
+  // `flag_prefix`.
   template <class F>
   void checked_by(F&& f, const std::string& flag_prefix = "") const {
     if (path_.empty()) {
@@ -110,7 +114,7 @@ class Origin {
  private:
   explicit Origin(std::string path) : path_(std::move(path)) {}
 
-  std::string path_;  // if empty, settings come from the command line
+  std::string path_;  // the path of config.json; empty if settings come from flags
 };
 
 void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& defaults) {
@@ -129,7 +133,7 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
                                      : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
   const std::int64_t seq_len = flags.given.value("seq_len", defaults.seq_len);
-  // Checked here, because max_seq_len is computed from it.
+  // seq_len is checked here, because max_seq_len is computed from it.
   Origin::flags().in_range("seq_len", seq_len, std::int64_t{1}, kMost);
   s.model.max_seq_len = std::max(s.model.max_seq_len, seq_len);
   json merged = s.model;
@@ -170,7 +174,8 @@ void check(const TrainSettings& s, const Origin& origin) {
   }
 }
 
-// Error unless `saved` has every key that `example` has, with a value of the same type, and no other key.
+// Error unless the JSON object `saved` has every key of `example`, with a value of the same type, and no
+// other key.
 void check_types(const JsonObject& saved, const json& example) {
   for (const auto& [key, value] : example.items()) {
     if (key == "recompute" && !saved.has(key)) continue;  // runs of older versions do not have this key
@@ -197,7 +202,8 @@ void check_types(const JsonObject& saved, const json& example) {
   saved.expect_no_other_keys(example);
 }
 
-// The settings in a run's config.json. Error, which names the file and the key, if a value is impossible.
+// Reads the settings in a run's config.json. Error if a value is impossible; the Error names the file and the
+// key.
 TrainSettings settings_from_json(const json& saved, const std::string& path) {
   if (!saved.is_object()) fail(path, ": these are not the settings of a run, expected a JSON object");
   check_types(JsonObject(saved, path), TrainSettings{});
@@ -206,7 +212,7 @@ TrainSettings settings_from_json(const json& saved, const std::string& path) {
   return settings;
 }
 
-// Every flag is saved in config.json, and JSON must be UTF-8.
+// Checks that the values of all flags are UTF-8: every flag is saved in config.json, and JSON must be UTF-8.
 void check_text(const json& given) {
   for (const auto& [key, value] : given.items()) {
     try {
@@ -217,7 +223,8 @@ void check_text(const json& given) {
   }
 }
 
-// A flag of the other optimiser would have no effect. Neither would --min-lr when the rate stays constant.
+// Refuses flags without an effect: a flag of the other optimiser, and --min-lr if the learning rate stays
+// constant.
 void check_effects(const TrainSettings& s, const json& given) {
   for (const auto& [flag, optimizer] :
        {std::pair{"beta1", "adamw"}, {"beta2", "adamw"}, {"eps", "adamw"}, {"momentum", "sgd"}}) {
@@ -285,8 +292,8 @@ TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const 
                                                    "/val_batches",  "/sample_every", "/save_every",
                                                    "/data",         "/val_data",   "/tokenizer"};
   if (!flags.model_name.empty()) {
-    throw UsageError(str(path, ": the run's model is in its config.json, got --model ", flags.model_name,
-                         "; leave it out to resume"));
+    throw UsageError(str(path, ": the run's model is in its config.json, expected no --model, got --model ",
+                         flags.model_name, "; leave it out to resume"));
   }
   settings_from_json(saved, path);  // the file must be valid before flags change it
   check_text(flags.given);

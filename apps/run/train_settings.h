@@ -1,5 +1,5 @@
 // All settings of a training run. They are saved in the run directory as config.json. A resumed run must have
-// the same settings, except for the few that resolve_resumed() allows to change.
+// the same settings, except for the few settings that resolve_resumed() allows to change.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 namespace inkling {
 
 struct TrainSettings {
-  std::string data;       // glob of the training shards; if empty, the stories
-  std::string val_data;   // glob of the validation shards; if empty, there are none
-  std::string tokenizer;  // path; if empty, samples are printed as token ids
-  std::string init;       // checkpoint to start from; if empty, random weights
+  std::string data;       // pattern of the training shards; if empty, the run uses the stories
+  std::string val_data;   // pattern of the validation shards; if empty, the run has none
+  std::string tokenizer;  // path of the tokenizer; if empty, samples are printed as token ids
+  std::string init;       // checkpoint to start from; if empty, the weights are random
   GPT2Config model;
   std::int64_t batch_size = 0;  // B, sequences in a micro-batch
   std::int64_t seq_len = 0;     // T, tokens in a sequence
@@ -27,8 +27,8 @@ struct TrainSettings {
   double min_lr = 0;
   std::int64_t warmup = 0;
   std::string schedule;
-  std::string optimizer = "adamw";  // adamw or sgd
-  double momentum = 0.9;            // used only by sgd
+  std::string optimizer = "adamw";  // the optimiser: adamw or sgd
+  double momentum = 0.9;            // momentum of sgd
   double weight_decay = 0.1;
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -56,11 +56,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, t
                                                 precision_reason, recompute,
                                                 val_every, val_batches, sample_every, save_every)
 
-// The flags that the user gave, and no others, in the layout of config.json: {"batch_size": 8, "model":
-// {"layers": 2}}.
+// The flags that the user gave, and no others, in the layout of config.json, for example {"batch_size": 8,
+// "model": {"layers": 2}}.
 struct TrainFlags {
   nlohmann::json given = nlohmann::json::object();
-  std::string model_name;  // --model gpt2:d12; empty: none
+  std::string model_name;  // the value of --model, for example gpt2:d12; empty without --model
 };
 
 // The settings of a new run. Settings without a flag get a default that depends on the model and the data;

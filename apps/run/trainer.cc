@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::int64_t kStoryTrainTokens = 4'000'000;
 constexpr std::int64_t kStoryValTokens = 100'000;
-// The sample after step n uses RNG stream kSampleStream + n.
+// kSampleStream: the sample after step n uses the random stream kSampleStream + n.
 constexpr std::uint64_t kSampleStream = 1'000'000;
 constexpr std::int64_t kSampleTokens = 160;
 
@@ -71,8 +71,8 @@ void Trainer::open_data() {
     const std::string dir = directory_.file("data");
     training = {dir + "/stories_train.bin"};
     validation = {dir + "/stories_val.bin"};
-    // If the directory has shards but no run, they may come from a run with another seed: generate them
-    // again.
+    // If the directory has shards of stories but no run, the shards may come from a run with another seed. So
+    // generate them again.
     const bool there = std::filesystem::exists(training[0]) && std::filesystem::exists(validation[0]);
     if (!there || !directory_.has_run()) {
       write_story_corpus(dir, kStoryTrainTokens, kStoryValTokens, settings_.seed);
@@ -126,12 +126,13 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
     return directory_.drop_metrics_after(-1);
   }
   if (checkpoint->step > settings_.steps) {
-    throw UsageError(
-        str("--steps is ", settings_.steps, ", but the run has already taken ", checkpoint->step, " steps"));
+    throw UsageError(str("--steps is ", settings_.steps, ", but the run has already taken ", checkpoint->step,
+                         " steps, expected at least as many"));
   }
   GPT2 saved = load_model(checkpoint->directory + "/model.bin");
   if (!(saved.config() == settings_.model)) {
-    fail(checkpoint->directory, ": the model's dimensions differ from config.json");
+    fail(checkpoint->directory,
+         ": the model's dimensions differ from config.json, expected the same dimensions");
   }
   adopt(std::move(saved));
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
@@ -148,7 +149,7 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   }
 }
 
-// Continues the data from the position in a checkpoint's state.json.
+// Continues the training data from the position in a checkpoint's state.json.
 void Trainer::go_to(const std::string& path) {
   const json state = read_json(path);
   const BatchPosition position = state_from_json(state, path);
@@ -171,7 +172,7 @@ void Trainer::watch(ProfileReport& report) {
   tape_.profile_into(&report.profile());
 }
 
-// Reads the micro-batches of a step and takes the step.
+// Reads the micro-batches of a training step and takes the step.
 StepResult Trainer::train_step(float lr) {
   for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
     const MicroBatch& batch = micro_batches_[i];

@@ -1,10 +1,10 @@
-// The training loop: predict, measure the error, adjust the weights, repeat.
+// Trainer: the training loop. It repeats: predict, measure the error, adjust the weights.
 //
 //   batch -> loss -> backward -> clip -> optimiser -> metrics
 //
 // After some steps the loop also validates, writes a sample and saves a checkpoint. The result of a step
 // depends only on the settings, not on the number of threads or on interruptions. A run that was interrupted
-// and resumed ends with the same bytes in model.bin.
+// and resumed ends with the same bytes in model.bin as a run without interruptions.
 #pragma once
 
 #include <functional>
@@ -27,37 +27,38 @@ namespace inkling {
 struct Validation {
   std::int64_t step = 0;
   double loss = 0;  // mean over the targets of the validation's rows of T tokens
-  // The theoretical minimum over rows: the mean of the exact -log p over the same targets. It is known for
-  // stories only. The minimum over whole stories (apps/text/stories.h) is another mean, and so another
-  // number.
+  // The theoretical minimum over rows: the mean of the exact -log p over the same targets as `loss`. It is
+  // known for stories only. The minimum over whole stories (apps/text/stories.h) is the mean over other
+  // targets, so it is a different number.
   std::optional<double> theoretical_min;
   double percent_above_min() const { return 100.0 * (loss / *theoretical_min - 1.0); }
 };
 
 class Trainer {
  public:
-  // Opens the data. The run's files are written into `directory`. `settings` come from resolve() or
+  // Opens the training data. The run's files are written into `directory`. `settings` come from resolve() or
   // resolve_resumed(). Call start() or resume() next, to create the model.
   Trainer(const TrainSettings& settings, RunDirectory& directory);
 
   void start();  // creates the model, with the weights of settings.init or random weights
-  // Continues from the newest undamaged checkpoint. If there is none, starts again from step 0. `report` is
-  // called with a message for each damaged checkpoint, and if the run starts again. UsageError if the run has
-  // already taken more than settings.steps steps.
+  // Continues from the newest undamaged checkpoint. If there is none, starts again from step 0. Calls
+  // `report` with a message for each damaged checkpoint, and if the run starts again. UsageError if the run
+  // has already taken more than settings.steps steps.
   void resume(const std::function<void(const std::string&)>& report);
 
-  // From now on, every step is added to `report`.
+  // After watch(), every training step is added to `report`.
   void watch(ProfileReport& report);
 
-  // Trains until the last step, or until stop_requested() returns true. In that case the current step is
-  // finished and saved. Returns true if the run is complete.
+  // Trains until the last step, or until stop_requested() returns true. After stop_requested(), the current
+  // step is finished and saved. Returns true if the run is complete.
   bool run(const std::function<bool()>& stop_requested);
 
   std::int64_t step() const { return step_; }
   const std::vector<Validation>& validations() const { return validations_; }
   const std::vector<std::pair<std::int64_t, double>>& losses() const { return losses_; }
 
-  // A text that the model writes at temperature 0.8. The random numbers depend on the seed and the step only.
+  // Returns a text that the model writes at temperature 0.8. The random numbers depend only on the seed and
+  // the step.
   std::string sample(std::int64_t tokens);
 
  private:
@@ -75,14 +76,14 @@ class Trainer {
   std::optional<GPT2> model_;
   std::optional<Batches> batches_;
   std::optional<Batches> validation_batches_;
-  std::vector<float> theoretical_min_;  // -log p of each validation token; empty if not known
+  std::vector<float> theoretical_min_;  // -log p of each validation token; empty if unknown
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
   Tape tape_;
   Tape inference_tape_{Recording::off};
   std::vector<std::int32_t> inputs_, targets_;  // the tokens of all micro-batches of a step
-  std::vector<MicroBatch> micro_batches_;       // views of inputs_ and targets_
-  std::vector<Batches::Place> places_;          // where each micro-batch was read from
+  std::vector<MicroBatch> micro_batches_;       // ids and targets as views of inputs_ and targets_
+  std::vector<Batches::Place> places_;          // the places in the shards of each micro-batch
   std::vector<float> token_losses_;
   std::int64_t step_ = 0;
   std::vector<Validation> validations_;

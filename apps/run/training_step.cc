@@ -23,7 +23,7 @@ void check_finite(const char* what, double value, std::int64_t step) {
   if (!std::isfinite(value)) throw Diverged(str(what, " is ", value, " at step ", step));
 }
 
-// ---- Clipping and the update. Each records an event for the profile ----
+// ---- Clipping and the update. Each function records an event for the profile ----
 
 double gradient_norm(GPT2& model, Tape& tape) {
   const std::span<const float> gradients = model.parameters().gradients();

@@ -1,12 +1,12 @@
-// One training step: predict, measure the error, compute each weight's contribution to it, adjust the
+// One training step: predict, measure the error, compute each weight's contribution to the error, adjust the
 // weights.
 //
 //   for each micro-batch:  forward, loss, backward     gradients of the micro-batches are summed
 //   clip                                               shorten the gradient if it is longer than max_norm
 //   update                                             move the weights in the direction that lowers the loss
 //
-// The trainer, the benchmarks and the tests call this function. It knows a model, an optimiser and token ids;
-// it does not know files, settings or metrics.
+// The trainer, the benchmarks and the tests call training_step(). It knows a model, an optimiser and token
+// ids; it does not know files, settings or metrics.
 #pragma once
 
 #include <span>
@@ -18,35 +18,36 @@
 
 namespace inkling {
 
-// The loss or the gradient became NaN or infinite. The weights were not changed.
+// Diverged: the loss or the gradient became NaN or infinite. The weights were not changed.
 class Diverged : public Error {
  public:
   using Error::Error;
 };
 
-// Token ids and their targets, i32 (B, T). A target of -1 is not counted.
+// A micro-batch: token ids and their targets, i32 (B, T). A target of -1 is not counted.
 struct MicroBatch {
   Tensor ids;
   Tensor targets;
 };
 
-// Error unless a step of grad_accum micro-batches has at most kMostStepTokens tokens: it holds all their ids.
+// Error unless a step of grad_accum micro-batches has at most kMostStepTokens tokens. The limit exists
+// because the trainer stores the token ids of a whole step.
 constexpr std::int64_t kMostStepTokens = std::int64_t{1} << 26;
 void check_step_tokens(std::int64_t micro_batch_tokens, std::int64_t grad_accum);
 
 struct StepSettings {
-  std::int64_t step = 1;  // counted from 1, for the optimiser's bias correction
+  std::int64_t step = 1;  // the step's number from 1, for the optimiser's bias correction
   float lr = 0;
   double max_norm = 0;  // a longer gradient is shortened to this length; 0: never
 };
 
 struct StepResult {
-  double loss = 0;       // mean over all counted targets of the step, before the update
+  double loss = 0;       // mean loss over all counted targets of the step, before the update
   double grad_norm = 0;  // the norm of the gradient before clipping
 };
 
-// Takes one step. Throws Diverged, before the update, if the loss or the gradient norm is not finite. Error
-// if all targets are -1.
+// Takes one training step. Throws Diverged, before the update, if the loss or the gradient norm is not
+// finite. Error if all targets are -1.
 StepResult training_step(GPT2& model, Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
                          const StepSettings& settings);
 

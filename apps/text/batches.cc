@@ -16,7 +16,7 @@ std::size_t index(std::int64_t i) {
 }  // namespace
 
 std::uint32_t shuffle_seed(std::uint64_t seed) {
-  constexpr std::uint32_t kGolden = 0x9e3779b1u;  // 2^32 divided by the golden ratio
+  constexpr std::uint32_t kGolden = 0x9e3779b1u;  // 2^32 divided by the golden ratio, for the hash
   const auto upper = static_cast<std::uint32_t>(seed >> 32) * kGolden;
   return static_cast<std::uint32_t>(seed) ^ upper ^ (upper >> 16);
 }
@@ -27,7 +27,8 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
   if (B < 1 || T < 1 || B > kMost || T > kMost)
     fail("batches: B=", B, " and T=", T, ", expected 1 .. ", kMost, " each");
   if (settings_.align_documents && settings_.end_of_text < 0) {
-    fail("batches: aligning to documents needs the id of the end-of-text token, got ", settings_.end_of_text);
+    fail("batches: align_documents is on, expected the id of the end-of-text token, got ",
+         settings_.end_of_text);
   }
   if (paths.empty()) fail("batches: no shards, expected at least one");
   std::int64_t most_samples = 0;
@@ -58,7 +59,8 @@ void Batches::rewind() {
   begin_epoch();
 }
 
-// Samples overlap by one token: the last target of a sample is the first input of the next.
+// The number of samples in a shard. Samples overlap by one token: the last target of a sample is the first
+// input of the next sample.
 std::int64_t Batches::samples_of(std::int64_t shard) const {
   return (shards_[index(shard)].size() - 1) / (settings_.B * settings_.T);
 }
@@ -68,8 +70,9 @@ std::uint32_t Batches::draw() {
   return static_cast<std::uint32_t>(random_());
 }
 
-// The shuffle of Fisher & Yates, from the end. The remainder makes small j more likely, by about 2^-32 n.
-// llm.c does the same, and for shuffling this difference is too small to matter.
+// Permutes a list with the shuffle of Fisher & Yates, from the end. The modulo makes small indices slightly
+// more likely, by about 2^-32 n. llm.c does the same, and for shuffling this difference is too small to
+// matter.
 void Batches::permute(std::span<std::int64_t> order) {
   for (std::size_t i = order.size(); i-- > 1;) std::swap(order[i], order[draw() % (i + 1)]);
 }
@@ -191,9 +194,9 @@ std::int64_t Batches::samples_before_shard(const BatchPosition& p) const {
   return samples;
 }
 
-// The number of random numbers that were drawn before the samples of the current shard were permuted.
-// permute() draws n - 1 numbers for n elements. So an epoch draws (shards - 1) numbers for the order of its
-// shards, and (samples - 1) numbers for each shard; the sum over an epoch is (batches - 1).
+// Returns how many random numbers a run draws before it permutes the samples of the current shard. permute()
+// draws n - 1 numbers for n elements. So an epoch draws (shards - 1) numbers for the order of its shards, and
+// (samples - 1) numbers for each shard; the sum over an epoch is (batches - 1).
 std::uint64_t Batches::draws_before(const BatchPosition& p) const {
   const auto shards = static_cast<std::int64_t>(shards_.size());
   return static_cast<std::uint64_t>(p.epoch * (batches_ - 1) + shards - 1 + samples_before_shard(p) -

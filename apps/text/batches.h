@@ -1,19 +1,20 @@
-// Batches: from token shards to the inputs and targets of a training step. label_shift.h explains what a
-// target is; this file decides which tokens a batch has.
+// Batches: turns token shards into the inputs and targets of a training step. label_shift.h explains what a
+// target is; batches.h defines which tokens a batch has.
 //
-// Order. A sample is a whole batch: B*T+1 tokens in sequence. Row b is tokens [b*T, b*T + T] of the sample,
+// Order: a sample is a whole batch, B*T+1 tokens in sequence. Row b is tokens [b*T, b*T + T] of the sample,
 // and the next sample starts B*T tokens later. Without shuffling, samples are taken in order, and shards in
-// the order of their names. With shuffling, the order is exactly that of llm.c, so that runs can be compared:
-// one MT19937 stream (Matsumoto & Nishimura, 1998) with seed 42 by default, and the shuffle of Fisher &
-// Yates. At the start of each epoch it permutes the shards, starting from their order in the last epoch;
-// then, for each shard, its samples.
+// the order of their names. With shuffling, the order is exactly the order of llm.c, so that runs can be
+// compared. It uses one stream of the random numbers MT19937 (Matsumoto & Nishimura, 1998) with seed 42 by
+// default, and the shuffle of Fisher & Yates. At the start of each epoch, the shards are permuted, starting
+// from their order in the last epoch. When a shard begins, its samples are permuted.
 //
-// Aligned to documents. If text is cut anywhere, most rows start in the middle of a document, and their first
-// targets depend on a beginning that the model cannot see. With align_documents, a row starts at the last
-// end-of-text token at or before its normal start, if there is one less than T tokens back. No two rows of an
-// epoch start at the same token.
+// Rows that are aligned to documents: if text is cut anywhere, most rows start in the middle of a document,
+// and their first targets depend on a beginning that the model cannot see. With align_documents, a row starts
+// at the last end-of-text token at or before its normal start, if there is such a token less than T tokens
+// before. No two rows of an epoch start at the same token.
 //
-// Thread safety: one thread at a time. next() allocates nothing. Read next: nn/gpt2.h.
+// Thread safety: only one thread at a time may use a Batches object. next() allocates no memory. Read next:
+// nn/gpt2.h.
 #pragma once
 
 #include <cstdint>
@@ -30,69 +31,69 @@ namespace inkling {
 struct BatchSettings {
   std::int64_t B = 4;
   std::int64_t T = 64;
-  std::int64_t vocab_size = 0;  // all tokens of a shard are checked against it before the shard is used
+  std::int64_t vocab_size = 0;  // before a shard is used, all its tokens are checked against V
   bool shuffle = false;
   std::uint32_t seed = 42;
   bool align_documents = false;
-  std::int32_t end_of_text = -1;  // required by align_documents
+  std::int32_t end_of_text = -1;  // the id of end-of-text; align_documents needs it
 };
 
-// Reduces a run's 64-bit seed to the 32 bits of llm.c's shuffle: the lower half, xor a hash of the upper
-// half. Seeds below 2^32 stay as they are; for larger seeds, every bit has an effect.
+// Reduces a run's 64-bit seed to the 32 bits of the seed of llm.c's shuffle: the lower half, xor a hash of
+// the upper half. Seeds below 2^32 do not change; for larger seeds, every bit has an effect.
 std::uint32_t shuffle_seed(std::uint64_t seed);
 
-// A position in the data, from which a run can continue exactly. It is small, whatever the size of the
-// shards: permutations are not stored, because the random numbers are drawn again up to the current
+// A position in the training data, from which a run can continue exactly. It is small for shards of any size:
+// it does not store permutations, because set_state() draws the random numbers again up to the current
 // permutation.
 struct BatchPosition {
   std::int64_t epoch = 0;
   std::vector<std::int64_t> shard_order;
-  std::int64_t shard = 0;   // index into shard_order
-  std::int64_t sample = 0;  // samples of that shard that were taken already
-  std::uint64_t draws = 0;  // random numbers drawn before that shard's samples were permuted
-  // The settings and data that this position is valid for. Other settings or data are an Error.
+  std::int64_t shard = 0;   // the current shard is shard_order[shard]
+  std::int64_t sample = 0;  // samples of the current shard that were taken already
+  std::uint64_t draws = 0;  // random numbers drawn before the current shard's samples were permuted
+  // The settings and the data that this position is valid for. Other settings or data are an Error.
   std::int64_t B = 0, T = 0, tokens = 0;
   bool shuffle = false, align_documents = false;
   std::uint32_t seed = 0;
   std::vector<ShardId> shards;  // empty in a position that an older program saved
 };
-// A run of this many batches would take years. Positions further on are refused, so that no count overflows
-// and going to a position takes a few minutes at most.
+// The maximum number of batches before a position. A run of this many batches would take years. With this
+// limit, no count overflows, and moving to a position takes a few minutes at most.
 constexpr std::int64_t kMostBatches = std::int64_t{1} << 36;
 
 class Batches {
  public:
-  // Where a row was read from: input t is token first + t of the shard shards()[shard].
+  // The place from which a row was read: input t is token first + t of the shard shards()[shard].
   struct Row {
     std::int64_t shard;
     std::int64_t first;
   };
 
-  // Where a batch was read from: tokens [begin, end] of a shard.
+  // The place from which a batch was read: tokens [begin, end] of a shard.
   struct Place {
     std::int64_t shard = 0, begin = 0, end = 0, epoch = 0;
   };
 
-  // Error for a shard with fewer than B*T+1 tokens. Error, here or at the shard's first use, for a token
-  // outside the vocabulary.
+  // Opens the shards. Error for a shard with fewer than B*T+1 tokens. Error, in the constructor or at the
+  // shard's first use, for a token outside the vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
 
-  // Writes the next batch: inputs (B,T), targets (B,T). After the last batch of an epoch comes the first
-  // batch of the next epoch.
+  // Writes the next batch: inputs (B,T), targets (B,T). The batch after the last batch of an epoch is the
+  // first batch of the next epoch.
   void next(std::int32_t* inputs, std::int32_t* targets);
 
-  // These describe the last batch that next() returned. Call next() first.
+  // rows() and place() describe the last batch that next() returned. Call next() first.
   std::span<const Row> rows() const { return rows_; }
   Place place() const;
   std::string describe(const Place& place) const;  // "stories_train.bin: tokens 12800 .. 13056 (epoch 0)"
 
   BatchPosition state() const;
-  // set_state() continues at a saved position; batches_before() counts the batches before it. Both throw
-  // Error if a run with these settings and shards never reaches the position.
+  // set_state() continues at a saved position; batches_before() returns the number of batches before the
+  // position. Both throw an Error if a run with these settings and shards never reaches the position.
   void set_state(const BatchPosition& position);
   std::int64_t batches_before(
-      const BatchPosition& position) const;  // counted from the first batch of epoch 0
-  void rewind();                             // back to the first batch of epoch 0
+      const BatchPosition& position) const;  // the number of batches from the first batch of epoch 0
+  void rewind();                             // goes back to the first batch of epoch 0
 
   const std::vector<Shard>& shards() const { return shards_; }
   std::vector<ShardId> shard_ids() const;
@@ -108,7 +109,7 @@ class Batches {
   void begin_shard();
   std::int64_t row_start(const Shard& shard, std::int64_t natural) const;
   void check_state(const BatchPosition& position) const;
-  std::int64_t samples_before_shard(const BatchPosition& position) const;  // in the same epoch
+  std::int64_t samples_before_shard(const BatchPosition& position) const;  // only samples of the same epoch
   std::uint64_t draws_before(const BatchPosition& position) const;
 
   BatchSettings settings_;
@@ -117,7 +118,7 @@ class Batches {
   std::int64_t tokens_ = 0, batches_ = 0;
 
   std::mt19937 random_;
-  std::uint64_t draws_ = 0;  // numbers drawn from random_ since it was seeded
+  std::uint64_t draws_ = 0;  // how many numbers were drawn from random_ since its seed
   std::int64_t epoch_ = 0;
   std::vector<std::int64_t> shard_order_;
   std::int64_t place_ = 0;                  // the current shard is shard_order_[place_]

@@ -1,5 +1,6 @@
-// Writing and scoring with a compiled grammar: two walks over the same choices. The writer chooses at random;
-// the reader finds each choice from the next token. grammar_compile.cc builds the data from the notation.
+// Writes and scores texts with a compiled grammar. Both classes go through the same choices: Writer chooses
+// at random, and Reader finds each choice from the next token. grammar_compile.cc builds the compiled grammar
+// from the notation.
 #include "apps/text/grammar.h"
 
 #include <bit>
@@ -11,7 +12,7 @@ namespace inkling {
 
 namespace {
 
-// -log(part / whole). Most choices have only one alternative and need no logarithm.
+// Returns -log(part / whole). Most choices have only one alternative and need no logarithm.
 double surprise(std::int64_t part, std::int64_t whole) {
   return part == whole ? 0.0 : std::log(static_cast<double>(whole) / static_cast<double>(part));
 }
@@ -32,7 +33,8 @@ class Grammar::Writer {
     auto left = static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(choice.total_weight)));
     const Alternative* taken = choice.alternatives.data();
     for (; left >= taken->weight; ++taken) left -= taken->weight;
-    // These nats are added to the next token that is written, even if another rule writes it.
+    // The nats of this choice are added to the next token that is written, even if another rule writes that
+    // token.
     nats_ += surprise(taken->weight, choice.total_weight);
     for (const Item& item : taken->items) {
       switch (item.kind) {
@@ -49,8 +51,8 @@ class Grammar::Writer {
     }
   }
 
-  // Chooses a row and writes its value. Only the value is fixed by this: other rows with the same value
-  // remain possible.
+  // Chooses a row of the list at random and writes the row's value in the column. The text then says only
+  // this value, so other rows with the same value remain possible.
   void write_mention(const Mention& mention) {
     std::uint64_t& rows = rows_[static_cast<std::size_t>(mention.list)];
     const std::uint64_t picked = pick(rows);
@@ -142,7 +144,7 @@ class Grammar::Reader {
     nats_ = 0;
   }
 
-  // The last token is followed by the end-of-text of the next story, if there is one.
+  // Returns the next token. After the last token comes the end-of-text of the next story, if there is one.
   std::int32_t next() const {
     return at_ < tokens_.size() ? tokens_[at_] : grammar_.tokenizer_.end_of_text();
   }
@@ -154,7 +156,8 @@ class Grammar::Reader {
     };
     if (at_ == 0) fail("story: token 0 is ", shown(next()), ", expected ", shown(tokenizer.end_of_text()));
     if (at_ == tokens_.size())
-      fail("story: ends too early, after token ", at_ - 1, ", ", shown(tokens_[at_ - 1]));
+      fail("story: ends too early, after token ", at_ - 1, ", ", shown(tokens_[at_ - 1]),
+           ", expected the rest of the story");
     fail("story: token ", at_, " is ", shown(next()), ", which the grammar cannot write here, after ",
          shown(tokens_[at_ - 1]));
   }

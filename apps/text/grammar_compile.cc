@@ -1,5 +1,6 @@
-// Compiles the tree of the notation into the data that Writer and Reader use: words become tokens, names
-// become indices. It rejects a grammar unless the next token alone always determines the alternative.
+// Compiles a parsed grammar (grammar_notation.h) into the data that Writer and Reader use: words become
+// tokens, and names become indices. GrammarCompiler rejects a grammar unless the next token alone always
+// determines the alternative.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -19,12 +20,13 @@ class GrammarCompiler {
   void compile() {
     add_lists();
     for (const notation::Rule& rule : text_.rules) {
-      if (!rules_.emplace(rule.name, &rule).second) fail("grammar: rule ", rule.name, ": is defined twice");
+      if (!rules_.emplace(rule.name, &rule).second)
+        fail("grammar: rule ", rule.name, ": is defined twice, expected once");
     }
     grammar_.start_ = compile_rule("story", true);
     for (const notation::Rule& rule : text_.rules) {
       if (!compiled_rules_.contains({rule.name, false}) && !compiled_rules_.contains({rule.name, true})) {
-        fail("grammar: rule ", rule.name, ": is never used");
+        fail("grammar: rule ", rule.name, ": is never used, expected a use in another rule");
       }
     }
     end_of_text_ = static_cast<std::int32_t>(vocabulary_.size());
@@ -54,7 +56,8 @@ class GrammarCompiler {
       grammar_.all_rows_.push_back(~std::uint64_t{0} >> (64 - rows));
       for (std::size_t column = 0; column < list.columns.size(); ++column) {
         if (!columns_.emplace(list.columns[column], ColumnPlace{index, column}).second) {
-          fail("grammar: list ", list.name, ": column {", list.columns[column], "} exists already");
+          fail("grammar: list ", list.name, ": column {", list.columns[column],
+               "} exists already, expected a new name");
         }
       }
     }
@@ -66,9 +69,9 @@ class GrammarCompiler {
     return entry->second;
   }
 
-  // `glued` means that the first word has no space before it: at the start of a story or after an opening
-  // quote. The same words are then different tokens, so rules and mentions are compiled separately for both
-  // cases, where needed.
+  // `glued` means that the first word of the rule has no space before it: at the start of a story or after an
+  // opening quote. The same word is then a different token, so a rule or mention that occurs in both cases is
+  // compiled twice.
   std::int32_t compile_rule(const std::string& name, bool glued) {
     const auto known = compiled_rules_.find({name, glued});
     if (known != compiled_rules_.end()) {
@@ -77,7 +80,8 @@ class GrammarCompiler {
       return known->second;
     }
     const auto rule = rules_.find(name);
-    if (rule == rules_.end()) fail("grammar: rule ", name, ": is not defined");
+    if (rule == rules_.end())
+      fail("grammar: rule ", name, ": is not defined, expected a rule with this name");
     compiled_rules_[{name, glued}] = kUnfinished;
     rule_ = rule->first;
     const std::int32_t index = compile_choice(rule->second->alternatives, glued);
@@ -95,10 +99,11 @@ class GrammarCompiler {
       compiled.items = compile_parts(alternative.parts, glued);
       choice.total_weight += compiled.weight;
       nullable = nullable || is_nullable(compiled.items);
-      rule_ = rule;  // compiling the parts may have changed it
+      rule_ = rule;  // compile_parts() may have changed rule_
     }
     if (nullable && glued)
-      fail("grammar: rule ", rule_, ": can be empty, but begins a story or follows an opening quote");
+      fail("grammar: rule ", rule_,
+           ": can be empty, but begins a story or follows an opening quote, expected a word");
     choices().push_back(std::move(choice));
     nullable_.push_back(nullable);
     rule_of_.push_back(rule);
@@ -138,7 +143,8 @@ class GrammarCompiler {
         compiled_mentions_.emplace(std::pair(name, glued), grammar_.mentions_.size());
     if (!is_new) return static_cast<std::int32_t>(known->second);
     const auto place = columns_.find(name);
-    if (place == columns_.end()) fail("grammar: rule ", rule_, ": no list has a column {", name, "}");
+    if (place == columns_.end())
+      fail("grammar: rule ", rule_, ": no list has a column {", name, "}, expected one");
     Grammar::Mention mention;
     mention.list = place->second.list;
     const notation::List& list = text_.lists[static_cast<std::size_t>(mention.list)];
@@ -174,7 +180,7 @@ class GrammarCompiler {
     });
   }
 
-  // FIRST: the tokens that a sequence may start with.
+  // Adds FIRST of a sequence of items: the tokens that the sequence may start with.
   void add_first(std::span<const Item> items, Tokens& out) const {
     for (const Item& item : items) {
       const auto index = static_cast<std::size_t>(item.index);
@@ -189,7 +195,8 @@ class GrammarCompiler {
     }
   }
 
-  // FOLLOW: the tokens that may come after a choice, wherever it is used. Repeated until nothing changes.
+  // Finds FOLLOW of each choice: the tokens that may come after the choice, wherever it is used. Repeats
+  // until no set grows any more.
   void find_followers() {
     follow_.assign(choices().size(), {});
     follow_[static_cast<std::size_t>(grammar_.start_)].insert(end_of_text_);
@@ -211,7 +218,8 @@ class GrammarCompiler {
     }
   }
 
-  // Which alternative each next token reveals. If a token reveals two, the grammar is rejected.
+  // Finds which alternative of choice c each next token reveals. If a token reveals two alternatives, the
+  // grammar is rejected.
   void predict(std::size_t c) {
     Grammar::Choice& choice = choices()[c];
     choice.by_next_token.assign(vocabulary_.size() + 1, -1);
@@ -221,7 +229,7 @@ class GrammarCompiler {
       if (is_nullable(choice.alternatives[a].items)) {
         if (follow_[c].contains(end_of_text_)) {
           fail("grammar: rule ", rule_of_[c],
-               ": after an empty alternative it is not clear whether the text has ended");
+               ": after an empty alternative it is not clear whether the text has ended, expected a token");
         }
         revealing.insert(follow_[c].begin(), follow_[c].end());
       }
@@ -246,9 +254,9 @@ class GrammarCompiler {
   std::map<std::pair<std::string, bool>, std::size_t> compiled_mentions_;
   std::map<std::string, std::int32_t> token_ids_;
   std::vector<std::string> vocabulary_;
-  std::vector<bool> nullable_;  // one for each choice, as in the next two vectors
+  std::vector<bool> nullable_;  // whether each choice may be empty
   std::vector<Tokens> follow_;
-  std::vector<std::string_view> rule_of_;  // the rule of each choice, for messages
+  std::vector<std::string_view> rule_of_;  // the rule of each choice, for error messages
   std::string_view rule_;                  // the rule that is being compiled
   std::int32_t end_of_text_ = 0;
 };

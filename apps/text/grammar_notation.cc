@@ -20,14 +20,14 @@ bool is_mark(char c) {
   return std::string_view(".,!?;:").find(c) != std::string_view::npos;
 }
 
-// Parses the right side of one rule, by recursive descent.
+// Parses the right side of one rule of a grammar, by recursive descent.
 class RuleParser {
  public:
   RuleParser(std::string_view text, const std::string& rule) : text_(text), rule_(rule) {}
 
   std::vector<Alternative> parse_rule() {
     std::vector<Alternative> alternatives = parse_alternatives();
-    if (at_ != text_.size()) complain("there is a closing ) without an opening (");
+    if (at_ != text_.size()) complain("there is a closing ) without an opening (, expected one for each");
     return alternatives;
   }
 
@@ -79,14 +79,15 @@ class RuleParser {
     return {Part::Kind::word, std::string(text_.substr(begin, at_ - begin)), {}};
   }
 
-  // A punctuation mark and a closing quote after it are one token: ," or !"
+  // Parses a punctuation mark. A mark and a closing quote after it are one token: ," or !"
   Part parse_mark() {
     const std::size_t length = text_.substr(at_ + 1).starts_with('"') ? 2 : 1;
     at_ += length;
     return {Part::Kind::mark, std::string(text_.substr(at_ - length, length)), {}};
   }
 
-  // A quote is an opening quote after a space, ( or |, or at the start. Otherwise it is a closing quote.
+  // Parses a quote. It is an opening quote after a space, ( or |, and at the start of the rule. Otherwise it
+  // is a closing quote.
   Part parse_quote() {
     const char before = at_ == 0 ? ' ' : text_[at_ - 1];
     ++at_;
@@ -117,7 +118,7 @@ void add_row(const std::string& text, List& list) {
   std::istringstream cells(text);
   std::vector<std::string> row;
   for (std::string cell; cells >> cell;) row.push_back(cell);
-  if (row.empty()) fail("grammar: list ", list.name, ": a row has no cells");
+  if (row.empty()) fail("grammar: list ", list.name, ": a row has no cells, expected at least one");
   if (list.columns.empty()) list.columns = row;
   if (row.size() != list.columns.size()) {
     fail("grammar: list ", list.name, ": the row of ", row.front(), " has ", row.size(), " cells, expected ",
@@ -134,7 +135,7 @@ List parse_list(std::istringstream& lines, const std::string& name) {
     std::istringstream rows(line);
     for (std::string row; std::getline(rows, row, '/');) add_row(row, list);
   }
-  if (list.rows.empty()) fail("grammar: list ", name, ": has no rows");
+  if (list.rows.empty()) fail("grammar: list ", name, ": has no rows, expected at least one");
   return list;
 }
 

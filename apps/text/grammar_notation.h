@@ -1,5 +1,5 @@
-// Parses the notation of a grammar into a tree (grammar.h describes the notation). It does not know tokens or
-// probabilities.
+// Parses the notation of a grammar into a tree (grammar.h describes the notation). The parser does not know
+// tokens or probabilities.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,15 @@ namespace inkling::notation {
 
 struct Alternative;
 
-// An element of an alternative.
+// A part of an alternative in the notation of a grammar.
 struct Part {
   enum class Kind {
-    word,        // text: the word
-    mark,        // text: a punctuation mark or a closing quote, written without a space before it
-    open_quote,  // the next word is written without a space before it
-    mention,     // text: the column's name
-    rule,        // text: the rule's name
-    group        // alternatives in parentheses
+    word,        // `text` is the word
+    mark,        // `text` is a punctuation mark or a closing quote, written without a space before it
+    open_quote,  // an opening quote: the next word is written without a space before it
+    mention,     // `text` is the name of the column
+    rule,        // `text` is the name of the rule
+    group        // `alternatives` are the alternatives in parentheses
   };
   Kind kind;
   std::string text;
@@ -34,8 +34,8 @@ struct Rule {
   std::string name;
   std::vector<Alternative> alternatives;
 };
-// A cell has spaces where the notation has underscores. The cells of the first row, as written, name the
-// columns.
+// A list of the notation. Cells have spaces where the notation has underscores. The cells of the first row,
+// with their underscores, are the names of the columns.
 struct List {
   std::string name;
   std::vector<std::string> columns;
@@ -47,7 +47,7 @@ struct Text {
   std::vector<Rule> rules;
 };
 
-// Error, which names the rule or list, if it is malformed.
+// Parses a grammar. Error if a rule or list is malformed; the Error names the rule or list.
 Text parse(std::string_view text);
 
 }  // namespace inkling::notation

@@ -1,16 +1,17 @@
-// The label shift: from a sequence of tokens to the questions that a language model learns from.
+// The label shift: turns a sequence of tokens into the prediction tasks that a language model learns from.
 //
 // A language model learns one thing: given the tokens so far, which token comes next? So a row of T inputs
-// needs T answers. The text itself contains them, one position later. From T+1 tokens in sequence,
+// needs T targets. The text itself contains them, one position later. From T+1 tokens in sequence, the label
+// shift makes T inputs and T targets:
 //     tokens   Once  upon  a     time  there
 //     inputs   Once  upon  a     time            tokens[0 .. T-1]
 //     targets        upon  a     time  there     tokens[1 .. T]
 // Position t sees inputs[0 .. t], because attention is causal, and must predict targets[t] = tokens[t+1].
-// This is teacher forcing: the inputs are always the true tokens, not the model's own predictions. One row is
-// T questions at once.
+// This is teacher forcing: the inputs are always the true tokens, not the model's own predictions. One row
+// has T prediction tasks at once.
 //
-// The shift is only here. All other code compares position t with targets[t] and never shifts again. A target
-// of -1 is masked: it does not contribute to the loss. Read next: batches.h.
+// The shift is only in this file. All other code compares position t with targets[t] and never shifts again.
+// A target of -1 is masked: it does not contribute to the loss. Read next: batches.h.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +20,12 @@
 
 namespace inkling {
 
-// The index of the token that the model must predict at the token with index `input`.
+// Returns the index of the token that the model must predict at the token with index `input`.
 constexpr std::int64_t target_of(std::int64_t input) {
   return input + 1;
 }
 
-// Copies one row of `count` positions that starts at token `first`.
+// Copies one row from a shard: `count` inputs from token `first` on, and their targets.
 inline void copy_row(const Shard& shard, std::int64_t first, std::int64_t count, std::int32_t* inputs,
                      std::int32_t* targets) {
   shard.copy(first, count, inputs);

@@ -21,7 +21,7 @@ namespace {
 constexpr std::int32_t kVersion = 1, kWideVersion = 7;
 constexpr std::int64_t kLargestNarrowVocab = 65535;
 
-// Mapped tokens are read with memcpy: it needs no alignment and compiles to a plain load.
+// Loads token i of a mapped shard. memcpy needs no alignment and compiles to a plain load.
 template <class T>
 T load(const std::byte* tokens, std::int64_t i) {
   T value;
@@ -34,9 +34,9 @@ void copy_widening(const std::byte* tokens, std::int64_t begin, std::int64_t cou
   for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int32_t>(load<T>(tokens, begin + i));
 }
 
-// The first index in [begin, end) whose token is >= vocab_size, or end. There is almost always none. So first
-// the largest token of a block is computed, in a loop without branches, and only a block with too large a
-// token is searched.
+// Returns the first index in [begin, end) whose token is >= vocab_size, or `end` if there is no such token. A
+// token outside the vocabulary is very rare. So first a loop without branches computes the largest token of
+// the block. The block is searched only if this token is too large.
 template <class T>
 std::int64_t first_outside(const std::byte* tokens, std::int64_t begin, std::int64_t end,
                            std::int64_t vocab_size) {
@@ -144,7 +144,7 @@ void ShardWriter::append(std::span<const std::int32_t> tokens) {
     if (token < 0 || token >= vocab_size_) {
       fail(path_, ": token ", count_, " is ", token, ", expected 0 .. V-1=", vocab_size_ - 1);
     }
-    // The CPU is little-endian, so the first two bytes are the token as uint16.
+    // The CPU is little-endian, so the first two bytes of `token` are the token as uint16.
     const auto* bytes = reinterpret_cast<const std::byte*>(&token);
     buffer_.insert(buffer_.end(), bytes, bytes + width);
     if (buffer_.size() >= kFlushBytes) flush();
@@ -181,10 +181,12 @@ std::vector<std::string> find_shards(const std::string& pattern) {
     fail(pattern,
          ": there is no such file, expected the name of a token shard or a pattern that matches some");
   }
-  if (status != 0) fail(pattern, ": the search for files that match this pattern failed");
+  if (status != 0)
+    fail(pattern, ": the search for files that match this pattern failed, expected a readable directory");
   std::vector<std::string> paths(matches.found.gl_pathv, matches.found.gl_pathv + matches.found.gl_pathc);
-  // `tokenize` writes its tokenizer beside its shards, so a glob may match it. If it is the only match, the
-  // user asked for it; then reading it as a shard gives the error.
+  // `tokenize` writes its tokenizer into the same directory as its shards, so a pattern may match the
+  // tokenizer too. If the tokenizer is the only match, the user asked for it; then reading it as a shard
+  // gives the error.
   if (paths.size() > 1)
     std::erase_if(paths, [](const std::string& p) { return p.ends_with("_tokenizer.bin"); });
   if (paths.empty()) fail(pattern, ": matches tokenizers only, expected at least one token shard");

@@ -1,10 +1,10 @@
 // Token shards: files of token ids in llm.c's format. The text was tokenized once, before training.
 //
-// A file is a header and then ntok ids, as uint16 or, for vocabularies over 65,535, as uint32. An end-of-text
-// token comes *before* each document. A data set is one or more shards, given by a glob pattern and taken in
-// the order of their names. A Shard maps its file, so opening a large shard is fast. All positions have 64
-// bits. This file does not know the meaning of an id (tokenizer.h) or the order in which tokens are used
-// (batches.h). Read next: batches.h.
+// A shard has a header and then ntok ids, as uint16 or, for vocabularies over 65,535, as uint32. An
+// end-of-text token comes *before* each document. A data set is one or more shards, given by a glob pattern
+// and taken in the order of their names. A Shard maps its file into memory, so opening a large shard is fast.
+// All positions have 64 bits. This file does not know the meaning of an id (tokenizer.h) or the order in
+// which tokens are used (batches.h). Read next: batches.h.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,16 @@
 
 namespace inkling {
 
-constexpr std::int32_t kShardMagic = 20240520;      // a shard with uint16 tokens
-constexpr std::int32_t kWideShardMagic = 20240801;  // a shard with uint32 tokens
+constexpr std::int32_t kShardMagic = 20240520;      // the magic number of a shard with uint16 tokens
+constexpr std::int32_t kWideShardMagic = 20240801;  // the magic number of a shard with uint32 tokens
 
 // The type and the number of the tokens in a shard.
 struct ShardLayout {
-  bool wide = false;       // tokens are uint32, otherwise uint16
-  std::int64_t count = 0;  // number of tokens
+  bool wide = false;       // true if the tokens are uint32, false if uint16
+  std::int64_t count = 0;  // the number of tokens
 };
-// Checks the header against the real size. It takes bytes, not a file, so that tests can pass any bytes.
+// Reads a shard's header and checks it against the file's real size. parse_shard() takes bytes, not a file,
+// so that tests can pass any bytes.
 ShardLayout parse_shard(ByteReader& in);
 
 // Tells one shard from another: the name of its file without the folder, its size, and the XXH3 checksum (64
@@ -45,8 +46,8 @@ class Shard {
   bool wide() const { return layout_.wide; }
   const std::string& path() const { return file_.path(); }
 
-  // Token i. The caller ensures that 0 <= i < size(). An id above 2^31 in a wide shard is returned as a
-  // negative number; check_tokens rejects it.
+  // Returns token i. The caller ensures that 0 <= i < size(). An id above 2^31 in a wide shard is returned as
+  // a negative number; check_tokens() rejects such an id.
   std::int32_t operator[](std::int64_t i) const;
   // Copies tokens [begin, begin + count) to `out`. The range must be inside the shard.
   void copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const;
@@ -72,7 +73,7 @@ void expect_same_contents(std::span<const ShardId> saved, std::span<const Shard>
 // file appears.
 class ShardWriter {
  public:
-  ShardWriter(const std::string& path, std::int64_t vocab_size);  // the vocabulary decides the kind
+  ShardWriter(const std::string& path, std::int64_t vocab_size);  // vocab_size decides: uint16 or uint32
 
   void append(std::span<const std::int32_t> tokens);  // Error for an id outside the vocabulary
   std::int64_t size() const { return count_; }
@@ -89,8 +90,8 @@ class ShardWriter {
   std::vector<std::byte> buffer_;
 };
 
-// The files that match a glob pattern, sorted by name. A tokenizer's file among them (*_tokenizer.bin) is
-// left out. Error if no file matches.
+// Returns the files that match a glob pattern, sorted by name. Tokenizer files (*_tokenizer.bin) are left out
+// if other files match too. Error if no file matches.
 std::vector<std::string> find_shards(const std::string& pattern);
 
 }  // namespace inkling

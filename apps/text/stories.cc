@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::uint64_t kTrainStream = 11, kValStream = 12;
 
-// Returns the sum of the nats of all written tokens.
+// Writes stories into a shard until it has at least `tokens` tokens. Returns the sum of the nats of all
+// written tokens.
 double write_shard(const std::string& path, std::int64_t tokens, Rng rng, std::int64_t& written) {
   ShardWriter shard(path, story_tokenizer().vocab_size());
   double nats = 0;
@@ -49,7 +50,7 @@ StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_
     fail("stories: ", train_tokens, " training and ", val_tokens,
          " validation tokens, expected at least 1 each");
   }
-  // If the directory cannot be created, writing the first file reports the error.
+  // If the directory cannot be created, the error is ignored, because writing the first file then reports it.
   std::error_code ignored;
   std::filesystem::create_directories(directory, ignored);
   const std::filesystem::path stem = std::filesystem::path(directory) / "stories";

@@ -1,13 +1,13 @@
-// The default corpus: short children's stories, written by a grammar that knows the probability of each
-// token.
+// Stories: the default corpus of short children's stories. A grammar that knows the probability of each token
+// writes them.
 //
-// So the lowest possible loss on these stories can be computed: the *theoretical minimum*, in nats per token.
-// No model can have a lower mean loss, however large it is. Over whole stories it is about 0.51. A model
-// reaches it only if it learns everything: words, grammar, the course of a story, and looking back in the
-// text (who is the story about? what was lost, and which colour did it have?). There are more than 10^15
-// stories, so a model cannot memorise them.
+// Because the probabilities are known, the lowest possible loss on these stories can be computed: the
+// *theoretical minimum*, in nats per token. No model can have a lower mean loss, however large it is. Over
+// whole stories it is about 0.51. A model reaches the minimum only if it learns everything: words, grammar,
+// how a story goes on, and looking back in the text (who is the story about? what was lost, and which colour
+// did it have?). There are more than 10^15 stories, so a model cannot memorise them.
 //
-// grammar.h explains how it works; stories_grammar.cc contains the stories.
+// grammar.h explains how the grammar works; stories_grammar.cc contains the stories.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,11 @@
 
 namespace inkling {
 
-// Compiled on first use. Thread-safe.
+// The grammar of the stories, compiled on first use, and its tokenizer. Thread-safe.
 const Grammar& story_grammar();
 const Tokenizer& story_tokenizer();
 
-// Writes one more story from a stream of random numbers.
+// Writes one story, with the next random numbers of the stream `rng`.
 Story write_story(Rng& rng);
 
 struct StoryCorpus {
@@ -36,16 +36,17 @@ struct StoryCorpus {
 };
 
 // Writes stories_train.bin, stories_val.bin and stories_tokenizer.bin into `directory`, which is created if
-// needed. A shard has only whole stories, and just enough of them for the given number of tokens. Training
-// and validation use separate streams of random numbers, so the length of one does not change the other. The
-// same seed writes the same bytes everywhere.
+// needed. A shard has only whole stories, and just enough of them for the given number of tokens. The
+// training and the validation shard use separate streams of random numbers, so the length of one shard does
+// not change the other shard. The same seed writes the same bytes on every machine.
 StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_tokens,
                                std::int64_t val_tokens, std::uint64_t seed);
 
-// For each token of a shard of stories, -log p(token | its story so far). It is computed from the tokens
-// alone, so it works for any shard that this grammar can write. Error, which names the token, at the first
-// token that the grammar cannot write. To compare with a loss, add the nats of the same targets. The model
-// must have seen each target's story from its beginning (BatchSettings::align_documents).
+// Computes -log p(token | the story so far) for each token of a shard of stories. It needs only the tokens,
+// so it works for any shard that the grammar of the stories can write. Error at the first token that the
+// grammar cannot write; the Error names the token. To compare the result with a loss, add the nats of the
+// same targets. The model must have seen each target's story from its beginning
+// (BatchSettings::align_documents).
 std::vector<float> story_floor(const Shard& shard);
 
 }  // namespace inkling

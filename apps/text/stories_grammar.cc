@@ -1,13 +1,13 @@
-// The grammar of the stories. Change a word, add a row or a plot: every grammar that compiles has an exact
-// theoretical minimum.
+// The grammar of the stories. You can change a word, add a row or add a plot: every grammar that compiles has
+// an exact theoretical minimum.
 //
-// A story introduces a hero, something happens, and it ends. The rules are written as the story of Tom, the
-// brave boy; his friend Pip the owl; a red kite; the garden with its bush; and so on: the first rows of the
-// lists.
+// A story introduces a hero, then something happens, and then the story ends. The words in braces are the
+// first rows of the lists. So the rules read like one story: Tom, the brave boy; his friend Pip the owl; a
+// red kite; the garden with its bush; and so on.
 //
-// To keep the grammar unambiguous: alternatives start with different words (write their common beginning
-// before the choice); an optional phrase does not start with the word that comes after it; a story does not
-// end with an optional phrase.
+// Three rules keep the grammar unambiguous: alternatives start with different words (write their common
+// beginning before the choice); an optional phrase does not start with the word that comes after the phrase;
+// a story does not end with an optional phrase.
 #include "apps/text/stories_grammar.h"
 
 namespace inkling {

@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::string_view kSeparator = "<|endoftext|>";
 
-// Where the validation part begins. If possible, it begins at the start of a document: the last document that
-// starts at or before the wanted position. If this would more than double the part, it begins at the wanted
-// position, in the middle of a document.
+// Returns the index of the token at which the validation part of the text begins. If possible, this part
+// begins at the start of a document: the last document that starts at or before the wanted position. If this
+// would more than double the part, it begins at the wanted position, in the middle of a document.
 std::int64_t validation_start(const std::vector<std::int32_t>& ids, std::int32_t end_of_text,
                               const TokenizeSettings& settings) {
   const auto n = static_cast<std::int64_t>(ids.size());
@@ -91,7 +91,7 @@ TokenizeResult tokenize_file(const TokenizeSettings& settings) {
   train_shard.commit();
   result.val_path = settings.out + "_val.bin";
   ShardWriter val_shard(result.val_path, tokenizer.vocab_size());
-  // A shard starts with end-of-text, even if the cut is in the middle of a document.
+  // A shard starts with end-of-text, even if the validation part begins in the middle of a document.
   if (val.front() != tokenizer.end_of_text()) val_shard.append(std::vector{tokenizer.end_of_text()});
   val_shard.append(val);
   val_shard.commit();

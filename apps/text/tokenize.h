@@ -2,8 +2,8 @@
 //
 // Lines that contain only <|endoftext|> separate documents; a file without such a line is one document. An
 // end-of-text token is written before each document. The last part of the tokens, 10% by default, is the
-// validation shard. The model never trains on it, so its loss there shows whether the model learns or only
-// memorises.
+// validation shard. The model never trains on the validation shard, so the loss on this shard shows whether
+// the model learns or only memorises.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@
 namespace inkling {
 
 struct TokenizeSettings {
-  std::string input;           // a text file
-  std::string out;             // files: <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
-  std::string tokenizer_path;  // a tokenizer file; empty: the byte-level tokenizer
+  std::string input;           // the path of a text file
+  std::string out;             // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
+  std::string tokenizer_path;  // the path of a tokenizer file; if empty, the byte tokenizer is used
   double val_fraction = 0.1;
-  // For small texts the validation shard is larger than its fraction, up to half of the text, so that it has
-  // at least one batch of the default size, B=8 and T=256.
+  // The minimum number of tokens of the validation shard, but never more than half of the text. For small
+  // texts it is more than val_fraction. It allows at least one batch of the default size, B=8 and T=256.
   std::int64_t min_val_tokens = 2049;
 };
 
@@ -30,10 +30,10 @@ struct TokenizeResult {
   std::int64_t documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
 };
 
-// Error if the text cannot be encoded or is too short for two parts.
+// Tokenizes a text file. Error if the text cannot be encoded or is too short for two shards.
 TokenizeResult tokenize_file(const TokenizeSettings& settings);
 
-// The documents of a text, without empty ones. A separator line belongs to no document.
+// Returns the documents of a text, without empty documents. A separator line belongs to no document.
 std::vector<std::string_view> split_documents(std::string_view text);
 
 }  // namespace inkling

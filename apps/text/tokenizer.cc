@@ -11,7 +11,7 @@ namespace inkling {
 
 namespace {
 
-constexpr std::size_t kLongestToken = 255;  // the file stores its length in one byte
+constexpr std::size_t kLongestToken = 255;  // the file stores the length of a token in one byte
 constexpr std::int32_t kGpt2EndOfText = 50256;
 constexpr std::string_view kEndOfTextBytes = "<|endoftext|>";
 
@@ -19,7 +19,7 @@ std::size_t index(std::int32_t id) {
   return static_cast<std::size_t>(id);
 }
 
-// The first bytes of a text in a form for messages: short, printable, on one line.
+// Returns the first bytes of a text in a form for error messages: short, printable, on one line.
 std::string excerpt(std::string_view text) {
   constexpr std::size_t kShown = 24;
   std::string shown = "\"";
@@ -89,8 +89,8 @@ Tokenizer Tokenizer::parse(ByteReader in) {
   const std::int32_t version = header[1];
   const std::int32_t V = header[2];
   if (version != 1 && version != 2) in.fail_here(str("tokenizer version is ", version, ", expected 1 or 2"));
-  // A token takes at least two bytes, so the file's size limits V before any memory is allocated for V
-  // tokens.
+  // A token takes at least two bytes in the file, so the file's size limits V before any memory is allocated
+  // for V tokens.
   if (V <= 0 || V > in.remaining_bytes() / 2) {
     in.fail_here(str("vocabulary is ", V, " tokens, expected 1 .. ", in.remaining_bytes() / 2,
                      ", as many as the file's ", in.remaining_bytes(), " bytes can hold"));
@@ -130,7 +130,7 @@ const std::string& Tokenizer::token(std::int32_t id) const {
 void Tokenizer::check_vocabulary(const std::string& model, std::int64_t expected) const {
   if (vocab_size() == expected) return;
   fail(name_, ": the tokenizer has ", vocab_size(), " tokens, the model", model.empty() ? "" : " ", model,
-       " has ", expected);
+       " has ", expected, ", expected the same number");
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
@@ -139,14 +139,15 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
   return text;
 }
 
-// The tokens that start with the first k bytes of the text are one range of sorted_, and the range gets
-// smaller as k grows. The token that equals these k bytes, if there is one, is the first of the range.
+// Returns the id of the longest token that the text starts with, or -1. The tokens that start with the first
+// k bytes of the text are one range of sorted_, and the range gets smaller as k grows. If a token equals
+// these k bytes, it is the first token of the range.
 std::int32_t Tokenizer::longest_match(std::string_view text) const {
   auto begin = sorted_.begin(), end = sorted_.end();
   std::int32_t longest = -1;
   for (std::size_t k = 0; k < text.size() && begin != end; ++k) {
-    // Tokens of exactly k bytes have no byte at index k. After them, the range is sorted by the byte at index
-    // k.
+    // Tokens of exactly k bytes have no byte at index k. The tokens after them are sorted by their byte at
+    // index k.
     while (begin != end && tokens_[index(*begin)].size() == k) ++begin;
     const auto byte = static_cast<unsigned char>(text[k]);
     const auto byte_at_k = [&](std::int32_t id) { return static_cast<unsigned char>(tokens_[index(id)][k]); };
@@ -158,7 +159,10 @@ std::int32_t Tokenizer::longest_match(std::string_view text) const {
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
-  if (kind_ == Kind::bpe) fail(name_, ": this is a BPE tokenizer, which can decode but not yet encode text");
+  if (kind_ == Kind::bpe)
+    fail(name_,
+         ": this is a BPE tokenizer, which can decode but not yet encode text, expected a tokenizer of bytes "
+         "or words");
   std::vector<std::int32_t> ids;
   ids.reserve(kind_ == Kind::bytes ? text.size() : text.size() / 4);
   for (std::size_t at = 0; at < text.size();) {

@@ -1,20 +1,20 @@
 // A tokenizer: a table with the bytes of each token id, and the encoding of text as ids.
 //
-// A language model never sees letters. It sees ids 0 .. V-1, and this table gives the bytes of each. The
-// tokens of a table decide how it encodes text:
-//   bytes  every token is one byte. Any text can be encoded, but the sequences are long.
-//   words  at least one token of several bytes is not two other tokens joined. At each position, the longest
-//   token
-//          that matches is taken; text that no token matches is an error.
-//   BPE    every token of several bytes is two other tokens joined, as byte pair encoding builds them
-//   (Sennrich,
-//          Haddow & Birch, 2016). Such tables, like GPT-2's, can only be decoded here so far.
+// A language model never sees letters. It sees ids 0 .. V-1, and the tokenizer's table gives the bytes of
+// each id. The tokens of a table decide how it encodes text:
+//   bytes  Every token is one byte. Any text can be encoded, but the sequences are long.
+//   words  At least one token of several bytes is not two other tokens joined. At each position, the longest
+//          token that matches is taken; text that no token matches is an error.
+//   BPE    Every token of several bytes is two other tokens joined, as byte pair encoding builds them
+//          (Sennrich, Haddow & Birch, 2016). Tables of this kind, such as GPT-2's, can decode but not yet
+//          encode text.
 //
-// End-of-text separates documents. It has an id and, for printing, bytes. But if these bytes occur in a text,
-// they are encoded as ordinary text, so no document can pretend to end. End-of-text does not affect the kind
-// of the table.
+// End-of-text is the token that separates documents. It has an id and, for printing, bytes. If these bytes
+// occur in a text, they are encoded as ordinary text, so no document can pretend to end. The end-of-text
+// token does not affect the kind of the table.
 //
-// Thread safety: immutable after construction. Files are llm.c's `*_tokenizer.bin`. Read next: shard.h.
+// Thread safety: a Tokenizer is immutable after construction. Its files are llm.c's `*_tokenizer.bin`. Read
+// next: shard.h.
 #pragma once
 
 #include <cstdint>
@@ -34,26 +34,27 @@ class Tokenizer {
  public:
   enum class Kind { bytes, words, bpe };
 
-  // tokens[id] are the 1 to 255 bytes of the id. Error if a token has another length, or if
-  // end_of_text is not an id. `name` is used in messages.
+  // Makes a tokenizer from a table: tokens[id] are the 1 to 255 bytes of the id. Error if a token has another
+  // length, or if end_of_text is not an id. `name` is used in error messages.
   Tokenizer(std::vector<std::string> tokens, std::int32_t end_of_text, std::string name = "tokenizer");
 
-  // Ids 0 .. 255 are the bytes; 256 is end-of-text.
+  // The byte tokenizer: ids 0 .. 255 are the bytes; 256 is end-of-text.
   static Tokenizer bytes();
 
   static Tokenizer read(const std::string& path);
   static Tokenizer parse(ByteReader in);
-  void write(const std::string& path) const;  // version 2 of the format
+  void write(const std::string& path) const;  // writes version 2 of llm.c's format
 
   Kind kind() const { return kind_; }
   std::string_view kind_name() const;
   std::int32_t vocab_size() const { return static_cast<std::int32_t>(tokens_.size()); }
   std::int32_t end_of_text() const { return end_of_text_; }
 
-  // The bytes of an id. Error if the id is out of range.
+  // Returns the bytes of a token id. Error if the id is out of range.
   const std::string& token(std::int32_t id) const;
 
-  // Error unless a model with vocab_size tokens fits this tokenizer. `model` is the model's file, or empty.
+  // Error unless this tokenizer has vocab_size tokens, the vocabulary of the model. `model` is the path of
+  // the model's file, or empty.
   void check_vocabulary(const std::string& model, std::int64_t vocab_size) const;
 
   std::string decode(std::span<const std::int32_t> ids) const;
@@ -61,21 +62,22 @@ class Tokenizer {
 
  private:
   Kind derive_kind() const;
-  std::int32_t longest_match(std::string_view text) const;  // -1: no token matches
+  std::int32_t longest_match(std::string_view text) const;  // returns -1 if no token matches
 
   std::string name_;
   std::vector<std::string> tokens_;
   std::int32_t end_of_text_;
-  // All ids except end-of-text, sorted by their bytes: tokens with the same beginning are neighbours, and the
-  // shortest comes first.
+  // All ids except end-of-text, sorted by their bytes: tokens with the same beginning are neighbours, the
+  // shortest token first.
   std::vector<std::int32_t> sorted_;
   Kind kind_;
 };
 
-// The tokenizer at `path`. If `path` is empty, tokenizer.bin in the directory of `model`, if there is one.
+// Reads the tokenizer at `path`. If `path` is empty, reads tokenizer.bin in the directory of `model`, or
+// returns nothing if there is no such file.
 std::optional<Tokenizer> find_tokenizer(const std::string& path, const std::string& model);
 
-// The id of end-of-text. Without a tokenizer it is assumed to be the last id, as in GPT-2.
+// Returns the id of end-of-text. Without a tokenizer, this id is assumed to be the last id, as in GPT-2.
 std::int32_t end_of_text(const std::optional<Tokenizer>& tokenizer, std::int64_t vocab_size);
 
 }  // namespace inkling

@@ -17,7 +17,7 @@ Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int
   for (const std::string& path : paths) {
     const Shard& shard = shards_.emplace_back(path);
     if (shard.size() < 2)
-      fail(path, ": has ", shard.size(), " tokens, expected at least 2, so that there is one to predict");
+      fail(path, ": has ", shard.size(), " tokens, expected at least 2, so that there is a token to predict");
     shard.check_tokens(vocab_size);
     targets_ += shard.size() - 1;
     for (std::int64_t first = 0; first < shard.size() - 1; first += count_at(shard, first)) ++windows;

@@ -1,12 +1,13 @@
-// Windows: all tokens of some shards as targets, each exactly once, to measure a model.
+// Windows: uses all tokens of some shards as targets, each exactly once, to measure the loss of a model.
 //
 // A shard of n tokens is cut into windows of T+1 tokens that overlap by one token: the last target of a
-// window is the first input of the next. So each token except the shard's first is predicted exactly once,
-// from the tokens before it in its window. Windows can also end with their document, because the next
-// document starts with an end-of-text token. Then no token is predicted from another document, and every
-// window of a short document starts at its beginning; a model that was trained with align_documents has seen
-// texts this way. Positions of a window or batch that are past the end of the shard have target -1 and are
-// not counted. In contrast to Batches (apps/text/batches.h), no token is left out, shuffled or repeated.
+// window is the first input of the next window. So each token except the shard's first token is predicted
+// exactly once, from the tokens before it in its window. A window can also end at the end of its document,
+// because the next document starts with an end-of-text token. Then no token is predicted from another
+// document, and every window of a short document starts at the document's beginning; a model that was trained
+// with align_documents has seen texts in this way. Positions of a window or batch that are past the end of
+// the shard have target -1 and are not counted. Batches (apps/text/batches.h) may leave out, shuffle and
+// repeat tokens; Windows never does.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +20,16 @@ namespace inkling {
 
 class Windows {
  public:
-  // A batch has at most B windows of T targets. Documents start with the token `end_of_text`; if it is
-  // -1, windows do not end at the end of a document. Error for a shard with fewer than two tokens or with a
-  // token outside the vocabulary.
+  // Opens the shards. A batch has at most B windows of T targets. Documents start with the token
+  // `end_of_text`; if `end_of_text` is -1, windows do not end at the end of a document. Error for a shard
+  // with fewer than two tokens or with a token outside the vocabulary.
   Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T, std::int64_t vocab_size,
           std::int32_t end_of_text = -1);
 
   std::int64_t targets() const { return targets_; }  // the number of targets in all batches
   std::int64_t batches() const { return batches_; }
 
-  // The next batch: inputs (B,T), targets (B,T). Returns false and writes nothing if there are no more
+  // Writes the next batch: inputs (B,T), targets (B,T). Returns false and writes nothing if there are no more
   // batches.
   bool next(std::int32_t* inputs, std::int32_t* targets);
 

@@ -1,9 +1,9 @@
-// The table of avx512, with products of bf16 by AMX and products of 8 bits by AVX512-VNNI.
-// tests/emulated_amx_kernels.cc compiles this file a second time, with emulated tiles
-// (ops/simd/amx_emulation.h).
+// The table of kernels for CPUs with AMX. It is the table of avx512, with products of bf16 by AMX and
+// products of 8-bit numbers by AVX512-VNNI. tests/emulated_amx_kernels.cc compiles this file a second time,
+// with emulated tiles (ops/simd/amx_emulation.h).
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 warns of its own _mm512_undefined_ps() in avx512fintrin.h (GCC bug 105593).
+// g++ 12 warns about _mm512_undefined_ps() in its own header avx512fintrin.h (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif

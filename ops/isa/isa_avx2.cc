@@ -1,4 +1,4 @@
-// The kernels with registers of eight floats: AVX2 with FMA.
+// The table of kernels with registers of eight floats: AVX2 with FMA.
 #if defined(__x86_64__)
 #include "ops/isa/table.h"
 

@@ -1,4 +1,5 @@
-// The kernels with registers of one float. Every CPU can run them, and they check the templates themselves.
+// The table of kernels with registers of one float. Every CPU can run them. They also test the kernel
+// templates without SIMD.
 #include "ops/isa/table.h"
 
 namespace inkling {

@@ -1,4 +1,4 @@
-// The kernels with registers of four floats: SSE2, which every x86-64 CPU has, or NEON on ARM.
+// The table of kernels with registers of four floats: SSE2, which every x86-64 CPU has, or NEON on ARM.
 #include "ops/isa/table.h"
 
 namespace inkling {

@@ -1,4 +1,4 @@
-// Builds one table of kernels from the templates. Only ops/isa/isa_*.cc include this.
+// Builds one table of kernels from the kernel templates. Only ops/isa/isa_*.cc include this file.
 #pragma once
 
 #include "ops/attention/attention_decode_simd.h"

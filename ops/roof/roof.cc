@@ -16,7 +16,7 @@ constexpr std::int64_t kFloats = std::int64_t{16} << 20;  // floats in each arra
 constexpr std::int64_t kChunk = std::int64_t{1} << 16;
 constexpr std::int64_t kFmaIterations = 200'000;  // iterations in a piece of work: half a millisecond
 constexpr std::int64_t kTileIterations = 10'000;  // iterations of the loop on AMX in a piece of work
-constexpr std::int64_t kPieces = 16;              // pieces for each thread
+constexpr std::int64_t kPieces = 16;              // pieces of work for each thread
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -36,7 +36,8 @@ double gflops_of(std::int64_t (*loop)(float*, std::int64_t) noexcept, std::int64
   return total / seconds * 1e-9;
 }
 
-// The arrays of the triad. They are filled first, so that no measured loop touches a page for the first time.
+// The arrays of the triad. The constructor fills them, so that no measured loop touches a page for the first
+// time.
 class Arrays {
  public:
   Arrays() : memory_(static_cast<std::size_t>(3 * kFloats) * sizeof(float)) {

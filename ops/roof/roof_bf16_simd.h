@@ -1,5 +1,5 @@
-// The loops that measure the peak speed of bf16 products, for tables with instructions for them; see
-// ops/roof/roof.h.
+// The loops that measure the peak speed of bf16 products, for tables of CPUs that have instructions for these
+// products; see ops/roof/roof.h.
 #pragma once
 
 #include <immintrin.h>
@@ -10,14 +10,14 @@
 
 namespace inkling::simd {
 
-// The loop with vdpbf16ps, an instruction that adds two products to each of 16 sums. It has kFmaChains
+// The loop with vdpbf16ps, an instruction that adds two products to each of 16 sums. The loop has kFmaChains
 // independent sums, like the loop of fused multiply-adds.
 template <Isa>
 std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
   __m512 sums[kFmaChains];
   for (std::int64_t i = 0; i < kFmaChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
   const __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f7f),
-                 b = (__m512bh)_mm512_set1_epi16(0x3089);  // 0.996, 1e-9
+                 b = (__m512bh)_mm512_set1_epi16(0x3089);  // as bf16, these are 0.996 and 1e-9
   for (std::int64_t i = 0; i < iterations; ++i) {
 #pragma GCC unroll 12
     for (std::int64_t chain = 0; chain < kFmaChains; ++chain)
@@ -28,13 +28,13 @@ std::int64_t bf16_dot_loop(float* sink, std::int64_t iterations) noexcept {
   return iterations * kFmaChains * 64;
 }
 
-// The loop with AMX. It uses five tiles: one tile of A, one tile of B and three tiles of sums. More or fewer
-// tiles are slower. No tile is zero, because the CPU multiplies zeros faster than real data.
+// The loop with AMX. It uses five tiles: one tile of A, one tile of B and three tiles of sums. The loop is
+// slower with more or fewer tiles. No tile is zero, because the CPU multiplies zeros faster than real data.
 template <class Arch>
 std::int64_t amx_dot_loop(float* sink, std::int64_t iterations) noexcept {
   alignas(64) std::uint16_t numbers[kTileLanes * kTileK];
   alignas(64) float sums[kTileLanes * kTileLanes];
-  for (std::uint16_t& x : numbers) x = 0x3089;  // 1e-9
+  for (std::uint16_t& x : numbers) x = 0x3089;  // 1e-9 as bf16
   for (float& x : sums) x = *sink;
   const Tiles tiles;
   tile_load<0>(sums, kTileLanes);

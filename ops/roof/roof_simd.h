@@ -6,8 +6,8 @@
 
 namespace inkling::simd {
 
-// Does `iterations` times kFmaChains fused multiply-adds of registers. Returns the number of floating-point
-// operations. The result goes to *sink, so that the compiler cannot remove the loop.
+// Runs `iterations` times kFmaChains fused multiply-adds on registers. Returns the number of floating-point
+// operations. The result is written to *sink, so that the compiler cannot remove the loop.
 template <class V>
 std::int64_t fma_loop(float* sink, std::int64_t iterations) noexcept {
   V sums[kFmaChains];
@@ -22,14 +22,14 @@ std::int64_t fma_loop(float* sink, std::int64_t iterations) noexcept {
   return iterations * kFmaChains * V::kLanes * 2;
 }
 
-template <class V>  // a = b + s * c
+template <class V>  // computes a = b + s * c
 void triad(float* a, const float* b, const float* c, float s, std::int64_t n) noexcept {
   std::int64_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes) store(a + i, fma(V(s), load<V>(c + i), load<V>(b + i)));
   if (i < n) store_n(a + i, fma(V(s), load_n<V>(c + i, n - i), load_n<V>(b + i, n - i)), n - i);
 }
 
-template <class V>  // the sum of n floats, to measure the speed of reading
+template <class V>  // returns the sum of n floats, to measure the speed of reading
 float read_all(const float* a, std::int64_t n) noexcept {
   V s0(0.0f), s1(0.0f), s2(0.0f), s3(0.0f);
   std::int64_t i = 0;

@@ -1,9 +1,10 @@
 // AMX's instructions as functions, for CPUs without AMX. The tests' table of kernels calls these functions
-// instead of the instructions (ops/simd/amx_simd.h). They are defined in tests/amx_emulation.cc, so only the
-// tests can link them.
+// instead of the instructions (ops/simd/amx_simd.h). The functions are defined in tests/amx_emulation.cc, so
+// only the tests can link them.
 //
-// Each thread has eight tiles of its own, as on the CPU. An instruction that is illegal on the CPU (a
-// tile is used before ldtilecfg or after tilerelease, or shapes do not fit) prints a line and aborts.
+// Each thread has its own eight tiles, as on the CPU. If a function is called in a case in which the
+// instruction is illegal on the CPU (a tile is used before ldtilecfg or after tilerelease, or shapes do not
+// fit), it prints a line and aborts.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 
 namespace inkling::emulated_amx {
 
-// The instructions, with the number of a tile as a function argument.
+// The instructions of AMX, with the number of a tile as a function argument.
 void ldtilecfg(const simd::TilePalette& palette) noexcept;
 void tilerelease() noexcept;
 void tilezero(int tile) noexcept;
@@ -20,7 +21,7 @@ void tileloadd(int tile, const void* rows, std::int64_t stride_bytes) noexcept;
 void tilestored(int tile, void* rows, std::int64_t stride_bytes) noexcept;
 void tdpbf16ps(int c, int a, int b) noexcept;
 
-// The same instructions, with the number of a tile as a template argument, as in ops/simd/amx_simd.h.
+// The instructions of AMX, with the number of a tile as a template argument, as in ops/simd/amx_simd.h.
 template <int Tile>
 [[gnu::always_inline]] inline void tilezero() noexcept {
   tilezero(Tile);

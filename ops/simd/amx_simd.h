@@ -1,19 +1,21 @@
-// AMX: eight registers of 16 rows x 64 bytes, called tiles, and the instruction that multiplies tiles.
+// AMX: the matrix unit of recent Intel CPUs. It has eight registers of 16 rows x 64 bytes, called tiles, and
+// an instruction that multiplies tiles.
 //
 //   tile_multiply<C, A, B>:  C (16 x 16 floats) += A (16 x 32 bf16) B (32 x 16 bf16)
 //
-// A is stored by rows. B is stored by pairs of rows: row r of its tile holds B(2r, 0) B(2r + 1, 0) B(2r, 1)
-// B(2r + 1, 1) and so on ("VNNI pairs"), because the unit adds two products at a time. The products are exact
-// and the sums are floats. Denormals count as zero, whatever MXCSR says (Intel SDM, TDPBF16PS).
+// In its tile, A is stored by rows. B is stored by pairs of rows: row r of its tile holds B(2r, 0) B(2r + 1,
+// 0) B(2r, 1) B(2r + 1, 1) and so on ("VNNI pairs"), because the unit adds two products at a time. The
+// products are exact and the sums are floats. Denormals count as zero, for any setting of MXCSR (Intel SDM,
+// TDPBF16PS).
 //
-// The tiles of ops/simd/tile_sizes.h have this size: kTileLanes rows, and a product sums over kTileK numbers.
-// The number of a tile is part of the instruction, so it is a template argument. The functions are written in
+// ops/simd/tile_sizes.h has the sizes of a tile: kTileLanes rows, and a product sums over kTileK numbers. The
+// number of a tile is part of the instruction, so it is a template argument. The functions are written in
 // assembly because g++'s _tile_loadd accepts only literal numbers, and does not tell the compiler that it
 // reads memory: the compiler could move an earlier store behind it.
 //
-// tests/emulated_amx_kernels.cc compiles the kernels a second time with INKLING_EMULATE_AMX. Then each
+// tests/emulated_amx_kernels.cc compiles the kernels a second time with INKLING_EMULATE_AMX. Then each AMX
 // instruction is a call of a function that does the same (ops/simd/amx_emulation.h), and the tests run these
-// kernels on CPUs without AMX. The program itself never contains the emulation.
+// kernels on CPUs without AMX. The program `inkling` never contains the emulation.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +32,10 @@ namespace inkling::simd {
 
 constexpr TilePalette kWholeTiles;
 
-// The six instructions. Strides are in bytes.
+// The six instructions of AMX. Strides are in bytes.
 #if defined(INKLING_EMULATE_AMX)
-// The emulated table needs functions of its own, so its kernels are compiled for a type of their own.
+// The emulated kernels are compiled for their own type, so that they share no function with the kernels that
+// use real AMX.
 struct EmulatedAmx {};
 template <>
 struct RawOf<EmulatedAmx> : RawOf<Amx> {};
@@ -67,9 +70,9 @@ template <int C, int A, int B>
 }  // namespace instruction
 #endif
 
-// While this object exists, its thread may use tiles 0 .. 7. All have their full size and start as zero. A
-// kernel creates it for its own run only, because tiles in use slow down other work a little, mostly context
-// switches.
+// While a Tiles object exists, its thread may use tiles 0 .. 7. All tiles have their full size and are zero
+// at first. A kernel creates the object for its own run only, because tiles in use make other work a little
+// slower, mostly context switches.
 class Tiles {
  public:
   [[gnu::always_inline]] Tiles() noexcept { instruction::ldtilecfg(kWholeTiles); }
@@ -83,7 +86,7 @@ template <int Tile>
   instruction::tilezero<Tile>();
 }
 
-// Rows are `stride` numbers apart. T is bf16 or float.
+// Loads a tile from rows that are `stride` numbers apart. T is bf16 or float.
 template <int Tile, class T>
 [[gnu::always_inline]] inline void tile_load(const T* rows, std::int64_t stride) noexcept {
   instruction::tileloadd<Tile>(rows, stride * static_cast<std::int64_t>(sizeof(T)));

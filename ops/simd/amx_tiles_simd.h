@@ -1,11 +1,12 @@
-// Products of small bf16 matrices on AMX. Attention on AMX is built from them.
+// Products of small bf16 matrices on AMX. Attention on AMX uses them.
 //
 // A matrix is cut into tiles of 1 KiB (ops/simd/amx_simd.h), stored one after another and padded with zeros:
 //   as a left factor,  A (rows, depth):    tile (i, k) of [rows / 16][depth / 32] has 16 rows of 32 numbers;
 //   as a right factor, B (depth, columns): tile (k, j) of [depth / 32][columns / 16] has 16 pairs of rows.
 // A tile is 16 x 16 pairs of numbers. Transposing the pairs of a left factor's tile gives a tile of the
-// transposed matrix as a right factor, and the reverse. So rows are packed in one of two ways, as they are or
-// in pairs, and a transpose turns a factor of one side into a factor of the other.
+// transposed matrix as a right factor, and the reverse. So rows are packed in one of two ways (as they are,
+// or in pairs), and a transpose turns a left factor into a right factor, or a right factor into a left
+// factor.
 #pragma once
 
 #include <immintrin.h>
@@ -15,14 +16,14 @@
 
 namespace inkling::simd {
 
-// Loads numbers [c, c + 32) of a row of n numbers; 0 past its end.
+// Loads the numbers [c, c + 32) of a row of n numbers. Numbers past the row's end are 0.
 template <class V>
 __m512i load_numbers(const bf16* row, std::int64_t c, std::int64_t n) noexcept {
   if (n - c >= kTileK) return _mm512_loadu_si512(row + c);
   return n <= c ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi16((1u << (n - c)) - 1u, row + c);
 }
 
-// Stores a_0 b_0 a_1 b_1 .. a_15 b_15 in a tile's row, and a_16 b_16 .. in the same row of the next tile.
+// Stores a_0 b_0 a_1 b_1 .. a_15 b_15 in a row of a tile, and a_16 b_16 .. in the same row of the next tile.
 template <class V>
 void store_pairs(bf16* tile_row, __m512i a, __m512i b) noexcept {
   alignas(64) static constexpr std::uint16_t kFirst[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
@@ -34,7 +35,7 @@ void store_pairs(bf16* tile_row, __m512i a, __m512i b) noexcept {
   _mm512_storeu_si512(tile_row + kTile, _mm512_permutex2var_epi16(a, second, b));
 }
 
-// Packs (rows, n), rows `stride` apart, as a left factor with padded_rows rows.
+// Packs a matrix (rows, n), whose rows are `stride` apart, as a left factor with padded_rows rows.
 template <class V>
 void pack_left(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
                std::int64_t n) noexcept {
@@ -47,8 +48,8 @@ void pack_left(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64
   }
 }
 
-// Packs (rows, n), rows `stride` apart, as a right factor with padded_rows rows. Its columns are padded
-// to 32.
+// Packs a matrix (rows, n), whose rows are `stride` apart, as a right factor with padded_rows rows. The
+// columns are padded to a multiple of 32.
 template <class V>
 void pack_right(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int64_t stride, std::int64_t rows,
                 std::int64_t n) noexcept {
@@ -63,13 +64,13 @@ void pack_right(bf16* tiles, std::int64_t padded_rows, const bf16* in, std::int6
   }
 }
 
-// Transposes a factor of rows x columns tiles. The result is a factor for the other side, of columns x rows
-// tiles.
+// Transposes a factor of rows x columns tiles. The result is a factor for the other side of a product, of
+// columns x rows tiles.
 template <class V>
 void transpose_tiles(bf16* out, const bf16* in, std::int64_t rows, std::int64_t columns) noexcept {
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < columns; ++j) {
-      // A pair is moved as one float.
+      // A pair of bf16 numbers is moved as one float.
       float* to = reinterpret_cast<float*>(out + (j * rows + i) * kTile);
       const float* from = reinterpret_cast<const float*>(in + (i * columns + j) * kTile);
       for (std::int64_t c = 0; c < 16; c += 4) transpose_x4<V, 16>(to + c * 16, 16, from + c, 16);
@@ -77,19 +78,19 @@ void transpose_tiles(bf16* out, const bf16* in, std::int64_t rows, std::int64_t 
   }
 }
 
-// One row of a factor's tiles. The next tile along the depth is `step` numbers further.
+// One row of the tiles of a factor. The next tile along the depth is `step` numbers further in memory.
 struct TileRow {
   const bf16* tile;
   std::int64_t step;
 };
 
-// C (16, 32) = from + A B over `steps` tiles. Each step has one tile of A and two neighbouring tiles of B.
-// `from` may be C itself, or nullptr for 0. Rows of C and of `from` are `ldc` apart. The sum along the depth
-// is one chain, so several calls for parts of the depth give the same bits.
+// Computes C (16, 32) = from + A B over `steps` tiles. Each step has one tile of A and two neighbouring tiles
+// of B. `from` may be C itself, or nullptr for 0. Rows of C and of `from` are `ldc` apart. The sums along the
+// depth are added one after another, so several calls for parts of the depth give the same bits as one call.
 //
-// The block of C is not larger, because AMX gets slower with more tiles in use if other programs use it too.
-// On an idle machine, six or eight tiles were not faster than four. On a busy machine, they took up to twice
-// the time.
+// The block of C is not larger, because AMX gets slower with more tiles in use if other programs use AMX too.
+// On an idle machine, six or eight tiles were not faster than four tiles. On a busy machine, they took up to
+// twice the time.
 template <class V>
 void multiply_tiles(float* c, const float* from, std::int64_t ldc, TileRow a, TileRow b,
                     std::int64_t steps) noexcept {

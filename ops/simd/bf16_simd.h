@@ -17,7 +17,7 @@ template <class V>
 }
 #endif
 
-// y = x, for n numbers. Each array is of type float or bf16.
+// Copies n numbers, y = x, and converts them. Each array is of type float or bf16.
 template <class V, class To, class From>
 void convert(To* y, const From* x, std::int64_t n) noexcept {
   for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, lanes.load(x + i)); });

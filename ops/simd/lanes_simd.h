@@ -1,9 +1,10 @@
-// The loop over an array in registers: full registers first, then the rest in a part of one.
+// for_lanes: the loop over an array in registers. It handles full registers first, then the rest in a part of
+// a register.
 //
 //   for_lanes<V>(n, [&](std::int64_t i, auto lanes) { lanes.store(y + i, f(lanes.load(x + i))); });
 //
-// The body is written once and compiled twice: `lanes` is AllLanes for full registers and FirstLanes for the
-// tail of n % W numbers, which reads and writes no memory past the end of an array.
+// The body of the loop is written once and compiled twice: `lanes` is AllLanes for full registers and
+// FirstLanes for the tail of n % W numbers, which reads and writes no memory past the end of an array.
 #pragma once
 
 #include "ops/simd/simd.h"
@@ -20,7 +21,8 @@ struct AllLanes {
   [[gnu::always_inline]] void store(T* p, V v) const {
     simd::store(p, v);
   }
-  // The numbers at p, or 0 when a gradient is assigned instead of added to.
+  // Returns the numbers at p if `accumulate`. Otherwise returns 0, because the gradient is assigned and not
+  // added to.
   template <class T>
   [[gnu::always_inline]] V load_if(bool accumulate, const T* p) const {
     return accumulate ? load(p) : V(0.0f);
@@ -29,7 +31,7 @@ struct AllLanes {
 
 template <class V>
 struct FirstLanes {
-  std::int64_t count;  // 1 .. W-1
+  std::int64_t count;  // the number of lanes in use: 1 .. W-1
 
   template <class T>  // lanes after the first `count` are set to `rest`
   [[gnu::always_inline]] V load(const T* p, float rest = 0.0f) const {

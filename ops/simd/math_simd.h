@@ -1,24 +1,24 @@
-// exp, tanh and log for registers of floats.
+// exp, tanh and log for registers of floats, and how they are computed.
 //
-// The largest errors, in units in the last place (ulp), over every 1021st float, compared with double
-// (tests/ops/math_simd_test.cc checks them against kMathUlps):
+// The largest errors, in units in the last place (ulp), of the result for every 1021st float, compared with
+// double (tests/ops/math_simd_test.cc checks that they are at most kMathUlps):
 //           scalar, sse2   avx2, avx512 (these have a fused multiply-add)
 //   exp     1.13           0.87
 //   tanh    2.97           2.97
 //   log     0.90           0.90
 //
 // exp(x) = 2^n * e^r with n = round(x / ln 2), r = x - n ln 2, so |r| <= ln(2)/2 = 0.3466.
-//   - n is computed by adding 1.5 * 2^23: the last bit of a float of that size is worth 1, so the sum is
-//   rounded.
-//   - ln 2 is subtracted in two parts (Cody & Waite 1980): the first has so few bits that n times it is
-//   exact.
+//   - n is computed by adding 1.5 * 2^23: the last bit of a float of this size is worth 1, so the sum is
+//     rounded to an integer.
+//   - ln 2 is subtracted in two parts (Cody & Waite 1980): the first part has so few bits that n times this
+//     part is exact.
 //   - e^r = 1 + r (1 + r P(r)) with P of degree 4, minimax for the relative error of e^r - 1: 1.4e-8.
-// tanh(x) = t / (t + 2), t = e^(2x) - 1: (e^x - e^-x) / (e^x + e^-x) with numerator and denominator
+// tanh(x) = t / (t + 2), t = e^(2x) - 1. This is (e^x - e^-x) / (e^x + e^-x) with numerator and denominator
 // multiplied by e^x.
 //   - t = 2^n (e^r - 1) - (1 - 2^n), so no digits are lost: for small x, n = 0 and t = r (1 + r P(r)).
 // log(x) = e ln 2 + log(1 + f), x = 2^e (1 + f), 1 + f from sqrt(1/2) to sqrt(2).
 //   - log(1 + f) = f - f^2/2 + f^3 Q(f) with Q of degree 7, minimax for the relative error: 2.0e-8.
-//   - e ln 2 in the same two parts: the smaller part is added first.
+//   - e ln 2 is added in the same two parts, the smaller part first.
 // ops/simd/minimax.py computes P and Q.
 #pragma once
 
@@ -55,17 +55,18 @@ ReducedExp<Floats<Arch>> reduce_exp(Floats<Arch> x) {
   return {n, r, fma(p, r, V(1.0f))};
 }
 
-// e^x. 0 below -86.9 (so there are no denormals) and for -inf, inf above 88.73; NaN stays NaN.
+// Returns e^x. The result is 0 for x below -86.9 (so there are no denormals) and for -inf, and inf for x
+// above 88.73; NaN stays NaN.
 template <class Arch>
 Floats<Arch> exp(Floats<Arch> x) {
   using V = Floats<Arch>;
-  // At 89 the result is inf already. For x = -inf the steps below give nonsense, which is replaced at the
-  // end.
+  // At 89 the result is inf already. For x = -inf, scale_by_power_of_two() gives a wrong number, and
+  // if_less() replaces it by 0.
   const auto [n, r, q] = reduce_exp(min(V(89.0f), x));
   return if_less(x, V(-86.9f), V(0.0f), scale_by_power_of_two(fma(q, r, V(1.0f)), n));
 }
 
-// tanh x, with the sign of x; NaN stays NaN.
+// Returns tanh x, with the sign of x; NaN stays NaN.
 template <class Arch>
 Floats<Arch> tanh(Floats<Arch> x) {
   using V = Floats<Arch>;
@@ -76,8 +77,8 @@ Floats<Arch> tanh(Floats<Arch> x) {
   return t / (t + V(2.0f));
 }
 
-// The natural logarithm, also of denormals. -inf for 0 and -0, NaN for negative numbers, inf for inf; NaN
-// stays NaN.
+// Returns the natural logarithm of x, also for denormals. The result is -inf for 0 and -0, NaN for negative
+// numbers, and inf for inf; NaN stays NaN.
 template <class Arch>
 Floats<Arch> log(Floats<Arch> x) {
   using V = Floats<Arch>;

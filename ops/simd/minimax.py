@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Finds the polynomials of ops/simd/math_simd.h, and of rough_exp2 in ops/attention/attention_forward_amx_simd.h: python3 ops/simd/minimax.py
-(about ten seconds, nothing but Python needed).
+(takes about ten seconds; needs only Python).
 
-The best polynomial of a degree errs by the same amount, up and down in turn, at degree + 2 points (Chebyshev). Remez' exchange
-(1934) finds it: solve for the coefficients and the error at a guess of these points, move the points to where the error is
-really greatest, repeat. Floats cannot hold the coefficients found, so the lowest is rounded to float, the others are fitted again
-to what is left, and so on: each makes up for the rounding of those before it.
+The error of the best polynomial of a degree is equally large at degree + 2 points, with alternating signs (Chebyshev). The
+exchange algorithm of Remez (1934) finds this polynomial: guess the points, solve for the coefficients and the error at them,
+move the points to the places where the error is largest, repeat. The coefficients must be rounded to float. So the lowest
+coefficient is rounded, then the other coefficients are fitted again to the rest, and so on: each fit corrects the rounding of
+the coefficients before it.
 """
 import math
 import struct
 from decimal import Decimal, getcontext
 
 getcontext().prec = 45
-GRID = 3000  # where the error is looked at
+GRID = 3000  # the number of points at which the error is computed
 
 
 def to_float(x):
@@ -20,7 +21,7 @@ def to_float(x):
 
 
 def solve(rows, right):
-    """Gaussian elimination with pivoting."""
+    """Solves a system of linear equations by Gaussian elimination with pivoting."""
     n = len(right)
     m = [row + [value] for row, value in zip(rows, right)]
     for i in range(n):
@@ -36,14 +37,14 @@ def solve(rows, right):
 
 
 def points(low, high):
-    """Chebyshev's points; not those near 0, where the quotients below lose their digits."""
+    """Chebyshev's points in [low, high], without points near 0, where the quotients in f and weight lose digits."""
     middle, half = (low + high) / 2, (high - low) / 2
     xs = [middle + half * Decimal(-math.cos(math.pi * i / GRID)) for i in range(GRID + 1)]
     return [x for x in xs if abs(x) > Decimal("1e-4")]
 
 
 def remez(xs, f, weight, powers):
-    """Coefficients c of the sum of c_k x^powers_k that keep max |weight (f - sum)| smallest; f and weight are values at xs."""
+    """Returns the coefficients c_k of a sum of c_k x^powers_k with the smallest max |weight (f - sum)|. f and weight are values at xs."""
     n = len(powers)
     extrema = [int((len(xs) - 1) * (1 - math.cos(math.pi * i / n)) / 2) for i in range(n + 1)]
     for _ in range(30):
@@ -52,7 +53,7 @@ def remez(xs, f, weight, powers):
         error = [w * (y - sum(ck * x**p for ck, p in zip(c, powers))) for x, y, w in zip(xs, f, weight)]
         if max(map(abs, error)) < abs(level) * Decimal("1.0005"):
             break
-        extrema = [0]  # the greatest of every run of one sign
+        extrema = [0]  # the largest error of each run of points with the same sign
         for i in range(1, len(error)):
             if (error[i] > 0) != (error[extrema[-1]] > 0):
                 extrema.append(i)

@@ -1,15 +1,16 @@
-// The vocabulary of SIMD that all kernels use, built on xsimd.
+// The types and functions of SIMD that all kernels use, built on xsimd.
 //
 // A kernel is a template on V, a register of floats: `template <class V> void gelu_forward(float* y, const
-// float* x, n)`. V is Floats<Arch>. For sse2 (NEON), avx2 and avx512 it wraps an xsimd::batch, for
-// Floats<Scalar> a single float. So one source serves all instruction sets, and the scalar table checks the
-// template itself. Differences between xsimd 8.1 and 14, and slow functions, are corrected only in this file:
-//   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() multiplies, then adds. Ours is the
-//   instruction.
-//   - Tails: load_n and store_n access the memory of the first n lanes only.
-// Only ops/isa/isa_*.cc may include this file (through the *_simd.h), each compiled with its own -m flags.
-// Every function here and in the kernels is a template on V or Arch. Otherwise one function could be compiled
-// twice with different instructions under the same name (make check-isa).
+// float* x, n)`. V is Floats<Arch>. For sse2 (NEON), avx2 and avx512, Floats<Arch> contains an xsimd::batch;
+// Floats<Scalar> contains a single float. So one source serves all instruction sets, and the scalar table
+// tests the template without SIMD. Differences between xsimd 8.1 and 14, and slow functions of xsimd, are
+// corrected only in this file:
+//   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() multiplies, then adds. The fma() of this
+//     file uses the CPU's instruction.
+//   - load_n and store_n, for the tail of an array, access the memory of the first n lanes only.
+// Only ops/isa/isa_*.cc may include this file (through the *_simd.h). Each of them is compiled with its own
+// -m flags. Every function in this file and in the kernels is a template on V or Arch. Otherwise one function
+// could be compiled twice with different instructions under the same name (make check-isa).
 #pragma once
 
 #include <xsimd/xsimd.hpp>
@@ -39,8 +40,8 @@ struct RawOf<Scalar> {
 };
 
 #if defined(__AVX512BF16__)
-// The same registers as avx512, but as types of their own, so that these tables share no function with the
-// table of avx512.
+// Avx512Bf16 and Amx have the same registers as avx512. They are separate types, so that their tables share
+// no function with the table of avx512.
 struct Avx512Bf16 {};
 template <>
 struct RawOf<Avx512Bf16> : RawOf<xsimd::avx512bw> {
@@ -51,7 +52,7 @@ template <>
 struct RawOf<Amx> : RawOf<Avx512Bf16> {};
 #endif
 
-// A register of floats.
+// Floats: a register of floats.
 template <class Arch>
 struct Floats {
   using Raw = typename RawOf<Arch>::Float;
@@ -94,7 +95,7 @@ void store(float* p, Floats<Arch> v) {
   }
 }
 
-// Loads the first n lanes (0 <= n <= lanes); the other lanes are `rest`.
+// Loads the first n lanes of a register from memory (0 <= n <= lanes); the other lanes are set to `rest`.
 template <class V>
 V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
 #if defined(__AVX512F__)
@@ -122,8 +123,9 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) p[i] = lanes[i];
 }
 
-// bf16 in memory, floats in registers. Storing rounds to nearest, ties to even, and makes NaNs quiet, as
-// to_bf16() does. Some CPUs have an instruction for this; it also turns denormals into zeros.
+// Loading and storing bf16: the numbers are bf16 in memory and floats in registers. Storing rounds to
+// nearest, ties to even, and makes NaNs quiet, as to_bf16() does. Some CPUs have an instruction that rounds
+// to bf16; it also turns denormals into zeros.
 [[gnu::always_inline]] inline float widened(bf16 x) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
 }
@@ -150,7 +152,7 @@ V load(const bf16* p) {
 }
 
 #if defined(__AVX512F__)
-// Each lane's bf16 in its upper 16 bits. The lower 16 bits are undefined.
+// Rounds each lane to bf16 and returns it in the lane's upper 16 bits. The lower 16 bits are undefined.
 template <class Arch>
 [[gnu::always_inline]] inline __m512i bf16_in_upper_half(Floats<Arch> v) {
   const __m512i bits = _mm512_castps_si512(v.raw);
@@ -161,7 +163,8 @@ template <class Arch>
 }
 #endif
 
-// The generic code uses memcpy, which may alias: the gradient of cross-entropy overwrites floats with bf16.
+// Stores a register as bf16. The generic code uses memcpy, because p may point to memory that holds floats:
+// the gradient of cross-entropy overwrites floats with bf16.
 template <class Arch>
 void store(bf16* p, Floats<Arch> v) {
   using V = Floats<Arch>;
@@ -227,10 +230,10 @@ void store_n(bf16* p, Floats<Arch> v, std::int64_t n) {
   __builtin_memcpy(p, lanes, static_cast<std::size_t>(n) * sizeof(bf16));
 }
 
-// Call it for each cache line p of weights that are read once, in order, with computation in between. It
-// prefetches a line far ahead into the L2 cache and a line shortly ahead into L1. With the hardware's
-// prefetching alone, such reading reaches only half of the memory's speed. A prefetch past the end of an
-// array is harmless.
+// Prefetches weights that are read once and in order, with computation in between. Call it for each cache
+// line p. It prefetches a line far ahead into the L2 cache and a line shortly ahead into the L1 cache. With
+// the hardware's prefetching alone, such reading reaches only half of the memory's speed. A prefetch past the
+// end of an array is harmless.
 template <class V>
 void prefetch_stream(const void* p) {
   constexpr std::int64_t kNear = 6144, kFar = 24576;  // how far ahead it prefetches, in bytes
@@ -238,7 +241,8 @@ void prefetch_stream(const void* p) {
   __builtin_prefetch(static_cast<const char*>(p) + kFar, 0, 2);
 }
 
-// Prefetches the cache line at p into L1 or L2. Does nothing for registers that are much smaller than a line.
+// prefetch_first() and prefetch_second() prefetch the cache line at p into the L1 or the L2 cache. They do
+// nothing for registers that are much smaller than a cache line.
 template <class V>
 void prefetch_first(const float* p) {
   if constexpr (V::kLanes >= 4) __builtin_prefetch(p, 0, 3);
@@ -248,7 +252,7 @@ void prefetch_second(const float* p) {
   if constexpr (V::kLanes >= 4) __builtin_prefetch(p, 0, 2);
 }
 
-// a * b + c, fused if the instruction set has such an instruction.
+// Returns a * b + c, fused if the instruction set has such an instruction.
 template <class Arch>
 Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
   using V = Floats<Arch>;
@@ -262,7 +266,8 @@ Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
   }
 }
 
-// max and min return b where a or b is NaN (on NEON: NaN). So max(bound, x) keeps a NaN in x.
+// max() and min() return b in lanes where a or b is NaN (on NEON they return NaN). So max(bound, x) keeps a
+// NaN in x.
 template <class Arch>
 Floats<Arch> max(Floats<Arch> a, Floats<Arch> b) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -290,7 +295,7 @@ Floats<Arch> sqrt(Floats<Arch> a) {
   }
 }
 
-// In each lane, x if a < b, otherwise y. A lane where a or b is NaN gives y.
+// if_less() returns in each lane x if a < b, otherwise y. A lane where a or b is NaN is y.
 template <class Arch>
 Floats<Arch> if_less(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -300,7 +305,8 @@ Floats<Arch> if_less(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch
   }
 }
 
-// In each lane, x if a == b, otherwise y. So if_equal(a, a, x, y) is y where a is NaN, and x elsewhere.
+// if_equal() returns in each lane x if a == b, otherwise y. So if_equal(a, a, x, y) is y where a is NaN, and
+// x elsewhere.
 template <class Arch>
 Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arch> y) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -310,8 +316,8 @@ Floats<Arch> if_equal(Floats<Arch> a, Floats<Arch> b, Floats<Arch> x, Floats<Arc
   }
 }
 
-// to_bits gives the bits of each lane as an integer, from_bits is the reverse. ops/simd/math_simd.h uses them
-// to read and to set the exponent of a float.
+// to_bits() returns the bits of each lane as an integer; from_bits() is the reverse. ops/simd/math_simd.h
+// uses them to read and to set the exponent of a float.
 template <class Arch>
 typename Floats<Arch>::Int to_bits(Floats<Arch> v) {
   if constexpr (Floats<Arch>::kScalar) {
@@ -330,7 +336,7 @@ V from_bits(typename V::Int bits) {
   }
 }
 
-// Converts integers to floats.
+// Converts each lane from an integer to a float.
 template <class V>
 V to_floats(typename V::Int n) {
   if constexpr (V::kScalar) {
@@ -340,9 +346,9 @@ V to_floats(typename V::Int n) {
   }
 }
 
-// x * 2^n for integers n from -125 to 128. Without an instruction for it, 2x is multiplied by 2^(n-1),
-// because 2^128 is too large for a float. After adding 1.5 * 2^23 + 126 to n, the low bits are n + 126, the
-// exponent field of 2^(n-1).
+// Returns x * 2^n for integers n from -125 to 128. If the CPU has no instruction for it, 2x is multiplied by
+// 2^(n-1), because 2^128 is too large for a float. After adding 1.5 * 2^23 + 126 to n, the low bits are n +
+// 126, the exponent field of 2^(n-1).
 template <class Arch>
 Floats<Arch> scale_by_power_of_two(Floats<Arch> x, Floats<Arch> n) {
   using V = Floats<Arch>;
@@ -353,7 +359,7 @@ Floats<Arch> scale_by_power_of_two(Floats<Arch> x, Floats<Arch> n) {
 }
 
 #if defined(__SSE2__)
-// The last two steps of sum() and greatest() below.
+// sum_of_four() and greatest_of_four() are the last two steps of sum() and greatest().
 template <class Arch>
 float sum_of_four(__m128 v) {
   v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -366,8 +372,8 @@ float greatest_of_four(__m128 v) {
 }
 #endif
 
-// The sum of all lanes: the upper half is added to the lower half until one lane is left. The order depends
-// only on V.
+// Returns the sum of all lanes of a register: the upper half is added to the lower half until one lane is
+// left. The order of the sum depends only on V.
 template <class Arch>
 float sum(Floats<Arch> v) {
 #if defined(__AVX512F__)
@@ -392,7 +398,8 @@ float sum(Floats<Arch> v) {
   return lanes[0];
 }
 
-// The largest lane. NaNs may be ignored or returned.
+// Returns the largest lane of a register. If some lanes are NaN, the result may be NaN or the largest of the
+// others.
 template <class Arch>
 float greatest(Floats<Arch> v) {
 #if defined(__AVX512F__)

@@ -1,12 +1,13 @@
-// Transposing matrices of floats, a few rows at a time in registers.
+// Transposes matrices of floats, a few rows at a time, in registers.
 //
 // A 4 x 4 block is transposed by two rounds of interleaving:
 //     a0 a1 a2 a3      a0 b0 a1 b1      a0 b0 c0 d0
 //     b0 b1 b2 b3  ->  a2 b2 a3 b3  ->  a1 b1 c1 d1
 //     c0 c1 c2 c3      c0 d0 c1 d1      a2 b2 c2 d2
 //     d0 d1 d2 d3      c2 d2 c3 d3      a3 b3 c3 d3
-// Wider registers do this in each of their 128-bit lanes at the same time. If lane l of the four registers is
-// loaded from rows 4l .. 4l+3, each result register is one column of all rows. So no shuffle crosses lanes.
+// Wider registers transpose one block in each of their 128-bit lanes at the same time. If lane l of the four
+// registers is loaded from rows 4l .. 4l+3, each result register is one column of all rows. So no shuffle
+// crosses lanes.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@
 
 namespace inkling::simd {
 
-// The most rows that transpose_x4 handles in one register, for panels of R rows.
+// Returns the maximum number of rows that transpose_x4() handles in one register, for panels of R rows.
 template <class V, int R>
 constexpr int transposed_rows() {
   if (V::kLanes >= 16 && R % 16 == 0) return 16;
@@ -27,7 +28,8 @@ constexpr int transposed_rows() {
   return 4;
 }
 
-// out[c * out_stride + r] = in[r * in_stride + c] for r < R, c < 4; R is 4, 8 or 16.
+// Transposes R rows of 4 columns: out[c * out_stride + r] = in[r * in_stride + c] for r < R, c < 4. R is 4, 8
+// or 16.
 template <class V, int R>
 void transpose_x4(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride) {
 #if defined(__AVX512F__)
@@ -82,7 +84,7 @@ void transpose_x4(float* out, std::int64_t out_stride, const float* in, std::int
   }
 }
 
-// For blocks that are too narrow for registers.
+// Transposes a block that is too narrow for registers, element by element.
 template <class V>
 void transpose_plainly(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride,
                        std::int64_t rows, std::int64_t columns, bool accumulate) {
@@ -94,7 +96,8 @@ void transpose_plainly(float* out, std::int64_t out_stride, const float* in, std
   }
 }
 
-// out (columns, rows) = or += the transpose of in (rows, columns). Rows are out_stride and in_stride apart.
+// Computes out (columns, rows) = (or +=) the transpose of in (rows, columns). Rows are out_stride and
+// in_stride apart.
 template <class V>
 void transpose(float* out, std::int64_t out_stride, const float* in, std::int64_t in_stride,
                std::int64_t rows, std::int64_t columns, bool accumulate) noexcept {
@@ -121,7 +124,7 @@ void transpose(float* out, std::int64_t out_stride, const float* in, std::int64_
                        columns, accumulate);
 }
 
-// The same for matrices whose rows have no gaps between them.
+// Transposes a matrix whose rows have no gaps between them.
 template <class V>
 void transpose(float* out, const float* in, std::int64_t rows, std::int64_t columns) noexcept {
   transpose<V>(out, rows, in, columns, rows, columns, false);

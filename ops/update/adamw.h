@@ -7,11 +7,13 @@
 //   v  = beta2 v + (1 - beta2) g'^2            running mean of their squares
 //   m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)     corrects the bias: m and v start at 0
 //   p  = p - lr weight_decay p - lr m^ / (sqrt(v^) + eps)
-// This is reference::adamw_update. In training it runs as adamw_update in ops/update/adamw_simd.h, where the
-// factors that all weights of a step share are computed once (AdamWFactors), in double as in PyTorch:
+// These formulas are reference::adamw_update. In training they run as adamw_update in
+// ops/update/adamw_simd.h, where the factors that all weights of a step share are computed once
+// (AdamWFactors), in double as in PyTorch:
 //   p  = keep p + minus_step_size m / (one_over_root sqrt(v) + eps)
 //
-// One pass reads and writes p, m and v and reads g: 28 bytes a weight. Memory bandwidth limits its speed.
+// One pass of AdamW reads and writes p, m and v and reads g: 28 bytes for each weight. Memory bandwidth
+// limits its speed.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +23,10 @@ namespace inkling {
 struct AdamWStep {
   double beta1, beta2;
   double eps;
-  double weight_decay;  // 0 for weights that do not decay
+  double weight_decay;  // 0 for weights without weight decay
   double lr;
   double gradient_scale;
-  std::int64_t t;  // counted from 1
+  std::int64_t t;  // the number of the step, counted from 1
 };
 
 struct AdamWFactors {

@@ -10,7 +10,7 @@ template <class V>
 void adamw_update(float* p, float* m, float* v, const float* g, std::int64_t n,
                   const AdamWFactors& factors) noexcept {
   const AdamWFactors f =
-      factors;  // a local copy: for all the compiler knows, a store below changes `factors`
+      factors;  // a local copy: the compiler must assume that a store to p, m or v changes `factors`
   for_lanes<V>(n, [&](std::int64_t i, auto lanes) {
     const V scaled = lanes.load(g + i) * V(f.gradient_scale);
     const V m_i = fma(V(f.beta1), lanes.load(m + i), V(f.one_minus_beta1) * scaled);

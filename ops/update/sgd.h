@@ -1,10 +1,11 @@
-// Stochastic gradient descent with momentum, as PyTorch's SGD computes it (dampening 0, without Nesterov).
+// SGD: stochastic gradient descent with momentum, as PyTorch's SGD computes it (dampening 0, without
+// Nesterov).
 //
 // For each weight p with gradient g and velocity b (0 before the first step):
 //   g' = gradient_scale g + weight_decay p     L2 decay is part of the gradient, unlike in AdamW
 //   b  = momentum b + g'
 //   p  = p - lr b
-// PyTorch's first step sets b = g'. Here b is 0 before it, so the result is the same.
+// PyTorch's first step sets b = g'. In this file b is 0 before the first step, so the result is the same.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@ namespace inkling::simd {
 
 template <class V>
 void sgd_update(float* p, float* b, const float* g, std::int64_t n, const SgdFactors& factors) noexcept {
-  const SgdFactors f = factors;  // a local copy: for all the compiler knows, a store below changes `factors`
+  const SgdFactors f = factors;  // a local copy: a store to p or b could change `factors`
   for_lanes<V>(n, [&](std::int64_t i, auto lanes) {
     const V p_i = lanes.load(p + i);
     const V slope = fma(V(f.weight_decay), p_i, V(f.gradient_scale) * lanes.load(g + i));

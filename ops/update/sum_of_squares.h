@@ -1,9 +1,9 @@
-// sum_i x_i^2, for the global norm of the gradients.
+// The sum of squares, sum_i x_i^2, for the global norm of the gradients.
 //
-// Blocks of 4096 numbers are summed in float registers, and the blocks' sums are added in double. The sum of
-// 124 million squares is accurate to more than six digits. x is cut into fixed chunks whose sums are added in
-// order, so the result does not depend on the number of threads. If x contains inf or NaN, the result is inf
-// or NaN. An |x_i| above 1.8e19 gives inf, because its square is too large for a float.
+// Blocks of 4096 numbers are summed in float registers, and the sums of the blocks are added in double. The
+// sum of 124 million squares is accurate to more than six digits. x is cut into fixed chunks whose sums are
+// added in order, so the result does not depend on the number of threads. If x contains inf or NaN, the
+// result is inf or NaN. An |x_i| above 1.8e19 gives inf, because its square is too large for a float.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Sum of squares, vectorised. The precision is explained in ops/update/sum_of_squares.h.
+// The sum of squares, vectorised. ops/update/sum_of_squares.h explains its precision.
 #pragma once
 
 #include "ops/simd/simd.h"
@@ -12,7 +12,7 @@ double sum_of_squares(const float* x, std::int64_t n) noexcept {
   double total = 0;
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t end = n - begin < kBlock ? n : begin + kBlock;
-    // Four sums, because each fma waits for the previous fma into the same sum.
+    // Four partial sums, because each fma waits for the previous fma into the same sum.
     V sums[4] = {V(0.0f), V(0.0f), V(0.0f), V(0.0f)};
     std::int64_t i = begin;
     for (; i + 4 * W <= end; i += 4 * W) {

@@ -114,7 +114,7 @@ TEST_CASE("eval: the text output has the same numbers as --json, and the number 
   CHECK(numbers.at("model") == "tests/goldens/small.bin");
   CHECK(numbers.at("precision") == "f32");
   CHECK_FALSE(numbers.contains("bits_per_byte"));
-  CHECK_THAT(text.out, contains("loss            " + fixed(numbers.at("loss"), 4) + " nats a token\n"));
+  CHECK_THAT(text.out, contains("loss            " + fixed(numbers.at("loss"), 4) + " nats per token\n"));
   CHECK_THAT(text.out, contains("perplexity      " + fixed(numbers.at("perplexity"), 2) + "\n"));
   CHECK_THAT(text.out, contains("tokens          80 of 3,000\n"));
   CHECK(text.out.find("bits per byte") == std::string::npos);

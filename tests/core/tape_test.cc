@@ -78,7 +78,7 @@ TEST_CASE("tape: two calls of leaf() with one buffer give one leaf: the gradient
   CHECK(leaf.dx == std::vector<float>{4, 8, 12});
   CHECK_THROWS_WITH(
       tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
-      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got one of shape (2)"));
+      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got a leaf of shape (2)"));
 }
 
 TEST_CASE("tape: the loss may be one element of a larger tensor") {

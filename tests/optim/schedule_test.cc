@@ -55,8 +55,9 @@ TEST_CASE("schedule: a warm-up as long as the run, or longer, does not divide by
 
 TEST_CASE("schedule: every name is parsed, and an unknown name is an error that lists the choices") {
   for (LearningRateDecay decay : kAll) CHECK(parse_learning_rate_decay(name(decay)) == decay);
-  CHECK_THROWS_WITH(parse_learning_rate_decay("cosin"),
-                    contains("schedule: got 'cosin', expected constant, linear, cosine or wsd"));
+  CHECK_THROWS_WITH(
+      parse_learning_rate_decay("cosin"),
+      contains("schedule: learning rate decay is 'cosin', expected constant, linear, cosine or wsd"));
 }
 
 TEST_CASE("clip: global_norm() is the norm of all gradients, and only a norm above the limit is scaled") {

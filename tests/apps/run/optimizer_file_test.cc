@@ -78,9 +78,11 @@ TEST_CASE(
   save_optimizer(path, adamw);
   const std::string good = read_text(path);
   Sgd sgd(kSegments, {});
-  CHECK_THROWS_WITH(load_optimizer(path, sgd), contains("holds 2 arrays of 5 floats, expected 1 of 5"));
+  CHECK_THROWS_WITH(load_optimizer(path, sgd),
+                    contains("holds 2 arrays of 5 floats, expected 1 arrays of 5 floats"));
   AdamW larger({{0, 6, true, "w"}}, {});
-  CHECK_THROWS_WITH(load_optimizer(path, larger), contains("holds 2 arrays of 5 floats, expected 2 of 6"));
+  CHECK_THROWS_WITH(load_optimizer(path, larger),
+                    contains("holds 2 arrays of 5 floats, expected 2 arrays of 6 floats"));
   write_text(path, good.substr(0, good.size() - 1));
   CHECK_THROWS_AS(load_optimizer(path, adamw), Error);
   write_text(path, good + "x");
