@@ -69,7 +69,7 @@ int print_config(const TrainCommand& command) {
 int run(const TrainCommand& command) {
   set_threads(command.threads);
   if (command.print_config) return print_config(command);
-  // A wrong command line leaves no files: what can be checked is checked before the directory is created.
+  // The flags are checked before the directory is created, so that a wrong command line leaves no files.
   check_run_exists(command);
   TrainSettings settings;
   if (!command.resume) settings = resolve(command.flags);

@@ -194,8 +194,8 @@ void AtomicFile::write_at(std::int64_t offset, const void* data, std::int64_t co
   });
 }
 
-// The lock is held until the temporary name is gone. Otherwise another writer could mistake the finished file
-// for the temporary file of a killed process.
+// commit() holds the lock until the temporary name is gone. Otherwise another writer could mistake the
+// finished file for the temporary file of a killed process.
 void AtomicFile::commit(FolderSync folder) {
   if (uninterrupted([&] { return fsync(fd_); }) != 0) fail(path_, ": cannot write to disk: ", system_error());
   if (rename(temporary_.c_str(), path_.c_str()) != 0) {

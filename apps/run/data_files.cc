@@ -15,7 +15,8 @@ using nlohmann::json;
 
 namespace {
 
-// The tokenizer of "dir/my_train_000.bin" is "dir/my_tokenizer.bin", if that file exists.
+// Returns the tokenizer of a training shard: for "dir/my_train_000.bin" it is "dir/my_tokenizer.bin", if this
+// file exists.
 std::string tokenizer_beside(const std::string& shard) {
   const std::size_t cut = shard.rfind("_train");
   if (cut == std::string::npos) return "";
@@ -27,14 +28,15 @@ bool is_validation(const std::string& path) {
   return fs::path(path).filename().string().find("_val") != std::string::npos;
 }
 
-// Whether `shards` contains both training and validation shards.
+// Returns whether `shards` contains both training and validation shards.
 bool mixed(const std::vector<std::string>& shards) {
   const auto validation = std::count_if(shards.begin(), shards.end(), is_validation);
   return validation > 0 && validation < std::ssize(shards);
 }
 
-// The validation shards of "dir/my_train*.bin" are "dir/my_val*.bin". If the glob matches both kinds of
-// shards, it is returned unchanged. Empty: no validation shards.
+// Returns the pattern of the validation shards: for the training data "dir/my_train*.bin" it is
+// "dir/my_val*.bin". If `data` matches both kinds of shards, returns `data`. Returns "" if there are no
+// validation shards.
 std::string validation_beside(const std::string& data, const std::vector<std::string>& shards) {
   if (mixed(shards)) return data;
   const std::size_t cut = data.rfind("train");

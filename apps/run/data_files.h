@@ -23,10 +23,11 @@ void choose_data(TrainSettings& settings, const nlohmann::json& given);
 // if the run had them and the flags do not name them.
 nlohmann::json with_files_beside(nlohmann::json given, const nlohmann::json& saved);
 
-// The shards of a run. If one glob matches training and validation shards (*.bin), their file names decide:
-// shards with "_val" in the name are for validation, the others for training.
+// Return the training and the validation shards of a run. If one pattern matches both kinds of shards
+// (*.bin), the file names decide: shards with "_val" in the name are for validation, the others are for
+// training.
 std::vector<std::string> training_shards(const TrainSettings& settings);
-std::vector<std::string> validation_shards(const TrainSettings& settings);  // may be empty
+std::vector<std::string> validation_shards(const TrainSettings& settings);  // the result may be empty
 
 // Error, which mentions --data, if a resumed run's training data is not where it was.
 void expect_data(const TrainSettings& settings);

@@ -16,7 +16,7 @@ namespace inkling {
 constexpr std::int32_t kOptimizerMagic = 20261122;
 
 void save_optimizer(const std::string& path, Optimizer& optimizer, FolderSync folder = FolderSync::now);
-// Error unless the file has exactly the arrays that this optimiser has.
+// Reads the file into the optimiser's state. Error unless the file has exactly the arrays of this optimiser.
 void load_optimizer(const std::string& path, Optimizer& optimizer);
 
 }  // namespace inkling

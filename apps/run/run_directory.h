@@ -12,8 +12,8 @@
 // A checkpoint is written into a hidden directory, which is renamed when all its files are on disk.
 // manifest.json lists the files' sizes and checksums (XXH3, 64 bits). A run resumes from the newest
 // checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, checkpoints and
-// lines of metrics.jsonl for later steps are removed. So an interrupted and resumed run leaves the same lines as a run
-// without interruptions, except for the times in them.
+// lines of metrics.jsonl for later steps are removed. So metrics.jsonl has the same lines after an interrupted
+// and resumed run as after a run without interruptions, except for the times in the lines.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/run/strict_json.h"  // reads the files that write_json writes
+#include "apps/run/strict_json.h"  // reads the JSON files that write_json writes
 #include "core/binary_file.h"
 
 namespace inkling {
@@ -55,13 +55,14 @@ class RunDirectory {
 
   void write_sample(std::int64_t step, const std::string& text) const;
 
-  // Calls write(directory), which commits the files of a checkpoint into a hidden directory; it may leave the
-  // sync of this directory to the caller (FolderSync::by_caller). Then adds the manifest and makes the checkpoint visible in one step, by renaming the directory.
+  // Saves a checkpoint. Calls write(directory), which commits the checkpoint's files into a hidden directory
+  // (with FolderSync::by_caller: the directory is synced here). Then adds the manifest and makes the checkpoint
+  // visible at once, by renaming the directory.
   void commit_checkpoint(std::int64_t step,
                          const std::function<void(const std::string& directory)>& write) const;
-  // The newest complete and undamaged checkpoint: its step and directory. `report` is called with a message
-  // for every damaged checkpoint that is newer. Nothing if the run has no checkpoints. Error, with all damage,
-  // if every checkpoint is damaged.
+  // Returns the newest complete and undamaged checkpoint: its step and directory. Calls `report` with a
+  // message for every newer checkpoint, because all newer checkpoints are damaged. Returns nothing if the run
+  // has no checkpoints. Error, which describes all damage, if every checkpoint is damaged.
   struct Checkpoint {
     std::int64_t step;
     std::string directory;

@@ -1,4 +1,4 @@
-// state.json in a checkpoint: the run's position in the training data, and which shards it reads.
+// The file state.json in a checkpoint: the run's position in the training data, and the ids of its shards.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,10 +9,10 @@
 
 namespace inkling {
 
-// `validation` identifies the shards for validation.
+// `validation` has the ids of the shards for validation.
 nlohmann::json state_to_json(const BatchPosition& position, const std::vector<ShardId>& validation = {});
-// Error, which names `path`, if a value is missing or impossible. Batches::set_state checks whether the
-// position fits the data.
+// Reads a position from JSON. Error if a value is missing or impossible; the Error names `path`.
+// Batches::set_state checks whether the position fits the data.
 BatchPosition state_from_json(const nlohmann::json& state, const std::string& path);
 std::vector<ShardId> validation_from_json(const nlohmann::json& state, const std::string& path);
 

@@ -17,8 +17,8 @@
 
 namespace inkling {
 
-// inkling's own files have at most 4 levels. Functions of nlohmann::json call themselves once for each level,
-// so the limit also keeps the stack small.
+// The maximum number of levels in a JSON file. inkling's own files have at most 4. Functions of
+// nlohmann::json call themselves once for each level, so the limit also keeps the stack small.
 constexpr int kMostJsonLevels = 16;
 // The maximum size of a JSON file: much larger than any JSON file that inkling writes, and still little
 // memory.

@@ -42,7 +42,8 @@ constexpr Defaults kStories{
     .schedule = "wsd",
     .beta2 = 0.99,
     .weight_decay = 0.01};
-// The user's own text: a slightly deeper model and longer sequences, because the text may be anything.
+// The defaults for the user's own text: a slightly deeper model and longer sequences, because the text may be
+// anything.
 constexpr Defaults kText{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -53,8 +54,8 @@ constexpr Defaults kText{
     .schedule = "cosine",
     .beta2 = 0.99,
     .weight_decay = 0.1};
-// GPT-2 and checkpoints: GPT-3's settings (Brown et al. 2020, table 2.1 and appendix B), but with small
-// batches.
+// The defaults for GPT-2 and checkpoints: GPT-3's settings (Brown et al. 2020, table 2.1 and appendix B), but
+// with small batches.
 constexpr Defaults kGPT2{.model = {},
                          .batch_size = 4,
                          .seq_len = 64,

@@ -63,12 +63,12 @@ struct TrainFlags {
   std::string model_name;  // the value of --model, for example gpt2:d12; empty without --model
 };
 
-// The settings of a new run. Settings without a flag get a default that depends on the model and the data;
+// Returns the settings of a new run. Settings without a flag get a default that depends on the model and the data;
 // without --precision, `choose` picks it. UsageError, which names the flag, if a value is impossible.
 using ChoosePrecision = std::function<PrecisionChoice(const PreflightRequest&)>;
 TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose = faster_precision);
 
-// The settings of a resumed run: the saved settings, changed by the flags. A flag may change the number of
+// Returns the settings of a resumed run: the saved settings, changed by the flags. A flag may change the number of
 // steps, --recompute, how often to validate, sample and save, and the place of the data and the tokenizer
 // (Trainer::resume checks that the shards have the same contents). UsageError if a flag changes a setting that
 // has an effect on the weights.

@@ -97,9 +97,9 @@ class Batches {
 
   const std::vector<Shard>& shards() const { return shards_; }
   std::vector<ShardId> shard_ids() const;
-  std::int64_t tokens() const { return tokens_; }          // the sum over all shards
-  std::int64_t epoch_batches() const { return batches_; }  // batches in an epoch
-  std::int64_t epoch() const { return epoch_; }            // counted from 0
+  std::int64_t tokens() const { return tokens_; }          // the number of tokens in all shards
+  std::int64_t epoch_batches() const { return batches_; }  // the number of batches in an epoch
+  std::int64_t epoch() const { return epoch_; }            // the epoch's number, from 0
 
  private:
   std::int64_t samples_of(std::int64_t shard) const;

@@ -37,7 +37,7 @@ struct ShardId {
   std::string checksum;
 };
 
-// Thread safety: immutable; threads may call all members at the same time.
+// A Shard is immutable, so threads may call all its members at the same time.
 class Shard {
  public:
   explicit Shard(const std::string& path);
@@ -52,11 +52,11 @@ class Shard {
   // Copies tokens [begin, begin + count) to `out`. The range must be inside the shard.
   void copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const;
 
-  // Identifies the contents. Reads the header and a sample of the tokens: 16 blocks of 4 KiB.
+  // Returns the shard's id. Reads the header and a sample of the tokens: 16 blocks of 4 KiB.
   ShardId id() const;
 
-  // Error, which names the shard and the index, for the first id that is not below `vocab_size`. Reads all
-  // tokens, in parallel.
+  // Reads all tokens of the shard, in parallel. Error if an id is not below `vocab_size`; the Error names the
+  // shard and the index of the first such id.
   void check_tokens(std::int64_t vocab_size) const;
 
  private:
@@ -69,7 +69,7 @@ class Shard {
 // Their names and folders may have changed.
 void expect_same_contents(std::span<const ShardId> saved, std::span<const Shard> shards);
 
-// Writes tokens piece by piece. The complete shard appears under its name at commit(); without commit(), no
+// Writes a shard piece by piece. The complete shard appears under its name at commit(); without commit(), no
 // file appears.
 class ShardWriter {
  public:
