@@ -9,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "apps/run/flags.h"
+#include "apps/run/format.h"
 #include "apps/run/progress.h"
 #include "apps/text/tokenizer.h"
 #include "apps/text/windows.h"

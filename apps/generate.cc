@@ -6,7 +6,7 @@
 
 #include "apps/commands.h"
 #include "apps/run/flags.h"
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"

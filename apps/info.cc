@@ -11,7 +11,7 @@
 #include "apps/run/machine.h"
 #include "apps/run/preflight.h"
 #include "apps/run/probe.h"
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -104,11 +104,8 @@ json machine_info(const Roof& roof, const SystemMemory& memory) {
 json parameter_groups(const GPT2Config& config) {
   json groups = {{"embeddings", 0}, {"attention", 0}, {"mlp", 0}, {"norms", 0}};
   for (const ParameterSpec& spec : gpt2_parameters(config)) {
-    const char* group = spec.name.starts_with("w")    ? "embeddings"
-                        : spec.name.starts_with("ln") ? "norms"
-                        : spec.name.starts_with("fc") ? "mlp"
-                                                      : "attention";
-    groups[group] = groups[group].get<std::int64_t>() + spec.shape.numel();
+    json& count = groups[spec.group];
+    count = count.get<std::int64_t>() + spec.shape.numel();
   }
   return groups;
 }

@@ -8,11 +8,12 @@
 
 #include "apps/commands.h"
 #include "apps/run/optimizer_file.h"
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "apps/text/shard.h"
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
+#include "nn/file_header.h"
 
 namespace inkling {
 

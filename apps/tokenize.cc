@@ -2,7 +2,7 @@
 #include <iostream>
 
 #include "apps/commands.h"
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "apps/text/tokenize.h"
 
 namespace inkling {

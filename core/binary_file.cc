@@ -26,10 +26,6 @@ std::string system_error() {
   return std::strerror(errno);
 }
 
-std::uint32_t byte_swapped(std::uint32_t x) {
-  return (x >> 24) | ((x >> 8) & 0xff00u) | ((x << 8) & 0xff0000u) | (x << 24);
-}
-
 struct FileDescriptor {
   int fd;
   ~FileDescriptor() {
@@ -114,20 +110,6 @@ void ByteReader::expect_end(std::string_view what) const {
 
 void ByteReader::fail_here(const std::string& message) const {
   fail(path_, ": ", message, " (at byte ", offset_, ")");
-}
-
-Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
-  Header header;
-  if (in.remaining_bytes() < Header::kBytes) {
-    in.fail_here(str("truncated: the header of a ", kind, " is ", Header::kBytes, " bytes, got ",
-                     in.remaining_bytes()));
-  }
-  in.read_into(header.ints, Header::kInts, "header");
-  if (header[0] == magic) return header;
-  const bool swapped =
-      byte_swapped(static_cast<std::uint32_t>(header[0])) == static_cast<std::uint32_t>(magic);
-  fail(in.path(), ": not a ", kind, ": magic is ", header[0], ", expected ", magic, " (at byte 0)",
-       swapped ? "; the bytes are swapped, so this is a big-endian file" : "");
 }
 
 namespace {

@@ -89,19 +89,6 @@ class ByteReader {
   std::int64_t offset_ = 0;
 };
 
-// The header of every llm.c file: 256 int32, where h[0] is a magic number and h[1] a version. read_header()
-// throws an Error if the magic number is wrong or byte-swapped.
-struct Header {
-  static constexpr int kInts = 256;
-  static constexpr std::int64_t kBytes = 4 * kInts;
-
-  std::int32_t operator[](int i) const { return ints[i]; }
-  std::int32_t& operator[](int i) { return ints[i]; }
-
-  std::int32_t ints[kInts] = {};
-};
-Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
-
 // Removes the temporary files that AtomicFiles of killed processes have left in a directory. Does nothing if
 // the directory does not exist. The temporary files of running writers stay: a running writer, on this
 // machine or on another machine that shares the directory, holds a lock (flock) on its temporary file.

@@ -54,22 +54,22 @@ double GPT2Config::training_flops_per_token(std::int64_t T) const {
 std::vector<ParameterSpec> gpt2_parameters(const GPT2Config& config) {
   const std::int64_t L = config.layers, C = config.channels;
   return {
-      {"wte", {config.padded_vocab_size(), C}, true},
-      {"wpe", {config.max_seq_len, C}, true},
-      {"ln1w", {L, C}, false},
-      {"ln1b", {L, C}, false},
-      {"qkvw", {L, 3 * C, C}, true},
-      {"qkvb", {L, 3 * C}, false},
-      {"attprojw", {L, C, C}, true},
-      {"attprojb", {L, C}, false},
-      {"ln2w", {L, C}, false},
-      {"ln2b", {L, C}, false},
-      {"fcw", {L, 4 * C, C}, true},
-      {"fcb", {L, 4 * C}, false},
-      {"fcprojw", {L, C, 4 * C}, true},
-      {"fcprojb", {L, C}, false},
-      {"lnfw", {C}, false},
-      {"lnfb", {C}, false},
+      {"wte", {config.padded_vocab_size(), C}, true, "embeddings"},
+      {"wpe", {config.max_seq_len, C}, true, "embeddings"},
+      {"ln1w", {L, C}, false, "norms"},
+      {"ln1b", {L, C}, false, "norms"},
+      {"qkvw", {L, 3 * C, C}, true, "attention"},
+      {"qkvb", {L, 3 * C}, false, "attention"},
+      {"attprojw", {L, C, C}, true, "attention"},
+      {"attprojb", {L, C}, false, "attention"},
+      {"ln2w", {L, C}, false, "norms"},
+      {"ln2b", {L, C}, false, "norms"},
+      {"fcw", {L, 4 * C, C}, true, "mlp"},
+      {"fcb", {L, 4 * C}, false, "mlp"},
+      {"fcprojw", {L, C, 4 * C}, true, "mlp"},
+      {"fcprojb", {L, C}, false, "mlp"},
+      {"lnfw", {C}, false, "norms"},
+      {"lnfb", {C}, false, "norms"},
   };
 }
 

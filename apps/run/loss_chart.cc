@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "core/error.h"
 
 namespace inkling {

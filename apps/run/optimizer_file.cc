@@ -2,6 +2,7 @@
 
 #include "core/binary_file.h"
 #include "core/error.h"
+#include "nn/file_header.h"
 
 namespace inkling {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "apps/run/training_step.h"
 #include "core/error.h"
 #include "ops/kernels.h"

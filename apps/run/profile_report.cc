@@ -4,7 +4,7 @@
 #include <cstring>
 #include <iomanip>
 
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "core/error.h"
 #include "core/memory.h"
 

@@ -2,10 +2,9 @@
 
 #include <unistd.h>
 
-#include <cmath>
-#include <cstdio>
 #include <iostream>
 
+#include "apps/run/format.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -18,27 +17,6 @@ constexpr int kBarWidth = 24;
 constexpr double kSmoothing = 0.1;
 
 }  // namespace
-
-std::string format_fixed(double x, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, x);
-  return text;
-}
-
-std::string format_count(std::int64_t n) {
-  std::string digits = std::to_string(n);
-  for (std::ptrdiff_t at = std::ssize(digits) - 3; at > (n < 0 ? 1 : 0); at -= 3)
-    digits.insert(static_cast<std::size_t>(at), ",");
-  return digits;
-}
-
-std::string format_duration(double seconds) {
-  const auto s = static_cast<std::int64_t>(std::llround(seconds));
-  if (s < 60) return str(s, "s");
-  const auto two = [](std::int64_t n) { return str(n < 10 ? "0" : "", n); };
-  if (s < 3600) return str(s / 60, "m", two(s % 60), "s");
-  return str(s / 3600, "h", two(s % 3600 / 60), "m");
-}
 
 Progress::Progress(std::int64_t total_steps, std::int64_t tokens_per_step)
     : total_steps_(total_steps), tokens_per_step_(tokens_per_step), terminal_(isatty(STDERR_FILENO) == 1) {}

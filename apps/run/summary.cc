@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "apps/run/loss_chart.h"
-#include "apps/run/progress.h"
+#include "apps/run/format.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"

@@ -6,6 +6,7 @@
 
 #include "apps/run/data_files.h"
 #include "apps/run/optimizer_file.h"
+#include "apps/run/format.h"
 #include "apps/run/progress.h"
 #include "apps/run/state_file.h"
 #include "apps/run/strict_json.h"

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "nn/file_header.h"
 
 namespace inkling {
 

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "nn/file_header.h"
 
 namespace inkling {
 

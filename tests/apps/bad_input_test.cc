@@ -4,6 +4,7 @@
 
 #include "apps/run/run_directory.h"
 #include "core/binary_file.h"
+#include "nn/file_header.h"
 #include "tests/apps/process.h"
 #include "tests/support.h"
 

@@ -9,6 +9,7 @@
 
 #include "core/binary_file.h"
 #include "nn/checkpoint.h"
+#include "nn/file_header.h"
 #include "tests/support.h"
 
 namespace inkling::test {

@@ -1,4 +1,6 @@
 // The progress lines on stderr if stderr is not a terminal, and the formats of numbers.
+#include "apps/run/format.h"
+#include "apps/run/format.h"
 #include "apps/run/progress.h"
 
 #include <fcntl.h>

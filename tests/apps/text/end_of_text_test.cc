@@ -4,6 +4,7 @@
 
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
+#include "nn/file_header.h"
 #include "tests/catch.h"
 #include "tests/temporary_directory.h"
 

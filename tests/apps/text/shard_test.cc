@@ -2,6 +2,7 @@
 #include "apps/text/shard.h"
 
 #include "core/error.h"
+#include "nn/file_header.h"
 #include "tests/catch.h"
 #include "tests/temporary_directory.h"
 

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "nn/file_header.h"
 #include "tests/catch.h"
 #include "tests/temporary_directory.h"
 
