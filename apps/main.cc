@@ -3,6 +3,9 @@
 // Results go to stdout, progress to stderr. An error is one line on stderr. The exit status is 0 after
 // success, 1 after an error in a file or a computation, 2 if the command line is wrong, and 128 + signal if a
 // signal interrupted the program.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <exception>
 #include <iostream>
 #include <new>
@@ -22,10 +25,19 @@ void print_error(std::string message) {
   std::cerr << "inkling: " << message << std::endl;
 }
 
+// Opens /dev/null for each of stdin, stdout and stderr that is closed. Otherwise the next file that is opened
+// would get this descriptor, and messages would be written into it.
+void open_standard_streams() {
+  int fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_RDWR);
+  if (fd >= 0) close(fd);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace inkling;
+  open_standard_streams();
   report_shortened_files();
   try {
     const Action action = parse_command_line(argc, argv);

@@ -26,8 +26,7 @@ void stop_on_signals() {
   struct sigaction handler = {};
   handler.sa_handler = [](int signal) { signal_received = signal; };
   handler.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &handler, nullptr);
-  sigaction(SIGTERM, &handler, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &handler, nullptr);
 }
 
 // Prints the profile and writes the trace, if the user asked for them.
@@ -74,6 +73,7 @@ int run(const TrainCommand& command) {
   TrainSettings settings;
   if (!command.resume) settings = resolve(command.flags);
   RunDirectory directory(command.out);
+  if (!directory.warning().empty()) std::cerr << "inkling: " << directory.warning() << std::endl;
   check_run_exists(command);  // again, because now the directory is locked and no other run changes it
   if (command.resume) settings = resolve_saved(command);
   Trainer trainer(settings, directory);

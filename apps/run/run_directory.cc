@@ -150,7 +150,11 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
   const std::string lock_path = file("lock");
   lock_ = uninterrupted([&] { return open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644); });
   if (lock_ < 0) fail(path_, ": cannot write to the output directory: ", std::strerror(errno));
-  if (uninterrupted([&] { return flock(lock_, LOCK_EX | LOCK_NB); }) != 0) {
+  const bool locked = uninterrupted([&] { return flock(lock_, LOCK_EX | LOCK_NB); }) == 0;
+  if (!locked && errno != EWOULDBLOCK) {
+    warning_ = str(lock_path, ": this file system cannot lock files (", std::strerror(errno),
+                   "), so nothing stops a second run from writing to this directory");
+  } else if (!locked) {
     char pid[32] = {};
     const ssize_t got = pread(lock_, pid, sizeof pid - 1, 0);
     close(lock_);
@@ -164,7 +168,8 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     close(lock_);
     fail(lock_path, ": cannot write: ", why);
   }
-  // This run holds the lock, so no other run is writing to this directory.
+  // This run holds the lock, so no other run is writing to this directory. Where files cannot be locked, the
+  // user was warned.
   for (const char* folder : {"", "data", "samples"}) remove_unfinished(file(folder));
   std::error_code none;
   fs::remove_all(str(file(kCheckpoints), "/", kUnfinished), none);
@@ -280,6 +285,11 @@ std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
   if (skipped.empty()) return std::nullopt;
   fail(path_, ": every checkpoint is damaged, so the run cannot continue, and nothing was changed; start again "
        "with another --out (", all_damage, ")");
+}
+
+std::string RunDirectory::last_checkpoint() const {
+  const std::vector<Checkpoint> all = list_checkpoints(file(kCheckpoints));
+  return all.empty() ? "" : all.front().directory;
 }
 
 void RunDirectory::drop_checkpoints_after(std::int64_t step) const {

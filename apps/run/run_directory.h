@@ -37,6 +37,9 @@ class RunDirectory {
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
+  // What the user should know about the lock; empty if the directory is locked.
+  const std::string& warning() const { return warning_; }
+
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
   // Returns whether the directory `path` has a run, or the rest of a run: its settings, metrics or
@@ -69,10 +72,12 @@ class RunDirectory {
   };
   std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& report) const;
   void drop_checkpoints_after(std::int64_t step) const;
+  std::string last_checkpoint() const;  // the directory of the newest checkpoint, unchecked; empty: there is none
 
  private:
   std::string path_;
   int lock_ = -1;
+  std::string warning_;
 };
 
 void write_json(const std::string& path, const nlohmann::json& json, FolderSync folder = FolderSync::now);

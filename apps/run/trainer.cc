@@ -188,7 +188,10 @@ StepResult Trainer::train_step(float lr) {
     std::string read;
     for (const Batches::Place& place : places_)
       read += str(read.empty() ? "" : "; ", batches_->describe(place));
-    throw Diverged(str(error.what(), " (", read, ")"));
+    const std::string good = directory_.last_checkpoint();
+    throw Diverged(str("diverged: ", error.what(), ", expected a finite number: try a lower --lr; ",
+                       good.empty() ? "there is no checkpoint" : "the last good checkpoint is " + good,
+                       " (the step read ", read, ")"));
   }
 }
 

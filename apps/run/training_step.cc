@@ -20,7 +20,8 @@ std::int64_t counted_targets(std::span<const MicroBatch> batches) {
 }
 
 void check_finite(const char* what, double value, std::int64_t step) {
-  if (!std::isfinite(value)) throw Diverged(str(what, " is ", value, " at step ", step));
+  if (std::isfinite(value)) return;
+  throw Diverged(str(what, " is ", std::isnan(value) ? "nan" : "infinite", " at step ", step));
 }
 
 // ---- Clipping and the update. Each function records an event for the profile ----

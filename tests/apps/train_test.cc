@@ -131,16 +131,17 @@ TEST_CASE("train: a run that is killed many times and resumed ends with the byte
   }
 }
 
-TEST_CASE("train: SIGINT finishes the step, saves a checkpoint, and prints how to continue") {
+TEST_CASE("train: SIGINT, SIGTERM and SIGHUP finish the step, save a checkpoint, and print how to continue") {
+  const int signal = GENERATE(SIGINT, SIGTERM, SIGHUP);
   const TemporaryDirectory temporary;
   Process process(train(temporary / "run", {"--steps", "1000000000", "--save-every", "0", "--sample-every",
                                             "0", "--val-every", "0"}));
   const auto started = [&] { return metrics_lines(temporary / "run") > 0; };
   process.watch(started);
   REQUIRE(started());
-  process.send(SIGINT);
+  process.send(signal);
   const Outcome outcome = process.wait();
-  CHECK(outcome.status == 130);
+  CHECK(outcome.status == 128 + signal);
   CHECK_THAT(outcome.err, contains("--resume"));
   const json last = metrics(temporary / "run").back();
   CHECK(std::filesystem::exists(temporary / str("run/checkpoints/step_",
@@ -163,6 +164,19 @@ TEST_CASE("train: a shard that another program shortens ends the run with one li
   CHECK_THAT(outcome.err, contains("inkling: " + shard + ": the file became shorter while it was read"));
 }
 
+TEST_CASE("train: with stdin, stdout or stderr closed, no message is written into a file of the run") {
+  for (const char* closed : {"<&-", ">&-", "2>&-", "<&- >&- 2>&-"}) {
+    INFO(closed);
+    const TemporaryDirectory temporary;
+    std::string command = binary();
+    for (const std::string& word : train(temporary / "run", {"--steps", "3"})) command += " '" + word + "'";
+    CHECK(std::system((command + " >/dev/null 2>/dev/null " + closed).c_str()) == 0);
+    const std::string lock = read_text(temporary / "run/lock");
+    CHECK(lock.find_first_not_of("0123456789") == std::string::npos);
+    CHECK(metrics(temporary / "run").size() >= 3);
+  }
+}
+
 TEST_CASE("train: one shard can be given for both training and validation") {
   const TemporaryDirectory temporary;
   const std::vector<std::string> flags = {"--val-data", "tests/goldens/curve_tokens.bin", "--steps", "2"};
@@ -183,7 +197,8 @@ TEST_CASE(
       run({"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--init",
            temporary / "nan.bin", "--batch-size", "2", "--seq-len", "16", "--steps", "5"});
   CHECK(outcome.status == 1);
-  CHECK_THAT(outcome.err, contains("the loss is nan at step 1"));
+  CHECK_THAT(outcome.err, contains("diverged: the loss is nan at step 1, expected a finite number: try a lower "
+                                   "--lr; there is no checkpoint"));
   CHECK_THAT(outcome.err, contains("curve_tokens.bin"));
   CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
 }

@@ -232,7 +232,7 @@ TEST_CASE("trainer: a loss of NaN or infinity ends the run before the update") {
   const TemporaryDirectory temporary;
   write_changed_model(temporary / "nan.bin",
                       [](GPT2& model) { model.parameters().values_of(kLnfb)[3] = NAN; });
-  check_diverges(temporary / "nan", temporary / "nan.bin", "the loss is nan at step 1 (");
+  check_diverges(temporary / "nan", temporary / "nan.bin", "the loss is nan at step 1");
   // The logits are finite, near 3e38 and -3e38. The difference between the largest and the target's logit
   // overflows.
   write_changed_model(temporary / "inf.bin", [](GPT2& model) {
@@ -242,7 +242,7 @@ TEST_CASE("trainer: a loss of NaN or infinity ends the run before the update") {
     const std::span<float> wte = model.parameters().values_of(kWte);
     for (std::size_t v = 0; v < 131; ++v) wte[v * 30] = v == 0 ? 3e19f : -3e19f;
   });
-  check_diverges(temporary / "inf", temporary / "inf.bin", "the loss is inf at step 1 (");
+  check_diverges(temporary / "inf", temporary / "inf.bin", "the loss is infinite at step 1");
 }
 
 // Makes the gradient infinite while the loss is finite. The MLP's inner activations are near 1e8, but its
@@ -257,7 +257,7 @@ void make_gradient_infinite(GPT2& model) {
 TEST_CASE("trainer: an infinite gradient norm ends the run before the update") {
   const TemporaryDirectory temporary;
   write_changed_model(temporary / "model.bin", make_gradient_infinite);
-  check_diverges(temporary / "run", temporary / "model.bin", "the gradient's norm is inf at step 1 (");
+  check_diverges(temporary / "run", temporary / "model.bin", "the gradient's norm is infinite at step 1");
 }
 
 }  // namespace

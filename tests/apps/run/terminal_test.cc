@@ -1,0 +1,105 @@
+// What terminal() finds out, on a pseudo-terminal and on a pipe.
+#include "apps/run/terminal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "tests/catch.h"
+
+namespace inkling {
+namespace {
+
+// Sets an environment variable during its lifetime; nullptr removes it.
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) {
+    if (const char* before = getenv(name)) before_ = before, was_set_ = true;
+    set(value);
+  }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  ~Environment() { set(was_set_ ? before_.c_str() : nullptr); }
+
+ private:
+  void set(const char* value) const {
+    value != nullptr ? setenv(name_, value, 1) : unsetenv(name_);
+  }
+
+  const char* name_;
+  std::string before_;
+  bool was_set_ = false;
+};
+
+// Both ends of a new pseudo-terminal.
+struct PseudoTerminal {
+  int master = posix_openpt(O_RDWR | O_NOCTTY);
+  int slave = -1;
+  PseudoTerminal() {
+    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) return;
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+  }
+  PseudoTerminal(const PseudoTerminal&) = delete;
+  PseudoTerminal& operator=(const PseudoTerminal&) = delete;
+  ~PseudoTerminal() {
+    close(slave);
+    close(master);
+  }
+  void resize(unsigned short columns) const {
+    const winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+    ioctl(slave, TIOCSWINSZ, &size);
+  }
+};
+
+TEST_CASE("terminal: a pseudo-terminal has its width, and a new one after it was resized") {
+  const Environment type("TERM", "xterm");
+  const PseudoTerminal pty;
+  REQUIRE(pty.slave >= 0);
+  pty.resize(80);
+  CHECK(terminal(pty.slave).columns == 80);
+  pty.resize(40);
+  CHECK(terminal(pty.slave).columns == 40);
+  pty.resize(0);  // unknown
+  CHECK(terminal(pty.slave).columns == 80);
+  CHECK(terminal(pty.slave).redraws);
+}
+
+TEST_CASE("terminal: a dumb terminal, and one without TERM, get no escape codes") {
+  const PseudoTerminal pty;
+  REQUIRE(pty.slave >= 0);
+  for (const char* type : {"dumb", "", static_cast<const char*>(nullptr)}) {
+    const Environment environment("TERM", type);
+    CHECK_FALSE(terminal(pty.slave).redraws);
+    CHECK(terminal(pty.slave).columns > 0);
+  }
+}
+
+TEST_CASE("terminal: a pipe has no width, and is never redrawn") {
+  const Environment type("TERM", "xterm");
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  CHECK(terminal(ends[1]).columns == 0);
+  CHECK_FALSE(terminal(ends[1]).redraws);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST_CASE("terminal: the first of LC_ALL, LC_CTYPE and LANG that is not empty decides about UTF-8") {
+  const auto utf8 = [](const char* all, const char* ctype, const char* lang) {
+    const Environment a("LC_ALL", all), c("LC_CTYPE", ctype), l("LANG", lang);
+    return terminal(STDERR_FILENO).utf8;
+  };
+  CHECK(utf8(nullptr, nullptr, "en_US.UTF-8"));
+  CHECK(utf8("C.utf8", "C", "C"));
+  CHECK(utf8("", "de_DE.UTF-8", "C"));
+  CHECK_FALSE(utf8("C", "en_US.UTF-8", "en_US.UTF-8"));
+  CHECK_FALSE(utf8(nullptr, "POSIX", "en_US.UTF-8"));
+  CHECK_FALSE(utf8(nullptr, nullptr, "de_DE.ISO-8859-1"));
+  CHECK_FALSE(utf8(nullptr, nullptr, nullptr));
+}
+
+}  // namespace
+}  // namespace inkling
