@@ -136,8 +136,8 @@ void sum_axis(GradientTarget<> out, const float* x, std::int64_t outer, std::int
               float scale) {
   if (inner == 1) return sum_rows(out, x, outer, n, scale);
   for_each_column_block(outer, n, inner, [&](std::int64_t o, std::int64_t first, std::int64_t columns) {
-    kernels().sum_columns(out.data + o * inner + first, x + o * n * inner + first, n, columns, inner, scale,
-                          out.accumulate);
+    kernels().of<float>().sum_columns(out.data + o * inner + first, x + o * n * inner + first, n, columns,
+                                      inner, scale, out.accumulate);
   });
 }
 

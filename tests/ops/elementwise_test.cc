@@ -117,7 +117,7 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for two 
           const std::int64_t shift = n % 5;
           const BinaryCase c(op, {a_step != 0 ? n : 1}, {b_step != 0 ? n : 1});
           Guarded a(floats(c.a), shift), b(floats(c.b), shift), dy(floats(c.dy), shift), y(n, shift, NAN);
-          kernels().binary_forward(op, y.data(), a.data(), b.data(), n, a_step, b_step);
+          kernels().binary_forward(op, y.data(), {a.data(), a_step}, {b.data(), b_step}, n);
           check_close("y", y.values(), c.y, kArithmetic);
           y.check();
           for (Side of : {Side::a, Side::b}) {
@@ -127,8 +127,8 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for two 
             for (double& v : plus_one) v += 1;
             Guarded assigned(n, shift, NAN), accumulated(n, shift, 1.0f);
             const auto run = [&](Guarded& dx, bool accumulate) {
-              kernels().binary_backward(op, of, dx.data(), dy.data(), a.data(), b.data(), n, a_step, b_step,
-                                        accumulate);
+              kernels().binary_backward(op, of, dx.data(), dy.data(), {a.data(), a_step}, {b.data(), b_step},
+                                        n, accumulate);
               dx.check();
             };
             run(assigned, false);

@@ -57,17 +57,20 @@ TEST_CASE("layernorm: every instruction set agrees with the reference at every w
       const Case c(rows, C);
       const std::vector<float> weight = floats(c.weight), bias = floats(c.bias);
       Guarded x(floats(c.x), shift), dy(floats(c.dy), shift), y(rows * C, shift), mean(rows), rstd(rows);
-      kernels().layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(),
-                                  rows, C);
+      const KernelsOf<float>& kernel = kernels().of<float>();
+      kernel.layernorm_forward(
+          {y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C});
       check_close("y", y.values(), c.y, kFloatTolerance);
       Guarded dweight(C), dbias(C), assigned(rows * C, shift, NAN), accumulated(rows * C, shift, 1.0f);
-      kernels().layernorm_backward(assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
-                                   weight.data(), mean.data(), rstd.data(), rows, C, false);
+      LayerNormBackward<float> backward{
+          assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
+          mean.data(),     rstd.data(),    rows,         C,         false};
+      kernel.layernorm_backward(backward);
       if (C > 1) check_close("dx", assigned.values(), c.dx, kBackwardTolerance);
       check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
       check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
-      kernels().layernorm_backward(accumulated.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
-                                   weight.data(), mean.data(), rstd.data(), rows, C, true);
+      backward.dx = accumulated.data(), backward.accumulate = true;
+      kernel.layernorm_backward(backward);
       std::vector<double> plus_one = c.dx;
       for (double& v : plus_one) v += 1;
       if (C > 1) check_close("dx accumulated", accumulated.values(), plus_one, kBackwardTolerance);
@@ -85,12 +88,13 @@ TEST_CASE("layernorm: with y and dy in bf16, y is rounded once and the gradients
       const std::vector<float> weight = floats(c.weight), bias = floats(c.bias);
       Guarded x(floats(c.x), shift), mean(rows), rstd(rows);
       GuardedBf16 dy(to_bf16(floats(c.dy)), shift), y(rows * C, shift);
-      kernels().layernorm_forward_bf16(y.data(), mean.data(), rstd.data(), x.data(), weight.data(),
-                                       bias.data(), rows, C);
+      const KernelsOf<bf16>& kernel = kernels().of<bf16>();
+      kernel.layernorm_forward(
+          {y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C});
       check_close("y", y.values(), c.y, kBf16Tolerance);
       Guarded dweight(C), dbias(C), dx(rows * C, shift, 1.0f);
-      kernels().layernorm_backward_bf16(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
-                                        weight.data(), mean.data(), rstd.data(), rows, C, true);
+      kernel.layernorm_backward({dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
+                                 mean.data(), rstd.data(), rows, C, true});
       check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
       check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
       std::vector<double> plus_one = c.dx;
