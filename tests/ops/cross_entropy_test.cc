@@ -210,5 +210,15 @@ TEST_CASE("cross_entropy: errors name wrong shapes and targets") {
                     contains("targets is (6), expected (2, 3), the shape of logits (2, 3, 10)"));
 }
 
+TEST_CASE("cross_entropy: an error names an argument with a wrong dtype") {
+  std::vector<std::int32_t> whole(64);
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  CHECK_THROWS_WITH(cross_entropy(tape, h({2, 4}), i({2}), 4),
+                    contains("cross_entropy: logits (2, 4): dtype is bf16, expected f32"));
+}
+
 }  // namespace
 }  // namespace inkling

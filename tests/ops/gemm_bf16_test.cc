@@ -246,5 +246,31 @@ TEST_CASE("bf16 gemm: sums that are cut into passes are right and have the same 
   });
 }
 
+TEST_CASE("bf16 gemm: for K = 0 the result is the bias plus the addend") {
+  const std::int64_t N = 50;
+  const std::vector<float> bias = random_bf16s(N, 1);
+  const bf16 nothing{};
+  const MatrixIn<bf16> none = rows(&nothing, 0);
+  for (const std::int64_t M : {3, 40}) {
+    const std::vector<float> addend = random_bf16s(M * N, 2);
+    std::vector<float> sum(addend.size());
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = bias[i % N] + addend[i];
+    Guarded out(M * N, 0, NAN);
+    gemm_bf16(MatrixOut<float>{out.data(), N, bias.data(), addend.data()}, none, &nothing, {M, N, 0});
+    check_close("f32, packed", out.values(), std::span<const float>(sum), {0, 0});
+    gemm_bf16(MatrixOut<float>{out.data(), N}, none, none, {M, N, 0});
+    check_close("f32, zero", out.values(), std::vector<float>(sum.size()), {0, 0});
+    GuardedBf16 narrow(M * N);
+    const std::vector<bf16> narrow_addend = to_bf16(addend);
+    const MatrixOut<bf16> rounded{narrow.data(), N, bias.data(), narrow_addend.data()};
+    gemm_bf16(rounded, none, none, {M, N, 0});
+    check_close<float, float>("bf16", widened(narrow.values()), widened(to_bf16(sum)), {0, 0});
+    gemm_bf16(MatrixOut<bf16>{narrow.data(), N}, none, &nothing, {M, N, 0});
+    check_close<float, float>("bf16, zero", widened(narrow.values()), std::vector<float>(sum.size()), {0, 0});
+    out.check();
+    narrow.check();
+  }
+}
+
 }  // namespace
 }  // namespace inkling

@@ -146,5 +146,16 @@ TEST_CASE("gemv_int8: a row has the same bits alone and among other rows, on one
   });
 }
 
+TEST_CASE("gemv_int8: for K = 0 the result is the bias") {
+  for_each_isa([] {
+    const std::vector<float> bias = random_floats(70, 1), scales(70, 0.0f);
+    const std::int8_t nothing = 0;
+    Guarded y(2 * 70, 0, NAN);
+    gemv_int8({y.data(), 70, bias.data()}, {}, {&nothing, scales.data(), 70, 0}, 2);
+    for (std::int64_t i = 0; i < 140; ++i) REQUIRE(y.data()[i] == bias[static_cast<std::size_t>(i % 70)]);
+    y.check();
+  });
+}
+
 }  // namespace
 }  // namespace inkling

@@ -143,5 +143,19 @@ TEST_CASE("layernorm: the op can give a bf16 result, and its gradients stay f32"
   check_close("dbias", std::span<const float>(dbias), c.dbias, kBackwardTolerance);
 }
 
+TEST_CASE("layernorm: an error names an argument with a wrong dtype") {
+  std::vector<float> numbers(64);
+  std::vector<std::int32_t> whole(64);
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  CHECK_THROWS_WITH(layernorm(tape, h({2, 4}), f({4}), f({4})),
+                    contains("layernorm: x (2, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(layernorm(tape, f({2, 4}), f({4}), i({4})),
+                    contains("layernorm: bias (4): dtype is i32, expected f32"));
+}
+
 }  // namespace
 }  // namespace inkling

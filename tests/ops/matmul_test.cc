@@ -158,5 +158,12 @@ TEST_CASE("matmul: errors name wrong shapes") {
                     contains("expected the same leading axes"));
 }
 
+TEST_CASE("matmul: for K = 0 the result is zero") {
+  float nothing = 0;
+  Tape tape;
+  const Tensor c = matmul(tape, Tensor(&nothing, {3, 0}), Tensor(&nothing, {0, 2}));
+  CHECK(std::vector<float>(c.f32(), c.f32() + 6) == std::vector<float>(6));
+}
+
 }  // namespace
 }  // namespace inkling

@@ -91,5 +91,13 @@ TEST_CASE("softmax: the op's result and gradient agree with the reference, over 
   CHECK_THROWS_WITH(softmax(tape, X.transpose(0, 1)), contains("softmax: x (4, 3, 5003) is not contiguous"));
 }
 
+TEST_CASE("softmax: an error names an argument with a wrong dtype") {
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  // A tensor without elements has no task that could find the wrong dtype.
+  CHECK_THROWS_WITH(softmax(tape, h({0, 4})), contains("softmax: x (0, 4): dtype is bf16, expected f32"));
+}
+
 }  // namespace
 }  // namespace inkling
