@@ -203,25 +203,36 @@ TEST_CASE("gemm: each of a few rows has the same bits as when it is multiplied a
   });
 }
 
+// Packs a matrix (lanes, K), whose lanes (`copied`) or steps of k are contiguous, into panels of R lanes with
+// a gap of 16 floats between two panels.
+void check_packing(decltype(GemmKernels::pack_a) pack, std::int64_t R, std::int64_t lanes, bool copied) {
+  constexpr std::int64_t kGap = 16;
+  const std::int64_t K = lanes % 7 + 3, panels = (lanes + R - 1) / R, stride = R * K + kGap;
+  INFO("R = " << R << ", lanes = " << lanes << ", lanes are contiguous: " << copied);
+  const Floats source = random_floats(lanes * K, 5);  // a sanitizer finds reads past its end
+  const MatrixIn<float> view{source.data(), copied ? 1 : K, copied ? lanes : 1};
+  Guarded packed(panels * stride - kGap, 0, NAN);
+  pack(packed.data(), stride, view, lanes, K);
+  packed.check();
+  for (std::int64_t i = 0; i < panels * stride - kGap; ++i) {
+    const std::int64_t in_panel = i % stride, k = in_panel / R, lane = i / stride * R + in_panel % R;
+    const float got = packed.data()[i];
+    if (k >= K) {
+      REQUIRE(std::isnan(got));  // the gap is not written
+    } else {
+      const std::int64_t place = lane * view.row_stride + k * view.col_stride;
+      REQUIRE(got == (lane < lanes ? source[static_cast<std::size_t>(place)] : 0.0f));
+    }
+  }
+}
+
 TEST_CASE("gemm: packing writes every panel, with zeros in lanes past the end, and nothing outside") {
   for_each_isa([] {
     const GemmKernels& kernel = kernels().gemm;
-    for (std::int64_t lanes : {1, 3, 8, 13, 50, 96}) {
-      const std::int64_t K = lanes % 7 + 3, R = kernel.NR, panels = (lanes + R - 1) / R, stride = R * K + 16;
-      const Floats values = random_floats(lanes * K, 5);
+    for (std::int64_t lanes : {1, 3, 8, 13, 50, 96, 97}) {
       for (bool copied : {false, true}) {
-        Floats source(values);  // as long as the matrix, so that a sanitizer finds reads past its end
-        const MatrixIn<float> view{source.data(), copied ? 1 : K, copied ? lanes : 1};
-        Guarded packed((panels - 1) * stride + R * K, 0, NAN);
-        kernel.pack_b(packed.data(), stride, view, lanes, K);
-        packed.check();
-        for (std::int64_t lane = 0; lane < panels * R; ++lane) {
-          for (std::int64_t k = 0; k < K; ++k) {
-            const float got = packed.data()[lane / R * stride + k * R + lane % R];
-            const std::int64_t place = lane * view.row_stride + k * view.col_stride;
-            CHECK(got == (lane < lanes ? source[static_cast<std::size_t>(place)] : 0.0f));
-          }
-        }
+        check_packing(kernel.pack_a, kernel.MR, lanes, copied);
+        check_packing(kernel.pack_b, kernel.NR, lanes, copied);
       }
     }
   });

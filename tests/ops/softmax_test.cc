@@ -69,9 +69,9 @@ TEST_CASE("softmax: -inf has probability 0; a row of -inf, or with NaN or inf, i
         CHECK(y[at(0, c)] == (c == C - 1 ? 1.0f : 0.0f));
         CHECK(std::isnan(y[at(1, c)]));
         CHECK(std::isnan(y[at(2, c)]));
+        CHECK(std::isnan(y[at(3, c)]));
         CHECK(std::abs(y[at(4, c)] - 1 / static_cast<float>(C)) < 1e-6f);
       }
-      CHECK(std::isnan(y[at(3, C / 2)]));
     }
   });
 }
