@@ -20,12 +20,10 @@ struct Roof {
   double read_gbs = 0;     // GB/s
 };
 
-// Takes one short sample of each figure (about 40 ms in all). Uses 192 MiB of workspace memory
-// (release_workspaces in core/memory.h). A machine's speed changes over time: measure the roof before and
-// after the work that you compare with it, and take medians.
-Roof measure_roof();
-// The best of several samples. A single sample may run while some threads are still asleep, and would be
-// below the true peak.
-Roof best_roof(int samples = 3);
+// The best of three samples of each figure (about 40 ms a sample). A single sample may run while some threads
+// are still asleep, and would be below the true peak. Uses 192 MiB of workspace memory (release_workspaces in
+// core/memory.h). A machine's speed changes over time: measure the roof before and after the work that you
+// compare with it, and take medians.
+Roof best_roof();
 
 }  // namespace inkling
