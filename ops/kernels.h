@@ -81,7 +81,7 @@ template <class T>
 struct KernelsOf {
   // ---- ops/gemm/gemm_bf16.h
   // Packs 16 lanes in(lane, k) into tiles.
-  void (*pack)(const TileRun& to, MatrixIn<T> in, std::int64_t lanes, std::int64_t K) noexcept;
+  void (*pack)(const TileRun& to, const MatrixIn<T>& in, std::int64_t lanes, std::int64_t K) noexcept;
   // Computes C (rows, columns) from the sums [columns/48](rows, 48), which are Panels of 48 columns.
   void (*finish)(const MatrixOut<T>& C, Panels<float> sums, std::int64_t rows, std::int64_t columns) noexcept;
 
@@ -197,8 +197,8 @@ const Kernels& kernels();
 // The table of one instruction set, which must be among available_isas().
 const Kernels& kernels(Isa isa);
 
-// Makes kernels() return this table, which must stay alive. Only tests use it: for each table of this machine,
-// and for one that emulates AMX.
+// Makes kernels() return this table, which must stay alive. Only tests use it: for each table of this
+// machine, and for one that emulates AMX.
 void use_table(const Kernels& table);
 
 }  // namespace inkling

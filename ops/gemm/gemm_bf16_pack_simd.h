@@ -166,14 +166,15 @@ bool pack_whole_tile(bf16* /*tile*/, const TileSource<T>& /*in*/, TileOrder /*or
 
 // Packs element (lane, k) of `source`, for all lanes < `lanes` <= 16 and k < K.
 template <class V, class T>
-void pack_tiles(const TileRun& to, MatrixIn<T> source, std::int64_t lanes, std::int64_t K) noexcept {
-  const auto [tiles, step, order, stream] = to;
-  bf16* tile = tiles;
-  for (std::int64_t k = 0; k < K; k += kTileK, tile += step) {
-    const TileSource<T> in{source.data + k * source.col_stride, source.row_stride, source.col_stride, lanes,
+void pack_tiles(const TileRun& to, const MatrixIn<T>& source, std::int64_t lanes, std::int64_t K) noexcept {
+  const std::int64_t lane_stride = source.row_stride, k_stride = source.col_stride;
+  const TileOrder order = to.order;
+  bf16* tile = to.tiles;
+  for (std::int64_t k = 0; k < K; k += kTileK, tile += to.step) {
+    const TileSource<T> in{source.data + k * k_stride, lane_stride, k_stride, lanes,
                            K - k < kTileK ? K - k : kTileK};
-    if (pack_whole_tile<V>(tile, in, order, stream)) continue;
-    if (order == TileOrder::lane_pair && in.k_stride == 1) {
+    if (pack_whole_tile<V>(tile, in, order, to.stream)) continue;
+    if (order == TileOrder::lane_pair && k_stride == 1) {
       pack_lanes_along<V>(tile, in);
     } else {
       pack_tile_by_number<V>(tile, in, order);

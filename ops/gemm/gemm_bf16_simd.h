@@ -90,17 +90,21 @@ template <class V, bool kStream>
 
 // Finishes the columns of whole panels. With kStream, writes past the caches, in the order of memory.
 template <class V, class T, bool kBias, bool kAddend, bool kStream>
-void finish_panels(const MatrixOut<T> C, Panels<float> sums, std::int64_t rows, std::int64_t panels) {
+void finish_panels(const MatrixOut<T>& C, Panels<float> sums, std::int64_t rows, std::int64_t panels) {
   constexpr std::int64_t W = V::kLanes, N = kPanelColumns / W;
-  for (std::int64_t r = 0; r < rows; ++r, sums.data += kPanelColumns) {
+  const float* bias = C.bias;
+  const T* addend = C.addend;
+  T* out = C.data;
+  const std::int64_t ld = C.ld;
+  for (std::int64_t r = 0; r < rows; ++r, out += ld, sums.data += kPanelColumns) {
     for (std::int64_t p = 0; p < panels; ++p) {
 #pragma GCC unroll 3
       for (std::int64_t j = 0; j < N; ++j) {
         const std::int64_t column = p * kPanelColumns + j * W;
         V sum = load<V>(sums.data + p * sums.stride + j * W);
-        if constexpr (kBias) sum += load<V>(C.bias + column);
-        if constexpr (kAddend) sum += load<V>(C.addend + r * C.ld + column);
-        store_finished<V, kStream>(C.data + r * C.ld + column, sum);
+        if constexpr (kBias) sum += load<V>(bias + column);
+        if constexpr (kAddend) sum += load<V>(addend + r * ld + column);
+        store_finished<V, kStream>(out + column, sum);
       }
     }
   }
