@@ -34,15 +34,20 @@ Matmul matmul_of(const Case& c, const void* a, const void* b, void* out) {
           .c = out};
 }
 
+// A matrix whose rows, or whose columns, are stored `ld` elements apart.
+template <class T>
+MatrixIn<T> stored(const T* data, std::int64_t ld, bool transposed) {
+  return transposed ? rows(data, ld).transposed() : rows(data, ld);
+}
+
 void add_case(const std::string& name, const Case& c) {
   add_row(name, {.flops = flops_of(c)}, [c] {
     const Floats A(c.m * c.k, 1), B(c.k * c.n, 2), C(c.m * c.n, 3);
     const std::int64_t lda = c.transpose_a ? c.m : c.k, ldb = c.transpose_b ? c.k : c.n;
     Candidates candidates;
     candidates.ours = [=] {
-      const MatrixView a = rows(A.data(), lda), b = rows(B.data(), ldb);
-      gemm(C.data(), c.n, c.transpose_a ? a.transposed() : a, c.transpose_b ? b.transposed() : b, c.m, c.n,
-           c.k, nullptr, false);
+      gemm({C.data(), c.n}, stored(A.data(), lda, c.transpose_a), stored(B.data(), ldb, c.transpose_b),
+           {c.m, c.n, c.k});
     };
     candidates.peers = matmul_peers(matmul_of(c, A.data(), B.data(), C.data()));
     return candidates;
@@ -55,23 +60,24 @@ void add_bf16_case(const std::string& name, const Case& c) {
   add_row(name, {.flops = flops_of(c), .bf16 = true}, [c] {
     const Bf16s A(c.m * c.k, 1), B(c.k * c.n, 2), packed(packed_b_count(c.n, c.k), 4), narrow(c.m * c.n, 5);
     const Floats wide(c.m * c.n, 3);
-    const Tensor a(A.data(), c.transpose_a ? Shape{c.k, c.m} : Shape{c.m, c.k});
-    const Tensor b(B.data(), c.transpose_b ? Shape{c.n, c.k} : Shape{c.k, c.n});
-    const PackSource a_source = c.transpose_a ? rows(a).transposed() : rows(a);
-    const PackSource b_source = c.transpose_b ? rows(b).transposed() : rows(b);
+    const MatrixIn<bf16> a = stored<bf16>(A.data(), c.transpose_a ? c.m : c.k, c.transpose_a);
+    const MatrixIn<bf16> b = stored<bf16>(B.data(), c.transpose_b ? c.k : c.n, c.transpose_b);
+    const ProductSize size{c.m, c.n, c.k};
     const bool is_dw = c.transpose_a;
     // dW is f32, and so is dX of the head, a sum over the vocabulary in several passes
     const bool is_f32 = is_dw || c.k > 4096;
-    const Sums sums = is_f32 ? Sums{wide.data(), DType::f32, c.n, nullptr, nullptr, is_dw}
-                             : Sums{narrow.data(), DType::bf16, c.n};
-    if (!is_dw) pack_b(packed.data(), b_source, c.k, c.n);
+    const MatrixOut<float> sums{wide.data(), c.n, nullptr, nullptr, is_dw};
+    const MatrixOut<bf16> rounded{narrow.data(), c.n};
+    if (!is_dw) pack_b<bf16>(packed.data(), b, c.k, c.n);
     Candidates candidates;
     // the lambda captures the arrays, because its operands point to them
-    candidates.ours = [c, is_dw, sums, a_source, b_source, packed, A, B, narrow, wide] {
-      if (is_dw) return gemm_bf16(sums, a_source, b_source, c.m, c.n, c.k);
-      gemm_bf16(sums, a_source, packed.data(), c.m, c.n, c.k);
+    candidates.ours = [is_dw, is_f32, sums, rounded, a, b, size, packed, A, B, narrow, wide] {
+      const bf16* weight = packed.data();
+      if (is_dw) return gemm_bf16(sums, a, b, size);
+      is_f32 ? gemm_bf16(sums, a, weight, size) : gemm_bf16(rounded, a, weight, size);
     };
-    Matmul matmul = matmul_of(c, A.data(), B.data(), sums.out);
+    Matmul matmul =
+        matmul_of(c, A.data(), B.data(), is_f32 ? static_cast<void*>(wide.data()) : narrow.data());
     matmul.bf16 = true;
     matmul.c_bf16 = !is_f32;
     matmul.b_is_weight = !is_dw;

@@ -176,8 +176,8 @@ void add_bf16() {
     const Bf16s x(n, 1, 2.0f), dy(n, 2), dx(n, 3);
     return Candidates{[=] {
                         parallel_for(n, chunk, [&](std::int64_t begin, std::int64_t end) {
-                          kernels().gelu_backward_bf16(dx.data() + begin, dy.data() + begin, x.data() + begin,
-                                                       end - begin, false);
+                          kernels().of<bf16>().gelu_backward(dx.data() + begin, dy.data() + begin,
+                                                             x.data() + begin, end - begin, false);
                         });
                       },
                       {}};
@@ -187,8 +187,8 @@ void add_bf16() {
     const Floats sums(4 * kC);
     return Candidates{[=] {
                         parallel_for(4 * kC, columns, [&](std::int64_t begin, std::int64_t end) {
-                          kernels().sum_columns_bf16(sums.data() + begin, x.data() + begin, kRows,
-                                                     end - begin, 4 * kC, 1.0f, false);
+                          kernels().of<bf16>().sum_columns(sums.data() + begin, x.data() + begin, kRows,
+                                                           end - begin, 4 * kC, 1.0f, false);
                         });
                       },
                       {}};
@@ -198,8 +198,8 @@ void add_bf16() {
 // The loss of the head, with its gradient in place of the logits, in f32 or bf16. Each call reads the result
 // of the previous call as logits. With bf16, the first half of a row then holds pairs of bf16 below 1, which
 // are read as floats. These numbers have no meaning, but they are never NaN.
-void add_in_place(const char* name, double bytes_an_element,
-                  decltype(Kernels::cross_entropy_in_place) Kernels::*kernel) {
+template <class T>  // the type of the gradient
+void add_in_place(const char* name, double bytes_an_element) {
   const std::int64_t rows = 256;
   add_row(str(name, "/rows256_V50257"), {.bytes = bytes_an_element * static_cast<double>(rows * kVp)}, [=] {
     const Floats x(rows * kVp, 1, 2.0f), losses(rows);
@@ -207,8 +207,8 @@ void add_in_place(const char* name, double bytes_an_element,
     for (std::int64_t r = 0; r < rows; ++r) ids->push_back(static_cast<std::int32_t>(r * 193 % kV));
     return Candidates{[=] {
                         parallel_chunks(rows, [&](std::int64_t r) {
-                          (kernels().*kernel)(losses.data() + r, x.data() + r * kVp, ids->data() + r,
-                                              1.0f / 256, 1, kV, kVp);
+                          kernels().of<T>().cross_entropy_in_place(losses.data() + r, x.data() + r * kVp,
+                                                                   1.0f / 256, {ids->data() + r, 1, kV, kVp});
                         });
                       },
                       {}};
@@ -217,8 +217,8 @@ void add_in_place(const char* name, double bytes_an_element,
 
 void add_heads() {
   const std::int64_t rows = 256;
-  add_in_place("cross_entropy_in_place", 8, &Kernels::cross_entropy_in_place);
-  add_in_place("cross_entropy_in_place_bf16", 6, &Kernels::cross_entropy_in_place_bf16);
+  add_in_place<float>("cross_entropy_in_place", 8);
+  add_in_place<bf16>("cross_entropy_in_place_bf16", 6);
   std::vector<std::int32_t> targets;
   for (std::int64_t r = 0; r < rows; ++r) targets.push_back(static_cast<std::int32_t>(r * 193 % kV));
   // reads the logits twice, writes their gradient

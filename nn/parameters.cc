@@ -1,8 +1,15 @@
 #include "nn/parameters.h"
 
+#include <algorithm>
+
 #include "core/error.h"
+#include "ops/gemm/gemm_bf16.h"
 
 namespace inkling {
+
+std::int64_t Parameter::strip() const {
+  return shape.rank < 2 ? 1 : std::max<std::int64_t>(1, kWeightRows * shape.back());
+}
 
 Parameters::Parameters(const std::vector<ParameterSpec>& specs) {
   for (const ParameterSpec& spec : specs) {

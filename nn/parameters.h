@@ -28,6 +28,10 @@ struct Parameter {
   Shape shape;
   bool decay;
   std::int64_t offset;  // number of floats from the start of the buffer
+
+  // An update must change whole strips of this many floats, except at a matrix's end: as many rows of a
+  // matrix as packed copies take at a time (nn/packed_weights.h), or one number of a vector.
+  std::int64_t strip() const;
 };
 
 class Parameters {

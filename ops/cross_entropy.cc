@@ -92,8 +92,8 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& logits, co
   const float scale = *gradients.of(loss) / static_cast<float>(counted);
   const GradientTarget d = gradients.target(logits);
   parallel_for(logits.shape().rows(), task_rows(Vp), [&](std::int64_t begin, std::int64_t end) {
-    kernels().cross_entropy_backward(d.data + begin * Vp, logits.f32() + begin * Vp, targets.i32() + begin,
-                                     row_max + begin, row_sum + begin, scale, end - begin, vocab, Vp,
+    kernels().cross_entropy_backward(d.data + begin * Vp, logits.f32() + begin * Vp, row_max + begin,
+                                     row_sum + begin, scale, {targets.i32() + begin, end - begin, vocab, Vp},
                                      d.accumulate);
   });
 }
@@ -125,7 +125,8 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets, st
   const auto scope = tape.scope("cross_entropy", loss, moving({logits}));
   parallel_for(rows, task_rows(Vp), [&](std::int64_t begin, std::int64_t end) {
     kernels().cross_entropy_forward(losses + begin, row_max + begin, row_sum + begin,
-                                    logits.f32() + begin * Vp, targets.i32() + begin, end - begin, vocab, Vp);
+                                    logits.f32() + begin * Vp,
+                                    {targets.i32() + begin, end - begin, vocab, Vp});
   });
   *loss.f32() = static_cast<float>(sum_losses(losses, rows) / static_cast<double>(counted));
   tape.record("cross_entropy", {loss}, {logits}, moving({logits, logits}), [=](Gradients& gradients) {

@@ -44,6 +44,12 @@ std::int64_t count_targets(const char* op, const std::int32_t* targets, std::int
 // number of threads.
 double sum_losses(const float* losses, std::int64_t n);
 
+// Rows of logits, as the kernels take them: targets (rows), logits (rows, Vp).
+struct TargetRows {
+  const std::int32_t* targets;
+  std::int64_t rows, vocab, Vp;
+};
+
 namespace reference {  // T is float or double
 
 template <class T>

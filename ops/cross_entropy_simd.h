@@ -87,9 +87,9 @@ void row_gradient(float* d, const float* x, RowStatistics<V> row, std::int32_t t
 
 template <class V>
 void cross_entropy_forward(float* losses, float* row_max, float* row_sum, const float* logits,
-                           const std::int32_t* targets, std::int64_t rows, std::int64_t vocab,
-                           std::int64_t Vp) noexcept {
-  for (std::int64_t r = 0; r < rows; ++r) {
+                           const TargetRows& rows) noexcept {
+  const auto [targets, count, vocab, Vp] = rows;
+  for (std::int64_t r = 0; r < count; ++r) {
     losses[r] = 0.0f;
     if (targets[r] < 0) continue;
     const RowStatistics<V> row = row_statistics<V>(logits + r * Vp, vocab);
@@ -100,10 +100,10 @@ void cross_entropy_forward(float* losses, float* row_max, float* row_sum, const 
 }
 
 template <class V>
-void cross_entropy_backward(float* dlogits, const float* logits, const std::int32_t* targets,
-                            const float* row_max, const float* row_sum, float scale, std::int64_t rows,
-                            std::int64_t vocab, std::int64_t Vp, bool accumulate) noexcept {
-  for (std::int64_t r = 0; r < rows; ++r) {
+void cross_entropy_backward(float* dlogits, const float* logits, const float* row_max, const float* row_sum,
+                            float scale, const TargetRows& rows, bool accumulate) noexcept {
+  const auto [targets, count, vocab, Vp] = rows;
+  for (std::int64_t r = 0; r < count; ++r) {
     float* d = dlogits + r * Vp;
     if (targets[r] >= 0) {
       row_gradient<V>(d, logits + r * Vp, {row_max[r], row_sum[r]}, targets[r], scale, vocab, Vp, accumulate);
@@ -149,9 +149,9 @@ float row_in_place(float* x, std::int32_t target, float scale, std::int64_t voca
 }
 
 template <class V, class T>
-void cross_entropy_in_place(float* losses, float* logits, const std::int32_t* targets, float scale,
-                            std::int64_t rows, std::int64_t vocab, std::int64_t Vp) noexcept {
-  for (std::int64_t r = 0; r < rows; ++r) {
+void cross_entropy_in_place(float* losses, float* logits, float scale, const TargetRows& rows) noexcept {
+  const auto [targets, count, vocab, Vp] = rows;
+  for (std::int64_t r = 0; r < count; ++r) {
     float* x = logits + r * Vp;
     if (targets[r] >= 0) {
       losses[r] = row_in_place<V, T>(x, targets[r], scale, vocab, Vp);

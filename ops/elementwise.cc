@@ -157,7 +157,7 @@ Walk walk_of(const Shape& y, const Shape& a, const Shape& b) {
 // Calls f(i, i_a, i_b, n) in parallel for runs of n elements of y. A run starts at element i of y, at element
 // i_a of a and at element i_b of b.
 template <class F>
-void for_each_run(const Walk& w, std::int64_t numel, F f) {
+void for_each_run_of_two(const Walk& w, std::int64_t numel, F f) {
   parallel_for(numel, kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end;) {
       const std::int64_t n = std::min(end - i, w.size[0] - i % w.size[0]);
@@ -209,9 +209,9 @@ void binary_backward(Gradients& gradients, Binary op, Side of, const Tensor& y, 
   const GradientTarget dx = gradients.target(x);
   const Walk w = walk_of(y.shape(), a.shape(), b.shape());
   const auto run = [&](float* into, bool accumulate) {
-    for_each_run(w, numel, [&](std::int64_t i, std::int64_t i_a, std::int64_t i_b, std::int64_t n) {
-      kernels().binary_backward(op, of, into + i, dy + i, a.f32() + i_a, b.f32() + i_b, n, w.a_stride[0],
-                                w.b_stride[0], accumulate);
+    for_each_run_of_two(w, numel, [&](std::int64_t i, std::int64_t i_a, std::int64_t i_b, std::int64_t n) {
+      kernels().binary_backward(op, of, into + i, dy + i, {a.f32() + i_a, w.a_stride[0]},
+                                {b.f32() + i_b, w.b_stride[0]}, n, accumulate);
     });
   };
   if (x.numel() == numel) return run(dx.data, dx.accumulate);
@@ -231,8 +231,9 @@ Tensor binary(Tape& tape, const char* name, Binary op, const Tensor& a_view, con
   const Tensor y = tape.output(shape, {a, b});
   const auto scope = tape.scope(name, y, moving({a, b, y}));
   const Walk w = walk_of(shape, a.shape(), b.shape());
-  for_each_run(w, y.numel(), [&](std::int64_t i, std::int64_t i_a, std::int64_t i_b, std::int64_t n) {
-    kernels().binary_forward(op, y.f32() + i, a.f32() + i_a, b.f32() + i_b, n, w.a_stride[0], w.b_stride[0]);
+  for_each_run_of_two(w, y.numel(), [&](std::int64_t i, std::int64_t i_a, std::int64_t i_b, std::int64_t n) {
+    kernels().binary_forward(op, y.f32() + i, {a.f32() + i_a, w.a_stride[0]}, {b.f32() + i_b, w.b_stride[0]},
+                             n);
   });
   tape.record(name, {y}, {a, b}, moving({y, a, b}), [=](Gradients& gradients) {
     binary_backward(gradients, op, Side::a, y, a, b);

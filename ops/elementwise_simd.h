@@ -7,12 +7,11 @@
 
 namespace inkling::simd {
 
-// One operand of an element-wise op, for a run of n elements. With step 1, the operand is the n elements at
-// `data`. With step 0, the one element at `data` is used for the whole run.
+// An operand that is read a register at a time.
 template <class V>
 struct Run {
-  Run(const float* p, std::int64_t step) : data(p), repeats(step == 0), first(*p) {}
-  explicit Run(const float* p) : Run(p, 1) {}
+  explicit Run(Operand x) : data(x.data), repeats(x.step == 0), first(*x.data) {}
+  explicit Run(const float* p) : Run(Operand{p, 1}) {}
 
   // Returns the operand's elements from i on. Lanes past the end are 1, because a division by 0 would be
   // slow.
@@ -34,13 +33,11 @@ void write_run(float* out, std::int64_t n, bool accumulate, F f) {
   });
 }
 
-// Computes y = a op b for n elements. A step is 1, or 0 if the operand has only one element, which is used
-// for the whole run.
+// y = a op b
 template <class V>
-void binary_forward(Binary op, float* y, const float* a, const float* b, std::int64_t n, std::int64_t a_step,
-                    std::int64_t b_step) noexcept {
+void binary_forward(Binary op, float* y, Operand a, Operand b, std::int64_t n) noexcept {
   if (n <= 0) return;
-  const Run<V> A(a, a_step), B(b, b_step);
+  const Run<V> A(a), B(b);
   const auto run = [&](auto f) {
     write_run<V>(y, n, false, [&](std::int64_t i, auto lanes) { return f(A.at(i, lanes), B.at(i, lanes)); });
   };
@@ -59,10 +56,10 @@ void binary_forward(Binary op, float* y, const float* a, const float* b, std::in
 // Computes the gradient of the operand `of`, which is a or b: one number for each element of y. If the
 // operand was repeated (broadcast), the caller must sum these numbers.
 template <class V>
-void binary_backward(Binary op, Side of, float* dx, const float* dy, const float* a, const float* b,
-                     std::int64_t n, std::int64_t a_step, std::int64_t b_step, bool accumulate) noexcept {
+void binary_backward(Binary op, Side of, float* dx, const float* dy, Operand a, Operand b, std::int64_t n,
+                     bool accumulate) noexcept {
   if (n <= 0) return;
-  const Run<V> D(dy), A(a, a_step), B(b, b_step);
+  const Run<V> D(dy), A(a), B(b);
   const auto run = [&](auto f) {
     write_run<V>(dx, n, accumulate, [&](std::int64_t i, auto lanes) {
       return f(D.at(i, lanes), A.at(i, lanes), B.at(i, lanes));

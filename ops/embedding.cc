@@ -85,8 +85,8 @@ Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor&
   const float* positions = wpe.f32() + first_position * C;
   parallel_for(B * T, task_rows(C), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t bt = begin; bt < end; ++bt) {
-      kernels().binary_forward(Binary::add, y.f32() + bt * C, wte.f32() + ids.i32()[bt] * C,
-                               positions + bt % T * C, C, 1, 1);
+      kernels().binary_forward(Binary::add, y.f32() + bt * C, {wte.f32() + ids.i32()[bt] * C, 1},
+                               {positions + bt % T * C, 1}, C);
     }
   });
   tape.record("embedding", {y}, {wte, wpe},

@@ -45,11 +45,7 @@ void forward(const Tensor& y, const Tensor& x) {
   T* out = y.data<T>();
   const T* in = x.data<T>();
   parallel_for(x.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
-    if constexpr (dtype_of<T> == DType::bf16) {
-      kernels().gelu_forward_bf16(out + begin, in + begin, end - begin);
-    } else {
-      kernels().gelu_forward(out + begin, in + begin, end - begin);
-    }
+    kernels().of<T>().gelu_forward(out + begin, in + begin, end - begin);
   });
 }
 
@@ -58,11 +54,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
   const T *dy = gradients.of<T>(y), *in = x.data<T>();
   const GradientTarget dx = gradients.target<T>(x);
   parallel_for(x.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
-    if constexpr (dtype_of<T> == DType::bf16) {
-      kernels().gelu_backward_bf16(dx.data + begin, dy + begin, in + begin, end - begin, dx.accumulate);
-    } else {
-      kernels().gelu_backward(dx.data + begin, dy + begin, in + begin, end - begin, dx.accumulate);
-    }
+    kernels().of<T>().gelu_backward(dx.data + begin, dy + begin, in + begin, end - begin, dx.accumulate);
   });
 }
 

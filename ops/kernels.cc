@@ -1,9 +1,5 @@
 #include "ops/kernels.h"
 
-#include <algorithm>
-
-#include "core/error.h"
-
 namespace inkling {
 
 const Kernels& scalar_kernels();
@@ -47,15 +43,6 @@ const Kernels& kernels(Isa isa) {
 #endif
   }
   return scalar_kernels();
-}
-
-void use_isa(Isa isa) {
-  const auto available = available_isas();
-  if (std::find(available.begin(), available.end(), isa) == available.end()) {
-    fail("use_isa: instruction set ", name(isa),
-         " is not available on this CPU, expected one of available_isas()");
-  }
-  use_table(kernels(isa));
 }
 
 void use_table(const Kernels& table) {

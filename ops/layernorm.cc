@@ -83,31 +83,13 @@ constexpr std::int64_t kColumns = 256;
 // In the functions of this namespace, T is the type of y: float or bf16.
 
 template <class T>
-auto forward_kernel() {
-  if constexpr (dtype_of<T> == DType::bf16) {
-    return kernels().layernorm_forward_bf16;
-  } else {
-    return kernels().layernorm_forward;
-  }
-}
-
-template <class T>
-auto backward_kernel() {
-  if constexpr (dtype_of<T> == DType::bf16) {
-    return kernels().layernorm_backward_bf16;
-  } else {
-    return kernels().layernorm_backward;
-  }
-}
-
-template <class T>
 void forward(const Tensor& y, float* mean, float* rstd, const Tensor& x, const Tensor& weight,
              const Tensor& bias) {
   const std::int64_t C = x.shape().back();
   T* out = y.data<T>();
   parallel_for(x.shape().rows(), kRows, [&](std::int64_t begin, std::int64_t end) {
-    forward_kernel<T>()(out + begin * C, mean + begin, rstd + begin, x.f32() + begin * C, weight.f32(),
-                        bias.f32(), end - begin, C);
+    kernels().of<T>().layernorm_forward({out + begin * C, mean + begin, rstd + begin, x.f32() + begin * C,
+                                         weight.f32(), bias.f32(), end - begin, C});
   });
 }
 
@@ -124,16 +106,22 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x, const Tens
   parallel_for(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
     float* part = workspace.floats() + begin / kRows * 3 * C;
     std::fill(part, part + 2 * C, 0.0f);
-    const std::int64_t row = begin * C;
-    if (dx.data != nullptr) {
-      backward_kernel<T>()(dx.data + row, part, part + C, dy + row, x.f32() + row, weight.f32(), mean + begin,
-                           rstd + begin, end - begin, C, dx.accumulate);
-    } else {
-      for (std::int64_t r = begin; r < end; ++r) {  // dx is not needed: its row goes to scratch memory
-        backward_kernel<T>()(part + 2 * C, part, part + C, dy + r * C, x.f32() + r * C, weight.f32(),
-                             mean + r, rstd + r, 1, C, false);
-      }
-    }
+    const auto run = [&](float* into, std::int64_t row, std::int64_t count) {
+      kernels().of<T>().layernorm_backward({.dx = into,
+                                            .dweight = part,
+                                            .dbias = part + C,
+                                            .dy = dy + row * C,
+                                            .x = x.f32() + row * C,
+                                            .weight = weight.f32(),
+                                            .mean = mean + row,
+                                            .rstd = rstd + row,
+                                            .rows = count,
+                                            .C = C,
+                                            .accumulate = dx.accumulate});
+    };
+    if (dx.data != nullptr) return run(dx.data + begin * C, begin, end - begin);
+    // dx is not needed: each of its rows goes to scratch memory
+    for (std::int64_t row = begin; row < end; ++row) run(part + 2 * C, row, 1);
   });
   const auto add_parts = [&](const Tensor& parameter, std::int64_t offset) {
     if (!parameter.has_gradient()) return;

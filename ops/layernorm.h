@@ -31,6 +31,23 @@ constexpr float kLayerNormEps = 1e-5f;
 Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  DType out = DType::f32);
 
+// The arguments of the kernels, with the shapes above. T, the type of y and dy, is float or bf16.
+template <class T>
+struct LayerNormForward {
+  T* y;
+  float *mean, *rstd;
+  const float *x, *weight, *bias;
+  std::int64_t rows, C;
+};
+template <class T>
+struct LayerNormBackward {
+  float *dx, *dweight, *dbias;  // dx is assigned, or added to; dweight and dbias are added to
+  const T* dy;
+  const float *x, *weight, *mean, *rstd;
+  std::int64_t rows, C;
+  bool accumulate;  // add to dx
+};
+
 namespace reference {  // T is float or double
 
 template <class T>

@@ -10,11 +10,12 @@ namespace inkling::simd {
 // Forward of layer normalisation. T, the type of y (in backward also of dy), is float or bf16. All other
 // arrays, and the arithmetic, are float.
 template <class V, class T>
-void layernorm_forward(T* y, float* mean, float* rstd, const float* x, const float* weight, const float* bias,
-                       std::int64_t rows, std::int64_t C) noexcept {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* x_r = x + r * C;
-    T* y_r = y + r * C;
+void layernorm_forward(const LayerNormForward<T>& arguments) noexcept {
+  const std::int64_t C = arguments.C;
+  const float *weight = arguments.weight, *bias = arguments.bias;
+  for (std::int64_t r = 0; r < arguments.rows; ++r) {
+    const float* x_r = arguments.x + r * C;
+    T* y_r = arguments.y + r * C;
     // pass 1: mean
     V total(0.0f);
     for_lanes<V>(C, [&](std::int64_t c, auto lanes) { total += lanes.load(x_r + c); });
@@ -31,21 +32,23 @@ void layernorm_forward(T* y, float* mean, float* rstd, const float* x, const flo
       const V n = (lanes.load(x_r + c) - V(m)) * V(s);
       lanes.store(y_r + c, fma(n, lanes.load(weight + c), lanes.load(bias + c)));
     });
-    mean[r] = m;
-    rstd[r] = s;
+    arguments.mean[r] = m;
+    arguments.rstd[r] = s;
   }
 }
 
 template <class V, class T>
-void layernorm_backward(float* dx, float* dweight, float* dbias, const T* dy, const float* x,
-                        const float* weight, const float* mean, const float* rstd, std::int64_t rows,
-                        std::int64_t C, bool accumulate) noexcept {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* x_r = x + r * C;
-    const T* dy_r = dy + r * C;
-    float* dx_r = dx + r * C;
-    const V m(mean[r]), s(rstd[r]);
-    // pass 1: the means of g = dy * weight and of g * n, and the gradients of the parameters
+void layernorm_backward(const LayerNormBackward<T>& arguments) noexcept {
+  const std::int64_t C = arguments.C;
+  const bool accumulate = arguments.accumulate;
+  const float* weight = arguments.weight;
+  float *dweight = arguments.dweight, *dbias = arguments.dbias;
+  for (std::int64_t r = 0; r < arguments.rows; ++r) {
+    const float* x_r = arguments.x + r * C;
+    const T* dy_r = arguments.dy + r * C;
+    float* dx_r = arguments.dx + r * C;
+    const V m(arguments.mean[r]), s(arguments.rstd[r]);
+    // pass 1: the two means over g = dy * weight, and the gradients of the parameters
     V g_sum(0.0f), gn_sum(0.0f);
     for_lanes<V>(C, [&](std::int64_t c, auto lanes) {
       const V n = (lanes.load(x_r + c) - m) * s;

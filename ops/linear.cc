@@ -49,19 +49,23 @@ template void reference::linear_backward(double*, double*, double*, const double
 
 // ---- The differentiable op ----
 
-void multiply(const Sums& y, const PackSource& x, const Weight& W, std::int64_t M) {
+void multiply_by_weight(const MatrixOut<float>& y, const MatrixIn<float>& x, const Weight& W,
+                        std::int64_t M) {
   const std::int64_t OC = W.values.dim(0), IC = W.values.dim(1);
-  if (W.packed != nullptr) return gemm_bf16(y, x, W.packed, M, OC, IC);
-  auto* out = static_cast<float*>(y.out);
-  const auto *in = static_cast<const float*>(x.data), *addend = static_cast<const float*>(y.addend);
-  if (W.int8.q != nullptr) return gemv_int8(out, in, W.int8, M, y.bias, addend);
-  gemm(out, OC, rows(in, IC), rows(W.values.f32(), IC).transposed(), M, OC, IC, y.bias, addend);
+  if (W.packed != nullptr) return gemm_bf16(y, x, W.packed, {M, OC, IC});
+  if (W.int8.q != nullptr) return gemv_int8(y, x, W.int8, M);
+  gemm(y, x, rows(W.values.f32(), IC).transposed(), {M, OC, IC});
+}
+void multiply_by_weight(const MatrixOut<float>& y, const MatrixIn<bf16>& x, const Weight& W, std::int64_t M) {
+  gemm_bf16(y, x, W.packed, {M, W.values.dim(0), W.values.dim(1)});
+}
+void multiply_by_weight(const MatrixOut<bf16>& y, const MatrixIn<bf16>& x, const Weight& W, std::int64_t M) {
+  gemm_bf16(y, x, W.packed, {M, W.values.dim(0), W.values.dim(1)});
 }
 
 namespace {
 
-constexpr bool kStream = true;          // write dW past the caches: only the optimiser reads it, much later
-constexpr std::int64_t kColumns = 256;  // columns of dy in a task of dbias: 1 KiB of each row
+constexpr std::int64_t kColumns = 256;  // columns of dy in a task: 1 KiB of each row
 
 struct Layer {
   Tensor x;  // (..., IC)
@@ -72,55 +76,57 @@ struct Layer {
   bool in_bf16() const { return weight.packed != nullptr; }
 };
 
-void forward(const Layer& l, const Tensor& y, const float* residual) {
-  const float* bias = l.bias ? l.bias.f32() : nullptr;
-  multiply({const_cast<void*>(y.raw()), y.dtype(), l.OC, bias, residual}, rows(l.x), l.weight, l.M);
+// In the functions below, Y and X are the types of y and x: float or bf16. If one of them is bf16, the weight
+// is packed.
+
+template <class Y, class X>
+void forward(const Layer& l, const Tensor& y, const Y* residual) {
+  const MatrixOut<Y> out{y.data<Y>(), l.OC, l.bias ? l.bias.f32() : nullptr, residual};
+  multiply_by_weight(out, rows(l.x.data<X>(), l.IC), l.weight, l.M);
 }
 
-template <class T>  // T, the type of dy, is float or bf16
+// dW (OC,IC) = or += dY^T X
+template <class Y, class X>
+void weight_product(const MatrixOut<float>& dW, const MatrixIn<Y>& dY, const MatrixIn<X>& x, const Layer& l) {
+  gemm_bf16(dW, dY.transposed(), x, {l.OC, l.IC, l.M});
+}
+void weight_product(const MatrixOut<float>& dW, const MatrixIn<float>& dY, const MatrixIn<float>& x,
+                    const Layer& l) {
+  if (l.in_bf16()) return gemm_bf16(dW, dY.transposed(), x, {l.OC, l.IC, l.M});
+  gemm(dW, dY.transposed(), x, {l.OC, l.IC, l.M});
+}
+
+template <class Y, class X>
 void weight_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
-  const T* dy = gradients.of<T>(y);
+  const Y* dy = gradients.of<Y>(y);
   if (l.weight.values.has_gradient()) {
-    const GradientTarget dw = gradients.target(l.weight.values);
-    if (l.in_bf16()) {
-      const PackSource dy_transposed{dy, dtype_of<T>, 1, l.OC};
-      const Sums sums{dw.data, DType::f32, l.IC, nullptr, dw.accumulate ? dw.data : nullptr, kStream};
-      gemm_bf16(sums, dy_transposed, rows(l.x), l.OC, l.IC, l.M);
-    } else if constexpr (std::is_same_v<T, float>) {
-      gemm(dw.data, l.IC, rows(dy, l.OC).transposed(), rows(l.x.f32(), l.IC), l.OC, l.IC, l.M, nullptr,
-           dw.accumulate);
-    }
+    const GradientTarget target = gradients.target(l.weight.values);
+    MatrixOut<float> dW = assign_or_add(target.data, l.IC, target.accumulate);
+    dW.stream = true;  // only the optimiser reads it, much later
+    weight_product(dW, rows(dy, l.OC), rows(l.x.data<X>(), l.IC), l);
   }
   if (!l.bias.has_gradient()) return;
   const GradientTarget dbias = gradients.target(l.bias);
-  const auto sum_columns = [] {
-    if constexpr (std::is_same_v<T, bf16>) return kernels().sum_columns_bf16;
-    if constexpr (std::is_same_v<T, float>) return kernels().sum_columns;
-  }();
   parallel_for(l.OC, kColumns, [&](std::int64_t begin, std::int64_t end) {
-    sum_columns(dbias.data + begin, dy + begin, l.M, end - begin, l.OC, 1.0f, dbias.accumulate);
+    kernels().of<Y>().sum_columns(dbias.data + begin, dy + begin, l.M, end - begin, l.OC, 1.0f,
+                                  dbias.accumulate);
   });
 }
 
-template <class T>  // T, the type of dy, is float or bf16
+// dX (M,IC) = or += dY W
+template <class Y, class X>
+void input_product(const MatrixOut<X>& dX, const MatrixIn<Y>& dY, const Layer& l) {
+  gemm_bf16(dX, dY, l.weight.packed_transposed, {l.M, l.IC, l.OC});
+}
+void input_product(const MatrixOut<float>& dX, const MatrixIn<float>& dY, const Layer& l) {
+  if (l.in_bf16()) return gemm_bf16(dX, dY, l.weight.packed_transposed, {l.M, l.IC, l.OC});
+  gemm(dX, dY, rows(l.weight.values.f32(), l.IC), {l.M, l.IC, l.OC});
+}
+
+template <class Y, class X>
 void input_gradient(Gradients& gradients, const Tensor& y, const Layer& l) {
-  const T* dy = gradients.of<T>(y);
-  const auto into = [&](auto dx) {
-    if (l.in_bf16()) {
-      const Sums sums{dx.data, l.x.dtype(), l.IC, nullptr, dx.accumulate ? dx.data : nullptr};
-      gemm_bf16(sums, {dy, dtype_of<T>, l.OC, 1}, l.weight.packed_transposed, l.M, l.IC, l.OC);
-    } else if constexpr (std::is_same_v<T, float>) {
-      if constexpr (std::is_same_v<decltype(dx), GradientTarget<float>>) {
-        gemm(dx.data, l.IC, rows(dy, l.OC), rows(l.weight.values.f32(), l.IC), l.M, l.IC, l.OC, nullptr,
-             dx.accumulate);
-      }
-    }
-  };
-  if (l.x.dtype() == DType::bf16) {
-    into(gradients.target<bf16>(l.x));
-  } else {
-    into(gradients.target(l.x));
-  }
+  const GradientTarget dx = gradients.target<X>(l.x);
+  input_product(assign_or_add(dx.data, l.IC, dx.accumulate), rows(gradients.of<Y>(y), l.OC), l);
 }
 
 void residual_gradient(Gradients& gradients, const Tensor& y, const Tensor& residual) {
@@ -181,12 +187,14 @@ Work work_of_dweight(const Layer& l, const Tensor& y) {
   return work;
 }
 
-template <class T>  // T, the type of y, is float or bf16
-void record(Tape& tape, const Tensor& y, const Layer& l) {
+template <class Y, class X>
+void run_and_record(Tape& tape, const Tensor& y, const Layer& l, const Y* residual) {
+  const auto scope = tape.scope("linear", y, work_of(l, y));
+  forward<Y, X>(l, y, residual);
   tape.record("linear.dweight", {y}, {l.weight.values, l.bias}, work_of_dweight(l, y),
-              [=](Gradients& gradients) { weight_gradient<T>(gradients, y, l); });
+              [=](Gradients& gradients) { weight_gradient<Y, X>(gradients, y, l); });
   tape.record("linear.dx", {y}, {l.x}, work_of(l, y),
-              [=](Gradients& gradients) { input_gradient<T>(gradients, y, l); });
+              [=](Gradients& gradients) { input_gradient<Y, X>(gradients, y, l); });
 }
 
 }  // namespace
@@ -196,9 +204,8 @@ Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& b
   Shape shape = x.shape();
   shape[shape.rank - 1] = l.OC;
   const Tensor y = tape.output(shape, {x, weight.values, bias}, x.dtype());
-  const auto scope = tape.scope("linear", y, work_of(l, y));
-  forward(l, y, nullptr);
-  x.dtype() == DType::bf16 ? record<bf16>(tape, y, l) : record<float>(tape, y, l);
+  x.dtype() == DType::bf16 ? run_and_record<bf16, bf16>(tape, y, l, nullptr)
+                           : run_and_record<float, float>(tape, y, l, nullptr);
   return y;
 }
 
@@ -212,9 +219,8 @@ Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Wei
   }
   check_dtype("linear_add", "residual", residual, DType::f32);
   const Tensor y = tape.output(shape, {residual, x, weight.values, bias});
-  const auto scope = tape.scope("linear", y, work_of(l, y));
-  forward(l, y, residual.f32());
-  record<float>(tape, y, l);
+  x.dtype() == DType::bf16 ? run_and_record<float, bf16>(tape, y, l, residual.f32())
+                           : run_and_record<float, float>(tape, y, l, residual.f32());
   tape.record("linear.dresidual", {y}, {residual}, moving({y, residual}),
               [=](Gradients& gradients) { residual_gradient(gradients, y, residual); });
   return y;

@@ -17,6 +17,7 @@ namespace {
 // kStream: write the logits and dwte past the caches. With a large vocabulary, neither of them fits into a
 // cache. With a small vocabulary, writing past the caches makes no difference.
 constexpr bool kStream = true;
+
 struct Head {
   Tensor x;  // (..., C)
   Weight wte;
@@ -24,10 +25,14 @@ struct Head {
   std::int64_t N, C, vocab, Vp;  // N is the number of rows of x
 
   bool in_bf16() const { return wte.packed != nullptr; }
-  // Returns the rows of x from row `begin` on.
-  PackSource x_from(std::int64_t begin) const {
-    const PackSource all = rows(x);
-    return {static_cast<const std::byte*>(all.data) + begin * C * size_bytes(all.dtype), all.dtype, C, 1};
+  TargetRows target_rows(std::int64_t begin, std::int64_t end) const {
+    return {targets + begin, end - begin, vocab, Vp};
+  }
+  // Calls f(the rows of x from `begin` on), which are f32 or bf16.
+  template <class F>
+  void with_x_from(std::int64_t begin, F f) const {
+    if (x.dtype() == DType::bf16) return f(rows(x.data<bf16>() + begin * C, C));
+    f(rows(x.f32() + begin * C, C));
   }
 };
 
@@ -51,7 +56,10 @@ void for_each_chunk(const Head& h, F&& f) {
   const Workspace logits(static_cast<std::size_t>(step * h.Vp) * sizeof(float));
   for (std::int64_t begin = 0; begin < h.N; begin += step) {
     const std::int64_t count = std::min(step, h.N - begin);
-    multiply({logits.floats(), DType::f32, h.Vp, nullptr, nullptr, kStream}, h.x_from(begin), h.wte, count);
+    h.with_x_from(begin, [&](const auto& x) {
+      const MatrixOut<float> out{logits.floats(), h.Vp, nullptr, nullptr, kStream};
+      multiply_by_weight(out, x, h.wte, count);
+    });
     f(begin, count, logits.floats());
   }
 }
@@ -62,7 +70,7 @@ void losses_only(float* losses, const Head& h) {
   for_each_chunk(h, [&](std::int64_t begin, std::int64_t count, const float* logits) {
     parallel_for(count, task_rows(h.Vp), [&](std::int64_t r, std::int64_t end) {
       kernels().cross_entropy_forward(losses + begin + r, row_max + begin + r, row_sum + begin + r,
-                                      logits + r * h.Vp, h.targets + begin + r, end - r, h.vocab, h.Vp);
+                                      logits + r * h.Vp, h.target_rows(begin + r, begin + end));
     });
   });
 }
@@ -71,31 +79,32 @@ void losses_only(float* losses, const Head& h) {
 // depending on dwte.accumulate. dx and dwte.data may be nullptr; then this gradient is not computed.
 void gradients_in_f32(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
                       std::int64_t begin, std::int64_t count) {
-  const MatrixView d = rows(dlogits, h.Vp);
-  if (dx != nullptr) gemm(dx, h.C, d, rows(h.wte.values.f32(), h.C), count, h.C, h.Vp, nullptr, false);
+  const MatrixIn<float> d = rows(dlogits, h.Vp);
+  if (dx != nullptr) gemm({dx, h.C}, d, rows(h.wte.values.f32(), h.C), {count, h.C, h.Vp});
   if (dwte.data == nullptr) return;
-  gemm(dwte.data, h.C, d.transposed(), rows(h.x.f32() + begin * h.C, h.C), h.Vp, h.C, count, nullptr,
-       dwte.accumulate);
+  gemm(assign_or_add(dwte.data, h.C, dwte.accumulate), d.transposed(), rows(h.x.f32() + begin * h.C, h.C),
+       {h.Vp, h.C, count});
 }
 
+// The same in bf16. dlogits are bf16, in the first half of each row of logits.
 void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
                        std::int64_t begin, std::int64_t count) {
-  const PackSource d{dlogits, DType::bf16, 2 * h.Vp, 1};
-  if (dx != nullptr) gemm_bf16({dx, DType::f32, h.C}, d, h.wte.packed_transposed, count, h.C, h.Vp);
+  const MatrixIn<bf16> d = rows(reinterpret_cast<const bf16*>(dlogits), 2 * h.Vp);
+  if (dx != nullptr) gemm_bf16(MatrixOut<float>{dx, h.C}, d, h.wte.packed_transposed, {count, h.C, h.Vp});
   if (dwte.data == nullptr) return;
-  const Sums sums{dwte.data, DType::f32, h.C, nullptr, dwte.accumulate ? dwte.data : nullptr, kStream};
-  gemm_bf16(sums, d.transposed(), h.x_from(begin), h.Vp, h.C, count);
+  MatrixOut<float> out = assign_or_add(dwte.data, h.C, dwte.accumulate);
+  out.stream = kStream;
+  h.with_x_from(begin, [&](const auto& x) { gemm_bf16(out, d.transposed(), x, {h.Vp, h.C, count}); });
 }
 
 // Computes the losses of all rows, and dx and dwte multiplied by scale.
 void losses_and_gradients(float* losses, float* dx, GradientTarget<> dwte, const Head& h, float scale) {
-  const auto cross_entropy =
-      h.in_bf16() ? kernels().cross_entropy_in_place_bf16 : kernels().cross_entropy_in_place;
+  const auto cross_entropy = h.in_bf16() ? kernels().of<bf16>().cross_entropy_in_place
+                                         : kernels().of<float>().cross_entropy_in_place;
   const auto gradients = h.in_bf16() ? gradients_in_bf16 : gradients_in_f32;
   for_each_chunk(h, [&](std::int64_t begin, std::int64_t count, float* logits) {
     parallel_for(count, task_rows(h.Vp), [&](std::int64_t r, std::int64_t end) {
-      cross_entropy(losses + begin + r, logits + r * h.Vp, h.targets + begin + r, scale, end - r, h.vocab,
-                    h.Vp);
+      cross_entropy(losses + begin + r, logits + r * h.Vp, scale, h.target_rows(begin + r, begin + end));
     });
     gradients(dx == nullptr ? nullptr : dx + begin * h.C, dwte, h, logits, begin, count);
     dwte.accumulate = true;
@@ -123,9 +132,9 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
   });
 }
 
-// Checks all arguments of `op` except the values of the targets. Errors name `op`.
-Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor& targets,
-             std::int64_t vocab) {
+// Checks all arguments except the targets themselves. Errors name `op`.
+Head checked_head(const char* op, const Tensor& x, const Weight& weight, const Tensor& targets,
+                  std::int64_t vocab) {
   const Tensor& wte = weight.values;
   const Shape& s = x.shape();
   const std::int64_t C = s.back();
@@ -151,7 +160,7 @@ Head head_of(const char* op, const Tensor& x, const Weight& weight, const Tensor
 
 Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& targets,
                             std::int64_t vocab, std::int64_t mean_over) {
-  const Head head = head_of("linear_cross_entropy", x, weight, targets, vocab);
+  const Head head = checked_head("linear_cross_entropy", x, weight, targets, vocab);
   const Tensor& wte = weight.values;
   if (weight.int8.q != nullptr && (x.has_gradient() || wte.has_gradient())) {
     fail("linear_cross_entropy: wte ", wte.shape(),
@@ -192,7 +201,7 @@ Tensor linear_cross_entropy(Tape& tape, const Tensor& x, const Weight& weight, c
 
 void linear_token_losses(float* losses, const Tensor& x, const Weight& wte, const Tensor& targets,
                          std::int64_t vocab) {
-  const Head head = head_of("linear_token_losses", x, wte, targets, vocab);
+  const Head head = checked_head("linear_token_losses", x, wte, targets, vocab);
   count_targets("linear_token_losses", head.targets, head.N, vocab);
   losses_only(losses, head);
 }

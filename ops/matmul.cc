@@ -29,7 +29,7 @@ struct Matrices {
   std::int64_t offset(std::int64_t i) const {
     return i % batch[0] * batch_stride[0] + i / batch[0] * batch_stride[1];
   }
-  MatrixView view(const float* data, std::int64_t i) const {
+  MatrixIn<float> view(const float* data, std::int64_t i) const {
     return {data + offset(i), row_stride, column_stride};
   }
 
@@ -43,15 +43,16 @@ Tensor as_one_matrix(const Tensor& t) {
   return t.reshape({t.shape().leading().numel(), t.shape().back()});
 }
 
-// Computes C = A B (or C += A B), for a C whose rows or columns are contiguous. If the columns are
-// contiguous, it computes C^T = B^T A^T, because the rows of C^T are contiguous.
-void multiply_into(float* data, const Matrices& C, std::int64_t i, MatrixView A, MatrixView B, std::int64_t K,
-                   bool accumulate) {
+// C = A B (+ C), for a C whose rows or columns are contiguous. If its columns are, C^T = B^T A^T is computed,
+// whose rows are contiguous.
+void multiply_into(float* data, const Matrices& C, std::int64_t i, const MatrixIn<float>& A,
+                   const MatrixIn<float>& B, std::int64_t K, bool accumulate) {
   float* c = data + C.offset(i);
   if (C.column_stride == 1) {
-    gemm(c, C.row_stride, A, B, C.rows, C.columns, K, nullptr, accumulate);
+    gemm(assign_or_add(c, C.row_stride, accumulate), A, B, {C.rows, C.columns, K});
   } else {
-    gemm(c, C.column_stride, B.transposed(), A.transposed(), C.columns, C.rows, K, nullptr, accumulate);
+    gemm(assign_or_add(c, C.column_stride, accumulate), B.transposed(), A.transposed(),
+         {C.columns, C.rows, K});
   }
 }
 
@@ -60,7 +61,7 @@ void gradient_of_a(Gradients& gradients, const Tensor& c, const Tensor& a, const
   const float* dc = gradients.of(c);
   const GradientTarget da = gradients.target(a);
   parallel_chunks(A.count(), [&](std::int64_t i) {
-    const MatrixView b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);
+    const MatrixIn<float> b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);
     multiply_into(da.data, A, i, C.view(dc, i), b_i.transposed(), C.columns, da.accumulate);
   });
 }
@@ -93,14 +94,13 @@ void check_shapes(const Tensor& a, const Tensor& b) {
   }
 }
 
-// Multiplies a and b into c, which is allocated already, and records the backward. gemm can read the matrices
-// of a, b and c, because each has a stride of 1.
-void multiply(Tape& tape, const Tensor& c, const Tensor& a, const Tensor& b) {
+// c is allocated already; gemm can read the matrices of a, b and c.
+void run_and_record(Tape& tape, const Tensor& c, const Tensor& a, const Tensor& b) {
   const Matrices C(c), A(a), B(b);
   const Work work = multiplying(c.numel() * A.columns, {a, b, c});  // forward, dA and dB have equal work
   const auto scope = tape.scope("matmul", c, work);
   parallel_chunks(C.count(), [&](std::int64_t i) {
-    const MatrixView b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);
+    const MatrixIn<float> b_i = B.view(b.f32(), B.count() == 1 ? 0 : i);
     multiply_into(c.f32(), C, i, A.view(a.f32(), i), b_i, A.columns, false);
   });
   tape.record("matmul.db", {c}, {b}, work, [=](Gradients& gradients) { gradient_of_b(gradients, c, a, b); });
@@ -117,9 +117,9 @@ Tensor matmul(Tape& tape, const Tensor& a, const Tensor& b) {
   shape[shape.rank - 1] = b.shape().back();
   const Tensor c = tape.output(shape, {A, B});
   if (A.contiguous() && B.rank() == 2) {
-    multiply(tape, as_one_matrix(c), as_one_matrix(A), B);
+    run_and_record(tape, as_one_matrix(c), as_one_matrix(A), B);
   } else {
-    multiply(tape, c, A, B);
+    run_and_record(tape, c, A, B);
   }
   return c;
 }

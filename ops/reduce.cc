@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/grain.h"
 #include "ops/kernels.h"
 #include "ops/views.h"
 
@@ -88,28 +89,26 @@ template void reference::max_backward(double*, const double*, const double*, con
 
 namespace {
 
-constexpr std::int64_t kPiece = 1 << 14;  // elements in a task; a float sum has at most as many
-constexpr std::int64_t kColumns = 64;     // columns in a block: whole cache lines, a few registers
+constexpr std::int64_t kPiece = 1 << 14;  // the most numbers in one float sum
+constexpr std::int64_t kColumns = 64;     // columns in a task: whole cache lines, a few registers
 
 // Calls f(o, first column, number of columns) for blocks of columns, in parallel.
 template <class F>
 void for_each_column_block(std::int64_t outer, std::int64_t n, std::int64_t inner, F f) {
   const std::int64_t blocks = ceil_div(inner, kColumns);
-  const std::int64_t blocks_a_task =
-      std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, n * std::min(inner, kColumns)));
-  parallel_for(outer * blocks, blocks_a_task, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t block = begin; block < end; ++block) {
-      const std::int64_t first = block % blocks * kColumns;
-      f(block / blocks, first, std::min(kColumns, inner - first));
-    }
-  });
+  parallel_for(outer * blocks, task_rows(n * std::min(inner, kColumns)),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t block = begin; block < end; ++block) {
+                   const std::int64_t first = block % blocks * kColumns;
+                   f(block / blocks, first, std::min(kColumns, inner - first));
+                 }
+               });
 }
 
 // Calls f(row) for rows of n elements, in parallel.
 template <class F>
 void for_each_row(std::int64_t rows, std::int64_t n, F f) {
-  const std::int64_t rows_a_task = std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(1, n));
-  parallel_for(rows, rows_a_task, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(rows, task_rows(n), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) f(row);
   });
 }
@@ -136,8 +135,8 @@ void sum_axis(GradientTarget<> out, const float* x, std::int64_t outer, std::int
               float scale) {
   if (inner == 1) return sum_rows(out, x, outer, n, scale);
   for_each_column_block(outer, n, inner, [&](std::int64_t o, std::int64_t first, std::int64_t columns) {
-    kernels().sum_columns(out.data + o * inner + first, x + o * n * inner + first, n, columns, inner, scale,
-                          out.accumulate);
+    kernels().of<float>().sum_columns(out.data + o * inner + first, x + o * n * inner + first, n, columns,
+                                      inner, scale, out.accumulate);
   });
 }
 
@@ -173,7 +172,7 @@ void sum_backward(Gradients& gradients, const Tensor& y, const Tensor& x, Cut cu
   // each row of `inner` elements of dy is repeated n times; if inner is 1, each element becomes a row of n
   // elements
   const std::int64_t row_length = cut.inner == 1 ? cut.n : cut.inner;
-  parallel_for(x.numel(), kPiece, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(x.numel(), kTaskElements, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end;) {
       const std::int64_t row = i / row_length, column = i % row_length,
                          count = std::min(end - i, row_length - column);

@@ -15,7 +15,7 @@ constexpr std::int64_t kBlock = 128;  // rows and columns of a transpose in one 
 // Calls f(first, place, n, step) for every run of x along its last axis. Elements first .. first+n-1 of the
 // contiguous copy are at place, place + step, ... in the memory that x views.
 template <class F>
-void for_each_run(const Tensor& x, F f) {
+void for_each_strided_run(const Tensor& x, F f) {
   const int rank = x.rank();
   const std::int64_t n = x.shape().back(), step = rank == 0 ? 1 : x.stride(rank - 1);
   const std::int64_t runs_a_task = task_rows(n);
@@ -76,7 +76,7 @@ void copy(float* y, const Tensor& x) {
         });
     return;
   }
-  for_each_run(x, [=](std::int64_t first, std::int64_t place, std::int64_t n, std::int64_t step) {
+  for_each_strided_run(x, [=](std::int64_t first, std::int64_t place, std::int64_t n, std::int64_t step) {
     for (std::int64_t i = 0; i < n; ++i) y[first + i] = data[place + i * step];
   });
 }
@@ -91,7 +91,7 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& x) {
                    });
     return;
   }
-  for_each_run(x, [=](std::int64_t first, std::int64_t place, std::int64_t n, std::int64_t step) {
+  for_each_strided_run(x, [=](std::int64_t first, std::int64_t place, std::int64_t n, std::int64_t step) {
     for (std::int64_t i = 0; i < n; ++i) dx[place + i * step] += dy[first + i];
   });
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "ops/gemm/gemm_bf16.h"
 
 namespace inkling {
 
@@ -16,8 +15,7 @@ std::vector<SegmentChunk> cut_segments(const std::vector<ParameterSegment>& segm
            ", expected offset >= ", end, " and count >= 0");
     }
     end = s.offset + s.count;
-    const std::int64_t strip = s.columns > 1 ? kWeightRows * s.columns : 1;
-    const std::int64_t step = std::max<std::int64_t>(1, SegmentChunk::kFloats / strip) * strip;
+    const std::int64_t step = std::max<std::int64_t>(1, SegmentChunk::kFloats / s.strip) * s.strip;
     for (std::int64_t at = s.offset; at < end; at += step) {
       chunks.push_back({at, std::min(step, end - at), s.decay});
     }

@@ -16,28 +16,27 @@ struct ParameterSegment {
   std::int64_t count = 0;
   bool decay = false;  // weight decay applies: matrices and embeddings, not biases and norms
   std::string name;
-  std::int64_t columns = 1;  // row length, if it is a matrix: chunks are whole strips of rows
+  std::int64_t strip = 1;  // an update changes whole strips of this many floats
 };
 
-// Makes the segments from a table whose rows have an offset, a shape, `decay` and a name (for example
-// Parameters::table()). Each matrix of a stack (L, OC, IC) becomes a segment of its own.
+// Makes the segments from a table whose rows have an offset, a shape, `decay`, a name and strip() (for
+// example Parameters::table()). Each matrix of a stack (L, OC, IC) becomes a segment of its own.
 template <class Table>
 std::vector<ParameterSegment> segments_of(const Table& table) {
   std::vector<ParameterSegment> segments;
   for (const auto& row : table) {
     const bool stacked = row.shape.rank == 3;
-    const std::int64_t columns = row.shape.rank >= 2 ? row.shape.back() : 1;
     const std::int64_t parts = stacked ? row.shape[0] : 1, count = row.shape.numel() / parts;
     for (std::int64_t part = 0; part < parts; ++part) {
-      segments.push_back({row.offset + part * count, count, row.decay, row.name, columns});
+      segments.push_back({row.offset + part * count, count, row.decay, row.name, row.strip()});
     }
   }
   return segments;
 }
 
-// A chunk is a part of a segment: small enough for the L2 cache, and small enough for many threads to share
-// the work. In a matrix, a chunk is whole strips of kWeightRows rows (ops/gemm/gemm_bf16.h), except for a
-// shorter strip at the matrix's end. A chunk has as many strips as fit into kFloats, but at least one.
+// A piece of a segment: small enough for the L2 cache, and for many threads to share the work. A chunk is
+// whole strips, except for a shorter strip at the segment's end. It has as many strips as fit into kFloats,
+// but at least one.
 struct SegmentChunk {
   static constexpr std::int64_t kFloats = 1 << 16;  // the most floats of a chunk, unless one strip is longer
 

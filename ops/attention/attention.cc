@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "core/error.h"
@@ -128,25 +127,6 @@ std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
 
 namespace {
 
-// The kernels for float or for bf16.
-template <class Real>
-auto forward_kernel() {
-  if constexpr (std::is_same_v<Real, bf16>) {
-    return kernels().attention_forward_bf16;
-  } else {
-    return kernels().attention_forward;
-  }
-}
-
-template <class Real>
-auto backward_kernel() {
-  if constexpr (std::is_same_v<Real, bf16>) {
-    return kernels().attention_backward_bf16;
-  } else {
-    return kernels().attention_backward;
-  }
-}
-
 // One task for each head of each sequence. A task writes only its own columns of out and dqkv.
 template <class F>
 void for_each_head(const Tensor& qkv, std::int64_t heads, F&& f) {
@@ -165,8 +145,17 @@ void forward(const Tensor& y, float* max, float* inverse_sum, const Tensor& qkv,
   const bool keep = max != nullptr;
   for_each_head(qkv, heads, [&](std::int64_t in, std::int64_t out, std::int64_t row, float* scratch) {
     const Real* q = qkv.data<Real>() + in;
-    forward_kernel<Real>()(y.data<Real>() + out, C, keep ? max + row : nullptr,
-                           keep ? inverse_sum + row : nullptr, q, q + C, q + 2 * C, 3 * C, T, HS, scratch);
+    kernels().of<Real>().attention_forward({.out = y.data<Real>() + out,
+                                            .out_stride = C,
+                                            .max = keep ? max + row : nullptr,
+                                            .inverse_sum = keep ? inverse_sum + row : nullptr,
+                                            .q = q,
+                                            .k = q + C,
+                                            .v = q + 2 * C,
+                                            .stride = 3 * C,
+                                            .T = T,
+                                            .HS = HS},
+                                           scratch);
   });
 }
 
@@ -179,8 +168,22 @@ void backward(Gradients& gradients, const Tensor& y, const Tensor& qkv, std::int
   for_each_head(qkv, heads, [&](std::int64_t in, std::int64_t out, std::int64_t row, float* scratch) {
     const Real* q = qkv.data<Real>() + in;
     Real* dq = dqkv.data + in;
-    backward_kernel<Real>()(dq, dq + C, dq + 2 * C, dy + out, y.data<Real>() + out, C, q, q + C, q + 2 * C,
-                            3 * C, max + row, inverse_sum + row, T, HS, dqkv.accumulate, scratch);
+    kernels().of<Real>().attention_backward({.dq = dq,
+                                             .dk = dq + C,
+                                             .dv = dq + 2 * C,
+                                             .dout = dy + out,
+                                             .out = y.data<Real>() + out,
+                                             .out_stride = C,
+                                             .q = q,
+                                             .k = q + C,
+                                             .v = q + 2 * C,
+                                             .stride = 3 * C,
+                                             .max = max + row,
+                                             .inverse_sum = inverse_sum + row,
+                                             .T = T,
+                                             .HS = HS,
+                                             .accumulate = dqkv.accumulate},
+                                            scratch);
   });
 }
 

@@ -66,6 +66,28 @@ constexpr std::int64_t pad_to(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
+// The arguments of the kernels: one head of one sequence. Real is float or bf16.
+template <class Real>
+struct AttentionForward {
+  Real* out;  // (T, HS), rows out_stride apart
+  std::int64_t out_stride;
+  float *max, *inverse_sum;  // (T), m and r above; both nullptr if they are not needed
+  const Real *q, *k, *v;     // (T, HS), rows `stride` apart
+  std::int64_t stride;
+  std::int64_t T, HS;
+};
+template <class Real>
+struct AttentionBackward {
+  Real *dq, *dk, *dv;      // (T, HS), rows `stride` apart
+  const Real *dout, *out;  // (T, HS), rows out_stride apart
+  std::int64_t out_stride;
+  const Real *q, *k, *v;  // (T, HS), rows `stride` apart
+  std::int64_t stride;
+  const float *max, *inverse_sum;  // (T)
+  std::int64_t T, HS;
+  bool accumulate;  // add to dq, dk and dv instead of assigning them
+};
+
 // The number of floats of scratch memory that a kernel needs at most, for one head and T keys.
 std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS);
 

@@ -146,12 +146,14 @@ void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::in
   }
 }
 
-// Reads `count` queries into the tile. The other queries get Q = dO = 0 and r = 0, so they contribute
-// nothing.
+// Reads queries t0 .. t0 + count - 1 into the tile. The other queries get Q = dO = 0 and r = 0, so they
+// contribute nothing. `rows` is scratch memory, as large as a matrix of the tile.
 template <class V>
-void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std::int64_t stride,
-                        const bf16* dout, const bf16* out, std::int64_t out_stride, const float* max,
-                        const float* inverse_sum, std::int64_t count, std::int64_t HS) noexcept {
+void load_backward_tile(const BackwardTile& tile, bf16* rows, const AttentionBackward<bf16>& arguments,
+                        std::int64_t t0, std::int64_t count) noexcept {
+  const std::int64_t HS = arguments.HS, stride = arguments.stride, out_stride = arguments.out_stride;
+  const bf16 *q = arguments.q + t0 * stride, *dout = arguments.dout + t0 * out_stride,
+             *out = arguments.out + t0 * out_stride;
   const std::int64_t padded = pad_to(count, kAmxStrip), depth = pad_to(HS, kAmxHeadPad) / kTileK;
   pack_left<V>(rows, padded, q, stride, count, HS);
   transpose_tiles<V>(tile.q_transposed, rows, padded / kTileLanes, depth);
@@ -160,8 +162,8 @@ void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std
   pack_right<V>(tile.q, padded, q, stride, count, HS);
   pack_right<V>(tile.dout, padded, dout, out_stride, count, HS);
   for (std::int64_t j = 0; j < padded; ++j) {
-    tile.m[j] = j < count ? max[j] * kLog2E : 0.0f;
-    tile.r[j] = j < count ? inverse_sum[j] : 0.0f;
+    tile.m[j] = j < count ? arguments.max[t0 + j] * kLog2E : 0.0f;
+    tile.r[j] = j < count ? arguments.inverse_sum[t0 + j] : 0.0f;
   }
   for (std::int64_t j = 0; j < padded; j += 16) {
     output_gradient_dots<V>(tile.D + j, dout + j * out_stride, out + j * out_stride, out_stride, count - j,
@@ -169,13 +171,12 @@ void load_backward_tile(const BackwardTile& tile, bf16* rows, const bf16* q, std
   }
 }
 
-// The kernel in the table of kernels. It has the same shapes as attention_backward.
+// The kernel in the table of kernels.
 template <class V>
-void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, const bf16* out,
-                            std::int64_t out_stride, const bf16* q, const bf16* k, const bf16* v,
-                            std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
-                            std::int64_t HS, bool accumulate, float* scratch) noexcept {
+void attention_backward_amx(const AttentionBackward<bf16>& arguments, float* scratch) noexcept {
   const Tiles tiles;
+  const std::int64_t T = arguments.T, HS = arguments.HS, stride = arguments.stride;
+  const bool accumulate = arguments.accumulate;
   const std::int64_t HSp = pad_to(HS, kAmxHeadPad), Tp = pad_to(T, kAmxStrip), in_head = Tp * HSp;
   const std::int64_t in_tile = kAmxQueries * HSp;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
@@ -200,14 +201,13 @@ void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, cons
   float* dq_group = floats(kAmxStrip * HSp);
   float* dq_rows = floats(kAmxStrip * HSp);
 
-  pack_left<V>(head.keys, Tp, k, stride, T, HS);
-  pack_left<V>(head.values, Tp, v, stride, T, HS);
-  pack_left_transposed<V>(head.keys_transposed, k, stride, T, HS, rows);
+  pack_left<V>(head.keys, Tp, arguments.k, stride, T, HS);
+  pack_left<V>(head.values, Tp, arguments.v, stride, T, HS);
+  pack_left_transposed<V>(head.keys_transposed, arguments.k, stride, T, HS, rows);
   for (std::int64_t t0 = 0; t0 < T; t0 += kAmxQueries) {
     const std::int64_t count = T - t0 < kAmxQueries ? T - t0 : kAmxQueries,
                        groups = (count + kAmxStrip - 1) / kAmxStrip;
-    load_backward_tile<V>(tile, rows, q + t0 * stride, stride, dout + t0 * out_stride, out + t0 * out_stride,
-                          out_stride, max + t0, inverse_sum + t0, count, HS);
+    load_backward_tile<V>(tile, rows, arguments, t0, count);
     for (std::int64_t b = 0; b <= t0; b += kAmxQueries) {
       const bool diagonal = b == t0;
       for (std::int64_t i = 0; i < (diagonal ? groups : kGroups); ++i)
@@ -219,16 +219,16 @@ void attention_backward_amx(bf16* dq, bf16* dk, bf16* dv, const bf16* dout, cons
       const bf16* weights = tile.ds_pairs + (g * kGroups + g) * 2 * kTile;
       multiply_diagonal<V>(dq_group, t == 0 ? nullptr : tile.dq + g * HSp * kAmxStrip,
                            head.keys_transposed + t * HSp, rows, {weights, 0}, HSp,
-                           rows_not_finite<V>(k + t * stride, stride, count_g, HS), count_g,
+                           rows_not_finite<V>(arguments.k + t * stride, stride, count_g, HS), count_g,
                            [&](std::int64_t first, std::int64_t last) {
                              transpose<V>(dq_rows, dq_group, HSp, kAmxStrip);
-                             unpack_rows<V>(dq + (t + first) * stride, stride, dq_rows + first * HSp, HSp,
-                                            last - first, HS, scale, accumulate);
+                             unpack_rows<V>(arguments.dq + (t + first) * stride, stride,
+                                            dq_rows + first * HSp, HSp, last - first, HS, scale, accumulate);
                            });
     }
   }
-  unpack_rows<V>(dk, stride, head.dk, HSp, T, HS, scale, accumulate);
-  unpack_rows<V>(dv, stride, head.dv, HSp, T, HS, 1.0f, accumulate);
+  unpack_rows<V>(arguments.dk, stride, head.dk, HSp, T, HS, scale, accumulate);
+  unpack_rows<V>(arguments.dv, stride, head.dv, HSp, T, HS, 1.0f, accumulate);
 }
 
 }  // namespace inkling::simd

@@ -86,32 +86,29 @@ void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float
                        Diagonal ? 1 : count, !first);
 }
 
-// Reads `count` queries into the tile. The other queries get Q = dO = 0 and r = 0, so they contribute
-// nothing.
+// Reads queries t0 .. t0 + count - 1 of the head into the tile. The other queries get Q = dO = 0 and r = 0,
+// so they contribute nothing.
 template <class V, class Real>
-void load_query_tile(const QueryTile& tile, const Real* q, std::int64_t stride, const Real* dout,
-                     const Real* out, std::int64_t out_stride, const float* max, const float* inverse_sum,
-                     std::int64_t count, std::int64_t HS, float scale) noexcept {
-  const std::int64_t HSp = pad_to(HS, kHeadPad);
-  pack_rows<V>(tile.q, kQueryTile, HSp, q, stride, count, HS, scale);
+void load_query_tile(const QueryTile& tile, const AttentionBackward<Real>& head, std::int64_t t0,
+                     std::int64_t count, float scale) noexcept {
+  const std::int64_t HS = head.HS, HSp = pad_to(HS, kHeadPad), out_stride = head.out_stride;
+  const Real *dout = head.dout + t0 * out_stride, *out = head.out + t0 * out_stride;
+  pack_rows<V>(tile.q, kQueryTile, HSp, head.q + t0 * head.stride, head.stride, count, HS, scale);
   transpose<V>(tile.q_transposed, tile.q, kQueryTile, HSp);
   pack_rows<V>(tile.dout, kQueryTile, HSp, dout, out_stride, count, HS, 1.0f);
   transpose<V>(tile.dout_transposed, tile.dout, kQueryTile, HSp);
   for (std::int64_t j = 0; j < kQueryTile; ++j) {
     const bool real = j < count;
-    tile.m[j] = real ? max[j] : 0.0f;
-    tile.r[j] = real ? inverse_sum[j] : 0.0f;
+    tile.m[j] = real ? head.max[t0 + j] : 0.0f;
+    tile.r[j] = real ? head.inverse_sum[t0 + j] : 0.0f;
     tile.D[j] = real ? dot<V>(dout + j * out_stride, out + j * out_stride, HS) : 0.0f;
   }
 }
 
-// Shapes: dq, dk, dv, q, k, v (T, HS) with rows `stride` apart; dout, out (T, HS) with rows `out_stride`
-// apart; max, inverse_sum (T). Real is float or bf16.
+// Real is float or bf16. All arithmetic is float.
 template <class V, class Real>
-void attention_backward(Real* dq, Real* dk, Real* dv, const Real* dout, const Real* out,
-                        std::int64_t out_stride, const Real* q, const Real* k, const Real* v,
-                        std::int64_t stride, const float* max, const float* inverse_sum, std::int64_t T,
-                        std::int64_t HS, bool accumulate, float* scratch) noexcept {
+void attention_backward(const AttentionBackward<Real>& head, float* scratch) noexcept {
+  const std::int64_t T = head.T, HS = head.HS, stride = head.stride;
   const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock);
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
   float* keys = carve<V>(scratch, Tp * HSp);
@@ -127,12 +124,11 @@ void attention_backward(Real* dq, Real* dk, Real* dv, const Real* dout, const Re
   const QueryTile tile{in_tile[0], in_tile[1], in_tile[2], in_tile[3],
                        in_tile[4], in_row[0],  in_row[1],  in_row[2]};
 
-  pack_rows<V>(keys, Tp, HSp, k, stride, T, HS, 1.0f);
-  pack_rows<V>(values, Tp, HSp, v, stride, T, HS, 1.0f);
+  pack_rows<V>(keys, Tp, HSp, head.k, stride, T, HS, 1.0f);
+  pack_rows<V>(values, Tp, HSp, head.v, stride, T, HS, 1.0f);
   for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
     const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
-    load_query_tile<V>(tile, q + t0 * stride, stride, dout + t0 * out_stride, out + t0 * out_stride,
-                       out_stride, max + t0, inverse_sum + t0, count, HS, scale);
+    load_query_tile<V>(tile, head, t0, count, scale);
     for (std::int64_t b = 0; b < t0; b += kKeyBlock) {
       const std::int64_t at = b * HSp, keys_b = t0 - b < kKeyBlock ? t0 - b : kKeyBlock;
       key_block_backward<V, false>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_b,
@@ -141,10 +137,10 @@ void attention_backward(Real* dq, Real* dk, Real* dv, const Real* dout, const Re
     const std::int64_t at = t0 * HSp, keys_d = pad_to(count, kBlockRows<V>);
     key_block_backward<V, true>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_d, count,
                                 HS, t0 == 0);
-    unpack_rows<V>(dq + t0 * stride, stride, tile.dq, HSp, count, HS, scale, accumulate);
+    unpack_rows<V>(head.dq + t0 * stride, stride, tile.dq, HSp, count, HS, scale, head.accumulate);
   }
-  unpack_rows<V>(dk, stride, dkeys, HSp, T, HS, 1.0f, accumulate);
-  unpack_rows<V>(dv, stride, dvalues, HSp, T, HS, 1.0f, accumulate);
+  unpack_rows<V>(head.dk, stride, dkeys, HSp, T, HS, 1.0f, head.accumulate);
+  unpack_rows<V>(head.dv, stride, dvalues, HSp, T, HS, 1.0f, head.accumulate);
 }
 
 }  // namespace inkling::simd

@@ -18,7 +18,7 @@ std::int64_t positions(std::int64_t capacity) {
 }
 
 // The part of the cache that belongs to one head.
-KvCacheLayer head_of(const KvCacheLayer& cache, std::int64_t h) {
+KvCacheLayer cache_of_head(const KvCacheLayer& cache, std::int64_t h) {
   const std::int64_t first = h * positions(cache.capacity);
   return {cache.keys + first * cache.HS, cache.values + first * pad_to(cache.HS, kHeadPad), 1, cache.HS,
           cache.capacity};
@@ -56,7 +56,7 @@ void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer
   const std::int64_t heads = std::ssize(caches) * NH;
   const std::int64_t heads_per_task = std::clamp<std::int64_t>(kTaskSize / (2 * end * HS * Tq), 1, heads);
   const auto head = [&](std::int64_t bh) {
-    return head_of(caches[static_cast<std::size_t>(bh / NH)], bh % NH);
+    return cache_of_head(caches[static_cast<std::size_t>(bh / NH)], bh % NH);
   };
   parallel_for(heads, heads_per_task, [&](std::int64_t begin, std::int64_t finish) {
     auto* scratch = static_cast<float*>(
@@ -65,8 +65,19 @@ void attention_decode(float* out, const float* qkv, std::span<const KvCacheLayer
       const std::int64_t b = bh / NH, h = bh % NH;
       const KvCacheLayer cache = head(bh), next = head(std::min(bh + 1, heads - 1));
       const float* q = qkv + b * Tq * 3 * C + h * HS;
-      kernels().attention_decode(out + b * Tq * C + h * HS, C, cache.keys, cache.values, q, q + C, q + 2 * C,
-                                 3 * C, pos, Tq, HS, next.keys, scratch);
+      kernels().attention_decode({.out = out + b * Tq * C + h * HS,
+                                  .out_stride = C,
+                                  .keys = cache.keys,
+                                  .values = cache.values,
+                                  .q = q,
+                                  .k = q + C,
+                                  .v = q + 2 * C,
+                                  .stride = 3 * C,
+                                  .pos = pos,
+                                  .Tq = Tq,
+                                  .HS = HS,
+                                  .next = next.keys},
+                                 scratch);
     }
   });
 }
@@ -76,7 +87,7 @@ void copy_positions(const KvCacheLayer& to, const KvCacheLayer& from, std::int64
   if (count < 0 || count > from.capacity)
     fail("copy_positions: cannot copy ", count, " positions, expected 0 to ", from.capacity);
   for (std::int64_t h = 0; h < from.NH; ++h) {
-    const KvCacheLayer source = head_of(from, h), target = head_of(to, h);
+    const KvCacheLayer source = cache_of_head(from, h), target = cache_of_head(to, h);
     std::copy_n(source.keys, pad_to(count, kKeyBlock) * from.HS, target.keys);
     std::copy_n(source.values, count * pad_to(from.HS, kHeadPad), target.values);
   }

@@ -29,6 +29,17 @@ struct KvCacheLayer {
   std::int64_t capacity;  // positions
 };
 
+// The arguments of the kernel: one head of one text.
+struct AttentionDecode {
+  float* out;  // (Tq, HS), rows out_stride apart
+  std::int64_t out_stride;
+  float *keys, *values;    // the head's part of the cache: (blocks, HS, 64) and (positions, HSp)
+  const float *q, *k, *v;  // (Tq, HS), rows `stride` apart
+  std::int64_t stride;
+  std::int64_t pos, Tq, HS;
+  const float* next;  // the keys of another head, which the kernel prefetches while it computes
+};
+
 // The number of floats that one layer's cache needs, and the view of such memory (fastest if it is aligned to
 // 64 bytes).
 std::int64_t kv_cache_floats(std::int64_t NH, std::int64_t HS, std::int64_t capacity);

@@ -2,6 +2,7 @@
 // describes the layout of the cache.
 #pragma once
 
+#include "ops/attention/attention_decode.h"
 #include "ops/attention/attention_forward_simd.h"
 
 namespace inkling::simd {
@@ -72,26 +73,30 @@ void attend_one(float* out, const float* keys, const float* values, const float*
   unpack_rows<V>(out, 0, o, HSp, 1, HS, 1.0f / sum(total), false);
 }
 
-// Shapes: out, q, k, v (Tq, HS) with rows out_stride and stride apart; keys (blocks, HS, kKeyBlock); values
-// (positions, HSp).
 template <class V>
-void attention_decode(float* out, std::int64_t out_stride, float* keys, float* values, const float* q,
-                      const float* k, const float* v, std::int64_t stride, std::int64_t pos, std::int64_t Tq,
-                      std::int64_t HS, const float* next, float* scratch) noexcept {
-  const std::int64_t HSp = pad_to(HS, kHeadPad);
-  pack_rows<V>(values + pos * HSp, Tq, HSp, v, stride, Tq, HS, 1.0f);
+void attention_decode(const AttentionDecode& head, float* scratch) noexcept {
+  const std::int64_t pos = head.pos, Tq = head.Tq, HS = head.HS, HSp = pad_to(HS, kHeadPad);
+  float *keys = head.keys, *values = head.values;
+  pack_rows<V>(values + pos * HSp, Tq, HSp, head.v, head.stride, Tq, HS, 1.0f);
   for (std::int64_t t = 0; t < Tq; ++t) {
     float* column = keys + (pos + t) / kKeyBlock * kKeyBlock * HS + (pos + t) % kKeyBlock;
-    for (std::int64_t c = 0; c < HS; ++c) column[c * kKeyBlock] = k[t * stride + c];
+    for (std::int64_t c = 0; c < HS; ++c) column[c * kKeyBlock] = head.k[t * head.stride + c];
   }
   if (Tq == 1) {
-    attend_one<V>(out, keys, values, q, pos, HS, next, scratch);
+    attend_one<V>(head.out, keys, values, head.q, pos, HS, head.next, scratch);
     return;
   }
   for (std::int64_t t = 0; t < Tq; t += kQueryTile) {
     const std::int64_t count = Tq - t < kQueryTile ? Tq - t : kQueryTile;
-    attend_tile<V>(out + t * out_stride, out_stride, nullptr, nullptr, q + t * stride, stride,
-                   {keys, 1, kKeyBlock, kKeyBlock * HS}, values, pos + t, count, HS, scratch);
+    const Queries<float> tile{.out = head.out + t * head.out_stride,
+                              .out_stride = head.out_stride,
+                              .max = nullptr,
+                              .inverse_sum = nullptr,
+                              .q = head.q + t * head.stride,
+                              .stride = head.stride,
+                              .t0 = pos + t,
+                              .count = count};
+    attend_tile<V>(tile, {keys, 1, kKeyBlock, kKeyBlock * HS}, values, HS, scratch);
   }
 }
 

@@ -138,14 +138,14 @@ void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count,
   store(tile.sum + j, sum);
 }
 
-// Queries at positions t0 .. t0 + count - 1. `keys` is a left factor (keys, HSp); `values_transposed` is, for
+// At most 32 queries. `keys` is a left factor (keys, HSp); `values_transposed` is, for
 // each 32 keys, a left factor (HSp, 32). `bad` has a bit for each of the tile's own rows of V that contains
 // inf or NaN.
 template <class V>
-void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inverse_sum,
-                     const ForwardTile& tile, const bf16* keys, const bf16* values_transposed,
-                     std::uint32_t bad, std::int64_t t0, std::int64_t count, std::int64_t HS,
+void attend_tile_amx(const Queries<bf16> queries, const ForwardTile& tile, const bf16* keys,
+                     const bf16* values_transposed, std::uint32_t bad, std::int64_t HS,
                      float* scratch) noexcept {
+  const std::int64_t t0 = queries.t0;
   const std::int64_t HSp = pad_to(HS, kAmxHeadPad);
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
   float* o = carve<V>(scratch, kAmxStrip * HSp);
@@ -176,12 +176,14 @@ void attend_tile_amx(bf16* out, std::int64_t out_stride, float* max, float* inve
   }
   softmax_block(t0, kAmxStrip);
   multiply_diagonal<V>(o, t0 == 0 ? nullptr : tile.o, values_transposed + t0 * HSp, cut, {tile.p, 0}, HSp,
-                       bad, count, [&](std::int64_t first, std::int64_t last) {
+                       bad, queries.count, [&](std::int64_t first, std::int64_t last) {
                          transpose<V>(o_rows, o, HSp, kAmxStrip);
                          for (std::int64_t j = first; j < last; ++j) {
                            const float r = 1.0f / tile.sum[j];
-                           unpack_rows<V>(out + j * out_stride, 0, o_rows + j * HSp, HSp, 1, HS, r, false);
-                           if (max != nullptr) max[j] = tile.m[j] * kLn2, inverse_sum[j] = r;
+                           unpack_rows<V>(queries.out + j * queries.out_stride, 0, o_rows + j * HSp, HSp, 1,
+                                          HS, r, false);
+                           if (queries.max != nullptr)
+                             queries.max[j] = tile.m[j] * kLn2, queries.inverse_sum[j] = r;
                          }
                        });
 }
@@ -197,12 +199,11 @@ void pack_left_transposed(bf16* tiles, const bf16* in, std::int64_t stride, std:
   }
 }
 
-// The kernel in the table of kernels. It has the same shapes as attention_forward.
+// The kernel in the table of kernels.
 template <class V>
-void attention_forward_amx(bf16* out, std::int64_t out_stride, float* max, float* inverse_sum, const bf16* q,
-                           const bf16* k, const bf16* v, std::int64_t stride, std::int64_t T, std::int64_t HS,
-                           float* scratch) noexcept {
+void attention_forward_amx(const AttentionForward<bf16>& head, float* scratch) noexcept {
   const Tiles tiles;
+  const std::int64_t T = head.T, HS = head.HS, stride = head.stride;
   const std::int64_t HSp = pad_to(HS, kAmxHeadPad), Tp = pad_to(T, kAmxStrip);
   bf16* keys = carve_tiles<V>(scratch, Tp * HSp);
   bf16* values_transposed = carve_tiles<V>(scratch, Tp * HSp);
@@ -215,15 +216,14 @@ void attention_forward_amx(bf16* out, std::int64_t out_stride, float* max, float
   tile.m = carve<V>(scratch, kAmxStrip);
   tile.sum = carve<V>(scratch, kAmxStrip);
 
-  pack_left<V>(keys, Tp, k, stride, T, HS);
-  pack_left_transposed<V>(values_transposed, v, stride, T, HS, rows);
+  pack_left<V>(keys, Tp, head.k, stride, T, HS);
+  pack_left_transposed<V>(values_transposed, head.v, stride, T, HS, rows);
   for (std::int64_t t0 = 0; t0 < T; t0 += kAmxStrip) {
     const std::int64_t count = T - t0 < kAmxStrip ? T - t0 : kAmxStrip;
-    pack_left<V>(rows, kAmxStrip, q + t0 * stride, stride, count, HS);
+    pack_left<V>(rows, kAmxStrip, head.q + t0 * stride, stride, count, HS);
     transpose_tiles<V>(tile.q_transposed, rows, kAmxStrip / kTileLanes, HSp / kTileK);
-    attend_tile_amx<V>(out + t0 * out_stride, out_stride, max == nullptr ? nullptr : max + t0,
-                       inverse_sum == nullptr ? nullptr : inverse_sum + t0, tile, keys, values_transposed,
-                       rows_not_finite<V>(v + t0 * stride, stride, count, HS), t0, count, HS, scratch);
+    attend_tile_amx<V>(queries_of<V>(head, t0, count), tile, keys, values_transposed,
+                       rows_not_finite<V>(head.v + t0 * stride, stride, count, HS), HS, scratch);
   }
 }
 

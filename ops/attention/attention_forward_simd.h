@@ -99,14 +99,39 @@ void exp_block(float* s, float* sum, const float* m, std::int64_t begin, std::in
   }
 }
 
-// One tile: the queries at positions t0 .. t0 + count - 1, count <= kQueryTile, with all keys up to each.
-// `values` is (keys, HSp), with padded rows. It reads up to kQueryTile rows of values after the last query
-// without using them. out (count, HS); max and inverse_sum (count), or nullptr if they are not needed.
+// The queries of a tile, and the place of their results: rows of q are `stride` apart, rows of out
+// out_stride.
+template <class Real>
+struct Queries {
+  Real* out;  // (count, HS)
+  std::int64_t out_stride;
+  float *max, *inverse_sum;  // (count), or nullptr if they are not needed
+  const Real* q;             // (count, HS)
+  std::int64_t stride;
+  std::int64_t t0, count;  // positions t0 .. t0 + count - 1
+};
+
+// Queries t0 .. t0 + count - 1 of a head.
 template <class V, class Real>
-void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
-                 std::int64_t q_stride, const KeyBlocks& keys, const float* values, std::int64_t t0,
-                 std::int64_t count, std::int64_t HS, float* scratch) noexcept {
+Queries<Real> queries_of(const AttentionForward<Real>& head, std::int64_t t0, std::int64_t count) noexcept {
+  const bool keep = head.max != nullptr;
+  return {head.out + t0 * head.out_stride,
+          head.out_stride,
+          keep ? head.max + t0 : nullptr,
+          keep ? head.inverse_sum + t0 : nullptr,
+          head.q + t0 * head.stride,
+          head.stride,
+          t0,
+          count};
+}
+
+// One tile: at most kQueryTile queries, with all keys up to each. `values` is (keys, HSp), with padded rows.
+// It reads up to kQueryTile rows of values after the last query without using them.
+template <class V, class Real>
+void attend_tile(const Queries<Real> tile, const KeyBlocks& keys, const float* values, std::int64_t HS,
+                 float* scratch) noexcept {
   constexpr std::int64_t R = kBlockRows<V>;
+  const std::int64_t t0 = tile.t0, count = tile.count;
   const std::int64_t HSp = pad_to(HS, kHeadPad), end = t0 + count;
   float* q_tile = carve<V>(scratch, kQueryTile * HSp);
   float* q_transposed = carve<V>(scratch, kQueryTile * HSp);
@@ -114,7 +139,7 @@ void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_
   float* s = carve<V>(scratch, pad_to(t0 + kQueryTile, kKeyBlock) * kQueryTile);
   alignas(64) float m[kQueryTile], sum[kQueryTile];
   for (std::int64_t j = 0; j < kQueryTile; ++j) m[j] = -std::numeric_limits<float>::infinity(), sum[j] = 0.0f;
-  pack_rows<V>(q_tile, kQueryTile, HSp, q, q_stride, count, HS,
+  pack_rows<V>(q_tile, kQueryTile, HSp, tile.q, tile.stride, count, HS,
                1.0f / __builtin_sqrtf(static_cast<float>(HS)));
   transpose<V>(q_transposed, q_tile, kQueryTile, HSp);
 
@@ -135,27 +160,23 @@ void attend_tile(Real* out, std::int64_t out_stride, float* max, float* inverse_
                    k > 0);
   for (std::int64_t j = 0; j < count; ++j) {
     const float r = 1.0f / sum[j];
-    unpack_rows<V>(out + j * out_stride, 0, o + j * HSp, HSp, 1, HS, r, false);
-    if (max != nullptr) max[j] = m[j], inverse_sum[j] = r;
+    unpack_rows<V>(tile.out + j * tile.out_stride, 0, o + j * HSp, HSp, 1, HS, r, false);
+    if (tile.max != nullptr) tile.max[j] = m[j], tile.inverse_sum[j] = r;
   }
 }
 
-// Shapes: out (T, HS) with rows `out_stride` apart; q, k, v (T, HS) with rows `stride` apart; max,
-// inverse_sum (T) or nullptr. Real is float or bf16. All arithmetic is float.
+// Real is float or bf16. All arithmetic is float.
 template <class V, class Real>
-void attention_forward(Real* out, std::int64_t out_stride, float* max, float* inverse_sum, const Real* q,
-                       const Real* k, const Real* v, std::int64_t stride, std::int64_t T, std::int64_t HS,
-                       float* scratch) noexcept {
+void attention_forward(const AttentionForward<Real>& head, float* scratch) noexcept {
+  const std::int64_t T = head.T, HS = head.HS;
   const std::int64_t HSp = pad_to(HS, kHeadPad), Tp = pad_to(T, kKeyBlock);
   float* keys = carve<V>(scratch, Tp * HSp);
   float* values = carve<V>(scratch, Tp * HSp);
-  pack_rows<V>(keys, Tp, HSp, k, stride, T, HS, 1.0f);
-  pack_rows<V>(values, Tp, HSp, v, stride, T, HS, 1.0f);
+  pack_rows<V>(keys, Tp, HSp, head.k, head.stride, T, HS, 1.0f);
+  pack_rows<V>(values, Tp, HSp, head.v, head.stride, T, HS, 1.0f);
   for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
     const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
-    attend_tile<V>(out + t0 * out_stride, out_stride, max == nullptr ? nullptr : max + t0,
-                   inverse_sum == nullptr ? nullptr : inverse_sum + t0, q + t0 * stride, stride,
-                   {keys, HSp, 1, kKeyBlock * HSp}, values, t0, count, HS, scratch);
+    attend_tile<V>(queries_of<V>(head, t0, count), {keys, HSp, 1, kKeyBlock * HSp}, values, HS, scratch);
   }
 }
 

@@ -52,11 +52,10 @@ constexpr std::int64_t kTaskStreamed = std::int64_t{1} << 16;
 
 // One of the two factors, source(lane, k). A lane is a row of A or a column of B; a panel has R lanes.
 struct Factor {
-  MatrixView source;
+  MatrixIn<float> source;
   std::int64_t lanes;
   std::int64_t R;
-  void (*pack)(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
-               std::int64_t K) noexcept;
+  decltype(GemmKernels::pack_a) pack;
 
   std::int64_t panels() const { return ceil_div(lanes, R); }
 
@@ -67,21 +66,15 @@ struct Factor {
     const std::int64_t floats = ceil_div(R * K, kLine) * kLine;
     return floats % kCompeting == 0 ? floats + kLine : floats;
   }
-
-  // The part of the source that starts at this lane and step.
-  MatrixView from(std::int64_t lane, std::int64_t k) const {
-    return {source.data + lane * source.row_stride + k * source.col_stride, source.row_stride,
-            source.col_stride};
-  }
 };
 
 struct Problem {
-  float* C;
-  std::int64_t ldc;
+  MatrixOut<float> C;
   Factor a, b;
   std::int64_t K;
-  const float* bias;
-  const float* addend;
+
+  // C for the step that starts at kc. The first step assigns, with bias and addend; later steps add.
+  MatrixOut<float> C_at(std::int64_t kc) const { return kc == 0 ? C : assign_or_add(C.data, C.ld, true); }
 };
 
 // Packs steps [k, k_end) of the factor that all strips share: one block of KC steps after another, and each
@@ -96,7 +89,8 @@ void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64
     const std::int64_t kc = k + task / groups * kKC, steps = std::min(kKC, k_end - kc);
     const std::int64_t panel = task % groups * group, stride = shared.panel_stride(steps);
     const std::int64_t lane = panel * shared.R, lanes = std::min(shared.lanes - lane, group * shared.R);
-    shared.pack(packed + task / groups * block + panel * stride, stride, shared.from(lane, kc), lanes, steps);
+    shared.pack(packed + task / groups * block + panel * stride, stride, shared.source.from(lane, kc), lanes,
+                steps);
   });
 }
 
@@ -113,10 +107,6 @@ bool strips_are_columns(const Factor& a, const Factor& b) {
   return a.lanes <= b.lanes && (b.panels() >= kTasks || b.panels() >= a.panels());
 }
 
-const float* offset(const float* array, std::int64_t n) {
-  return array == nullptr ? nullptr : array + n;
-}
-
 // Computes steps [k, k_end) of columns [begin, end) of C. A is packed and shared; B is packed one panel at a
 // time.
 void multiply_columns(const Problem& p, const float* packed, std::int64_t begin, std::int64_t end,
@@ -125,10 +115,9 @@ void multiply_columns(const Problem& p, const float* packed, std::int64_t begin,
       static_cast<float*>(thread_scratch(static_cast<std::size_t>(p.b.panel_stride(kKC)) * sizeof(float)));
   for (std::int64_t kc = k; kc < k_end; kc += kKC) {
     const std::int64_t steps = std::min(kKC, k_end - kc), a_stride = p.a.panel_stride(steps);
-    const MatrixView B = p.b.from(begin, kc).transposed();
-    kernels().gemm.multiply_source(p.C + begin, p.ldc, packed, a_stride, B, panel, p.a.lanes, end - begin,
-                                   p.b.lanes - begin, steps, kc == 0 ? offset(p.bias, begin) : nullptr,
-                                   kc > 0 ? p.C + begin : offset(p.addend, begin));
+    const MatrixIn<float> B = p.b.source.from(begin, kc).transposed();
+    kernels().gemm.multiply_source(p.C_at(kc).from(0, begin), {packed, a_stride}, B, panel,
+                                   {p.a.lanes, end - begin, steps}, p.b.lanes - begin);
     packed += p.a.panels() * a_stride;
   }
 }
@@ -142,15 +131,14 @@ void multiply_rows(const Problem& p, const float* packed, std::int64_t begin, st
   for (std::int64_t kc = k; kc < k_end; kc += kKC) {
     const std::int64_t steps = std::min(kKC, k_end - kc), a_stride = p.a.panel_stride(steps),
                        b_stride = p.b.panel_stride(steps);
-    p.a.pack(strip, a_stride, p.a.from(begin, kc), end - begin, steps);
-    kernels().gemm.multiply(p.C + begin * p.ldc, p.ldc, strip, a_stride, packed, b_stride, end - begin,
-                            p.b.lanes, steps, kc == 0 ? p.bias : nullptr,
-                            kc > 0 ? p.C + begin * p.ldc : offset(p.addend, begin * p.ldc));
+    p.a.pack(strip, a_stride, p.a.source.from(begin, kc), end - begin, steps);
+    kernels().gemm.multiply(p.C_at(kc).from(begin, 0), {strip, a_stride}, {packed, b_stride},
+                            {end - begin, p.b.lanes, steps});
     packed += p.b.panels() * b_stride;
   }
 }
 
-void multiply(const Problem& p) {
+void multiply_in_strips(const Problem& p) {
   const bool columns = strips_are_columns(p.a, p.b);
   const Factor& shared = columns ? p.a : p.b;
   const Factor& own = columns ? p.b : p.a;
@@ -171,35 +159,31 @@ void multiply(const Problem& p) {
 }
 
 // For K = 0 the sum is empty, and C is bias + addend.
-void fill_with_bias(float* C, std::int64_t ldc, std::int64_t M, std::int64_t N, const float* bias,
-                    const float* addend) {
+void fill_with_bias(const MatrixOut<float>& C, std::int64_t M, std::int64_t N) {
   for (std::int64_t m = 0; m < M; ++m) {
     for (std::int64_t n = 0; n < N; ++n) {
-      C[m * ldc + n] = (addend == nullptr ? 0.0f : addend[m * ldc + n]) + (bias == nullptr ? 0.0f : bias[n]);
+      const std::int64_t at = m * C.ld + n;
+      C.data[at] = (C.addend == nullptr ? 0.0f : C.addend[at]) + (C.bias == nullptr ? 0.0f : C.bias[n]);
     }
   }
 }
 
 }  // namespace
 
-void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
-          std::int64_t K, const float* bias, const float* addend) {
+void gemm(const MatrixOut<float>& C, const MatrixIn<float>& A, const MatrixIn<float>& B, ProductSize size) {
+  const auto [M, N, K] = size;
   if (M <= 0 || N <= 0) return;
-  if (K <= 0) return fill_with_bias(C, ldc, M, N, bias, addend);
+  if (K <= 0) return fill_with_bias(C, M, N);
   if (M <= kGemvRows && A.col_stride == 1 && B.row_stride == 1) {
-    for (std::int64_t m = 0; m < M && addend != nullptr && addend != C; ++m) {
-      std::copy_n(addend + m * ldc, N, C + m * ldc);
-    }
     const std::int64_t rows_a_task = std::max<std::int64_t>(4, kTaskStreamed / K / 4 * 4);
     parallel_for(N, rows_a_task, [&](std::int64_t begin, std::int64_t end) {
-      kernels().gemv(C + begin, ldc, A.data, A.row_stride, B.data + begin * B.col_stride, B.col_stride, M,
-                     end - begin, K, offset(bias, begin), addend != nullptr);
+      kernels().gemv(C.from(0, begin), A, B.transposed().from(begin, 0), {size.M, end - begin, size.K});
     });
     return;
   }
   const GemmKernels& kernel = kernels().gemm;
   const Factor a{A, M, kernel.MR, kernel.pack_a}, b{B.transposed(), N, kernel.NR, kernel.pack_b};
-  multiply({C, ldc, a, b, K, bias, addend});
+  multiply_in_strips({C, a, b, K});
 }
 
 }  // namespace inkling

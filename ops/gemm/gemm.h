@@ -36,32 +36,16 @@
 
 #include <cstdint>
 
+#include "ops/gemm/operands.h"
+
 namespace inkling {
 
 constexpr std::int64_t kGemvRows = 16;  // the most rows for gemv; with more rows, packing is faster
 
-// An input matrix: element (i, j) is data[i * row_stride + j * col_stride]. One of the strides is 1.
-struct MatrixView {
-  const float* data;
-  std::int64_t row_stride, col_stride;
-
-  MatrixView transposed() const { return {data, col_stride, row_stride}; }
-};
-
-inline MatrixView rows(const float* data, std::int64_t ld) {
-  return {data, ld, 1};
-}
-
-// C(M,N) = A(M,K) B(K,N) (+ bias(N) on every row) (+ addend(M,N)). bias and addend may be nullptr. ldc is the
-// row stride of C and of addend. addend may be C itself; otherwise C overlaps no input. Uses all threads; any
-// thread may call it. For example Y = X W^T + b:
-//   gemm(Y, OC, rows(X, IC), rows(W, IC).transposed(), M, OC, IC, b, false);
-void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
-          std::int64_t K, const float* bias, const float* addend);
-inline void gemm(float* C, std::int64_t ldc, MatrixView A, MatrixView B, std::int64_t M, std::int64_t N,
-                 std::int64_t K, const float* bias, bool accumulate) {
-  gemm(C, ldc, A, B, M, N, K, bias, accumulate ? C : nullptr);
-}
+// C(M,N) = A(M,K) B(K,N) (+ bias) (+ addend). Uses all threads; any thread may call it.
+// For example Y = X W^T + b:
+//   gemm({Y, OC, b}, rows(X, IC), rows(W, IC).transposed(), {M, OC, IC});
+void gemm(const MatrixOut<float>& C, const MatrixIn<float>& A, const MatrixIn<float>& B, ProductSize size);
 
 namespace reference {  // T is float or double
 

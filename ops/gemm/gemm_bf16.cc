@@ -42,22 +42,14 @@ std::int64_t k_steps(std::int64_t K) {
 // Packs all rows of `in` as lanes, and columns [k, k + K) as steps. The tile of lanes 16 i .. 16 i + 15 and
 // step s goes to place(i, s). Tasks read in the order of memory: a few lanes over all steps, or a few steps
 // of all lanes.
-template <class Place>
-void pack(const PackSource& in, std::int64_t lanes, std::int64_t lane_tiles, std::int64_t k, std::int64_t K,
+template <class T, class Place>
+void pack(const MatrixIn<T>& in, std::int64_t lanes, std::int64_t lane_tiles, std::int64_t k, std::int64_t K,
           TileOrder order, const Place& place) {
   const auto pack_tiles = [&](std::int64_t i, std::int64_t s, std::int64_t steps) {
     const std::int64_t lane = i * kTileLanes, count = std::clamp<std::int64_t>(lanes - lane, 0, kTileLanes);
     const std::int64_t k_here = k + s * kTileK, K_here = std::min(steps * kTileK, K - s * kTileK);
-    const std::int64_t offset = lane * in.row_stride + k_here * in.col_stride;
     const std::int64_t step = steps > 1 ? place(i, s + 1) - place(i, s) : 0;
-    const Bf16GemmKernels& kernel = kernels().bf16_gemm;
-    if (in.dtype == DType::bf16) {
-      kernel.pack_bf16(place(i, s), step, static_cast<const bf16*>(in.data) + offset, in.row_stride,
-                       in.col_stride, count, K_here, order, false);
-    } else {
-      kernel.pack_f32(place(i, s), step, static_cast<const float*>(in.data) + offset, in.row_stride,
-                      in.col_stride, count, K_here, order, false);
-    }
+    kernels().of<T>().pack({place(i, s), step, order, false}, in.from(lane, k_here), count, K_here);
   };
   const std::int64_t steps = k_steps(K);
   if (in.col_stride == 1) {
@@ -76,35 +68,21 @@ void pack(const PackSource& in, std::int64_t lanes, std::int64_t lane_tiles, std
 }
 
 // Packs A(M, [k, k + K)) into tiles [M/16][K/32].
-void pack_a(bf16* packed, const PackSource& A, std::int64_t M, std::int64_t k, std::int64_t K) {
+template <class T>
+void pack_a(bf16* packed, const MatrixIn<T>& A, std::int64_t M, std::int64_t k, std::int64_t K) {
   const std::int64_t row = k_steps(K) * kTile;  // elements in the tiles of 16 lanes
   pack(A, M, tiles(M), k, K, TileOrder::lane_pair,
        [=](std::int64_t i, std::int64_t s) { return packed + i * row + s * kTile; });
 }
 
 // Packs B([k, k + K), N), whose columns are the lanes, into panels [N/48][K/32][3].
-void pack_panels(bf16* packed, const PackSource& B, std::int64_t N, std::int64_t k, std::int64_t K) {
+template <class T>
+void pack_panels(bf16* packed, const MatrixIn<T>& B, std::int64_t N, std::int64_t k, std::int64_t K) {
   const std::int64_t panel = k_steps(K) * kPanelStep;
   pack(B.transposed(), N, panels(N) * kPanelTiles, k, K, TileOrder::pair_lane,
        [=](std::int64_t i, std::int64_t s) {
          return packed + i / kPanelTiles * panel + i % kPanelTiles * kTile + s * kPanelStep;
        });
-}
-
-// Writes the sums of panels, panel_stride apart, to C from (row, column) on.
-void finish(const Sums& C, std::int64_t row, std::int64_t column, const float* sums,
-            std::int64_t panel_stride, std::int64_t rows, std::int64_t columns) {
-  const float* bias = C.bias == nullptr ? nullptr : C.bias + column;
-  const std::int64_t at = row * C.ld + column;
-  const auto write = [&]<class T>(T* out, auto kernel) {
-    const T* addend = C.addend == nullptr ? nullptr : static_cast<const T*>(C.addend) + at;
-    kernel(out + at, C.ld, sums, panel_stride, rows, columns, bias, addend, C.stream);
-  };
-  if (C.dtype == DType::bf16) {
-    write(static_cast<bf16*>(C.out), kernels().bf16_gemm.finish_bf16);
-  } else {
-    write(static_cast<float*>(C.out), kernels().bf16_gemm.finish_f32);
-  }
 }
 
 // Makes sure that streamed stores are in memory before another thread is told about them: only a full fence
@@ -120,9 +98,10 @@ std::int64_t chunk_tiles(std::int64_t M, std::int64_t K) {
   return ceil_div(tiles(M), ceil_div(tiles(M), most));
 }
 
-// One pass over K: C = A B (...). `a` is packed as [M/16][steps]; the panels of `b` are panel_stride apart.
-void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_stride, std::int64_t M,
-              std::int64_t N, std::int64_t K) {
+// One pass over K: C = A B (...). `a` is packed as [M/16][steps].
+template <class T>
+void multiply_packed(const MatrixOut<T>& C, const bf16* a, Panels<bf16> b, ProductSize size) {
+  const std::int64_t M = size.M, N = size.N, K = size.K;
   const std::int64_t steps = k_steps(K), a_stride = steps * kTile;
   const std::int64_t chunk = chunk_tiles(M, K), chunks = ceil_div(tiles(M), chunk);
   const std::int64_t panel_multiplies = chunk * kTileLanes * kPanelColumns * steps * kTileK;
@@ -141,12 +120,13 @@ void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_st
     for (std::int64_t panel = begin, at = 0; panel < end; ++panel) {
       for (std::int64_t s = 0; s < steps; s += kBlockSteps) {
         kernels().bf16_gemm.multiply(sums + at * panel_sums, a + first * a_stride + s * kTile, a_stride,
-                                     b + panel * panel_stride + s * kPanelStep, count,
+                                     b.data + panel * b.stride + s * kPanelStep, count,
                                      std::min(kBlockSteps, steps - s), s > 0);
       }
       if (++at < run && panel + 1 < end) continue;
       const std::int64_t column = (panel + 1 - at) * kPanelColumns;
-      finish(C, row, column, sums, panel_sums, rows, std::min(at * kPanelColumns, N - column));
+      kernels().of<T>().finish(C.from(row, column), {sums, panel_sums}, rows,
+                               std::min(at * kPanelColumns, N - column));
       at = 0;
     }
     if (C.stream) finish_streams();
@@ -154,67 +134,61 @@ void multiply(const Sums& C, const bf16* a, const bf16* b, std::int64_t panel_st
 }
 
 // The same for a few rows and any K. Its speed is limited only by reading B from memory.
-void multiply_few(const Sums& C, const PackSource& A, const bf16* b, std::int64_t M, std::int64_t N,
-                  std::int64_t K) {
+template <class TC, class TA>
+void multiply_few(const MatrixOut<TC>& C, const MatrixIn<TA>& A, const bf16* b, ProductSize size) {
+  const std::int64_t M = size.M, N = size.N, K = size.K;
   const std::int64_t steps = k_steps(K), panel = steps * kPanelStep;
   const Workspace workspace(static_cast<std::size_t>(steps * kTile) * sizeof(bf16));
   auto* a = reinterpret_cast<bf16*>(workspace.bytes());
   pack_a(a, A, M, 0, K);
-  parallel_for(panels(N), std::max<std::int64_t>(1, kStreamed / panel),
-               [&](std::int64_t begin, std::int64_t end) {
-                 alignas(64) float sums[kTileLanes * kPanelColumns];
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   kernels().bf16_gemm.multiply_few(sums, a, b + i * panel, M, steps);
-                   const std::int64_t column = i * kPanelColumns;
-                   finish(C, 0, column, sums, 0, M, std::min(kPanelColumns, N - column));
-                 }
-                 if (C.stream) finish_streams();
-               });
+  parallel_for(
+      panels(N), std::max<std::int64_t>(1, kStreamed / panel), [&](std::int64_t begin, std::int64_t end) {
+        alignas(64) float sums[kTileLanes * kPanelColumns];
+        for (std::int64_t i = begin; i < end; ++i) {
+          kernels().bf16_gemm.multiply_few(sums, a, b + i * panel, M, steps);
+          const std::int64_t column = i * kPanelColumns;
+          kernels().of<TC>().finish(C.from(0, column), {sums, 0}, M, std::min(kPanelColumns, N - column));
+        }
+        if (C.stream) finish_streams();
+      });
 }
 
 // The part of K that one pass takes, in whole steps. A bf16 C is computed in one pass, because a second pass
 // would round it twice.
-std::int64_t pass_length(DType out, std::int64_t K) {
-  const std::int64_t passes = out == DType::f32 ? ceil_div(K, kMostK) : 1;
-  return ceil_div(k_steps(K), passes) * kTileK;
+std::int64_t pass_length(const MatrixOut<float>& /*C*/, std::int64_t K) {
+  return ceil_div(k_steps(K), ceil_div(K, kMostK)) * kTileK;
+}
+std::int64_t pass_length(const MatrixOut<bf16>& /*C*/, std::int64_t K) {
+  return k_steps(K) * kTileK;
 }
 
 // For K = 0 the sum is empty, and C is bias + addend.
-void fill_with_bias(const Sums& C, std::int64_t M, std::int64_t N) {
-  if (C.dtype == DType::f32) {
-    return gemm(static_cast<float*>(C.out), C.ld, {}, {}, M, N, 0, C.bias,
-                static_cast<const float*>(C.addend));
-  }
-  auto* out = static_cast<bf16*>(C.out);
-  const auto* addend = static_cast<const bf16*>(C.addend);
+void fill_with_bias(const MatrixOut<float>& C, std::int64_t M, std::int64_t N) {
+  gemm(C, {}, {}, {M, N, 0});
+}
+void fill_with_bias(const MatrixOut<bf16>& C, std::int64_t M, std::int64_t N) {
   for (std::int64_t m = 0; m < M; ++m) {
     for (std::int64_t n = 0; n < N; ++n) {
       const std::int64_t at = m * C.ld + n;
-      out[at] =
-          to_bf16((addend == nullptr ? 0.0f : to_float(addend[at])) + (C.bias == nullptr ? 0.0f : C.bias[n]));
+      C.data[at] = to_bf16((C.addend == nullptr ? 0.0f : to_float(C.addend[at])) +
+                           (C.bias == nullptr ? 0.0f : C.bias[n]));
     }
   }
 }
 
-struct PackedPanels {
-  const bf16* data;
-  std::int64_t panel_stride;  // elements
-};
-
 // Computes C in one pass, or, for a long K and an f32 C, in several that add to C.
-template <class PanelsOf>
-void multiply_in_passes(Sums C, const PackSource& A, const PanelsOf& panels_of, std::int64_t M,
-                        std::int64_t N, std::int64_t K) {
+template <class TC, class TA, class PanelsOf>
+void multiply_in_passes(MatrixOut<TC> C, const MatrixIn<TA>& A, const PanelsOf& panels_of, ProductSize size) {
+  const auto [M, N, K] = size;
   if (M <= 0 || N <= 0) return;
-  const std::int64_t K_most = pass_length(C.dtype, K);
+  const std::int64_t K_most = pass_length(C, K);
   const Workspace packed(static_cast<std::size_t>(tiles(M) * K_most * kTileLanes) * sizeof(bf16));
   auto* a = reinterpret_cast<bf16*>(packed.bytes());
   for (std::int64_t k = 0; k < K; k += K_most) {
     const std::int64_t K_pass = std::min(K_most, K - k);
     pack_a(a, A, M, k, K_pass);
-    const PackedPanels b = panels_of(k, K_pass);
-    multiply(C, a, b.data, b.panel_stride, M, N, K_pass);
-    C.addend = C.out, C.bias = nullptr;
+    multiply_packed(C, a, panels_of(k, K_pass), {M, N, K_pass});
+    C.addend = C.data, C.bias = nullptr;
   }
 }
 
@@ -224,13 +198,14 @@ std::int64_t packed_b_count(std::int64_t N, std::int64_t K) {
   return panels(N) * k_steps(K) * kPanelStep;
 }
 
-void pack_b(bf16* packed, const PackSource& B, std::int64_t K, std::int64_t N) {
+template <class T>
+void pack_b(bf16* packed, const MatrixIn<T>& B, std::int64_t K, std::int64_t N) {
   pack_panels(packed, B, N, 0, K);
 }
 
 void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std::int64_t OC, std::int64_t IC,
                       std::int64_t begin, std::int64_t end) {
-  const auto pack = kernels().bf16_gemm.pack_f32;
+  const auto pack = kernels().of<float>().pack;
   const auto tile_at = [](bf16* panels, std::int64_t lane, std::int64_t k, std::int64_t K) {
     const std::int64_t tile = lane / kTileLanes;
     return panels + tile / kPanelTiles * k_steps(K) * kPanelStep + tile % kPanelTiles * kTile +
@@ -239,39 +214,56 @@ void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std
   constexpr bool kStream =
       true;  // the optimiser goes over all weights, so none of them would stay in a cache
   for (std::int64_t o = begin; o < end; o += kTileLanes) {  // lanes are rows of W
-    pack(tile_at(packed, o, 0, IC), kPanelStep, W + o * IC, IC, 1, std::min(kTileLanes, end - o), IC,
-         TileOrder::pair_lane, kStream);
+    const TileRun to{tile_at(packed, o, 0, IC), kPanelStep, TileOrder::pair_lane, kStream};
+    pack(to, rows(W + o * IC, IC), std::min(kTileLanes, end - o), IC);
   }
   for (std::int64_t k = begin; packed_transposed != nullptr && k < end; k += kTileK) {
     for (std::int64_t i = 0; i < IC; i += kTileLanes) {  // lanes are columns of W
-      pack(tile_at(packed_transposed, i, k, OC), kPanelStep, W + k * IC + i, 1, IC,
-           std::min(kTileLanes, IC - i), std::min(kTileK, end - k), TileOrder::pair_lane, kStream);
+      const TileRun to{tile_at(packed_transposed, i, k, OC), kPanelStep, TileOrder::pair_lane, kStream};
+      pack(to, rows(W + k * IC + i, IC).transposed(), std::min(kTileLanes, IC - i),
+           std::min(kTileK, end - k));
     }
   }
   finish_streams();
 }
 
-void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
-               std::int64_t K) {
-  if (K <= 0) return fill_with_bias(C, M, N);
-  if (M > 0 && M <= kGemvRows) return multiply_few(C, A, packed_b, M, N, K);
-  const std::int64_t stride = k_steps(K) * kPanelStep;
+template <class TC, class TA>
+void gemm_bf16(const MatrixOut<TC>& C, const MatrixIn<TA>& A, const bf16* packed_b, ProductSize size) {
+  if (size.K <= 0) return fill_with_bias(C, size.M, size.N);
+  if (size.M > 0 && size.M <= kGemvRows) return multiply_few(C, A, packed_b, size);
+  const std::int64_t stride = k_steps(size.K) * kPanelStep;
   const auto panels_of = [&](std::int64_t k, std::int64_t /*count*/) {
-    return PackedPanels{packed_b + k_steps(k) * kPanelStep, stride};
+    return Panels<bf16>{packed_b + k_steps(k) * kPanelStep, stride};
   };
-  multiply_in_passes(C, A, panels_of, M, N, K);
+  multiply_in_passes(C, A, panels_of, size);
 }
 
-void gemm_bf16(const Sums& C, const PackSource& A, const PackSource& B, std::int64_t M, std::int64_t N,
-               std::int64_t K) {
-  if (K <= 0) return fill_with_bias(C, M, N);
-  const Workspace packed(static_cast<std::size_t>(packed_b_count(N, pass_length(C.dtype, K))) * sizeof(bf16));
+template <class TC, class TA, class TB>
+void gemm_bf16(const MatrixOut<TC>& C, const MatrixIn<TA>& A, const MatrixIn<TB>& B, ProductSize size) {
+  if (size.K <= 0) return fill_with_bias(C, size.M, size.N);
+  const Workspace packed(static_cast<std::size_t>(packed_b_count(size.N, pass_length(C, size.K))) *
+                         sizeof(bf16));
   auto* b = reinterpret_cast<bf16*>(packed.bytes());
   const auto panels_of = [&](std::int64_t k, std::int64_t count) {
-    pack_panels(b, B, N, k, count);
-    return PackedPanels{b, k_steps(count) * kPanelStep};
+    pack_panels(b, B, size.N, k, count);
+    return Panels<bf16>{b, k_steps(count) * kPanelStep};
   };
-  multiply_in_passes(C, A, panels_of, M, N, K);
+  multiply_in_passes(C, A, panels_of, size);
 }
+
+template void pack_b(bf16*, const MatrixIn<float>&, std::int64_t, std::int64_t);
+template void pack_b(bf16*, const MatrixIn<bf16>&, std::int64_t, std::int64_t);
+template void gemm_bf16(const MatrixOut<float>&, const MatrixIn<float>&, const bf16*, ProductSize);
+template void gemm_bf16(const MatrixOut<float>&, const MatrixIn<bf16>&, const bf16*, ProductSize);
+template void gemm_bf16(const MatrixOut<bf16>&, const MatrixIn<float>&, const bf16*, ProductSize);
+template void gemm_bf16(const MatrixOut<bf16>&, const MatrixIn<bf16>&, const bf16*, ProductSize);
+template void gemm_bf16(const MatrixOut<float>&, const MatrixIn<float>&, const MatrixIn<float>&, ProductSize);
+template void gemm_bf16(const MatrixOut<float>&, const MatrixIn<float>&, const MatrixIn<bf16>&, ProductSize);
+template void gemm_bf16(const MatrixOut<float>&, const MatrixIn<bf16>&, const MatrixIn<float>&, ProductSize);
+template void gemm_bf16(const MatrixOut<float>&, const MatrixIn<bf16>&, const MatrixIn<bf16>&, ProductSize);
+template void gemm_bf16(const MatrixOut<bf16>&, const MatrixIn<float>&, const MatrixIn<float>&, ProductSize);
+template void gemm_bf16(const MatrixOut<bf16>&, const MatrixIn<float>&, const MatrixIn<bf16>&, ProductSize);
+template void gemm_bf16(const MatrixOut<bf16>&, const MatrixIn<bf16>&, const MatrixIn<float>&, ProductSize);
+template void gemm_bf16(const MatrixOut<bf16>&, const MatrixIn<bf16>&, const MatrixIn<bf16>&, ProductSize);
 
 }  // namespace inkling

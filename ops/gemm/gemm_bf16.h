@@ -28,40 +28,17 @@
 
 #include <cstdint>
 
-#include "core/tensor.h"
+#include "ops/gemm/operands.h"
 
 namespace inkling {
-
-// A factor that is packed during the call, f32 or bf16: element (i, j) is data[i * row_stride +
-// j * col_stride]. One of the strides is 1.
-struct PackSource {
-  const void* data;
-  DType dtype;
-  std::int64_t row_stride, col_stride;
-
-  PackSource transposed() const { return {data, dtype, col_stride, row_stride}; }
-};
-
-inline PackSource rows(const Tensor& x) {  // x is contiguous, (..., columns)
-  return {x.raw(), x.dtype(), x.shape().back(), 1};
-}
-
-// The result and what is added to the product: out (M,N) = A B (+ bias(N)) (+ addend (M,N)). ld is the row
-// stride of out and of addend. addend may be out itself. A bf16 `out` is rounded once, at the end.
-struct Sums {
-  void* out;
-  DType dtype;  // f32 or bf16
-  std::int64_t ld;
-  const float* bias = nullptr;
-  const void* addend = nullptr;  // has the dtype of `out`
-  bool stream = false;           // `out` is not read again soon: write it past the caches
-};
 
 // The number of elements of a packed B (K,N).
 std::int64_t packed_b_count(std::int64_t N, std::int64_t K);
 
-// Packs all of B (K,N), on all threads. For tests and benchmarks: a model's weights are packed row by row.
-void pack_b(bf16* packed, const PackSource& B, std::int64_t K, std::int64_t N);
+// Packs all of B (K,N), on all threads. T is float or bf16. Only benchmarks and tests use it: a model's
+// weights are packed row by row.
+template <class T>
+void pack_b(bf16* packed, const MatrixIn<T>& B, std::int64_t K, std::int64_t N);
 
 // Packs rows [begin, end) of a weight W (OC, IC) twice: as W^T (IC, OC), for Y = X W^T, and, unless
 // packed_transposed is nullptr, as W (OC, IC), for dX = dY W. `begin` is a multiple of kWeightRows; `end` is
@@ -70,12 +47,14 @@ constexpr std::int64_t kWeightRows = 32;
 void pack_weight_rows(bf16* packed, bf16* packed_transposed, const float* W, std::int64_t OC, std::int64_t IC,
                       std::int64_t begin, std::int64_t end);
 
+// In the next two functions TC, TA and TB, the types of the matrices, are float or bf16.
+
 // C = A B, where B is packed already. Uses all threads; any thread may call it.
-void gemm_bf16(const Sums& C, const PackSource& A, const bf16* packed_b, std::int64_t M, std::int64_t N,
-               std::int64_t K);
+template <class TC, class TA>
+void gemm_bf16(const MatrixOut<TC>& C, const MatrixIn<TA>& A, const bf16* packed_b, ProductSize size);
 
 // C = A B, where both are packed during the call.
-void gemm_bf16(const Sums& C, const PackSource& A, const PackSource& B, std::int64_t M, std::int64_t N,
-               std::int64_t K);
+template <class TC, class TA, class TB>
+void gemm_bf16(const MatrixOut<TC>& C, const MatrixIn<TA>& A, const MatrixIn<TB>& B, ProductSize size);
 
 }  // namespace inkling

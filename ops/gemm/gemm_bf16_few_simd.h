@@ -74,27 +74,25 @@ std::int64_t few_rows(float* C, const bf16* a, const bf16* b, std::int64_t r, st
 
 // C (rows, 48) = A (rows <= 16, 32 steps) times a panel of B. C has room for 16 rows; the rows from `rows` on
 // have undefined contents afterwards (AMX writes them).
+// The size of the blocks depends on the registers: there is one version for each size of register.
 template <class V>
 void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
-                          std::int64_t steps) noexcept {
-  std::int64_t r = 0;
-  if constexpr (V::kLanes == 16) {
-    r = few_rows<V, 4, 3, 1>(C, a, b, r, rows, steps);
-    r = few_rows<V, 2, 3, 1>(C, a, b, r, rows, steps);
-    few_rows<V, 1, 3, 1>(C, a, b, r, rows, steps);
-  } else if constexpr (V::kLanes == 8) {
-    r = few_rows<V, 2, 1, 2>(C, a, b, r, rows, steps);
-    few_rows<V, 1, 3, 2>(C, a, b, r, rows, steps);
-  } else {
-    r = few_rows<V, 2, 1, 4>(C, a, b, r, rows, steps);
-    few_rows<V, 1, 1, 4>(C, a, b, r, rows, steps);
-  }
+                          std::int64_t steps) noexcept requires(V::kLanes < 8) {
+  const std::int64_t r = few_rows<V, 2, 1, 4>(C, a, b, 0, rows, steps);
+  few_rows<V, 1, 1, 4>(C, a, b, r, rows, steps);
 }
-
 template <class V>
-constexpr Bf16GemmKernels bf16_gemm_kernels() {
-  return {pack_tiles<V, float>,    pack_tiles<V, bf16>,   multiply_widened<V>,
-          multiply_few_widened<V>, finish_sums<V, float>, finish_sums<V, bf16>};
+void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
+                          std::int64_t steps) noexcept requires(V::kLanes == 8) {
+  const std::int64_t r = few_rows<V, 2, 1, 2>(C, a, b, 0, rows, steps);
+  few_rows<V, 1, 3, 2>(C, a, b, r, rows, steps);
+}
+template <class V>
+void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
+                          std::int64_t steps) noexcept requires(V::kLanes == 16) {
+  std::int64_t r = few_rows<V, 4, 3, 1>(C, a, b, 0, rows, steps);
+  r = few_rows<V, 2, 3, 1>(C, a, b, r, rows, steps);
+  few_rows<V, 1, 3, 1>(C, a, b, r, rows, steps);
 }
 
 }  // namespace inkling::simd

@@ -5,6 +5,7 @@
 // [pair][lane], the layout of B. In the other two cases the 16 x 16 pairs are also transposed.
 #pragma once
 
+#include "ops/gemm/operands.h"
 #include "ops/simd/bf16_simd.h"
 #include "ops/simd/simd.h"
 #include "ops/simd/tile_sizes.h"
@@ -24,6 +25,18 @@ struct TileSource {
   std::int64_t lanes, K;
 };
 
+// A number as bf16.
+template <class V>
+bf16 narrowed(bf16 x) {
+  return x;
+}
+template <class V>
+bf16 narrowed(float x) {
+  bf16 rounded;
+  store(&rounded, Floats<Scalar>(x));
+  return rounded;
+}
+
 // Packs one tile. Works for every instruction set, for all strides, and for tiles at the edge, which are
 // padded with zeros.
 template <class V, class T>
@@ -34,13 +47,7 @@ void pack_tile_by_number(bf16* tile, const TileSource<T>& in, TileOrder order) {
       const std::int64_t pair = k / 2, at = order == TileOrder::lane_pair ? lane * kTileLanes + pair
                                                                           : pair * kTileLanes + lane;
       bf16& out = tile[2 * at + k % 2];
-      if (!inside) {
-        out = {};
-      } else if constexpr (std::is_same_v<T, bf16>) {
-        out = in.data[lane * in.lane_stride + k * in.k_stride];
-      } else {
-        store(&out, Floats<Scalar>(in.data[lane * in.lane_stride + k * in.k_stride]));
-      }
+      out = inside ? narrowed<V>(in.data[lane * in.lane_stride + k * in.k_stride]) : bf16{};
     }
   }
 }
@@ -124,8 +131,12 @@ template <class V>
   }
 }
 
+// Packs a tile that is complete, if its lanes or its steps are contiguous and registers are wide enough.
+// Returns false, and does nothing, for all other tiles.
 template <class V, class T>
-void pack_whole_tile(bf16* tile, const TileSource<T>& in, TileOrder order, bool stream) {
+bool pack_whole_tile(bf16* tile, const TileSource<T>& in, TileOrder order,
+                     bool stream) requires(V::kLanes == 16) {
+  if (in.lanes != kTileLanes || in.K != kTileK || (in.k_stride != 1 && in.lane_stride != 1)) return false;
   __m512i pairs[16];
   const bool along = in.k_stride == 1;
 #pragma GCC unroll 16
@@ -143,32 +154,30 @@ void pack_whole_tile(bf16* tile, const TileSource<T>& in, TileOrder order, bool 
       _mm512_store_si512(out + i, pairs[i]);
     }
   }
+  return true;
 }
 
 #endif
 
-// Writes the tiles of 16 lanes, one after another along k, `step` elements apart and aligned to 64 bytes.
-// With `stream`, the tiles are written past the caches; then a fence must follow before another thread reads
-// them.
 template <class V, class T>
-void pack_tiles(bf16* tiles, std::int64_t step, const T* data, std::int64_t lane_stride,
-                std::int64_t k_stride, std::int64_t lanes, std::int64_t K, TileOrder order,
-                [[maybe_unused]] bool stream) noexcept {
-  for (std::int64_t k = 0; k < K; k += kTileK, tiles += step) {
-    const TileSource<T> in{data + k * k_stride, lane_stride, k_stride, lanes,
+bool pack_whole_tile(bf16* /*tile*/, const TileSource<T>& /*in*/, TileOrder /*order*/, bool /*stream*/) {
+  return false;
+}
+
+// Packs element (lane, k) of `source`, for all lanes < `lanes` <= 16 and k < K.
+template <class V, class T>
+void pack_tiles(const TileRun& to, const MatrixIn<T>& source, std::int64_t lanes, std::int64_t K) noexcept {
+  const std::int64_t lane_stride = source.row_stride, k_stride = source.col_stride;
+  const TileOrder order = to.order;
+  bf16* tile = to.tiles;
+  for (std::int64_t k = 0; k < K; k += kTileK, tile += to.step) {
+    const TileSource<T> in{source.data + k * k_stride, lane_stride, k_stride, lanes,
                            K - k < kTileK ? K - k : kTileK};
-#if defined(__AVX512F__)
-    if constexpr (V::kLanes == 16) {
-      if (in.lanes == kTileLanes && in.K == kTileK && (k_stride == 1 || lane_stride == 1)) {
-        pack_whole_tile<V>(tiles, in, order, stream);
-        continue;
-      }
-    }
-#endif
+    if (pack_whole_tile<V>(tile, in, order, to.stream)) continue;
     if (order == TileOrder::lane_pair && k_stride == 1) {
-      pack_lanes_along<V>(tiles, in);
+      pack_lanes_along<V>(tile, in);
     } else {
-      pack_tile_by_number<V>(tiles, in, order);
+      pack_tile_by_number<V>(tile, in, order);
     }
   }
 }

@@ -76,26 +76,35 @@ void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16
   }
 }
 
+// Stores a finished register, with kStream past the caches.
+template <class V, bool kStream, class T>
+[[gnu::always_inline]] inline void store_finished(T* out, V sum) {
+  store(out, sum);
+}
+#if defined(__AVX512F__)
+template <class V, bool kStream>
+[[gnu::always_inline]] inline void store_finished(float* out, V sum) requires(kStream) {
+  _mm512_stream_ps(out, sum.raw);
+}
+#endif
+
 // Finishes the columns of whole panels. With kStream, writes past the caches, in the order of memory.
 template <class V, class T, bool kBias, bool kAddend, bool kStream>
-void finish_panels(T* out, std::int64_t ld, const float* sums, std::int64_t panel_stride, std::int64_t rows,
-                   std::int64_t panels, const float* bias, const T* addend) {
+void finish_panels(const MatrixOut<T>& C, Panels<float> sums, std::int64_t rows, std::int64_t panels) {
   constexpr std::int64_t W = V::kLanes, N = kPanelColumns / W;
-  for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
+  const float* bias = C.bias;
+  const T* addend = C.addend;
+  T* out = C.data;
+  const std::int64_t ld = C.ld;
+  for (std::int64_t r = 0; r < rows; ++r, out += ld, sums.data += kPanelColumns) {
     for (std::int64_t p = 0; p < panels; ++p) {
 #pragma GCC unroll 3
       for (std::int64_t j = 0; j < N; ++j) {
         const std::int64_t column = p * kPanelColumns + j * W;
-        V sum = load<V>(sums + p * panel_stride + j * W);
+        V sum = load<V>(sums.data + p * sums.stride + j * W);
         if constexpr (kBias) sum += load<V>(bias + column);
         if constexpr (kAddend) sum += load<V>(addend + r * ld + column);
-#if defined(__AVX512F__)
-        if constexpr (kStream) {
-          _mm512_stream_ps(out + column, sum.raw);
-          continue;
-        }
-#endif
-        store(out + column, sum);
+        store_finished<V, kStream>(out + column, sum);
       }
     }
   }
@@ -103,50 +112,48 @@ void finish_panels(T* out, std::int64_t ld, const float* sums, std::int64_t pane
 
 // Finishes the columns of a part of a panel.
 template <class V, class T>
-void finish_part(T* out, std::int64_t ld, const float* sums, std::int64_t rows, std::int64_t columns,
-                 const float* bias, const T* addend) {
+void finish_part(const MatrixOut<T> C, const float* sums, std::int64_t rows, std::int64_t columns) {
   constexpr std::int64_t W = V::kLanes;
-  for (std::int64_t r = 0; r < rows; ++r, out += ld, sums += kPanelColumns) {
+  for (std::int64_t r = 0; r < rows; ++r, sums += kPanelColumns) {
     for (std::int64_t j = 0; j < columns; j += W) {
-      const std::int64_t n = columns - j;
+      const std::int64_t n = columns - j, at = r * C.ld + j;
       V sum = load<V>(sums + j);
       if (V::kScalar || n >= W) {  // a register of one number is always complete
-        if (bias != nullptr) sum += load<V>(bias + j);
-        if (addend != nullptr) sum += load<V>(addend + r * ld + j);
-        store(out + j, sum);
+        if (C.bias != nullptr) sum += load<V>(C.bias + j);
+        if (C.addend != nullptr) sum += load<V>(C.addend + at);
+        store(C.data + at, sum);
       } else {
-        if (bias != nullptr) sum += load_n<V>(bias + j, n);
-        if (addend != nullptr) sum += load_n<V>(addend + r * ld + j, n);
-        store_n(out + j, sum, n);
+        if (C.bias != nullptr) sum += load_n<V>(C.bias + j, n);
+        if (C.addend != nullptr) sum += load_n<V>(C.addend + at, n);
+        store_n(C.data + at, sum, n);
       }
     }
   }
 }
 
-// The last pass: out (rows, columns) = sums [columns/48](rows, 48) (+ bias) (+ addend). With `stream`, it
-// writes past the caches; then a fence must follow before another thread reads `out`.
+// The last pass: C (rows, columns) = sums [columns/48](rows, 48) (+ bias) (+ addend). If C is streamed, a
+// fence must follow before another thread reads it.
 template <class V, class T>
-void finish_sums(T* out, std::int64_t ld, const float* sums, std::int64_t panel_stride, std::int64_t rows,
-                 std::int64_t columns, const float* bias, const T* addend, bool stream) noexcept {
+void finish_sums(const MatrixOut<T>& C, Panels<float> sums, std::int64_t rows,
+                 std::int64_t columns) noexcept {
   constexpr bool kCanStream = V::kLanes == 16 && std::is_same_v<T, float>;
   const std::int64_t panels = columns / kPanelColumns, done = panels * kPanelColumns;
-  const bool whole_lines = reinterpret_cast<std::uintptr_t>(out) % 64 == 0 && ld % V::kLanes == 0;
+  const bool whole_lines = reinterpret_cast<std::uintptr_t>(C.data) % 64 == 0 && C.ld % V::kLanes == 0;
+  const bool adds = C.addend != nullptr;
   const auto finish = [&]<bool kBias, bool kAddend, bool kStream>() {
-    finish_panels<V, T, kBias, kAddend, kStream>(out, ld, sums, panel_stride, rows, panels, bias, addend);
+    finish_panels<V, T, kBias, kAddend, kStream>(C, sums, rows, panels);
   };
-  if (bias != nullptr) {
-    addend != nullptr ? finish.template operator()<true, true, false>()
-                      : finish.template operator()<true, false, false>();
-  } else if (kCanStream && stream && whole_lines) {
-    addend != nullptr ? finish.template operator()<false, true, kCanStream>()
-                      : finish.template operator()<false, false, kCanStream>();
+  if (C.bias != nullptr) {
+    adds ? finish.template operator()<true, true, false>() : finish.template operator()<true, false, false>();
+  } else if (kCanStream && C.stream && whole_lines) {
+    adds ? finish.template operator()<false, true, kCanStream>()
+         : finish.template operator()<false, false, kCanStream>();
   } else {
-    addend != nullptr ? finish.template operator()<false, true, false>()
-                      : finish.template operator()<false, false, false>();
+    adds ? finish.template operator()<false, true, false>()
+         : finish.template operator()<false, false, false>();
   }
   if (done == columns) return;
-  finish_part<V, T>(out + done, ld, sums + panels * panel_stride, rows, columns - done,
-                    bias == nullptr ? nullptr : bias + done, addend == nullptr ? nullptr : addend + done);
+  finish_part<V, T>(C.from(0, done), sums.data + panels * sums.stride, rows, columns - done);
 }
 
 }  // namespace inkling::simd

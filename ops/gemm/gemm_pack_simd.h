@@ -5,7 +5,7 @@
 // panel are set to zero. Their sums are not used, but arbitrary contents could be denormals, which are slow.
 #pragma once
 
-#include "ops/gemm/gemm.h"
+#include "ops/gemm/operands.h"
 #include "ops/simd/simd.h"
 #include "ops/simd/transpose_simd.h"
 
@@ -55,7 +55,7 @@ void pack_transposed(float* panel, const float* in, std::int64_t stride, std::in
 }
 
 template <class V, int R>
-void gemm_pack(float* panels, std::int64_t stride, MatrixView source, std::int64_t lanes,
+void gemm_pack(float* panels, std::int64_t stride, MatrixIn<float> source, std::int64_t lanes,
                std::int64_t K) noexcept {
   if (source.row_stride == 1) {
     return pack_copied<V, R>(panels, stride, source.data, source.col_stride, lanes, K);

@@ -2,8 +2,8 @@
 // packing is in ops/gemm/gemm_pack_simd.h.
 #pragma once
 
-#include "ops/gemm/gemm.h"
 #include "ops/gemm/gemm_pack_simd.h"
+#include "ops/gemm/operands.h"
 #include "ops/kernels.h"
 #include "ops/simd/simd.h"
 
@@ -72,61 +72,57 @@ struct RowsToPack {
   }
 };
 
-// The destination of the finished sums, and what is added to them.
-template <class V>
+// The part of C that a tile of finished sums goes to.
 struct Destination {
-  float* C;
-  std::int64_t ldc;
+  MatrixOut<float> C;
   std::int64_t rows, columns;  // at most the size of a tile
-  const float* bias;
-  const float* addend;  // rows are ldc apart, as in C; may be C itself
 };
 
 template <class V, int NRV>
-void finish_edge(const Destination<V>& to, const float* tile) {
+void finish_edge(const Destination& to, const float* tile) {
   constexpr std::int64_t W = V::kLanes;
+  const MatrixOut<float> C = to.C;
   for (std::int64_t i = 0; i < to.rows; ++i) {
-    float* C_i = to.C + i * to.ldc;
     for (std::int64_t j = 0; j < to.columns; j += W) {
       const std::int64_t n = to.columns - j < W ? to.columns - j : W;
       V c = load<V>(tile + i * NRV * W + j);
-      if (to.bias != nullptr) c += load_n<V>(to.bias + j, n);
-      if (to.addend != nullptr) c += load_n<V>(to.addend + i * to.ldc + j, n);
-      store_n(C_i + j, c, n);
+      if (C.bias != nullptr) c += load_n<V>(C.bias + j, n);
+      if (C.addend != nullptr) c += load_n<V>(C.addend + i * C.ld + j, n);
+      store_n(C.data + i * C.ld + j, c, n);
     }
   }
 }
 
-// Stores a complete tile. Bias and addend are each added in a separate pass over the registers. `to` is a
-// copy: for all the compiler knows, a store to C could change the original, and it would read it again.
+// Stores a complete tile. Bias and addend are each added in a separate pass over the registers. `C` is a
+// copy: for all the compiler knows, a store to C.data could change the original, and it would read it again.
 template <class V, int MR, int NRV>
-[[gnu::always_inline]] inline void finish(const Destination<V> to, V (&tile)[MR][NRV]) {
+[[gnu::always_inline]] inline void finish(const MatrixOut<float> C, V (&tile)[MR][NRV]) {
   constexpr std::int64_t W = V::kLanes;
-  if (to.bias != nullptr) {
+  if (C.bias != nullptr) {
 #pragma GCC unroll 16
     for (int j = 0; j < NRV; ++j) {
-      const V bias_j = load<V>(to.bias + j * W);
+      const V bias_j = load<V>(C.bias + j * W);
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) tile[i][j] += bias_j;
     }
   }
-  if (to.addend != nullptr) {
+  if (C.addend != nullptr) {
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 16
-      for (int j = 0; j < NRV; ++j) tile[i][j] += load<V>(to.addend + i * to.ldc + j * W);
+      for (int j = 0; j < NRV; ++j) tile[i][j] += load<V>(C.addend + i * C.ld + j * W);
     }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 16
-    for (int j = 0; j < NRV; ++j) store(to.C + i * to.ldc + j * W, tile[i][j]);
+    for (int j = 0; j < NRV; ++j) store(C.data + i * C.ld + j * W, tile[i][j]);
   }
 }
 
 // C(rows, columns) = a b (+ bias) (+ addend). a is a panel [k][MR]; b gives NRV registers for each k.
 template <class V, int MR, int NRV, class Rows>
-void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K, Ahead<V>& ahead) {
+void micro_kernel(const Destination& to, const float* a, const Rows& b, std::int64_t K, Ahead<V>& ahead) {
   constexpr std::int64_t W = V::kLanes;
   V tile[MR][NRV];
 #pragma GCC unroll 16
@@ -142,7 +138,7 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
     // Prefetch one row of C at a time: all rows at once would delay the loads of A and B.
     const std::int64_t i_C = group / kGroup;
     for (std::int64_t j = 0; i_C < to.rows && j < to.columns; j += 16) {
-      __builtin_prefetch(to.C + i_C * to.ldc + j, 1);
+      __builtin_prefetch(to.C.data + i_C * to.C.ld + j, 1);
     }
     const std::int64_t group_end = group + kGroup < K ? group + kGroup : K;
     for (std::int64_t k = group; k < group_end; ++k) {
@@ -167,12 +163,12 @@ void micro_kernel(const Destination<V>& to, const float* a, const Rows& b, std::
     }
     return finish_edge<V, NRV>(to, edge);
   }
-  finish<V, MR, NRV>(to, tile);
+  finish<V, MR, NRV>(to.C, tile);
 }
 
 // Computes the last panel of B with as few registers as its columns need.
 template <class V, int MR, int NRV, class Rows>
-void micro_kernel_up_to(const Destination<V>& to, const float* a, const Rows& b, std::int64_t K,
+void micro_kernel_up_to(const Destination& to, const float* a, const Rows& b, std::int64_t K,
                         Ahead<V>& ahead) {
   if constexpr (NRV > 1) {
     if (to.columns <= (NRV - 1) * V::kLanes) return micro_kernel_up_to<V, MR, NRV - 1>(to, a, b, K, ahead);
@@ -180,18 +176,14 @@ void micro_kernel_up_to(const Destination<V>& to, const float* a, const Rows& b,
   micro_kernel<V, MR, NRV>(to, a, b, K, ahead);
 }
 
-// Multiplies rows [m, M) of packed A by one panel of B.
+// Multiplies rows [m, M) of A by one panel of B. C has the columns of the panel.
 template <class V, int MR, int NRV>
-void multiply_panel(Destination<V> to, const float* a, std::int64_t a_stride, const float* panel,
-                    std::int64_t M, std::int64_t m, std::int64_t K, Ahead<V>& ahead) {
+void multiply_panel(const MatrixOut<float>& C, Panels<float> A, const float* panel, std::int64_t m,
+                    std::int64_t M, std::int64_t columns, std::int64_t K, Ahead<V>& ahead) {
   const PackedRows<V, NRV * V::kLanes> b{panel};
-  to.C += m * to.ldc;
-  if (to.addend != nullptr) to.addend += m * to.ldc;
   for (; m < M; m += MR) {
-    to.rows = M - m < MR ? M - m : MR;
-    micro_kernel_up_to<V, MR, NRV>(to, a + m / MR * a_stride, b, K, ahead);
-    to.C += MR * to.ldc;
-    if (to.addend != nullptr) to.addend += MR * to.ldc;
+    const Destination to{C.from(m, 0), M - m < MR ? M - m : MR, columns};
+    micro_kernel_up_to<V, MR, NRV>(to, A.data + m / MR * A.stride, b, K, ahead);
   }
 }
 
@@ -203,22 +195,15 @@ std::int64_t groups(std::int64_t M, std::int64_t K) {
 
 // C = A B, where both are packed.
 template <class V, int MR, int NRV>
-void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, const float* b,
-                   std::int64_t b_stride, std::int64_t M, std::int64_t N, std::int64_t K, const float* bias,
-                   const float* addend) noexcept {
+void gemm_multiply(const MatrixOut<float>& C, Panels<float> A, Panels<float> B, ProductSize size) noexcept {
   constexpr std::int64_t NR = NRV * V::kLanes;
+  const auto [M, N, K] = size;
   for (std::int64_t n = 0; n < N; n += NR) {
+    const float* panel = B.data + n / NR * B.stride;
     Ahead<V> ahead;
-    if (n + NR < N) ahead = {b + b_stride, b_stride, K * NR, 1};
+    if (n + NR < N) ahead = {panel + B.stride, B.stride, K * NR, 1};
     ahead.spread_over(groups<V, MR>(M, K));
-    const Destination<V> to{C + n,
-                            ldc,
-                            MR,
-                            N - n < NR ? N - n : NR,
-                            bias == nullptr ? nullptr : bias + n,
-                            addend == nullptr ? nullptr : addend + n};
-    multiply_panel<V, MR, NRV>(to, a, a_stride, b, M, 0, K, ahead);
-    b += b_stride;
+    multiply_panel<V, MR, NRV>(C.from(0, n), A, panel, 0, M, N - n < NR ? N - n : NR, K, ahead);
   }
 }
 
@@ -226,10 +211,10 @@ void gemm_multiply(float* C, std::int64_t ldc, const float* a, std::int64_t a_st
 // next panel, up to column N_ahead >= N, is prefetched. If B's rows are contiguous, the first tile of C packs
 // the panel while it computes.
 template <class V, int MR, int NRV>
-void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64_t a_stride, MatrixView B,
-                          float* panel, std::int64_t M, std::int64_t N, std::int64_t N_ahead, std::int64_t K,
-                          const float* bias, const float* addend) noexcept {
+void gemm_multiply_source(const MatrixOut<float>& C, Panels<float> A, MatrixIn<float> B, float* panel,
+                          ProductSize size, std::int64_t N_ahead) noexcept {
   constexpr std::int64_t NR = NRV * V::kLanes;
+  const auto [M, N, K] = size;
   for (std::int64_t n = 0; n < N; n += NR) {
     const float* source = B.data + n * B.col_stride;
     const std::int64_t columns = N - n < NR ? N - n : NR;
@@ -241,26 +226,40 @@ void gemm_multiply_source(float* C, std::int64_t ldc, const float* a, std::int64
                                 : Ahead<V>{next_source, B.col_stride, K, next};
     }
     ahead.spread_over(groups<V, MR>(M, K));
-    const Destination<V> to{C + n,
-                            ldc,
-                            M < MR ? M : MR,
-                            columns,
-                            bias == nullptr ? nullptr : bias + n,
-                            addend == nullptr ? nullptr : addend + n};
+    const MatrixOut<float> to = C.from(0, n);
     if (B.col_stride == 1 && columns == NR) {
-      micro_kernel<V, MR, NRV>(to, a, RowsToPack<V, NR>{source, B.row_stride, panel}, K, ahead);
-      multiply_panel<V, MR, NRV>(to, a, a_stride, panel, M, MR, K, ahead);
+      const Destination first{to, M < MR ? M : MR, NR};
+      micro_kernel<V, MR, NRV>(first, A.data, RowsToPack<V, NR>{source, B.row_stride, panel}, K, ahead);
+      multiply_panel<V, MR, NRV>(to, A, panel, MR, M, NR, K, ahead);
     } else {
-      gemm_pack<V, NR>(panel, 0, MatrixView{source, B.col_stride, B.row_stride}, columns, K);
-      multiply_panel<V, MR, NRV>(to, a, a_stride, panel, M, 0, K, ahead);
+      gemm_pack<V, NR>(panel, 0, {source, B.col_stride, B.row_stride}, columns, K);
+      multiply_panel<V, MR, NRV>(to, A, panel, 0, M, columns, K, ahead);
     }
   }
 }
 
-// The size of the tile: as many sums as fit into the registers together with a row of B and a number of A,
-// and a divisor of GPT-2's sizes.
-template <class V, int MR, int NRV>
-constexpr GemmKernels gemm_kernels_of() {
+// The size of the tile, for registers of this many floats: as many sums as fit into the registers together
+// with a row of B and a number of A, and a divisor of GPT-2's sizes. Columns are counted in registers.
+template <std::int64_t Lanes>
+struct GemmTile {
+  static constexpr int rows = 4, columns = 4;
+};
+template <>
+struct GemmTile<4> {
+  static constexpr int rows = 4, columns = 2;  // 8 of 16 registers: without fma, the product needs one too
+};
+template <>
+struct GemmTile<8> {
+  static constexpr int rows = 4, columns = 3;  // 12 of 16
+};
+template <>
+struct GemmTile<16> {
+  static constexpr int rows = 8, columns = 3;  // 24 of 32
+};
+
+template <class V>
+constexpr GemmKernels gemm_kernels() {
+  constexpr int MR = GemmTile<V::kLanes>::rows, NRV = GemmTile<V::kLanes>::columns;
   constexpr int NR = NRV * static_cast<int>(V::kLanes);
   return {MR,
           NR,
@@ -268,19 +267,6 @@ constexpr GemmKernels gemm_kernels_of() {
           gemm_pack<V, NR>,
           gemm_multiply<V, MR, NRV>,
           gemm_multiply_source<V, MR, NRV>};
-}
-
-template <class V>
-constexpr GemmKernels gemm_kernels() {
-  if constexpr (V::kLanes == 16) {
-    return gemm_kernels_of<V, 8, 3>();  // 24 of 32 registers are sums
-  } else if constexpr (V::kLanes == 8) {
-    return gemm_kernels_of<V, 4, 3>();  // 12 of 16
-  } else if constexpr (V::kLanes == 4) {
-    return gemm_kernels_of<V, 4, 2>();  // 8 of 16: without fma, the product needs a register too
-  } else {
-    return gemm_kernels_of<V, 4, 4>();
-  }
 }
 
 }  // namespace inkling::simd

@@ -77,15 +77,15 @@ void quantise_int8(std::int8_t* q, float* scales, const float* W, std::int64_t K
   }
 }
 
-void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, const float* bias,
-               const float* addend) {
+void gemv_int8(const MatrixOut<float>& Y, const MatrixIn<float>& X, const Int8Matrix& W, std::int64_t M) {
   if (W.K > kInt8MostK)
     fail("gemv_int8: W is (", W.N, ", ", W.K, "), expected at most ", kInt8MostK, " columns");
   const std::int64_t stride = input_bytes(W.K);
   const Workspace inputs(static_cast<std::size_t>(M * stride));
   parallel_for(M, ceil_div(kTaskNumbers, std::max<std::int64_t>(1, W.K)),
                [&](std::int64_t m, std::int64_t end) {
-                 for (; m < end; ++m) kernels().int8_input(inputs.bytes() + m * stride, X + m * W.K, W.K);
+                 for (; m < end; ++m)
+                   kernels().int8_input(inputs.bytes() + m * stride, X.data + m * X.row_stride, W.K);
                });
   const std::int64_t panels = ceil_div(W.N, kInt8Panel), panel_bytes = int8_bytes(kInt8Panel, W.K);
   const std::int64_t group = std::max<std::int64_t>(1, kTaskBytes / std::max<std::int64_t>(1, panel_bytes));
@@ -94,10 +94,9 @@ void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, co
     const std::int64_t row = task / groups * kMostRows, rows = std::min(kMostRows, M - row);
     const std::int64_t begin = task % groups * group, end = std::min(panels, begin + group);
     for (std::int64_t panel = begin; panel < end; ++panel) {
-      const std::int64_t n = panel * kInt8Panel, at = row * W.N + n;
-      kernels().gemv_int8(Y + at, addend == nullptr ? nullptr : addend + at, W.N,
-                          inputs.bytes() + row * stride, stride, W.q + panel * panel_bytes, W.scales + n,
-                          bias == nullptr ? nullptr : bias + n, rows, std::min(kInt8Panel, W.N - n), W.K);
+      const std::int64_t n = panel * kInt8Panel;
+      const Int8Panel w{W.q + panel * panel_bytes, W.scales + n, std::min(kInt8Panel, W.N - n)};
+      kernels().gemv_int8(Y.from(row, n), {inputs.bytes() + row * stride, stride}, w, rows, W.K);
     }
   });
 }

@@ -25,7 +25,10 @@
 // A row of Y has the same bits, however many rows are computed together.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "ops/gemm/operands.h"
 
 namespace inkling {
 
@@ -55,10 +58,22 @@ struct Int8Matrix {
   std::int64_t N = 0, K = 0;
 };
 
-// Y (M,N) = X (M,K) W^T (+ bias (N)) (+ addend (M,N)). addend may be Y. Uses all threads. Error if K is
-// larger than kInt8MostK.
-void gemv_int8(float* Y, const float* X, const Int8Matrix& W, std::int64_t M, const float* bias,
-               const float* addend);
+// One panel of W, as the kernel takes it: its first `columns` outputs are used. scales (columns).
+struct Int8Panel {
+  const std::int8_t* q;
+  const float* scales;
+  std::int64_t columns;
+};
+
+// Rows of X that the kernel int8_input has prepared, `stride` bytes apart.
+struct Int8Rows {
+  const std::byte* data;
+  std::int64_t stride;
+};
+
+// Y (M,N) = X (M,K) W^T (+ bias) (+ addend). Rows of X are contiguous. Uses all threads. Error if K is larger
+// than kInt8MostK.
+void gemv_int8(const MatrixOut<float>& Y, const MatrixIn<float>& X, const Int8Matrix& W, std::int64_t M);
 
 namespace reference {
 

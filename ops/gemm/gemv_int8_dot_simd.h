@@ -65,10 +65,10 @@ __m512i four_bytes(const std::byte* p) {
   return _mm512_castps_si512(_mm512_set1_ps(four));
 }
 
-// ROWS rows of y and COLUMNS registers of a panel's outputs, starting with output `column`.
+// ROWS rows of Y and COLUMNS registers of a panel's outputs, starting with output `column`.
 template <class Arch, int ROWS, int COLUMNS>
-void int8_dot_tile(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
-                   std::int64_t K, const Int8Panel<Floats<Arch>>& panel, std::int64_t column) {
+void int8_dot_tile(const MatrixOut<float>& Y, const std::byte* x, std::int64_t stride, const Int8Panel& panel,
+                   std::int64_t column, std::int64_t K) {
   using V = Floats<Arch>;
   __m512i high[ROWS][COLUMNS], low[ROWS][COLUMNS];
 #pragma GCC unroll 4
@@ -106,24 +106,20 @@ void int8_dot_tile(float* y, const float* addend, std::int64_t ldy, const std::b
 #pragma GCC unroll 4
     for (int j = 0; j < COLUMNS; ++j) {
       const V sums = fma(V(256.0f), without(high[m][j], digits.high_off), without(low[m][j], digits.low_off));
-      finish_int8<V>(y + m * ldy, addend == nullptr ? nullptr : addend + m * ldy, sums * V(digits.scale),
-                     panel, column + j * V::kLanes);
+      finish_int8<V>(Y, sums * V(digits.scale), panel, m, column + j * V::kLanes);
     }
   }
 }
 
 // The same function as gemv_int8 in ops/gemm/gemv_int8_simd.h, for rows of x prepared by int8_digits().
 template <class Arch>
-void gemv_int8_dot(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
-                   const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,
-                   std::int64_t columns, std::int64_t K) noexcept {
-  const Int8Panel<Floats<Arch>> panel{q, scales, bias, columns};
+void gemv_int8_dot(const MatrixOut<float>& Y, Int8Rows X, Int8Panel W, std::int64_t M,
+                   std::int64_t K) noexcept {
   std::int64_t m = 0;
   const auto blocks_of = [&]<int ROWS, int COLUMNS>() {
     for (; m + ROWS <= M; m += ROWS) {
-      for (std::int64_t column = 0; column < columns; column += COLUMNS * Floats<Arch>::kLanes) {
-        int8_dot_tile<Arch, ROWS, COLUMNS>(y + m * ldy, addend == nullptr ? nullptr : addend + m * ldy, ldy,
-                                           x + m * stride, stride, K, panel, column);
+      for (std::int64_t column = 0; column < W.columns; column += COLUMNS * Floats<Arch>::kLanes) {
+        int8_dot_tile<Arch, ROWS, COLUMNS>(Y.from(m, 0), X.data + m * X.stride, X.stride, W, column, K);
       }
     }
   };

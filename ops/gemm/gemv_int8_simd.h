@@ -10,25 +10,17 @@
 
 namespace inkling::simd {
 
-// One panel of W with the scales and biases of its outputs; bias may be nullptr. The panel has 64 outputs,
-// and the first `columns` of them are used.
+// Scales and stores a register of finished sums: outputs from `column` on of row m of Y.
 template <class V>
-struct Int8Panel {
-  const std::int8_t* q;
-  const float* scales;
-  const float* bias;
-  std::int64_t columns;
-};
-
-// Scales and stores a register of finished sums: outputs from `column` on of one row of y.
-template <class V>
-void finish_int8(float* y, const float* addend, V sums, const Int8Panel<V>& panel, std::int64_t column) {
+void finish_int8(const MatrixOut<float>& Y, V sums, const Int8Panel& panel, std::int64_t m,
+                 std::int64_t column) {
   const std::int64_t left = panel.columns - column, lanes = left < V::kLanes ? left : V::kLanes;
   if (lanes <= 0) return;
-  const V bias = panel.bias == nullptr ? V(0.0f) : load_n<V>(panel.bias + column, lanes);
+  const std::int64_t at = m * Y.ld + column;
+  const V bias = Y.bias == nullptr ? V(0.0f) : load_n<V>(Y.bias + column, lanes);
   V result = sums * load_n<V>(panel.scales + column, lanes) + bias;
-  if (addend != nullptr) result += load_n<V>(addend + column, lanes);
-  store_n(y + column, result, lanes);
+  if (Y.addend != nullptr) result += load_n<V>(Y.addend + at, lanes);
+  store_n(Y.data + at, result, lanes);
 }
 
 // Prepares a row of X (K) for the kernel: floats, multiplied by 2^-24 and padded with zeros.
@@ -42,11 +34,11 @@ void int8_floats(std::byte* out, const float* x, std::int64_t K) noexcept {
   for (; k % kInt8Quad != 0; ++k) floats[k] = 0.0f;
 }
 
-// ROWS rows of y and COLUMNS registers of a panel's outputs, starting with output `column`. Rows of x are
+// ROWS rows of Y and COLUMNS registers of a panel's outputs, starting with output `column`. Rows of x are
 // `stride` floats apart.
 template <class V, int ROWS, int COLUMNS>
-void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
-               std::int64_t K, const Int8Panel<V>& panel, std::int64_t column) {
+void int8_tile(const MatrixOut<float>& Y, const float* x, std::int64_t stride, const Int8Panel& panel,
+               std::int64_t column, std::int64_t K) {
   constexpr std::int64_t W = V::kLanes;
   const typename V::Int top(static_cast<std::int32_t>(0xff000000u));
   V sums[ROWS][COLUMNS];
@@ -73,44 +65,40 @@ void int8_tile(float* y, const float* addend, std::int64_t ldy, const float* x, 
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; ++m) {
 #pragma GCC unroll 16
-    for (int j = 0; j < COLUMNS; ++j)
-      finish_int8<V>(y + m * ldy, addend == nullptr ? nullptr : addend + m * ldy, sums[m][j], panel,
-                     column + j * W);
+    for (int j = 0; j < COLUMNS; ++j) finish_int8<V>(Y, sums[m][j], panel, m, column + j * W);
   }
 }
 
 // Computes blocks of ROWS rows, starting at row m, until fewer than ROWS rows are left. Returns the next row.
 template <class V, int ROWS, int COLUMNS>
-std::int64_t int8_rows(float* y, const float* addend, std::int64_t ldy, const float* x, std::int64_t stride,
-                       std::int64_t m, std::int64_t M, std::int64_t K, const Int8Panel<V>& panel) {
+std::int64_t int8_rows(const MatrixOut<float>& Y, Int8Rows X, const Int8Panel& panel, std::int64_t m,
+                       std::int64_t M, std::int64_t K) {
+  const auto* x = reinterpret_cast<const float*>(X.data);
+  const std::int64_t stride = X.stride / static_cast<std::int64_t>(sizeof(float));
   for (; m + ROWS <= M; m += ROWS) {
-    const float* more = addend == nullptr ? nullptr : addend + m * ldy;
     for (std::int64_t column = 0; column < panel.columns; column += COLUMNS * V::kLanes) {
-      int8_tile<V, ROWS, COLUMNS>(y + m * ldy, more, ldy, x + m * stride, stride, K, panel, column);
+      int8_tile<V, ROWS, COLUMNS>(Y.from(m, 0), x + m * stride, stride, panel, column, K);
     }
   }
   return m;
 }
 
-// y (M, columns) = x (M,K) times the panel (+ bias) (+ addend). Rows of y and addend are ldy apart. Rows of x
-// were prepared by int8_floats() and are `stride` bytes apart.
+// Y (M, columns) = X (M,K) times the panel (+ bias) (+ addend). Rows of X were prepared by int8_floats().
+// This version is for CPUs with 16 registers: 8 sums.
 template <class V>
-void gemv_int8(float* y, const float* addend, std::int64_t ldy, const std::byte* x, std::int64_t stride,
-               const std::int8_t* q, const float* scales, const float* bias, std::int64_t M,
-               std::int64_t columns, std::int64_t K) noexcept {
-  const Int8Panel<V> panel{q, scales, bias, columns};
-  const auto* floats = reinterpret_cast<const float*>(x);
-  const std::int64_t ld = stride / static_cast<std::int64_t>(sizeof(float));
-  std::int64_t m = 0;
-  if constexpr (V::kLanes == 16) {  // 32 registers: up to 24 sums
-    m = int8_rows<V, 12, 2>(y, addend, ldy, floats, ld, m, M, K, panel);
-    m = int8_rows<V, 4, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
-    m = int8_rows<V, 2, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
-    int8_rows<V, 1, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
-  } else {  // 16 registers: 8 sums
-    m = int8_rows<V, 2, 4>(y, addend, ldy, floats, ld, m, M, K, panel);
-    int8_rows<V, 1, 8>(y, addend, ldy, floats, ld, m, M, K, panel);
-  }
+void gemv_int8(const MatrixOut<float>& Y, Int8Rows X, Int8Panel W, std::int64_t M, std::int64_t K) noexcept
+    requires(V::kLanes < 16) {
+  const std::int64_t m = int8_rows<V, 2, 4>(Y, X, W, 0, M, K);
+  int8_rows<V, 1, 8>(Y, X, W, m, M, K);
+}
+// 32 registers: up to 24 sums.
+template <class V>
+void gemv_int8(const MatrixOut<float>& Y, Int8Rows X, Int8Panel W, std::int64_t M, std::int64_t K) noexcept
+    requires(V::kLanes == 16) {
+  std::int64_t m = int8_rows<V, 12, 2>(Y, X, W, 0, M, K);
+  m = int8_rows<V, 4, 4>(Y, X, W, m, M, K);
+  m = int8_rows<V, 2, 4>(Y, X, W, m, M, K);
+  int8_rows<V, 1, 4>(Y, X, W, m, M, K);
 }
 
 }  // namespace inkling::simd

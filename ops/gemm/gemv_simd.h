@@ -1,6 +1,7 @@
 // Y = X W^T for a few rows of X, as fast as W can be read from memory. gemm() calls it (ops/gemm/gemm.h).
 #pragma once
 
+#include "ops/gemm/operands.h"
 #include "ops/simd/simd.h"
 
 namespace inkling::simd {
@@ -8,8 +9,8 @@ namespace inkling::simd {
 // Computes ROWS x COLUMNS numbers C(m, n), from ROWS rows of x and COLUMNS rows of w. Each number has one
 // register of partial sums.
 template <class V, int ROWS, int COLUMNS>
-void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
-               std::int64_t K, const float* bias, bool accumulate) {
+void gemv_tile(const MatrixOut<float> C, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
+               std::int64_t K) {
   constexpr std::int64_t W = V::kLanes;
   const std::int64_t body = K - K % W, tail = K % W;
   V sums[ROWS][COLUMNS];
@@ -41,35 +42,31 @@ void gemv_tile(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, con
   for (int m = 0; m < ROWS; ++m) {
     for (int n = 0; n < COLUMNS; ++n) {
       float c = sum(sums[m][n]);
-      if (bias != nullptr) c += bias[n];
-      if (accumulate) c += C[m * ldc + n];
-      C[m * ldc + n] = c;
+      if (C.bias != nullptr) c += C.bias[n];
+      if (C.addend != nullptr) c += C.addend[m * C.ld + n];
+      C.data[m * C.ld + n] = c;
     }
   }
 }
 
+// Computes COLUMNS columns of C, from as many rows of W that start at w.
 template <class V, int COLUMNS>
-void gemv_columns(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w,
-                  std::int64_t ldw, std::int64_t M, std::int64_t K, const float* bias, bool accumulate) {
+void gemv_columns(const MatrixOut<float> C, MatrixIn<float> X, const float* w, std::int64_t ldw,
+                  std::int64_t M, std::int64_t K) {
+  const float* x = X.data;
+  const std::int64_t ldx = X.row_stride;
   std::int64_t m = 0;
-  for (; m + 4 <= M; m += 4)
-    gemv_tile<V, 4, COLUMNS>(C + m * ldc, ldc, x + m * ldx, ldx, w, ldw, K, bias, accumulate);
-  for (; m < M; ++m)
-    gemv_tile<V, 1, COLUMNS>(C + m * ldc, ldc, x + m * ldx, ldx, w, ldw, K, bias, accumulate);
+  for (; m + 4 <= M; m += 4) gemv_tile<V, 4, COLUMNS>(C.from(m, 0), x + m * ldx, ldx, w, ldw, K);
+  for (; m < M; ++m) gemv_tile<V, 1, COLUMNS>(C.from(m, 0), x + m * ldx, ldx, w, ldw, K);
 }
 
 template <class V>
-void gemv(float* C, std::int64_t ldc, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
-          std::int64_t M, std::int64_t N, std::int64_t K, const float* bias, bool accumulate) noexcept {
+void gemv(const MatrixOut<float>& C, MatrixIn<float> X, MatrixIn<float> W, ProductSize size) noexcept {
+  const auto [M, N, K] = size;
+  const std::int64_t ldw = W.row_stride;
   std::int64_t n = 0;
-  for (; n + 4 <= N; n += 4) {
-    gemv_columns<V, 4>(C + n, ldc, x, ldx, w + n * ldw, ldw, M, K, bias == nullptr ? nullptr : bias + n,
-                       accumulate);
-  }
-  for (; n < N; ++n) {
-    gemv_columns<V, 1>(C + n, ldc, x, ldx, w + n * ldw, ldw, M, K, bias == nullptr ? nullptr : bias + n,
-                       accumulate);
-  }
+  for (; n + 4 <= N; n += 4) gemv_columns<V, 4>(C.from(0, n), X, W.data + n * ldw, ldw, M, K);
+  for (; n < N; ++n) gemv_columns<V, 1>(C.from(0, n), X, W.data + n * ldw, ldw, M, K);
 }
 
 }  // namespace inkling::simd

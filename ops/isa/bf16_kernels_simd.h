@@ -15,20 +15,27 @@
 
 namespace inkling::simd {
 
+template <class V, class T>
+constexpr KernelsOf<T> kernels_of() {
+  return {.pack = pack_tiles<V, T>,
+          .finish = finish_sums<V, T>,
+          .sum_columns = sum_columns<V, T>,
+          .layernorm_forward = layernorm_forward<V, T>,
+          .layernorm_backward = layernorm_backward<V, T>,
+          .gelu_forward = gelu_forward<V, T>,
+          .gelu_backward = gelu_backward<V, T>,
+          .cross_entropy_in_place = cross_entropy_in_place<V, T>,
+          .attention_forward = attention_forward<V, T>,
+          .attention_backward = attention_backward<V, T>};
+}
+
 template <class Arch>
 constexpr void set_bf16_kernels(Kernels& k) {
   using V = Floats<Arch>;
-  k.bf16_gemm = bf16_gemm_kernels<V>();
-  k.sum_columns_bf16 = sum_columns<V, bf16>;
-  k.layernorm_forward_bf16 = layernorm_forward<V, bf16>;
-  k.layernorm_backward_bf16 = layernorm_backward<V, bf16>;
-  k.gelu_forward_bf16 = gelu_forward<V, bf16>;
-  k.gelu_backward_bf16 = gelu_backward<V, bf16>;
-  k.cross_entropy_in_place_bf16 = cross_entropy_in_place<V, bf16>;
-  k.widen = convert<V, float, bf16>;
+  k.of_bf16 = kernels_of<V, bf16>();
+  k.of_f32.pack = pack_tiles<V, float>;  // this one rounds to bf16
+  k.bf16_gemm = {multiply_widened<V>, multiply_few_widened<V>};
   k.narrow = convert<V, bf16, float>;
-  k.attention_forward_bf16 = attention_forward<V, bf16>;
-  k.attention_backward_bf16 = attention_backward<V, bf16>;
 }
 
 }  // namespace inkling::simd

@@ -34,8 +34,8 @@ const Kernels& amx_kernels() {
     k.bf16_gemm.multiply = simd::multiply_amx<Arch>;
     k.bf16_gemm.multiply_few = simd::multiply_few_amx<Arch>;
     k.bf16_dot_loop = simd::amx_dot_loop<Arch>;
-    k.attention_forward_bf16 = simd::attention_forward_amx<simd::Floats<Arch>>;
-    k.attention_backward_bf16 = simd::attention_backward_amx<simd::Floats<Arch>>;
+    k.of_bf16.attention_forward = simd::attention_forward_amx<simd::Floats<Arch>>;
+    k.of_bf16.attention_backward = simd::attention_backward_amx<simd::Floats<Arch>>;
     return k;
   }();
   return table;

@@ -24,6 +24,7 @@ constexpr Kernels make_table(Isa isa) {
   using V = Floats<Arch>;
   Kernels k{};
   k.isa = isa;
+  k.of_f32 = kernels_of<V, float>();
   k.gemm = gemm_kernels<V>();
   set_bf16_kernels<Arch>(k);
   k.gemv = gemv<V>;
@@ -34,28 +35,20 @@ constexpr Kernels make_table(Isa isa) {
   k.unary_forward = unary_forward<V>;
   k.unary_backward = unary_backward<V>;
   k.sum_row = sum_row<V>;
-  k.sum_columns = sum_columns<V, float>;
   k.max_row = max_row<V>;
   k.max_columns = max_columns<V>;
   k.add_scaled = add_scaled<V>;
-  k.layernorm_forward = layernorm_forward<V, float>;
-  k.layernorm_backward = layernorm_backward<V, float>;
   k.fma_loop = fma_loop<V>;
   k.triad = triad<V>;
   k.read_all = read_all<V>;
-  k.gelu_forward = gelu_forward<V, float>;
-  k.gelu_backward = gelu_backward<V, float>;
   k.softmax_forward = softmax_forward<V>;
   k.softmax_backward = softmax_backward<V>;
   k.cross_entropy_forward = cross_entropy_forward<V>;
   k.cross_entropy_backward = cross_entropy_backward<V>;
-  k.cross_entropy_in_place = cross_entropy_in_place<V, float>;
   k.adamw_update = adamw_update<V>;
   k.sgd_update = sgd_update<V>;
   k.sum_of_squares = sum_of_squares<V>;
   k.transpose = transpose<V>;
-  k.attention_forward = attention_forward<V, float>;
-  k.attention_backward = attention_backward<V, float>;
   k.attention_decode = attention_decode<V>;
   return k;
 }

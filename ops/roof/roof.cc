@@ -74,14 +74,10 @@ Roof measure(const Arrays& arrays) {
 
 }  // namespace
 
-Roof measure_roof() {
-  return measure(Arrays());
-}
-
-Roof best_roof(int samples) {
+Roof best_roof() {
   const Arrays arrays;
   Roof best;
-  for (int sample = 0; sample < samples; ++sample) {
+  for (int sample = 0; sample < 3; ++sample) {
     const Roof roof = measure(arrays);
     for (double Roof::*figure : {&Roof::fma_gflops, &Roof::bf16_gflops, &Roof::triad_gbs, &Roof::read_gbs})
       best.*figure = std::max(best.*figure, roof.*figure);

@@ -21,12 +21,10 @@ struct Roof {
   double read_gbs = 0;     // GB/s of reading only
 };
 
-// Measures each of the four speeds once (about 40 ms in all). Uses 192 MiB of workspace memory
-// (release_workspaces in core/memory.h). A machine's speed changes over time: measure the roof before and
-// after the work that you compare with it, and take medians.
-Roof measure_roof();
-// Measures the four speeds several times and returns the best value of each. A single measurement may run
-// while some threads are still asleep, and would be below the true peak.
-Roof best_roof(int samples = 3);
+// The best of three samples of each figure (about 40 ms a sample). A single sample may run while some threads
+// are still asleep, and would be below the true peak. Uses 192 MiB of workspace memory (release_workspaces in
+// core/memory.h). A machine's speed changes over time: measure the roof before and after the work that you
+// compare with it, and take medians.
+Roof best_roof();
 
 }  // namespace inkling

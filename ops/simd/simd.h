@@ -256,12 +256,12 @@ void prefetch_second(const float* p) {
 template <class Arch>
 Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
   using V = Floats<Arch>;
+#if defined(__AVX512F__)
+  if constexpr (V::kLanes == 16) return V(typename V::Raw(_mm512_fmadd_ps(a.raw, b.raw, c.raw)));
+#endif
   if constexpr (V::kScalar) {
     return a * b + c;
   } else {
-#if defined(__AVX512F__)
-    if constexpr (V::kLanes == 16) return V(typename V::Raw(_mm512_fmadd_ps(a.raw, b.raw, c.raw)));
-#endif
     return V(xsimd::fma(a.raw, b.raw, c.raw));
   }
 }

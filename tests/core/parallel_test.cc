@@ -4,10 +4,12 @@
 #include <tbb/global_control.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <latch>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "core/cpu.h"
 #include "core/error.h"
@@ -67,6 +69,26 @@ TEST_CASE("parallel: a loop may run inside a loop") {
     for (const auto& r : runs) once = once && r == 1;
     CHECK(once);
   });
+}
+
+TEST_CASE("parallel: a thread that waits for the end of a loop does not start another task meanwhile") {
+  const RestoreThreads restore;
+  set_threads(4);
+  static thread_local bool in_task = false;
+  std::atomic<int> tasks_in_tasks{0};
+  const auto start = [](Tasks& tasks) {
+    for (std::int32_t i = 0; i < 300; ++i) tasks.spawn(i);
+  };
+  run_tasks(start, [&](Tasks&, std::int32_t) {
+    if (in_task) ++tasks_in_tasks;
+    const bool before = std::exchange(in_task, true);
+    // The first chunk takes longer than the others, so the threads that computed the others wait for it.
+    parallel_chunks(4, [](std::int64_t chunk) {
+      std::this_thread::sleep_for(std::chrono::microseconds(chunk == 0 ? 500 : 10));
+    });
+    in_task = before;
+  });
+  CHECK(tasks_in_tasks == 0);
 }
 
 TEST_CASE("parallel: an exception reaches the caller, and the next loop works again") {

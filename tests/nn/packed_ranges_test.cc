@@ -148,10 +148,10 @@ TEST_CASE("packed weights: every packed matrix holds its weights, rounded to bf1
     };
     const std::vector<float> eye_in = identity(m.IC), eye_out = identity(m.OC);
     std::vector<float> transposed(static_cast<std::size_t>(m.IC * m.OC)), plain(transposed.size());
-    gemm_bf16(Sums{transposed.data(), DType::f32, m.OC}, {eye_in.data(), DType::f32, m.IC, 1}, b.packed, m.IC,
-              m.OC, m.IC);
-    gemm_bf16(Sums{plain.data(), DType::f32, m.IC}, {eye_out.data(), DType::f32, m.OC, 1},
-              b.packed_transposed, m.OC, m.IC, m.OC);
+    gemm_bf16(MatrixOut<float>{transposed.data(), m.OC}, rows(eye_in.data(), m.IC), b.packed,
+              {m.IC, m.OC, m.IC});
+    gemm_bf16(MatrixOut<float>{plain.data(), m.IC}, rows(eye_out.data(), m.OC), b.packed_transposed,
+              {m.OC, m.IC, m.OC});
     std::int64_t wrong = 0;
     for (std::int64_t o = 0; o < m.OC; ++o) {
       for (std::int64_t i = 0; i < m.IC; ++i) {

@@ -312,7 +312,6 @@ TEST_CASE("emulated amx: tests that run on every instruction set also run the ke
   if (!cpu().avx512_bf16) skip("the kernels on emulated tiles need AVX512-BF16");
   CHECK(tables().back()->isa == Isa::amx);
   CHECK((&kernels(Isa::amx) == tables().back()) == cpu().amx_bf16);
-  if (!cpu().amx_bf16) CHECK_THROWS_WITH(use_isa(Isa::amx), contains("amx is not available on this CPU"));
 }
 
 }  // namespace

@@ -108,24 +108,6 @@ Result run(const Case& c, std::vector<float> qkv) {
   return result;
 }
 
-// The kernels of the instruction set in use.
-template <class Real>
-auto forward_kernel() {
-  if constexpr (std::is_same_v<Real, bf16>) {
-    return kernels().attention_forward_bf16;
-  } else {
-    return kernels().attention_forward;
-  }
-}
-template <class Real>
-auto backward_kernel() {
-  if constexpr (std::is_same_v<Real, bf16>) {
-    return kernels().attention_backward_bf16;
-  } else {
-    return kernels().attention_backward;
-  }
-}
-
 bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
@@ -161,11 +143,13 @@ TEMPLATE_TEST_CASE(
         const Real* q = qkv.data() + h * HS;
         float *m = max.data() + h * T, *r = inverse_sum.data() + h * T;
         Real* o = out.data() + h * HS;
-        forward_kernel<Real>()(o, C, m, r, q, q + C, q + 2 * C, 3 * C, T, HS, scratch.data());
+        const KernelsOf<Real>& kernel = kernels().of<Real>();
+        kernel.attention_forward({o, C, m, r, q, q + C, q + 2 * C, 3 * C, T, HS}, scratch.data());
         for (auto* into : {&assigned, &accumulated}) {
           Real* dq = into->data() + h * HS;
-          backward_kernel<Real>()(dq, dq + C, dq + 2 * C, dout.data() + h * HS, o, C, q, q + C, q + 2 * C,
-                                  3 * C, m, r, T, HS, into == &accumulated, scratch.data());
+          kernel.attention_backward({dq, dq + C, dq + 2 * C, dout.data() + h * HS, o, C, q, q + C, q + 2 * C,
+                                     3 * C, m, r, T, HS, into == &accumulated},
+                                    scratch.data());
         }
       }
       check_close("out", floats(out.values()), c.out, Tolerances<Real>::kOut);

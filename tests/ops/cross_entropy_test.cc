@@ -66,14 +66,13 @@ TEST_CASE("cross_entropy: every instruction set agrees with the reference at eve
       Guarded x(c.logits, shift), losses(rows), row_max(rows), row_sum(rows), assigned(n, shift, NAN);
       Guarded accumulated(n, shift, 1.0f), in_place(c.logits, shift), in_place_losses(rows);
       const Kernels& k = kernels();
-      k.cross_entropy_forward(losses.data(), row_max.data(), row_sum.data(), x.data(), c.targets.data(), rows,
-                              vocab, Vp);
-      k.cross_entropy_backward(assigned.data(), x.data(), c.targets.data(), row_max.data(), row_sum.data(),
-                               0.25f, rows, vocab, Vp, false);
-      k.cross_entropy_backward(accumulated.data(), x.data(), c.targets.data(), row_max.data(), row_sum.data(),
-                               0.25f, rows, vocab, Vp, true);
-      k.cross_entropy_in_place(in_place_losses.data(), in_place.data(), c.targets.data(), 0.25f, rows, vocab,
-                               Vp);
+      const TargetRows targets{c.targets.data(), rows, vocab, Vp};
+      k.cross_entropy_forward(losses.data(), row_max.data(), row_sum.data(), x.data(), targets);
+      k.cross_entropy_backward(assigned.data(), x.data(), row_max.data(), row_sum.data(), 0.25f, targets,
+                               false);
+      k.cross_entropy_backward(accumulated.data(), x.data(), row_max.data(), row_sum.data(), 0.25f, targets,
+                               true);
+      k.of<float>().cross_entropy_in_place(in_place_losses.data(), in_place.data(), 0.25f, targets);
       std::vector<double> plus_one = c.dlogits;
       for (double& v : plus_one) v += 1;
       check_close("losses", losses.values(), c.losses, kFloatTolerance);
@@ -96,8 +95,8 @@ TEST_CASE("cross_entropy: in place, a bf16 gradient takes the first half of each
       INFO("vocab = " << vocab << ", Vp = " << Vp);
       const Case c(rows, vocab, Vp, 0.25);
       Guarded x(c.logits, vocab % 5), losses(rows);
-      kernels().cross_entropy_in_place_bf16(losses.data(), x.data(), c.targets.data(), 0.25f, rows, vocab,
-                                            Vp);
+      kernels().of<bf16>().cross_entropy_in_place(losses.data(), x.data(), 0.25f,
+                                                  {c.targets.data(), rows, vocab, Vp});
       check_close("losses", losses.values(), c.losses, kFloatTolerance);
       for (std::int64_t r = 0; r < rows; ++r) {
         std::vector<bf16> d(static_cast<std::size_t>(Vp));
@@ -123,10 +122,9 @@ TEST_CASE("cross_entropy: a block of -inf before, between or after finite blocks
       std::vector<double> want(1), want_d(x.size()), logits = as_doubles(x);
       reference::cross_entropy_forward(want.data(), logits.data(), targets.data(), 1, vocab, vocab);
       reference::cross_entropy_backward(want_d.data(), logits.data(), targets.data(), 1.0, 1, vocab, vocab);
-      kernels().cross_entropy_forward(losses.data(), row_max.data(), row_sum.data(), x.data(), targets.data(),
-                                      1, vocab, vocab);
-      kernels().cross_entropy_in_place(in_place_losses.data(), x.data(), targets.data(), 1.0f, 1, vocab,
-                                       vocab);
+      const TargetRows row{targets.data(), 1, vocab, vocab};
+      kernels().cross_entropy_forward(losses.data(), row_max.data(), row_sum.data(), x.data(), row);
+      kernels().of<float>().cross_entropy_in_place(in_place_losses.data(), x.data(), 1.0f, row);
       check_close("loss", std::span<const float>(losses), std::span<const double>(want), kFloatTolerance);
       check_close("loss in place", std::span<const float>(in_place_losses), std::span<const double>(want),
                   kFloatTolerance);
@@ -145,7 +143,8 @@ TEST_CASE("cross_entropy: blocks of -inf are allowed; rows of only -inf, or with
     x[12000 + 3000] = NAN;
     x[18000 + 3000] = kInf;
     const std::vector<std::int32_t> targets{5001, 0, 7, 7};
-    kernels().cross_entropy_in_place(losses.data(), x.data(), targets.data(), 1.0f, 4, vocab, vocab);
+    kernels().of<float>().cross_entropy_in_place(losses.data(), x.data(), 1.0f,
+                                                 {targets.data(), 4, vocab, vocab});
     CHECK(std::abs(losses[0] - std::log(2.0f)) < 1e-6f);
     CHECK(x[5000] == 0.5f);
     CHECK(x[5001] == -0.5f);
@@ -158,7 +157,7 @@ TEST_CASE("cross_entropy: a loss near 0 has an error below 1.2e-7") {
   for_each_isa([] {
     std::vector<float> x{100, 90, 80}, losses(1);
     const std::vector<std::int32_t> targets{0};
-    kernels().cross_entropy_in_place(losses.data(), x.data(), targets.data(), 1.0f, 1, 3, 3);
+    kernels().of<float>().cross_entropy_in_place(losses.data(), x.data(), 1.0f, {targets.data(), 1, 3, 3});
     const double want = std::log1p(std::exp(-10.0) + std::exp(-20.0));
     // the sum 1 + 4.5e-5 has a rounding error of up to 6e-8 before the logarithm
     CHECK(std::abs(static_cast<double>(losses[0]) - want) < 1.2e-7);
@@ -209,6 +208,16 @@ TEST_CASE("cross_entropy: errors name wrong shapes and targets") {
   CHECK_THROWS_WITH(cross_entropy(tape, X, T, 11), contains("vocab is 11, expected 1 to Vp=10"));
   CHECK_THROWS_WITH(cross_entropy(tape, X, Tensor(targets.data(), {6}), 10),
                     contains("targets is (6), expected (2, 3), the shape of logits (2, 3, 10)"));
+}
+
+TEST_CASE("cross_entropy: an error names an argument with a wrong dtype") {
+  std::vector<std::int32_t> whole(64);
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  CHECK_THROWS_WITH(cross_entropy(tape, h({2, 4}), i({2}), 4),
+                    contains("cross_entropy: logits (2, 4): dtype is bf16, expected f32"));
 }
 
 }  // namespace

@@ -117,7 +117,7 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for two 
           const std::int64_t shift = n % 5;
           const BinaryCase c(op, {a_step != 0 ? n : 1}, {b_step != 0 ? n : 1});
           Guarded a(floats(c.a), shift), b(floats(c.b), shift), dy(floats(c.dy), shift), y(n, shift, NAN);
-          kernels().binary_forward(op, y.data(), a.data(), b.data(), n, a_step, b_step);
+          kernels().binary_forward(op, y.data(), {a.data(), a_step}, {b.data(), b_step}, n);
           check_close("y", y.values(), c.y, kArithmetic);
           y.check();
           for (Side of : {Side::a, Side::b}) {
@@ -127,8 +127,8 @@ TEST_CASE("elementwise: every instruction set agrees with the reference for two 
             for (double& v : plus_one) v += 1;
             Guarded assigned(n, shift, NAN), accumulated(n, shift, 1.0f);
             const auto run = [&](Guarded& dx, bool accumulate) {
-              kernels().binary_backward(op, of, dx.data(), dy.data(), a.data(), b.data(), n, a_step, b_step,
-                                        accumulate);
+              kernels().binary_backward(op, of, dx.data(), dy.data(), {a.data(), a_step}, {b.data(), b_step},
+                                        n, accumulate);
               dx.check();
             };
             run(assigned, false);
@@ -273,6 +273,20 @@ TEST_CASE("elementwise: an empty tensor gives an empty result and gradient zero"
   tape.backward(dot(tape, y, nullptr));
   CHECK(dx[0] == 0.0f);
   CHECK(dw[0] == 0.0f);
+}
+
+TEST_CASE("elementwise: an error names an argument with a wrong dtype") {
+  std::vector<float> numbers(64);
+  std::vector<std::int32_t> whole(64);
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  // A tensor without elements has no task that could find the wrong dtype.
+  CHECK_THROWS_WITH(add(tape, h({0, 4}), f({0, 4})), contains("add: a (0, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(mul(tape, f({0, 4}), i({0, 4})), contains("mul: b (0, 4): dtype is i32, expected f32"));
+  CHECK_THROWS_WITH(exp(tape, i({0, 4})), contains("exp: x (0, 4): dtype is i32, expected f32"));
 }
 
 }  // namespace

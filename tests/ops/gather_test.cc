@@ -193,5 +193,24 @@ TEST_CASE("embedding: errors name wrong ids, positions and shapes") {
                     contains("vocab is 9, expected 0 to 8, the number of rows of wte"));
 }
 
+TEST_CASE("gather, pick, embedding: an error names an argument with a wrong dtype") {
+  std::vector<float> numbers(64);
+  std::vector<std::int32_t> whole(64);
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  CHECK_THROWS_WITH(embedding(tape, h({8, 4}), f({8, 4}), i({1, 2}), 8),
+                    contains("embedding: wte (8, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(embedding(tape, f({8, 4}), h({8, 4}), i({1, 2}), 8),
+                    contains("embedding: wpe (8, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(embedding(tape, f({8, 4}), f({8, 4}), f({1, 2}), 8),
+                    contains("embedding: ids (1, 2): dtype is f32, expected i32"));
+  CHECK_THROWS_WITH(gather(tape, i({8, 4}), i({2})),
+                    contains("gather: table (8, 4): dtype is i32, expected f32"));
+  CHECK_THROWS_WITH(pick(tape, h({2, 4}), i({2})), contains("pick: x (2, 4): dtype is bf16, expected f32"));
+}
+
 }  // namespace
 }  // namespace inkling

@@ -48,9 +48,9 @@ TEST_CASE("gelu: every instruction set agrees with the reference at every width 
       reference::gelu_backward(dx_plus_one.data(), as_doubles(dy).data(), as_doubles(x).data(), n);
       Guarded in(x, n % 5), grad(dy, n % 3), y(n, n % 7), assigned(n, n % 5, NAN),
           accumulated(n, n % 5, 1.0f);
-      kernels().gelu_forward(y.data(), in.data(), n);
-      kernels().gelu_backward(assigned.data(), grad.data(), in.data(), n, false);
-      kernels().gelu_backward(accumulated.data(), grad.data(), in.data(), n, true);
+      kernels().of<float>().gelu_forward(y.data(), in.data(), n);
+      kernels().of<float>().gelu_backward(assigned.data(), grad.data(), in.data(), n, false);
+      kernels().of<float>().gelu_backward(accumulated.data(), grad.data(), in.data(), n, true);
       check_close("y", y.values(), want, kFloatTolerance);
       check_close("dx", assigned.values(), dx, kFloatTolerance);
       check_close("dx accumulated", accumulated.values(), dx_plus_one, kFloatTolerance);
@@ -70,9 +70,9 @@ TEST_CASE("gelu: in bf16, every instruction set gives the numbers of the referen
       reference::gelu_backward(dx_plus_one.data(), as_doubles(dy).data(), as_doubles(x).data(), n);
       GuardedBf16 in(to_bf16(x), n % 5), grad(to_bf16(dy), n % 3), y(n, n % 7);
       GuardedBf16 assigned(n, n % 5, inkling::to_bf16(NAN)), accumulated(n, n % 5, inkling::to_bf16(1.0f));
-      kernels().gelu_forward_bf16(y.data(), in.data(), n);
-      kernels().gelu_backward_bf16(assigned.data(), grad.data(), in.data(), n, false);
-      kernels().gelu_backward_bf16(accumulated.data(), grad.data(), in.data(), n, true);
+      kernels().of<bf16>().gelu_forward(y.data(), in.data(), n);
+      kernels().of<bf16>().gelu_backward(assigned.data(), grad.data(), in.data(), n, false);
+      kernels().of<bf16>().gelu_backward(accumulated.data(), grad.data(), in.data(), n, true);
       check_close("y", y.values(), want, kBf16Tolerance);
       check_close("dx", assigned.values(), dx, kBf16Tolerance);
       check_close("dx accumulated", accumulated.values(), dx_plus_one, kBf16Tolerance);
@@ -86,8 +86,8 @@ TEST_CASE("gelu: far from 0 the value is x or 0 and the slope 1 or 0; NaN stays 
   const std::vector<float> slope{1, 0, 1, 0, 1, NAN}, dy(6, 1.0f);
   for_each_isa([&] {
     std::vector<float> got(6), dx(6);
-    kernels().gelu_forward(got.data(), x.data(), 6);
-    kernels().gelu_backward(dx.data(), dy.data(), x.data(), 6, false);
+    kernels().of<float>().gelu_forward(got.data(), x.data(), 6);
+    kernels().of<float>().gelu_backward(dx.data(), dy.data(), x.data(), 6, false);
     check_close(std::string("y"), std::span<const float>(got), std::span<const float>(y), {0, 0});
     check_close(std::string("dx"), std::span<const float>(dx), std::span<const float>(slope), {0, 0});
   });

@@ -44,29 +44,34 @@ struct Case {
   }
 };
 
-// A copy of the matrix `values` (rows, columns) as f32 and as bf16, stored by rows or by columns. `source`
-// refers to the copy of the given dtype.
-struct Stored {
-  std::vector<float> floats;
-  std::vector<bf16> halves;
-  PackSource source;
+void convert(std::vector<float>& to, const std::vector<float>& from) {
+  to = from;
+}
+void convert(std::vector<bf16>& to, const std::vector<float>& from) {
+  to = to_bf16(from);
+}
 
-  Stored(const std::vector<float>& values, std::int64_t rows, std::int64_t columns, DType dtype,
-         bool by_rows) {
-    floats.resize(values.size());
+// A copy of the matrix `values` (rows, columns), stored by rows or by columns. T is float or bf16.
+template <class T>
+struct Stored {
+  std::vector<T> numbers;
+  MatrixIn<T> view;
+
+  Stored(const std::vector<float>& values, std::int64_t rows, std::int64_t columns, bool by_rows) {
+    std::vector<float> ordered(values.size());
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t j = 0; j < columns; ++j) {
-        floats[static_cast<std::size_t>(by_rows ? i * columns + j : j * rows + i)] =
+        ordered[static_cast<std::size_t>(by_rows ? i * columns + j : j * rows + i)] =
             values[static_cast<std::size_t>(i * columns + j)];
       }
     }
-    halves = to_bf16(floats);
-    source = {dtype == DType::f32 ? static_cast<const void*>(floats.data()) : halves.data(), dtype,
-              by_rows ? columns : 1, by_rows ? 1 : rows};
+    convert(numbers, ordered);
+    view = {numbers.data(), by_rows ? columns : 1, by_rows ? 1 : rows};
   }
 };
 
-TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every layout and dtype") {
+TEMPLATE_TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every layout and dtype",
+                   "", float, bf16) {
   // Sizes around tiles of 16 lanes and 32 numbers of k, panels of 48 columns, and blocks of 12 tiles (384
   // numbers) of k.
   const std::int64_t shapes[][3] = {{1, 1, 1},    {5, 7, 3},    {16, 48, 32},   {17, 49, 33},  {15, 47, 31},
@@ -75,17 +80,17 @@ TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every 
     for (const auto& [M, N, K] : shapes) {
       INFO("M = " << M << ", N = " << N << ", K = " << K);
       const Case c(M, N, K);
-      for (int mode = 0; mode < 16; ++mode) {
-        const DType dtype = mode % 2 == 0 ? DType::f32 : DType::bf16;
-        const Stored a(c.A, M, K, dtype, (mode & 2) == 0), b(c.B, K, N, dtype, (mode & 4) == 0);
-        const bool extras = (mode & 8) != 0;  // bias and addend
+      for (int mode = 0; mode < 8; ++mode) {
+        const Stored<TestType> a(c.A, M, K, (mode & 1) == 0), b(c.B, K, N, (mode & 2) == 0);
+        const bool extras = (mode & 4) != 0;  // bias and addend
         const std::int64_t ld = N + 3;
         Guarded C(M * ld, 1, -7.0f);
         for (std::int64_t i = 0; i < M * N; ++i) {
           C.data()[i / N * ld + i % N] = c.before[static_cast<std::size_t>(i)];
         }
-        gemm_bf16({C.data(), DType::f32, ld, extras ? c.bias.data() : nullptr, extras ? C.data() : nullptr},
-                  a.source, b.source, M, N, K);
+        const MatrixOut<float> out{C.data(), ld, extras ? c.bias.data() : nullptr,
+                                   extras ? C.data() : nullptr};
+        gemm_bf16(out, a.view, b.view, {M, N, K});
         C.check();
         std::vector<float> got;
         std::vector<double> want;
@@ -104,7 +109,8 @@ TEST_CASE("bf16 gemm: every instruction set agrees with the reference for every 
 // B, packed before the product. Whole tiles may then be stored at once.
 class Packed {
  public:
-  Packed(const PackSource& B, std::int64_t K, std::int64_t N)
+  template <class T>
+  Packed(const MatrixIn<T>& B, std::int64_t K, std::int64_t N)
       : memory_(static_cast<std::size_t>(packed_b_count(N, K)) * sizeof(bf16)) {
     pack_b(data(), B, K, N);
   }
@@ -122,16 +128,16 @@ TEST_CASE("bf16 gemm: a result that is streamed past the caches has the same bit
       for (const std::int64_t K : {64, 1100}) {
         INFO("N = " << N << ", K = " << K);
         const Case c(M, N, K);
-        const Stored a(c.A, M, K, DType::bf16, true), b(c.B, K, N, DType::bf16, true);
+        const Stored<bf16> a(c.A, M, K, true), b(c.B, K, N, true);
         for (const bool adds : {false, true}) {
           std::vector<float> kept = c.before;
           const Pages memory(kept.size() * sizeof(float));
           auto* streamed = reinterpret_cast<float*>(memory.data());
           std::copy(kept.begin(), kept.end(), streamed);
-          gemm_bf16({kept.data(), DType::f32, N, nullptr, adds ? kept.data() : nullptr}, a.source, b.source,
-                    M, N, K);
-          gemm_bf16({streamed, DType::f32, N, nullptr, adds ? streamed : nullptr, true}, a.source, b.source,
-                    M, N, K);
+          MatrixOut<float> past_caches = assign_or_add(streamed, N, adds);
+          past_caches.stream = true;
+          gemm_bf16(assign_or_add(kept.data(), N, adds), a.view, b.view, {M, N, K});
+          gemm_bf16(past_caches, a.view, b.view, {M, N, K});
           REQUIRE(std::equal(kept.begin(), kept.end(), streamed));
         }
       }
@@ -144,13 +150,16 @@ TEST_CASE("bf16 gemm: with B packed before, the bf16 result is the f32 result of
   const Case c(M, N, K);
   const std::vector<bf16> before = to_bf16(c.before);
   for_each_isa([&] {
-    const Stored a(c.A, M, K, DType::bf16, true), b(c.B, K, N, DType::f32, false);
-    const Packed packed(b.source, K, N);
+    const Stored<bf16> a(c.A, M, K, true);
+    const Stored<float> b(c.B, K, N, false);
+    const Packed packed(b.view, K, N);
     std::vector<float> sums(static_cast<std::size_t>(M * N));
-    gemm_bf16({sums.data(), DType::f32, N, c.bias.data(), nullptr}, a.source, b.source, M, N, K);
+    gemm_bf16(MatrixOut<float>{sums.data(), N, c.bias.data()}, a.view, b.view, {M, N, K});
     std::vector<bf16> plain(sums.size()), added = before;
-    gemm_bf16({plain.data(), DType::bf16, N, c.bias.data(), nullptr}, a.source, packed.data(), M, N, K);
-    gemm_bf16({added.data(), DType::bf16, N, c.bias.data(), added.data()}, a.source, packed.data(), M, N, K);
+    const MatrixOut<bf16> to_plain{plain.data(), N, c.bias.data()},
+        to_added{added.data(), N, c.bias.data(), added.data()};
+    gemm_bf16(to_plain, a.view, packed.data(), {M, N, K});
+    gemm_bf16(to_added, a.view, packed.data(), {M, N, K});
     for (std::size_t i = 0; i < sums.size(); ++i) {
       REQUIRE(plain[i].bits == to_bf16(sums[i]).bits);
       REQUIRE(added[i].bits == to_bf16(sums[i] + to_float(before[i])).bits);
@@ -158,28 +167,28 @@ TEST_CASE("bf16 gemm: with B packed before, the bf16 result is the f32 result of
   });
 }
 
-TEST_CASE(
-    "bf16 gemm: a few rows times packed weights agree with the reference, with the same bits as alone") {
+TEMPLATE_TEST_CASE(
+    "bf16 gemm: a few rows times packed weights agree with the reference, with the same bits as alone", "",
+    float, bf16) {
   const std::int64_t shapes[][2] = {{1, 1}, {7, 3}, {48, 32}, {50, 31}, {97, 33}, {100, 385}};
   for_each_isa([&] {
     for (const auto& [N, K] : shapes) {
       for (std::int64_t M : {1, 2, 3, 5, 8, 15, 16}) {
         INFO("M = " << M << ", N = " << N << ", K = " << K);
         const Case c(M, N, K);
-        const DType dtype = M % 2 == 0 ? DType::f32 : DType::bf16;
-        const Stored a(c.A, M, K, dtype, true), b(c.B, K, N, DType::f32, false);
-        const Packed packed(b.source, K, N);
+        const Stored<TestType> a(c.A, M, K, true);
+        const Stored<float> b(c.B, K, N, false);
+        const Packed packed(b.view, K, N);
         Guarded C(c.before, 1), alone(c.before, 3);
-        gemm_bf16({C.data(), DType::f32, N, c.bias.data(), C.data()}, a.source, packed.data(), M, N, K);
+        gemm_bf16(MatrixOut<float>{C.data(), N, c.bias.data(), C.data()}, a.view, packed.data(), {M, N, K});
         C.check();
         std::vector<double> want;
         for (std::int64_t i = 0; i < M * N; ++i) want.push_back(c.expected(i / N, i % N, true, true));
         check_close("C", C.values(), want, tolerance_for(K));
         for (std::int64_t m = 0; m < M; ++m) {
-          PackSource row = a.source;
-          row.data = static_cast<const std::byte*>(row.data) + m * K * size_bytes(dtype);
           float* c_m = alone.data() + m * N;
-          gemm_bf16({c_m, DType::f32, N, c.bias.data(), c_m}, row, packed.data(), 1, N, K);
+          gemm_bf16(MatrixOut<float>{c_m, N, c.bias.data(), c_m}, a.view.from(m, 0), packed.data(),
+                    {1, N, K});
         }
         CHECK(std::equal(C.values().begin(), C.values().end(), alone.values().begin()));
       }
@@ -195,8 +204,8 @@ TEST_CASE("bf16 gemm: on amx, products are added in the order of the tiles, for 
   use_table(*tables().back());
   const std::int64_t N = 50, K = 32;
   const std::vector<float> ones(static_cast<std::size_t>(K * N), 1.0f);
-  const Stored b(ones, K, N, DType::bf16, true);
-  const Packed packed(b.source, K, N);
+  const Stored<bf16> b(ones, K, N, true);
+  const Packed packed(b.view, K, N);
   for (std::int64_t M : {1, 2, 16, 17, 40}) {
     INFO("M = " << M);
     std::vector<float> A(static_cast<std::size_t>(M * K)), C(static_cast<std::size_t>(M * N));
@@ -205,8 +214,8 @@ TEST_CASE("bf16 gemm: on amx, products are added in the order of the tiles, for 
       row[0] = 0x1p24f;
       std::fill(row + 1, row + 5, 1.0f);
     }
-    const Stored a(A, M, K, DType::bf16, true);
-    gemm_bf16({C.data(), DType::f32, N, nullptr, nullptr}, a.source, packed.data(), M, N, K);
+    const Stored<bf16> a(A, M, K, true);
+    gemm_bf16(MatrixOut<float>{C.data(), N}, a.view, packed.data(), {M, N, K});
     for (const float c : C) REQUIRE(c == 0x1p24f + 2);
   }
 }
@@ -216,12 +225,12 @@ TEST_CASE("bf16 gemm: sums that are cut into passes are right and have the same 
   const Case c(M, N, K);
   const RestoreThreads restore;
   for_each_isa([&] {
-    const Stored a(c.A, M, K, DType::f32, false), b(c.B, K, N, DType::f32, true);
+    const Stored<float> a(c.A, M, K, false), b(c.B, K, N, true);
     std::vector<float> first;
     for (int count : {1, 2, 3, 4}) {
       set_threads(count);
       std::vector<float> C(static_cast<std::size_t>(M * N));
-      gemm_bf16({C.data(), DType::f32, N, c.bias.data(), nullptr}, a.source, b.source, M, N, K);
+      gemm_bf16(MatrixOut<float>{C.data(), N, c.bias.data()}, a.view, b.view, {M, N, K});
       if (first.empty()) first = C;
       CHECK(C == first);
     }
@@ -229,12 +238,38 @@ TEST_CASE("bf16 gemm: sums that are cut into passes are right and have the same 
     for (std::int64_t i = 0; i < M * N; ++i) want.push_back(c.expected(i / N, i % N, true, false));
     check_close("C", std::span<const float>(first), std::span<const double>(want), tolerance_for(K));
     std::vector<bf16> half(first.size());
-    gemm_bf16({half.data(), DType::bf16, N, c.bias.data(), nullptr}, a.source, b.source, M, N, K);
+    gemm_bf16(MatrixOut<bf16>{half.data(), N, c.bias.data()}, a.view, b.view, {M, N, K});
     for (std::size_t i = 0; i < half.size(); ++i) {
       REQUIRE(std::abs(static_cast<double>(to_float(half[i])) - want[i]) <=
               kBf16Rounding * std::abs(want[i]) + tolerance_for(K).absolute);
     }
   });
+}
+
+TEST_CASE("bf16 gemm: for K = 0 the result is the bias plus the addend") {
+  const std::int64_t N = 50;
+  const std::vector<float> bias = random_bf16s(N, 1);
+  const bf16 nothing{};
+  const MatrixIn<bf16> none = rows(&nothing, 0);
+  for (const std::int64_t M : {3, 40}) {
+    const std::vector<float> addend = random_bf16s(M * N, 2);
+    std::vector<float> sum(addend.size());
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = bias[i % N] + addend[i];
+    Guarded out(M * N, 0, NAN);
+    gemm_bf16(MatrixOut<float>{out.data(), N, bias.data(), addend.data()}, none, &nothing, {M, N, 0});
+    check_close("f32, packed", out.values(), std::span<const float>(sum), {0, 0});
+    gemm_bf16(MatrixOut<float>{out.data(), N}, none, none, {M, N, 0});
+    check_close("f32, zero", out.values(), std::vector<float>(sum.size()), {0, 0});
+    GuardedBf16 narrow(M * N);
+    const std::vector<bf16> narrow_addend = to_bf16(addend);
+    const MatrixOut<bf16> rounded{narrow.data(), N, bias.data(), narrow_addend.data()};
+    gemm_bf16(rounded, none, none, {M, N, 0});
+    check_close<float, float>("bf16", widened(narrow.values()), widened(to_bf16(sum)), {0, 0});
+    gemm_bf16(MatrixOut<bf16>{narrow.data(), N}, none, &nothing, {M, N, 0});
+    check_close<float, float>("bf16, zero", widened(narrow.values()), std::vector<float>(sum.size()), {0, 0});
+    out.check();
+    narrow.check();
+  }
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
   const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),
                            bias = whole_numbers(N, 3), before = whole_numbers(M * N, 4);
   const std::vector<bf16> b_half = to_bf16(b);
-  PackSource A{a.data(), DType::f32, a_by_rows ? K : 1, a_by_rows ? 1 : M};
-  const PackSource B{b_half.data(), DType::bf16, b_by_rows ? N : 1, b_by_rows ? 1 : K};
+  const MatrixIn<float> A{a.data(), a_by_rows ? K : 1, a_by_rows ? 1 : M};
+  const MatrixIn<bf16> B{b_half.data(), b_by_rows ? N : 1, b_by_rows ? 1 : K};
   ExpectedProduct want{
       {a.data(), A.row_stride, A.col_stride}, {b.data(), B.row_stride, B.col_stride}, M, N, K};
   // Pages are aligned, so whole cache lines are streamed.
@@ -33,12 +33,12 @@ void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
   auto* C = reinterpret_cast<float*>(memory.data());
 
   want.bias = bias.data();
-  gemm_bf16({C, DType::f32, N, bias.data()}, A, B, M, N, K);
+  gemm_bf16(MatrixOut<float>{C, N, bias.data()}, A, B, {M, N, K});
   check_exact("C with bias", C, N, want);
 
   std::copy(before.begin(), before.end(), C);
   want.bias = nullptr, want.addend = before.data();
-  gemm_bf16({C, DType::f32, N, nullptr, C, true}, A, B, M, N, K);
+  gemm_bf16(MatrixOut<float>{C, N, nullptr, C, true}, A, B, {M, N, K});
   check_exact("C added to itself, streamed", C, N, want);
 }
 
@@ -51,9 +51,9 @@ void check_rounded_sums(const Size& s) {
                            bias = whole_numbers(N, 3);
   const Pages memory(static_cast<std::size_t>(packed_b_count(N, K)) * sizeof(bf16));
   auto* packed = reinterpret_cast<bf16*>(memory.data());
-  pack_b(packed, {b.data(), DType::f32, N, 1}, K, N);
+  pack_b(packed, rows(b.data(), N), K, N);
   std::vector<bf16> C(static_cast<std::size_t>(M * N));
-  gemm_bf16({C.data(), DType::bf16, N, bias.data()}, {a.data(), DType::f32, K, 1}, packed, M, N, K);
+  gemm_bf16(MatrixOut<bf16>{C.data(), N, bias.data()}, rows(a.data(), K), packed, {M, N, K});
   const ExpectedProduct want{by_rows(a, K), by_rows(b, N), M, N, K, bias.data()};
   for (std::int64_t m = 0; m < M; m += m % 16 == 15 ? 1 : 15) {
     for (std::int64_t n = 0; n < N; n += n % 48 == 47 ? 1 : 47) {

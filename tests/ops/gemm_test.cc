@@ -27,11 +27,11 @@ struct Layout {
   std::int64_t gap;
 };
 
-MatrixView lay_out(Floats& memory, const std::vector<double>& values, std::int64_t M, std::int64_t N,
-                   Layout layout) {
+MatrixIn<float> lay_out(Floats& memory, const std::vector<double>& values, std::int64_t M, std::int64_t N,
+                        Layout layout) {
   const std::int64_t ld = (layout.rows_contiguous ? N : M) + layout.gap;
   memory.assign(static_cast<std::size_t>((layout.rows_contiguous ? M : N) * ld), NAN);
-  const MatrixView view{memory.data(), layout.rows_contiguous ? ld : 1, layout.rows_contiguous ? 1 : ld};
+  const MatrixIn<float> view{memory.data(), layout.rows_contiguous ? ld : 1, layout.rows_contiguous ? 1 : ld};
   for (std::int64_t i = 0; i < M; ++i) {
     for (std::int64_t j = 0; j < N; ++j) {
       memory[static_cast<std::size_t>(i * view.row_stride + j * view.col_stride)] =
@@ -61,14 +61,15 @@ struct Case {
   // these floats.
   Floats run(Layout a, Layout b, bool with_bias, bool accumulate, std::int64_t gap = 0) const {
     Floats a_memory, b_memory;
-    const MatrixView a_view = lay_out(a_memory, A, M, K, a), b_view = lay_out(b_memory, B, K, N, b);
+    const MatrixIn<float> a_view = lay_out(a_memory, A, M, K, a), b_view = lay_out(b_memory, B, K, N, b);
     const Floats bias_f(bias.begin(), bias.end());
     const std::int64_t ldc = N + gap;
     Guarded C(M * ldc, 3, -7.0f);
     for (std::int64_t m = 0; m < M && accumulate; ++m) {
       std::copy_n(before.begin() + m * N, N, C.data() + m * ldc);
     }
-    gemm(C.data(), ldc, a_view, b_view, M, N, K, with_bias ? bias_f.data() : nullptr, accumulate);
+    gemm({C.data(), ldc, with_bias ? bias_f.data() : nullptr, accumulate ? C.data() : nullptr}, a_view,
+         b_view, {M, N, K});
     C.check();
     Floats result;
     for (std::int64_t m = 0; m < M; ++m) {
@@ -150,8 +151,8 @@ TEST_CASE("gemm: for K = 0 the result is the bias; for M = 0 or N = 0 nothing is
                   {0, 1e-7});
     }
   }
-  gemm(nullptr, 0, rows(nullptr, 0), rows(nullptr, 0), 0, 5, 3, nullptr, false);
-  gemm(nullptr, 0, rows(nullptr, 0), rows(nullptr, 0), 5, 0, 3, nullptr, false);
+  gemm({}, {}, {}, {0, 5, 3});
+  gemm({}, {}, {}, {5, 0, 3});
 }
 
 TEST_CASE("gemm: NaN and infinity reach the elements whose sums contain them, and no others") {
@@ -190,37 +191,48 @@ TEST_CASE("gemm: each of a few rows has the same bits as when it is multiplied a
   for_each_isa([] {
     const std::int64_t N = 77, K = 100;
     const Floats w = random_floats(N * K, 1), x = random_floats(kGemvRows * K, 2);
-    const MatrixView W = rows(w.data(), K).transposed();
+    const MatrixIn<float> W = rows(w.data(), K).transposed();
     for (std::int64_t M = 1; M <= kGemvRows; ++M) {
       Floats together(static_cast<std::size_t>(M * N)), alone(together.size());
-      gemm(together.data(), N, rows(x.data(), K), W, M, N, K, nullptr, false);
+      gemm({together.data(), N}, rows(x.data(), K), W, {M, N, K});
       for (std::int64_t m = 0; m < M; ++m) {
-        gemm(alone.data() + m * N, N, rows(x.data() + m * K, K), W, 1, N, K, nullptr, false);
+        gemm({alone.data() + m * N, N}, rows(x.data() + m * K, K), W, {1, N, K});
       }
       CHECK(std::memcmp(together.data(), alone.data(), alone.size() * sizeof(float)) == 0);
     }
   });
 }
 
+// Packs a matrix (lanes, K), whose lanes (`copied`) or steps of k are contiguous, into panels of R lanes with
+// a gap of 16 floats between two panels.
+void check_packing(decltype(GemmKernels::pack_a) pack, std::int64_t R, std::int64_t lanes, bool copied) {
+  constexpr std::int64_t kGap = 16;
+  const std::int64_t K = lanes % 7 + 3, panels = (lanes + R - 1) / R, stride = R * K + kGap;
+  INFO("R = " << R << ", lanes = " << lanes << ", lanes are contiguous: " << copied);
+  const Floats source = random_floats(lanes * K, 5);  // a sanitizer finds reads past its end
+  const MatrixIn<float> view{source.data(), copied ? 1 : K, copied ? lanes : 1};
+  Guarded packed(panels * stride - kGap, 0, NAN);
+  pack(packed.data(), stride, view, lanes, K);
+  packed.check();
+  for (std::int64_t i = 0; i < panels * stride - kGap; ++i) {
+    const std::int64_t in_panel = i % stride, k = in_panel / R, lane = i / stride * R + in_panel % R;
+    const float got = packed.data()[i];
+    if (k >= K) {
+      REQUIRE(std::isnan(got));  // the gap is not written
+    } else {
+      const std::int64_t place = lane * view.row_stride + k * view.col_stride;
+      REQUIRE(got == (lane < lanes ? source[static_cast<std::size_t>(place)] : 0.0f));
+    }
+  }
+}
+
 TEST_CASE("gemm: packing writes every panel, with zeros in lanes past the end, and nothing outside") {
   for_each_isa([] {
     const GemmKernels& kernel = kernels().gemm;
-    for (std::int64_t lanes : {1, 3, 8, 13, 50, 96}) {
-      const std::int64_t K = lanes % 7 + 3, R = kernel.NR, panels = (lanes + R - 1) / R, stride = R * K + 16;
-      const Floats values = random_floats(lanes * K, 5);
+    for (std::int64_t lanes : {1, 3, 8, 13, 50, 96, 97}) {
       for (bool copied : {false, true}) {
-        Floats source(values);  // as long as the matrix, so that a sanitizer finds reads past its end
-        const MatrixView view{source.data(), copied ? 1 : K, copied ? lanes : 1};
-        Guarded packed((panels - 1) * stride + R * K, 0, NAN);
-        kernel.pack_b(packed.data(), stride, view, lanes, K);
-        packed.check();
-        for (std::int64_t lane = 0; lane < panels * R; ++lane) {
-          for (std::int64_t k = 0; k < K; ++k) {
-            const float got = packed.data()[lane / R * stride + k * R + lane % R];
-            const std::int64_t place = lane * view.row_stride + k * view.col_stride;
-            CHECK(got == (lane < lanes ? source[static_cast<std::size_t>(place)] : 0.0f));
-          }
-        }
+        check_packing(kernel.pack_a, kernel.MR, lanes, copied);
+        check_packing(kernel.pack_b, kernel.NR, lanes, copied);
       }
     }
   });
@@ -241,13 +253,13 @@ TEST_CASE("gemm: kernels read and write nothing outside their operands") {
           for (bool b_in_rows : {true, false}) {
             // Read by columns, the same memory is another matrix. These calls test only that gemm stays
             // inside it.
-            const MatrixView a{A.data(), a_in_rows ? K : 1, a_in_rows ? 1 : M};
-            const MatrixView b{B.data(), b_in_rows ? N : 1, b_in_rows ? 1 : K};
-            gemm(C.data(), N, a, b, M, N, K, bias.data(), false);
-            gemm(C.data(), N, a, b, M, N, K, nullptr, true);
+            const MatrixIn<float> a{A.data(), a_in_rows ? K : 1, a_in_rows ? 1 : M};
+            const MatrixIn<float> b{B.data(), b_in_rows ? N : 1, b_in_rows ? 1 : K};
+            gemm({C.data(), N, bias.data()}, a, b, {M, N, K});
+            gemm(assign_or_add(C.data(), N, true), a, b, {M, N, K});
           }
         }
-        gemm(C.data(), N, rows(A.data(), K), rows(B.data(), N), M, N, K, bias.data(), false);
+        gemm({C.data(), N, bias.data()}, rows<float>(A.data(), K), rows<float>(B.data(), N), {M, N, K});
         std::vector<double> want(c.before.size());
         reference::gemm(want.data(), c.A.data(), c.B.data(), M, N, K, c.bias.data(), false);
         check_close("C", C.values(), want, tolerance_for(K));

@@ -23,8 +23,8 @@ void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
               << ", B by " << (b_by_rows ? "rows" : "columns"));
   const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),
                            bias = whole_numbers(N, 3), before = whole_numbers(M * N, 4);
-  const MatrixView A = a_by_rows ? rows(a.data(), K) : rows(a.data(), M).transposed();
-  const MatrixView B = b_by_rows ? rows(b.data(), N) : rows(b.data(), K).transposed();
+  const MatrixIn<float> A = a_by_rows ? rows(a.data(), K) : rows(a.data(), M).transposed();
+  const MatrixIn<float> B = b_by_rows ? rows(b.data(), N) : rows(b.data(), K).transposed();
   ExpectedProduct want{{A.data, A.row_stride, A.col_stride}, {B.data, B.row_stride, B.col_stride}, M, N, K};
   const std::int64_t ldc = N + 5;
   constexpr float kUntouched = 0.5f;
@@ -43,16 +43,16 @@ void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
   const std::vector<float> addend = spread();
   std::vector<float> C = spread();
   want.bias = bias.data();
-  gemm(C.data(), ldc, A, B, M, N, K, bias.data(), nullptr);
+  gemm({C.data(), ldc, bias.data()}, A, B, {M, N, K});
   check("C with bias", C);
 
   want.addend = before.data();
-  gemm(C.data(), ldc, A, B, M, N, K, bias.data(), addend.data());
+  gemm({C.data(), ldc, bias.data(), addend.data()}, A, B, {M, N, K});
   check("C with bias and addend", C);
 
   C = addend;
   want.bias = nullptr;
-  gemm(C.data(), ldc, A, B, M, N, K, nullptr, C.data());
+  gemm({C.data(), ldc, nullptr, C.data()}, A, B, {M, N, K});
   check("C added to itself", C);
 }
 

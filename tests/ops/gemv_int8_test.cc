@@ -91,8 +91,9 @@ TEST_CASE("gemv_int8: every instruction set agrees with the reference at odd sha
           INFO("M = " << M << ", N = " << N << ", K = " << K);
           const Case c(M, N, K);
           Guarded x(c.x, K % 5), bias(c.bias, N % 3), y(M * N, N % 7), in_place(c.addend, K % 3);
-          gemv_int8(y.data(), x.data(), c.matrix(), M, nullptr, nullptr);
-          gemv_int8(in_place.data(), x.data(), c.matrix(), M, bias.data(), in_place.data());
+          gemv_int8({y.data(), N}, rows<float>(x.data(), K), c.matrix(), M);
+          const MatrixOut<float> added{in_place.data(), N, bias.data(), in_place.data()};
+          gemv_int8(added, rows<float>(x.data(), K), c.matrix(), M);
           check_close("y", y.values(), c.y_plain, tolerance());
           check_close("y with bias and addend", in_place.values(), c.y, tolerance());
           y.check();
@@ -111,13 +112,13 @@ TEST_CASE("gemv_int8: NaN or inf in X reaches every result; rows of zeros or tin
       for (const std::size_t k : {0u, 50u, 99u}) {
         std::vector<float> x = c.x;
         x[k] = bad;
-        gemv_int8(y.data(), x.data(), c.matrix(), 1, nullptr, nullptr);
+        gemv_int8({y.data(), c.N}, rows(x.data(), c.K), c.matrix(), 1);
         for (float v : y) CHECK_FALSE(std::isfinite(v));
       }
     }
     for (const float tiny : {0.0f, std::numeric_limits<float>::denorm_min(), 1e-35f}) {
       const std::vector<float> x(c.x.size(), tiny);
-      gemv_int8(y.data(), x.data(), c.matrix(), 1, c.bias.data(), nullptr);
+      gemv_int8({y.data(), c.N, c.bias.data()}, rows(x.data(), c.K), c.matrix(), 1);
       for (std::size_t n = 0; n < y.size(); ++n) CHECK(y[n] == c.bias[n]);
     }
   });
@@ -125,7 +126,7 @@ TEST_CASE("gemv_int8: NaN or inf in X reaches every result; rows of zeros or tin
 
 TEST_CASE("gemv_int8: rows so long that a sum might not fit 32 bits are refused") {
   const Int8Matrix too_long{nullptr, nullptr, 1, kInt8MostK + 1};
-  CHECK_THROWS_WITH(gemv_int8(nullptr, nullptr, too_long, 1, nullptr, nullptr),
+  CHECK_THROWS_WITH(gemv_int8({}, {}, too_long, 1),
                     contains("W is (1, 65537), expected at most 65536 columns"));
 }
 
@@ -135,13 +136,24 @@ TEST_CASE("gemv_int8: a row has the same bits alone and among other rows, on one
     const Case c(400, 200, 96);  // more rows than one task takes
     std::vector<float> all(c.addend.size());
     set_threads(3);
-    gemv_int8(all.data(), c.x.data(), c.matrix(), c.M, c.bias.data(), nullptr);
+    gemv_int8({all.data(), c.N, c.bias.data()}, rows(c.x.data(), c.K), c.matrix(), c.M);
     set_threads(1);
     for (std::int64_t m : {0, 1, 5, 6, 191, 192, 399}) {
       std::vector<float> row(static_cast<std::size_t>(c.N));
-      gemv_int8(row.data(), c.x.data() + m * c.K, c.matrix(), 1, c.bias.data(), nullptr);
+      gemv_int8({row.data(), c.N, c.bias.data()}, rows(c.x.data() + m * c.K, c.K), c.matrix(), 1);
       CHECK(std::equal(row.begin(), row.end(), all.begin() + m * c.N));
     }
+  });
+}
+
+TEST_CASE("gemv_int8: for K = 0 the result is the bias") {
+  for_each_isa([] {
+    const std::vector<float> bias = random_floats(70, 1), scales(70, 0.0f);
+    const std::int8_t nothing = 0;
+    Guarded y(2 * 70, 0, NAN);
+    gemv_int8({y.data(), 70, bias.data()}, {}, {&nothing, scales.data(), 70, 0}, 2);
+    for (std::int64_t i = 0; i < 140; ++i) REQUIRE(y.data()[i] == bias[static_cast<std::size_t>(i % 70)]);
+    y.check();
   });
 }
 

@@ -351,7 +351,8 @@ TEST_CASE(
     for (const Int8Product& p : products) {
       INFO("M = " << p.M << ", N = " << p.N << ", K = " << p.K);
       std::vector<float> y = p.before;
-      gemv_int8(y.data(), p.x.data(), {p.q.data(), p.scales.data(), p.N, p.K}, p.M, p.bias.data(), y.data());
+      gemv_int8({y.data(), p.N, p.bias.data(), y.data()}, rows(p.x.data(), p.K),
+                {p.q.data(), p.scales.data(), p.N, p.K}, p.M);
       // Terms have size 0.02. In f32 each of the K roundings is 6e-8 of a sum of about sqrt(K) / 50. If X is
       // rounded to 16 bits, each term is off by at most 4 / 65000 of its size. The errors have either sign,
       // so they grow with sqrt(K).

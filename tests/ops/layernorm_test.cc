@@ -42,7 +42,7 @@ struct Case {
 TEST_CASE("layernorm: the backward formula is the derivative of the forward formula") {
   for (std::int64_t C : {1, 2, 7, 16}) {
     Case c(3, C);
-    if (C == 1) continue;  // variance 0: the output is the bias for any x
+    // With C = 1 the variance is 0 and the output is the bias, so dx and dweight are 0.
     gradcheck("x", c.x, c.dx, [&] { return c.forward(); });
     gradcheck("weight", c.weight, c.dweight, [&] { return c.forward(); });
     gradcheck("bias", c.bias, c.dbias, [&] { return c.forward(); });
@@ -57,20 +57,23 @@ TEST_CASE("layernorm: every instruction set agrees with the reference at every w
       const Case c(rows, C);
       const std::vector<float> weight = floats(c.weight), bias = floats(c.bias);
       Guarded x(floats(c.x), shift), dy(floats(c.dy), shift), y(rows * C, shift), mean(rows), rstd(rows);
-      kernels().layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(),
-                                  rows, C);
+      const KernelsOf<float>& kernel = kernels().of<float>();
+      kernel.layernorm_forward(
+          {y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C});
       check_close("y", y.values(), c.y, kFloatTolerance);
       Guarded dweight(C), dbias(C), assigned(rows * C, shift, NAN), accumulated(rows * C, shift, 1.0f);
-      kernels().layernorm_backward(assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
-                                   weight.data(), mean.data(), rstd.data(), rows, C, false);
-      if (C > 1) check_close("dx", assigned.values(), c.dx, kBackwardTolerance);
+      LayerNormBackward<float> backward{
+          assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
+          mean.data(),     rstd.data(),    rows,         C,         false};
+      kernel.layernorm_backward(backward);
+      check_close("dx", assigned.values(), c.dx, kBackwardTolerance);
       check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
       check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
-      kernels().layernorm_backward(accumulated.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
-                                   weight.data(), mean.data(), rstd.data(), rows, C, true);
+      backward.dx = accumulated.data(), backward.accumulate = true;
+      kernel.layernorm_backward(backward);
       std::vector<double> plus_one = c.dx;
       for (double& v : plus_one) v += 1;
-      if (C > 1) check_close("dx accumulated", accumulated.values(), plus_one, kBackwardTolerance);
+      check_close("dx accumulated", accumulated.values(), plus_one, kBackwardTolerance);
       for (const Guarded* g : {&y, &mean, &rstd, &dweight, &dbias, &assigned, &accumulated}) g->check();
     }
   });
@@ -85,17 +88,18 @@ TEST_CASE("layernorm: with y and dy in bf16, y is rounded once and the gradients
       const std::vector<float> weight = floats(c.weight), bias = floats(c.bias);
       Guarded x(floats(c.x), shift), mean(rows), rstd(rows);
       GuardedBf16 dy(to_bf16(floats(c.dy)), shift), y(rows * C, shift);
-      kernels().layernorm_forward_bf16(y.data(), mean.data(), rstd.data(), x.data(), weight.data(),
-                                       bias.data(), rows, C);
+      const KernelsOf<bf16>& kernel = kernels().of<bf16>();
+      kernel.layernorm_forward(
+          {y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C});
       check_close("y", y.values(), c.y, kBf16Tolerance);
       Guarded dweight(C), dbias(C), dx(rows * C, shift, 1.0f);
-      kernels().layernorm_backward_bf16(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
-                                        weight.data(), mean.data(), rstd.data(), rows, C, true);
+      kernel.layernorm_backward({dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
+                                 mean.data(), rstd.data(), rows, C, true});
       check_close("dweight", dweight.values(), c.dweight, kFloatTolerance);
       check_close("dbias", dbias.values(), c.dbias, kFloatTolerance);
       std::vector<double> plus_one = c.dx;
       for (double& v : plus_one) v += 1;
-      if (C > 1) check_close("dx accumulated", dx.values(), plus_one, kBackwardTolerance);
+      check_close("dx accumulated", dx.values(), plus_one, kBackwardTolerance);
       y.check();
       for (const Guarded* g : {&mean, &rstd, &dweight, &dbias, &dx}) g->check();
     }
@@ -137,6 +141,20 @@ TEST_CASE("layernorm: the op can give a bf16 result, and its gradients stay f32"
   check_close("dx", std::span<const float>(dx), c.dx, kBackwardTolerance);
   check_close("dweight", std::span<const float>(dweight), c.dweight, kBackwardTolerance);
   check_close("dbias", std::span<const float>(dbias), c.dbias, kBackwardTolerance);
+}
+
+TEST_CASE("layernorm: an error names an argument with a wrong dtype") {
+  std::vector<float> numbers(64);
+  std::vector<std::int32_t> whole(64);
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  CHECK_THROWS_WITH(layernorm(tape, h({2, 4}), f({4}), f({4})),
+                    contains("layernorm: x (2, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(layernorm(tape, f({2, 4}), f({4}), i({4})),
+                    contains("layernorm: bias (4): dtype is i32, expected f32"));
 }
 
 }  // namespace

@@ -321,5 +321,48 @@ TEST_CASE(
   CHECK_THROWS_WITH(tape.backward(second), contains("does not reach a loss on this tape"));
 }
 
+TEST_CASE("linear_token_losses: without rows nothing is written") {
+  float nothing = 0;
+  std::int32_t no_target = 0;
+  std::vector<float> wte = random_floats(8 * 4, 1);
+  CHECK_NOTHROW(linear_token_losses(&nothing, Tensor(&nothing, {0, 4}), Tensor(wte.data(), {8, 4}),
+                                    Tensor(&no_target, {0}), 8));
+  CHECK(nothing == 0.0f);
+}
+
+TEST_CASE(
+    "linear_cross_entropy: a head packed only for forward, or of 8 bits, is an error if backward needs it") {
+  const std::int64_t C = 4, V = 8;
+  std::vector<float> x(C), dx(C), w(static_cast<std::size_t>(V * C)), dw(w.size());
+  std::vector<bf16> packed(static_cast<std::size_t>(packed_b_count(V, C)));
+  std::int32_t id = 0;
+  Tape tape;
+  const Tensor X = tape.leaf(x.data(), dx.data(), {1, C}, LeafGradient::overwrite), target(&id, {1});
+  const Weight once{Tensor(w.data(), {V, C}), packed.data(), nullptr};
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, X, once, target, V),
+                    contains("linear_cross_entropy: wte (8, 4) was packed without the copy"));
+  std::vector<std::int8_t> q(static_cast<std::size_t>(int8_bytes(V, C)));
+  std::vector<float> scales(static_cast<std::size_t>(V), 1.0f);
+  const Weight quantised{Tensor(w.data(), {V, C}), Int8Matrix{q.data(), scales.data(), V, C}};
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, X, quantised, target, V),
+                    contains("linear_cross_entropy: wte (8, 4) has 8 bits, expected f32 or bf16"));
+  const Tensor W = tape.leaf(w.data(), dw.data(), {V, C}, LeafGradient::overwrite);
+  const Weight learned{W, Int8Matrix{q.data(), scales.data(), V, C}};  // only wte has a gradient
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, X.detach(), learned, target, V),
+                    contains("has 8 bits, expected f32 or bf16"));
+}
+
+TEST_CASE("linear_cross_entropy: an error names an argument with a wrong dtype") {
+  std::vector<float> numbers(64);
+  std::vector<std::int32_t> whole(64);
+  Tape tape;
+  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  CHECK_THROWS_WITH(linear_cross_entropy(tape, i({2, 4}), f({8, 4}), i({2}), 8),
+                    contains("linear_cross_entropy: x (2, 4): dtype is i32, expected f32 or bf16"));
+  CHECK_THROWS_WITH(linear_token_losses(numbers.data(), f({2, 4}), f({8, 4}), f({2}), 8),
+                    contains("linear_token_losses: targets (2): dtype is f32, expected i32"));
+}
+
 }  // namespace
 }  // namespace inkling

@@ -208,5 +208,56 @@ TEST_CASE("linear: errors name wrong shapes") {
   CHECK_THROWS_WITH(linear(tape, half, weight, bias), contains("x is bf16 and weight (5, 4) is not packed"));
 }
 
+TEST_CASE("linear: for IC = 0 every row is the bias, and the bias gets the gradients of all rows") {
+  std::vector<float> bias{1, 2}, dbias(2), dy(6, 1.0f);
+  float nothing = 0;
+  Tape tape;
+  const Tensor b = tape.leaf(bias.data(), dbias.data(), {2}, LeafGradient::overwrite);
+  const Tensor y = linear(tape, Tensor(&nothing, {3, 0}), Tensor(&nothing, {2, 0}), b);
+  CHECK(std::vector<float>(y.f32(), y.f32() + 6) == std::vector<float>{1, 2, 1, 2, 1, 2});
+  tape.backward(dot(tape, y, dy.data()));
+  CHECK(dbias == std::vector<float>{3, 3});
+}
+
+TEST_CASE(
+    "linear: a weight that is packed only for forward, or has 8 bits, is an error if backward needs it") {
+  const std::int64_t C = 4, V = 8;
+  std::vector<float> x(C), dx(C), w(static_cast<std::size_t>(V * C)), dw(w.size());
+  std::vector<bf16> packed(static_cast<std::size_t>(packed_b_count(V, C)));
+  Tape tape;
+  const Tensor X = tape.leaf(x.data(), dx.data(), {1, C}, LeafGradient::overwrite);
+  const Weight once{Tensor(w.data(), {V, C}), packed.data(), nullptr};
+  CHECK_THROWS_WITH(linear(tape, X, once, Tensor{}),
+                    contains("linear: weight (8, 4) was packed without the copy that backward needs"));
+  CHECK_NOTHROW(linear(tape, X.detach(), once, Tensor{}));
+  std::vector<std::int8_t> q(static_cast<std::size_t>(int8_bytes(V, C)));
+  std::vector<float> scales(static_cast<std::size_t>(V), 1.0f);
+  const Weight quantised{Tensor(w.data(), {V, C}), Int8Matrix{q.data(), scales.data(), V, C}};
+  CHECK_THROWS_WITH(linear(tape, X, quantised, Tensor{}),
+                    contains("has 8 bits, expected f32 or bf16: weights of 8 bits have no backward"));
+  const Tensor W = tape.leaf(w.data(), dw.data(), {V, C}, LeafGradient::overwrite);
+  const Weight learned{W, Int8Matrix{q.data(), scales.data(), V, C}};  // only the weight has a gradient
+  CHECK_THROWS_WITH(linear(tape, X.detach(), learned, Tensor{}),
+                    contains("weights of 8 bits have no backward"));
+}
+
+TEST_CASE("linear: an error names an argument with a wrong dtype") {
+  std::vector<float> numbers(64);
+  std::vector<std::int32_t> whole(64);
+  std::vector<bf16> halves(64);
+  Tape tape;
+  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
+  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
+  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
+  CHECK_THROWS_WITH(linear(tape, i({2, 4}), f({3, 4}), Tensor{}),
+                    contains("linear: x (2, 4): dtype is i32, expected f32 or bf16"));
+  CHECK_THROWS_WITH(linear(tape, f({2, 4}), h({3, 4}), Tensor{}),
+                    contains("linear: weight (3, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(linear(tape, f({2, 4}), f({3, 4}), h({3})),
+                    contains("linear: bias (3): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(linear_add(tape, h({2, 3}), f({2, 4}), f({3, 4}), Tensor{}),
+                    contains("linear_add: residual (2, 3): dtype is bf16, expected f32"));
+}
+
 }  // namespace
 }  // namespace inkling

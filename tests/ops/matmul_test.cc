@@ -2,6 +2,7 @@
 // matrix shared by many products, and for slices.
 #include "ops/matmul.h"
 
+#include "ops/gemm/gemm.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -70,26 +71,33 @@ Tensor transposed(const Tensor& t) {
 
 TEST_CASE("matmul: dA = dC B^T and dB = A^T dC are the derivatives of the product") {
   const std::int64_t M = 2, K = 3, N = 4;
-  std::vector<double> a = random_values(M * K, 1), b = random_values(K * N, 2);
-  const std::vector<double> dc = random_values(M * N, 3);
-  std::vector<double> da(a.size()), db(b.size());
+  std::vector<float> a = random_floats(M * K, 1), b = random_floats(K * N, 2), dc = random_floats(M * N, 3);
+  std::vector<float> da(a.size()), db(b.size());
+  Tape tape;
+  const Tensor A = tape.leaf(a.data(), da.data(), {M, K}, LeafGradient::overwrite);
+  const Tensor B = tape.leaf(b.data(), db.data(), {K, N}, LeafGradient::overwrite);
+  tape.backward(dot(tape, matmul(tape, A, B), dc.data()));
+
+  std::vector<double> a_wide = as_doubles(a), b_wide = as_doubles(b);
   const auto loss = [&] {
-    double total = 0;
-    for (std::int64_t i = 0; i < M * N * K; ++i) {
-      const std::int64_t m = i / (N * K), n = i / K % N, k = i % K;
-      const auto in_a = static_cast<std::size_t>(m * K + k), in_b = static_cast<std::size_t>(k * N + n);
-      total += a[in_a] * b[in_b] * dc[static_cast<std::size_t>(m * N + n)];
-    }
-    return total;
+    std::vector<double> c(dc.size());
+    reference::gemm<double>(c.data(), a_wide.data(), b_wide.data(), M, N, K, nullptr, false);
+    return dot(c, as_doubles(dc));
   };
-  for (std::int64_t i = 0; i < M * N * K; ++i) {  // dA = dC B^T, dB = A^T dC
-    const std::int64_t m = i / (N * K), n = i / K % N, k = i % K;
-    const auto in_a = static_cast<std::size_t>(m * K + k), in_b = static_cast<std::size_t>(k * N + n);
-    da[in_a] += dc[static_cast<std::size_t>(m * N + n)] * b[in_b];
-    db[in_b] += a[in_a] * dc[static_cast<std::size_t>(m * N + n)];
-  }
-  gradcheck("a", a, da, loss);
-  gradcheck("b", b, db, loss);
+  const auto derivative = [&](std::vector<double>& x) {
+    std::vector<double> dx;
+    for (double& v : x) {
+      const double before = v;
+      v = before + kGradcheckStep;
+      const double above = loss();
+      v = before - kGradcheckStep;
+      dx.push_back((above - loss()) / (2 * kGradcheckStep));
+      v = before;
+    }
+    return dx;
+  };
+  check_close("da", da, derivative(a_wide), kFloatTolerance);
+  check_close("db", db, derivative(b_wide), kFloatTolerance);
 }
 
 TEST_CASE("matmul: matrices stored by rows and by columns agree with plain loops") {
@@ -156,6 +164,13 @@ TEST_CASE("matmul: errors name wrong shapes") {
   CHECK_THROWS_WITH(matmul(tape, tensor({2, 3}), tensor({2, 3, 5})), contains("expected b to be one matrix"));
   CHECK_THROWS_WITH(matmul(tape, tensor({2, 2, 3}), tensor({3, 3, 5})),
                     contains("expected the same leading axes"));
+}
+
+TEST_CASE("matmul: for K = 0 the result is zero") {
+  float nothing = 0;
+  Tape tape;
+  const Tensor c = matmul(tape, Tensor(&nothing, {3, 0}), Tensor(&nothing, {0, 2}));
+  CHECK(std::vector<float>(c.f32(), c.f32() + 6) == std::vector<float>(6));
 }
 
 }  // namespace

@@ -61,14 +61,14 @@ TEST_CASE("reduce: every instruction set agrees with the reference along rows an
       check_close("sum of a row", std::vector<float>{kernels().sum_row(x.data(), n)}, row.sum, kSums);
       check_close("max of a row", std::vector<float>{kernels().max_row(x.data(), n)}, row.most, kExact);
       Guarded table(floats(columns.x), shift), sum(n, shift, NAN), added(n, shift, 1.0f), most(n, shift, NAN);
-      kernels().sum_columns(sum.data(), table.data(), rows, n, n, 0.5f, false);
+      kernels().of<float>().sum_columns(sum.data(), table.data(), rows, n, n, 0.5f, false);
       check_close("sums of columns", sum.values(), columns.sum, kSums);
       GuardedBf16 narrow_table(to_bf16(floats(columns.x)), shift);
       Guarded narrow_sum(n, shift, NAN);
-      kernels().sum_columns_bf16(narrow_sum.data(), narrow_table.data(), rows, n, n, 0.5f, false);
+      kernels().of<bf16>().sum_columns(narrow_sum.data(), narrow_table.data(), rows, n, n, 0.5f, false);
       check_close("sums of columns of bf16", narrow_sum.values(), sum.values(), kExact);
       narrow_sum.check();
-      kernels().sum_columns(added.data(), table.data(), rows, n, n, 0.5f, true);
+      kernels().of<float>().sum_columns(added.data(), table.data(), rows, n, n, 0.5f, true);
       std::vector<double> plus_one = columns.sum;
       for (double& v : plus_one) v += 1;
       check_close("sums of columns accumulated", added.values(), plus_one, kSums);

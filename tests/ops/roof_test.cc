@@ -36,7 +36,7 @@ TEST_CASE(
 }
 
 TEST_CASE("roof: best_roof measures every figure that this machine has") {
-  const Roof roof = best_roof(2);
+  const Roof roof = best_roof();
   for (const double figure : {roof.fma_gflops, roof.triad_gbs, roof.read_gbs}) CHECK(figure > 0);
   CHECK((roof.bf16_gflops > 0) == (kernels().bf16_dot_loop != nullptr));
 }
