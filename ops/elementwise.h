@@ -45,14 +45,14 @@ Tensor neg(Tape& tape, const Tensor& x);
 Tensor scale(Tape& tape, const Tensor& x, float factor);
 Tensor add(Tape& tape, const Tensor& x, float number);
 
-// A run of an operand, as the kernels take it: element i is data[i * step]. step is 1, or 0 if the operand
-// has only one element, which is used for the whole run.
+// One operand of an element-wise kernel, for a run of elements: element i is data[i * step]. The step is 1, or
+// 0 if the operand has only one element, which is used for the whole run.
 struct Operand {
   const float* data;
   std::int64_t step;
 };
 
-// The shape of `a op b`. Error, which names `op`, if the shapes cannot be broadcast to each other.
+// Returns the shape of `a op b`. Error if the shapes cannot be broadcast to each other; the Error names `op`.
 Shape broadcast(const char* op, const Shape& a, const Shape& b);
 
 namespace reference {  // T is float or double

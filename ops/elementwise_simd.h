@@ -7,7 +7,7 @@
 
 namespace inkling::simd {
 
-// An operand that is read a register at a time.
+// Run: an operand of an element-wise op (Operand in elementwise.h), which is read one register at a time.
 template <class V>
 struct Run {
   explicit Run(Operand x) : data(x.data), repeats(x.step == 0), first(*x.data) {}
@@ -33,7 +33,7 @@ void write_run(float* out, std::int64_t n, bool accumulate, F f) {
   });
 }
 
-// y = a op b
+// Computes y = a op b for n elements.
 template <class V>
 void binary_forward(Binary op, float* y, Operand a, Operand b, std::int64_t n) noexcept {
   if (n <= 0) return;

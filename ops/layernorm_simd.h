@@ -48,7 +48,7 @@ void layernorm_backward(const LayerNormBackward<T>& arguments) noexcept {
     const T* dy_r = arguments.dy + r * C;
     float* dx_r = arguments.dx + r * C;
     const V m(arguments.mean[r]), s(arguments.rstd[r]);
-    // pass 1: the two means over g = dy * weight, and the gradients of the parameters
+    // pass 1: the means of g = dy * weight and of g * n, and the gradients of the parameters
     V g_sum(0.0f), gn_sum(0.0f);
     for_lanes<V>(C, [&](std::int64_t c, auto lanes) {
       const V n = (lanes.load(x_r + c) - m) * s;

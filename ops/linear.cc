@@ -65,7 +65,7 @@ void multiply_by_weight(const MatrixOut<bf16>& y, const MatrixIn<bf16>& x, const
 
 namespace {
 
-constexpr std::int64_t kColumns = 256;  // columns of dy in a task: 1 KiB of each row
+constexpr std::int64_t kColumns = 256;  // columns of dy in a task of dbias: 1 KiB of each row
 
 struct Layer {
   Tensor x;  // (..., IC)

@@ -37,8 +37,8 @@ struct Weight {
   Int8Matrix int8;                          // int8.q is nullptr if the weight has no 8-bit copy
 };
 
-// y (M,OC) = x (M,IC) W^T (+ bias) (+ addend), in the number format of W. Rows of x are contiguous. A bf16
-// operand needs a packed W.
+// Computes y (M,OC) = x (M,IC) W^T, plus the bias and the addend given in `y`, in the number format of W. The
+// rows of x are contiguous. An operand in bf16 needs a packed W.
 void multiply_by_weight(const MatrixOut<float>& y, const MatrixIn<float>& x, const Weight& W, std::int64_t M);
 void multiply_by_weight(const MatrixOut<float>& y, const MatrixIn<bf16>& x, const Weight& W, std::int64_t M);
 void multiply_by_weight(const MatrixOut<bf16>& y, const MatrixIn<bf16>& x, const Weight& W, std::int64_t M);

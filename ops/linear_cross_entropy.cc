@@ -86,7 +86,8 @@ void gradients_in_f32(float* dx, GradientTarget<> dwte, const Head& h, const flo
        {h.Vp, h.C, count});
 }
 
-// The same in bf16. dlogits are bf16, in the first half of each row of logits.
+// gradients_in_bf16() computes the same as gradients_in_f32(), in bf16. The dlogits are bf16, in the first half
+// of each row of logits.
 void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
                        std::int64_t begin, std::int64_t count) {
   const MatrixIn<bf16> d = rows(reinterpret_cast<const bf16*>(dlogits), 2 * h.Vp);
@@ -132,7 +133,7 @@ void backward(Gradients& gradients, const Tensor& loss, const Tensor& x, const f
   });
 }
 
-// Checks all arguments except the targets themselves. Errors name `op`.
+// Checks all arguments of `op` except the values of the targets. Errors name `op`.
 Head checked_head(const char* op, const Tensor& x, const Weight& weight, const Tensor& targets,
                   std::int64_t vocab) {
   const Tensor& wte = weight.values;

@@ -43,8 +43,8 @@ Tensor as_one_matrix(const Tensor& t) {
   return t.reshape({t.shape().leading().numel(), t.shape().back()});
 }
 
-// C = A B (+ C), for a C whose rows or columns are contiguous. If its columns are, C^T = B^T A^T is computed,
-// whose rows are contiguous.
+// Computes C = A B (or C += A B), for a C whose rows or columns are contiguous. If the columns are
+// contiguous, it computes C^T = B^T A^T, because the rows of C^T are contiguous.
 void multiply_into(float* data, const Matrices& C, std::int64_t i, const MatrixIn<float>& A,
                    const MatrixIn<float>& B, std::int64_t K, bool accumulate) {
   float* c = data + C.offset(i);
@@ -94,7 +94,8 @@ void check_shapes(const Tensor& a, const Tensor& b) {
   }
 }
 
-// c is allocated already; gemm can read the matrices of a, b and c.
+// Multiplies a and b into c, which is allocated already, and records the backward. gemm can read the matrices
+// of a, b and c, because each has a stride of 1.
 void run_and_record(Tape& tape, const Tensor& c, const Tensor& a, const Tensor& b) {
   const Matrices C(c), A(a), B(b);
   const Work work = multiplying(c.numel() * A.columns, {a, b, c});  // forward, dA and dB have equal work

@@ -89,8 +89,8 @@ template void reference::max_backward(double*, const double*, const double*, con
 
 namespace {
 
-constexpr std::int64_t kPiece = 1 << 14;  // the most numbers in one float sum
-constexpr std::int64_t kColumns = 64;     // columns in a task: whole cache lines, a few registers
+constexpr std::int64_t kPiece = 1 << 14;  // the largest number of elements in one float sum
+constexpr std::int64_t kColumns = 64;     // columns in a block: whole cache lines, a few registers
 
 // Calls f(o, first column, number of columns) for blocks of columns, in parallel.
 template <class F>
