@@ -1,6 +1,6 @@
-// Fills in the kernels of a table that work on bf16. ops/isa/table.h calls set_bf16_kernels() for every
-// table. The tables for CPUs with instructions for bf16 then replace some of these kernels. Only
-// ops/isa/isa_*.cc include this file.
+// The kernels that exist for arrays of float and of bf16 (kernels_of), and all kernels of a table that work
+// on bf16. ops/isa/table.h uses them for every table; CPUs with instructions for bf16 then get other kernels
+// for some of them. Only ops/isa/isa_*.cc include this.
 #pragma once
 
 #include "ops/attention/attention_backward_simd.h"
