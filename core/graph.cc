@@ -145,7 +145,8 @@ bool Graph::knows(const Tensor& x) const {
   const GradientSlot& slot = slots_[static_cast<std::size_t>(x.slot())];
   const auto *begin = static_cast<const std::byte*>(slot.values),
              *at = static_cast<const std::byte*>(x.raw());
-  return at >= begin && at < begin + std::max<std::int64_t>(1, slot.gradient_bytes());
+  const auto* end = begin + slot.gradient_bytes();
+  return at >= begin && (at < end || (at == end && x.numel() == 0));
 }
 
 GraphNode& Graph::add_node() {

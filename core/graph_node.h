@@ -1,8 +1,8 @@
 // The parts of the autograd graph: nodes, and the slots that hold gradients. core/graph.h puts them together.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <span>
 
 #include "core/profile.h"
 #include "core/tensor.h"
@@ -14,7 +14,6 @@ class Gradients;
 // One step of backward: a function that reads gradients of an op's outputs and adds to gradients of its
 // inputs. Gradients are named by the indices of their slots.
 struct GraphNode {
-  static constexpr std::size_t kMaxEnds = 6;
   using Run = void (*)(const void* capture, Gradients& gradients);
 
   const char* name = "";
@@ -22,10 +21,8 @@ struct GraphNode {
   Work work;
   Run run = nullptr;
   const void* capture = nullptr;
-  std::array<std::int32_t, kMaxEnds> reads{};    // slots that the node reads
-  std::array<std::int32_t, kMaxEnds> adds_to{};  // slots that it adds to
-  std::uint8_t read_count = 0;
-  std::uint8_t add_count = 0;
+  std::span<const std::int32_t> reads;    // slots that the node reads, in the tape's memory
+  std::span<const std::int32_t> adds_to;  // slots that it adds to, in the tape's memory
 };
 
 // The gradient of `values`, a block of `count` numbers.
