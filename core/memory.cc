@@ -82,6 +82,7 @@ struct WorkspacePool {
   std::mutex mutex;
   std::vector<Workspace::Block> free;
   std::size_t used_bytes = 0;  // the sum over all blocks, free or in use
+  std::size_t blocks = 0;      // how many blocks there are, free or in use
 };
 
 WorkspacePool& workspace_pool() {
@@ -115,6 +116,8 @@ Workspace::Workspace(std::size_t size_bytes) {
   const auto block = best_block(pool.free, size_bytes);
   if (block == pool.free.end()) {
     block_.pages = Pages(std::max(size_bytes, kWorkspace));
+    pool.free.reserve(pool.blocks + 1);  // now, so that the destructor needs no memory
+    ++pool.blocks;
   } else {
     block_ = std::move(*block);
     std::swap(*block, pool.free.back());
@@ -127,7 +130,7 @@ Workspace::Workspace(std::size_t size_bytes) {
 Workspace::~Workspace() {
   WorkspacePool& pool = workspace_pool();
   const std::lock_guard<std::mutex> lock(pool.mutex);
-  pool.free.push_back(std::move(block_));
+  pool.free.push_back(std::move(block_));  // cannot throw: the constructor has reserved the place
 }
 
 std::int64_t workspace_bytes() {
@@ -140,6 +143,7 @@ void release_workspaces() {
   WorkspacePool& pool = workspace_pool();
   const std::lock_guard<std::mutex> lock(pool.mutex);
   for (const Workspace::Block& block : pool.free) pool.used_bytes -= block.used_bytes;
+  pool.blocks -= pool.free.size();
   pool.free.clear();
 }
 

@@ -60,7 +60,7 @@ class Arena {
 };
 
 // Scratch memory of one running op, for example the packed activations of a gemm. The destructor returns it
-// to a shared pool. Thread-safe.
+// to a shared pool; it needs no memory, so it cannot fail. Thread-safe.
 class Workspace {
  public:
   // Pages, and how many of their bytes were ever used. Only these cost memory: untouched pages cost nothing.

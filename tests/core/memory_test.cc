@@ -2,8 +2,10 @@
 #include "core/memory.h"
 
 #include <cstring>
+#include <memory>
 #include <thread>
 
+#include "tests/allocation_count.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -106,6 +108,18 @@ TEST_CASE(
   }
   release_workspaces();
   CHECK(workspace_bytes() == 0);
+}
+
+TEST_CASE("memory: the destructors of workspaces request no memory, so they cannot fail") {
+  release_workspaces();
+  constexpr std::size_t kMany = 40;  // more than any other test uses at once
+  std::vector<std::unique_ptr<const Workspace>> all;
+  for (std::size_t i = 0; i < kMany; ++i) all.push_back(std::make_unique<Workspace>(1000));
+  const std::int64_t before = allocations();
+  for (auto& workspace : all) workspace.reset();
+  CHECK(allocations() == before);
+  CHECK(workspace_bytes() == 1000 * static_cast<std::int64_t>(kMany));
+  release_workspaces();
 }
 
 TEST_CASE("memory: each thread has its own scratch memory, which grows when needed") {
