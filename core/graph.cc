@@ -85,8 +85,7 @@ void Graph::check_required() const {
 }
 
 void Graph::start(GradientSlot& slot) {
-  // An arena's blocks are whole cache lines, so the last float may reach past the end of a bf16 gradient.
-  parallel_fill(static_cast<float*>(slot.gradient), ceil_div(slot.gradient_bytes(), 4), 0.0f);
+  parallel_fill(static_cast<std::byte*>(slot.gradient), slot.gradient_bytes(), std::byte{0});
   slot.started = true;
 }
 

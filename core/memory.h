@@ -2,7 +2,8 @@
 //
 // After the first steps of training, nothing here requests memory from the system any more: an Arena keeps
 // its pages when it is reset, a Workspace returns to a pool, and a thread keeps its scratch memory.
-// page_allocations() counts the requests, and a test checks the count.
+// page_allocations() counts the requests, and a test checks the count. AddressSanitizer reports an access
+// behind the end of a block, and to memory that was freed here (core/poison.h).
 #pragma once
 
 #include <cstddef>

@@ -1,10 +1,11 @@
 #include "core/tape.h"
 
 #include <algorithm>
-#include <cstring>
+#include <memory>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/poison.h"
 
 namespace inkling {
 
@@ -141,7 +142,7 @@ Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
   Tensor moved = output(kept.shape(), {});
   // One chunk, because the two may overlap. A rehearsal skips the loop and touches no memory.
   parallel_chunks(1, [&](std::int64_t) {
-    std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
+    move_down(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
   });
   profiled_bytes_ = std::min(profiled_bytes_, static_cast<std::int64_t>(memory_.used_bytes()));
   return moved;
