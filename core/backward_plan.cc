@@ -23,14 +23,12 @@ void BackwardPlan::mark_live(const std::vector<GraphNode>& nodes, std::vector<Gr
   slots[static_cast<std::size_t>(start)].reached = true;
   for (std::size_t n = nodes.size(); n-- > 0;) {
     const GraphNode& node = nodes[n];
-    for (std::size_t r = 0; r < node.read_count; ++r) {
-      if (slots[static_cast<std::size_t>(node.reads[r])].reached) live_[n] = 1;
+    for (const std::int32_t slot : node.reads) {
+      if (slots[static_cast<std::size_t>(slot)].reached) live_[n] = 1;
     }
     if (live_[n] == 0) continue;
-    for (std::size_t r = 0; r < node.read_count; ++r)
-      ++states_[static_cast<std::size_t>(node.reads[r])].open_readers;
-    for (std::size_t a = 0; a < node.add_count; ++a)
-      slots[static_cast<std::size_t>(node.adds_to[a])].reached = true;
+    for (const std::int32_t slot : node.reads) ++states_[static_cast<std::size_t>(slot)].open_readers;
+    for (const std::int32_t slot : node.adds_to) slots[static_cast<std::size_t>(slot)].reached = true;
   }
 }
 
@@ -71,8 +69,8 @@ void BackwardPlan::make(const std::vector<GraphNode>& nodes, std::vector<Gradien
     if (live_[index] == 0) continue;
     const GraphNode& node = nodes[index];
     const auto n = static_cast<std::int32_t>(index);
-    for (std::size_t r = 0; r < node.read_count; ++r) {
-      const auto s = static_cast<std::size_t>(node.reads[r]);
+    for (const std::int32_t slot : node.reads) {
+      const auto s = static_cast<std::size_t>(slot);
       if (slots[s].gradient == nullptr) {
         // the loss does not use this output: its first reader writes zeros, and its other readers wait for
         // the first
@@ -81,17 +79,17 @@ void BackwardPlan::make(const std::vector<GraphNode>& nodes, std::vector<Gradien
       }
       link(states_[s].last_adder, n);
     }
-    for (std::size_t a = 0; a < node.add_count; ++a) {
-      const auto s = static_cast<std::size_t>(node.adds_to[a]);
-      // An op that uses a tensor is recorded after the op that made the tensor. So all nodes that add to this
-      // gradient come before the nodes that read it in this loop, and no reader sees an incomplete sum.
+    for (const std::int32_t slot : node.adds_to) {
+      const auto s = static_cast<std::size_t>(slot);
+      // An op that uses a tensor is recorded after the op that made it, so no reader has seen an incomplete
+      // sum.
       assert(states_[s].first_reader_link == kNone);
       if (slots[s].gradient == nullptr) give_buffer(slots[s], n, arena);
       link(states_[s].last_adder, n);
       states_[s].last_adder = n;
     }
-    for (std::size_t r = 0; r < node.read_count; ++r) {
-      const auto s = static_cast<std::size_t>(node.reads[r]);
+    for (const std::int32_t slot : node.reads) {
+      const auto s = static_cast<std::size_t>(slot);
       reader_links_.push_back({n, states_[s].first_reader_link});
       states_[s].first_reader_link = static_cast<std::int32_t>(reader_links_.size() - 1);
       if (--states_[s].open_readers == 0 && !slots[s].is_leaf) {

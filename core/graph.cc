@@ -85,9 +85,7 @@ void Graph::check_required() const {
 }
 
 void Graph::start(GradientSlot& slot) {
-  // An arena's blocks are whole cache lines. So it is safe that the last float may reach past the end of a
-  // bf16 gradient.
-  parallel_fill(static_cast<float*>(slot.gradient), ceil_div(slot.gradient_bytes(), 4), 0.0f);
+  parallel_fill(static_cast<std::byte*>(slot.gradient), slot.gradient_bytes(), std::byte{0});
   slot.started = true;
 }
 
@@ -146,7 +144,8 @@ bool Graph::knows(const Tensor& x) const {
   const GradientSlot& slot = slots_[static_cast<std::size_t>(x.slot())];
   const auto *begin = static_cast<const std::byte*>(slot.values),
              *at = static_cast<const std::byte*>(x.raw());
-  return at >= begin && at < begin + std::max<std::int64_t>(1, slot.gradient_bytes());
+  const auto* end = begin + slot.gradient_bytes();
+  return at >= begin && (at < end || (at == end && x.numel() == 0));
 }
 
 GraphNode& Graph::add_node() {

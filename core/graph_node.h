@@ -2,8 +2,8 @@
 // from them.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <span>
 
 #include "core/profile.h"
 #include "core/tensor.h"
@@ -15,7 +15,6 @@ class Gradients;
 // One step of backward: a function that reads gradients of an op's outputs and adds to gradients of its
 // inputs. The gradients are given by the indices of their slots.
 struct GraphNode {
-  static constexpr std::size_t kMaxEnds = 6;
   using Run = void (*)(const void* capture, Gradients& gradients);
 
   const char* name = "";
@@ -23,10 +22,8 @@ struct GraphNode {
   Work work;
   Run run = nullptr;
   const void* capture = nullptr;
-  std::array<std::int32_t, kMaxEnds> reads{};    // the slots that the node reads
-  std::array<std::int32_t, kMaxEnds> adds_to{};  // the slots that the node adds to
-  std::uint8_t read_count = 0;
-  std::uint8_t add_count = 0;
+  std::span<const std::int32_t> reads;    // slots that the node reads, in the tape's memory
+  std::span<const std::int32_t> adds_to;  // slots that it adds to, in the tape's memory
 };
 
 // A slot: the gradient of `values`, a block of `count` numbers.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/poison.h"
 
 namespace inkling {
 
@@ -25,6 +26,12 @@ std::size_t round_up(std::size_t n, std::size_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
+// Allows the first bytes of a region and forbids the bytes behind them.
+void use_first(std::byte* region, std::size_t size_bytes) {
+  allow(region, size_bytes);
+  forbid(region + size_bytes, kFence);
+}
+
 }  // namespace
 
 std::int64_t page_allocations() {
@@ -32,17 +39,20 @@ std::int64_t page_allocations() {
 }
 
 Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t>(size_bytes, 1), kPage)) {
-  void* p =
-      mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* p = mmap(nullptr, size_bytes_ + kFence, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");
   if (size_bytes_ >= kHugePage)
     madvise(p, size_bytes_, MADV_HUGEPAGE);  // this is only advice: if it fails, the memory is slower
   data_ = static_cast<std::byte*>(p);
+  forbid(data_ + size_bytes, size_bytes_ + kFence - size_bytes);
   ++page_allocation_count;
 }
 
 Pages::~Pages() {
-  if (data_ != nullptr) munmap(data_, size_bytes_);
+  if (data_ == nullptr) return;
+  allow(data_, size_bytes_ + kFence);  // the system may give these addresses out again
+  munmap(data_, size_bytes_ + kFence);
 }
 
 Pages::Pages(Pages&& other) noexcept
@@ -62,11 +72,17 @@ void* Arena::allocate(std::size_t size_bytes) {
   if (top_.slab == slabs_.size()) slabs_.emplace_back(std::max(padded, kSlab));
   std::byte* p = slabs_[top_.slab].data() + top_.offset;
   top_.offset += padded;
+  use_first(p, size_bytes);
   peak_bytes_ = std::max(peak_bytes_, used_bytes());
   return p;
 }
 
 void Arena::rewind(Mark mark) {
+  for (std::size_t i = mark.slab; i < slabs_.size() && i <= top_.slab; ++i) {
+    const std::size_t begin = i == mark.slab ? mark.offset : 0;
+    const std::size_t end = i == top_.slab ? top_.offset : slabs_[i].size_bytes();
+    forbid(slabs_[i].data() + begin, end - begin);
+  }
   top_ = mark;
 }
 
@@ -82,6 +98,7 @@ struct WorkspacePool {
   std::mutex mutex;
   std::vector<Workspace::Block> free;
   std::size_t used_bytes = 0;  // the sum over all blocks, free or in use
+  std::size_t blocks = 0;      // how many blocks there are, free or in use
 };
 
 WorkspacePool& workspace_pool() {
@@ -115,6 +132,8 @@ Workspace::Workspace(std::size_t size_bytes) {
   const auto block = best_block(pool.free, size_bytes);
   if (block == pool.free.end()) {
     block_.pages = Pages(std::max(size_bytes, kWorkspace));
+    pool.free.reserve(pool.blocks + 1);  // now, so that the destructor needs no memory
+    ++pool.blocks;
   } else {
     block_ = std::move(*block);
     std::swap(*block, pool.free.back());
@@ -122,12 +141,14 @@ Workspace::Workspace(std::size_t size_bytes) {
   }
   if (block_.used_bytes < size_bytes)
     pool.used_bytes += size_bytes - std::exchange(block_.used_bytes, size_bytes);
+  use_first(block_.pages.data(), size_bytes);
 }
 
 Workspace::~Workspace() {
+  forbid(block_.pages.data(), block_.used_bytes);
   WorkspacePool& pool = workspace_pool();
   const std::lock_guard<std::mutex> lock(pool.mutex);
-  pool.free.push_back(std::move(block_));
+  pool.free.push_back(std::move(block_));  // cannot throw: the constructor has reserved the place
 }
 
 std::int64_t workspace_bytes() {
@@ -140,12 +161,17 @@ void release_workspaces() {
   WorkspacePool& pool = workspace_pool();
   const std::lock_guard<std::mutex> lock(pool.mutex);
   for (const Workspace::Block& block : pool.free) pool.used_bytes -= block.used_bytes;
+  pool.blocks -= pool.free.size();
   pool.free.clear();
 }
 
 void* thread_scratch(std::size_t size_bytes) {
   thread_local Pages pages;
+  thread_local std::size_t used_bytes = 0;
   if (pages.size_bytes() < size_bytes) pages = Pages(std::max(size_bytes, kScratch));
+  if (used_bytes > size_bytes) forbid(pages.data(), used_bytes);
+  use_first(pages.data(), size_bytes);
+  used_bytes = size_bytes;
   return pages.data();
 }
 

@@ -1,8 +1,9 @@
 // Memory for tensors: pages from the operating system, an arena on top of them, and scratch for kernels.
 //
-// After the first steps of training, the code in this file does not request memory from the system any more:
-// an Arena keeps its pages when it is reset, a Workspace returns to a pool, and a thread keeps its scratch
-// memory. page_allocations() counts the requests, and a test checks the count.
+// After the first steps of training, nothing here requests memory from the system any more: an Arena keeps
+// its pages when it is reset, a Workspace returns to a pool, and a thread keeps its scratch memory.
+// page_allocations() counts the requests, and a test checks the count. AddressSanitizer reports an access
+// behind the end of a block, and to memory that was freed here (core/poison.h).
 #pragma once
 
 #include <cstddef>
@@ -60,8 +61,8 @@ class Arena {
   std::size_t peak_bytes_ = 0;
 };
 
-// A Workspace is temporary memory of one running op, for example for the packed activations of a gemm. The
-// destructor returns the memory to a shared pool. Thread-safe.
+// Scratch memory of one running op, for example the packed activations of a gemm. The destructor returns it
+// to a shared pool; it needs no memory, so it cannot fail. Thread-safe.
 class Workspace {
  public:
   // Pages, and how many of their bytes were ever used. Only the used bytes cost memory: untouched pages cost

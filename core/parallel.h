@@ -59,10 +59,11 @@ void parallel_for(std::int64_t n, std::int64_t chunk, F&& f) {
   parallel_chunks(ceil_div(n, chunk), [&](std::int64_t i) { f(i * chunk, std::min(n, (i + 1) * chunk)); });
 }
 
-// Fills n floats with a value, in parallel.
-inline void parallel_fill(float* out, std::int64_t n, float value) {
-  constexpr std::int64_t kChunk = 1 << 16;
-  parallel_for(n, kChunk,
+// Sets n numbers to a value, in parallel.
+template <class T>
+void parallel_fill(T* out, std::int64_t n, T value) {
+  constexpr std::int64_t kChunkBytes = 1 << 18;
+  parallel_for(n, kChunkBytes / std::int64_t{sizeof(T)},
                [&](std::int64_t begin, std::int64_t end) { std::fill(out + begin, out + end, value); });
 }
 

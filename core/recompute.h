@@ -7,30 +7,32 @@
 // of f do the same operations, so the result has the same bits. The price is a second forward pass.
 #pragma once
 
+#include "core/error.h"
 #include "core/tape.h"
 
 namespace inkling {
 
-// Returns f(tape, x), and stores only x and the result for backward. x and the result are f32. F is a lambda
-// Tensor f(Tape&, const Tensor& x) that captures only plain values, as in Tape::record(). f may use leaves
-// besides x, but no leaf that is used anywhere else on the tape.
+// Returns f(tape, x); x and the result are f32. F is a lambda Tensor f(Tape&, const Tensor& x) that captures
+// only plain values, as in Tape::record(). f gets leaves from the tape that it is given; other pieces and
+// other ops may use the same leaves. Error if f uses another tensor from outside that has a gradient, if x
+// has a gradient and is not contiguous, and if x is a part of a leaf that f uses.
 template <class F>
 Tensor recompute(Tape& tape, const Tensor& x, F f) {
   if (!tape.recording()) return f(tape, x);
-  const Tensor y = tape.compute_unrecorded([&] { return f(tape, x.detach()); });
-  tape.record("recompute", {y}, {x, tape.recompute_lock()}, Work{.in_parts = true},
-              [=, &tape](Gradients& gradients) {
-                Tape& inner = tape.inner();
-                inner.clear();
-                Tensor x_again = x.detach();
-                if (x.has_gradient()) {
-                  const GradientTarget dx = gradients.target(x);
-                  x_again = inner.leaf(x.f32(), dx.data, x.shape(),
-                                       dx.accumulate ? LeafGradient::accumulate : LeafGradient::overwrite);
-                }
-                inner.backward_from(f(inner, x_again), gradients.of(y));
-              });
-  return y;
+  if (x.has_gradient() && !x.contiguous()) fail("recompute: x ", x.shape(), " is not contiguous");
+  const Tape::Piece piece = tape.compute_piece(x, f);
+  const auto run_again = [=, &tape](Gradients& gradients) {
+    Tape& inner = tape.inner();
+    inner.clear();
+    // The inner tape writes the gradients of x and of the leaves where the outer tape has them: it assigns if
+    // it is the first writer, and adds otherwise. When f asks for one of the leaves, it gets this one.
+    const Tensor x_again = x.has_gradient() ? inner.leaf(x, gradients.target(x)) : x;
+    for (const Tensor& leaf : piece.leaves) inner.leaf(leaf, gradients.target(leaf));
+    inner.backward_from(f(inner, x_again), gradients.of(piece.result));
+  };
+  tape.record("recompute", {piece.result}, {x, tape.recompute_lock()}, Work{.in_parts = true}, run_again,
+              piece.leaves);
+  return piece.result;
 }
 
 }  // namespace inkling

@@ -1,15 +1,16 @@
 #include "core/tape.h"
 
 #include <algorithm>
-#include <cstring>
+#include <memory>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/poison.h"
 
 namespace inkling {
 
 Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode) {
-  if (!recording_ || gradient == nullptr) return Tensor(values, shape);
+  if (gradient == nullptr || !(recording_ || in_piece_)) return Tensor(values, shape);
   const std::int64_t count = shape.numel();
   std::int32_t slot = graph_.find_leaf(gradient);
   if (slot == Tensor::kNoGradient)
@@ -19,13 +20,23 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
     fail("leaf: the gradient buffer belongs to a leaf of ", s.count,
          " elements already, got a leaf of shape ", shape);
   }
-  return Tensor(values, shape, DType::f32, slot);
+  const Tensor x(values, shape, DType::f32, slot);
+  if (recording_) return x;
+  const auto is_x = [&](const Tensor& noted) { return noted.slot() == slot; };
+  if (std::none_of(piece_leaves_.begin(), piece_leaves_.end(), is_x)) piece_leaves_.push_back(x);
+  return x.detach();
 }
 
 Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs, DType dtype) {
   void* values = memory_.allocate(static_cast<std::size_t>(shape.numel() * size_bytes(dtype)));
   bool wanted = false;
-  for (const Tensor& input : inputs) wanted = wanted || input.has_gradient();
+  for (const Tensor& input : inputs) {
+    wanted = wanted || input.has_gradient();
+    if (in_piece_ && input.has_gradient()) {
+      fail("recompute: a piece uses a tensor ", input.shape(),
+           " that has a gradient and was made outside of the piece, expected only its input and leaves");
+    }
+  }
   const std::int32_t slot = recording_ && wanted
                                 ? graph_.add_slot(values, shape.numel(), dtype, nullptr, false)
                                 : Tensor::kNoGradient;
@@ -33,23 +44,30 @@ Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs, DType dty
 }
 
 GraphNode* Tape::begin_node(const char* name, std::initializer_list<Tensor> reads,
-                            std::initializer_list<Tensor> adds_to, const Work& work) {
-  if (!recording_) return nullptr;
+                            std::initializer_list<Tensor> adds_to, std::span<const Tensor> more,
+                            const Work& work) {
+  const auto any = [](const auto& tensors) {
+    return std::any_of(tensors.begin(), tensors.end(), [](const Tensor& t) { return t.has_gradient(); });
+  };
+  if (!recording_ || !any(reads) || !(any(adds_to) || any(more))) return nullptr;
+  auto* const first = keep<std::int32_t>(std::ssize(reads) + std::ssize(adds_to) + std::ssize(more));
+  std::int32_t* end = first;
+  const auto append = [&](const auto& tensors) {
+    for (const Tensor& t : tensors) {
+      if (!t.has_gradient()) continue;
+      check_known(name, t);
+      *end++ = t.slot();
+    }
+  };
   GraphNode node;
   node.name = name;
   node.shape = reads.begin()->shape();
   node.work = work;
-  if (reads.size() > GraphNode::kMaxEnds || adds_to.size() > GraphNode::kMaxEnds) {
-    fail(name, ": a node reads and adds to at most ", GraphNode::kMaxEnds, " gradients, got ", reads.size(),
-         " and ", adds_to.size());
-  }
-  for (const Tensor& y : reads) {
-    if (y.has_gradient()) node.reads[node.read_count++] = y.slot();
-  }
-  for (const Tensor& x : adds_to) {
-    if (x.has_gradient()) node.adds_to[node.add_count++] = x.slot();
-  }
-  if (node.read_count == 0 || node.add_count == 0) return nullptr;
+  append(reads);
+  node.reads = {first, end};
+  append(adds_to);
+  append(more);
+  node.adds_to = {node.reads.data() + node.reads.size(), end};
   return &(graph_.add_node() = node);
 }
 
@@ -81,9 +99,20 @@ Tape& Tape::inner() {
   return *inner_;
 }
 
-Tensor Tape::with_gradient(const Tensor& y) {
-  const std::int32_t slot = graph_.add_slot(y.raw(), y.numel(), y.dtype(), nullptr, false);
-  return Tensor(const_cast<void*>(y.raw()), y.shape(), y.dtype(), slot);
+Tape::Piece Tape::keep_piece(const Tensor& x, const Tensor& result) {
+  for (const Tensor& leaf : piece_leaves_) {
+    if (leaf.slot() == x.slot() && leaf.numel() != x.numel()) {
+      fail("recompute: x ", x.shape(), " is a part of a leaf ", leaf.shape(), " that the piece uses too");
+    }
+  }
+  auto* const leaves = keep<Tensor>(std::ssize(piece_leaves_));
+  std::uninitialized_copy(piece_leaves_.begin(), piece_leaves_.end(), leaves);
+  Piece piece{result, {leaves, piece_leaves_.size()}};
+  if (x.has_gradient() || !piece.leaves.empty()) {
+    const std::int32_t slot = graph_.add_slot(result.raw(), result.numel(), result.dtype(), nullptr, false);
+    piece.result = Tensor(result.f32(), result.shape(), DType::f32, slot);
+  }
+  return piece;
 }
 
 GradientTarget<> Tape::leaf_gradient(const Tensor& leaf, const Tensor& result) {
@@ -117,7 +146,7 @@ Tensor Tape::rewind(Arena::Mark mark, const Tensor& kept) {
   Tensor moved = output(kept.shape(), {});
   // One chunk, because `moved` and `kept` may overlap. A Rehearsal skips the loop, so it touches no memory.
   parallel_chunks(1, [&](std::int64_t) {
-    std::memmove(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
+    move_down(moved.f32(), kept.f32(), static_cast<std::size_t>(kept.numel()) * sizeof(float));
   });
   profiled_bytes_ = std::min(profiled_bytes_, static_cast<std::int64_t>(memory_.used_bytes()));
   return moved;

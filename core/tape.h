@@ -20,8 +20,10 @@
 #include <initializer_list>
 #include <memory>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/graph.h"
 #include "core/memory.h"
@@ -62,14 +64,15 @@ class Tape {
 
   // Records a node. `backward` is a small lambda that captures Tensors, pointers and numbers by value and
   // takes a Gradients&. `reads` are the op's outputs, `adds_to` its inputs. Tensors without a gradient are
-  // left out; if `reads` or `adds_to` is then empty, no node is recorded. In backward, nodes that were
-  // recorded later run earlier. `work` tells the profile how much the node computes.
+  // left out; if `reads` or `adds_to` is then empty, no node is recorded. Nodes recorded later run earlier.
+  // `work` tells the profile how much the node computes. `more` are further tensors that the node adds to,
+  // for an op whose number of inputs is not fixed.
   template <class F>
   void record(const char* name, std::initializer_list<Tensor> reads, std::initializer_list<Tensor> adds_to,
-              const Work& work, F backward) {
+              const Work& work, F backward, std::span<const Tensor> more = {}) {
     static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
-                  "a node may capture only plain values: Tensors, pointers, numbers");
-    GraphNode* node = begin_node(name, reads, adds_to, work);
+                  "a node keeps plain values: Tensors, pointers, numbers");
+    GraphNode* node = begin_node(name, reads, adds_to, more, work);
     if (node == nullptr) return;
     node->capture = new (memory_.allocate(sizeof(F))) F(std::move(backward));
     node->run = [](const void* capture, Gradients& gradients) {
@@ -108,20 +111,26 @@ class Tape {
   Arena::Mark mark() const { return memory_.mark(); }
   Tensor rewind(Arena::Mark mark, const Tensor& kept);
 
-  // For core/recompute.h: runs f without recording and returns its result as a tensor of this tape. All
-  // intermediate results are freed.
+  // For core/recompute.h: a piece of the network of which the tape keeps only the result.
+  struct Piece {
+    Tensor result;                   // has a gradient if x or a leaf of the piece has one
+    std::span<const Tensor> leaves;  // the leaves with a gradient that the piece used, each once
+  };
+  // For core/recompute.h: runs f(tape, x) without recording. All intermediate results are freed.
   template <class F>
-  Tensor compute_unrecorded(F f) {
+  Piece compute_piece(const Tensor& x, F f) {
     const Arena::Mark start = mark();
-    recording_ = false;
-    const struct Resume {
-      Tape& tape;
-      ~Resume() { tape.recording_ = true; }
-    } resume{*this};
-    return with_gradient(rewind(start, f()));
+    const PieceScope scope(*this);
+    return keep_piece(x, rewind(start, f(*this, x.detach())));
   }
   // For core/recompute.h: the separate tape on which backward runs f again. Created on first use.
   Tape& inner();
+  // For core/recompute.h: makes x, a tensor of the outer tape, a leaf of this tape, whose gradient goes
+  // `into` the outer tape's gradient of x.
+  Tensor leaf(const Tensor& x, GradientTarget<> into) {
+    return leaf(x.f32(), into.data, x.shape(),
+                into.accumulate ? LeafGradient::accumulate : LeafGradient::overwrite);
+  }
   // For core/recompute.h: a fake leaf. All recompute nodes add to its gradient, so they run one after
   // another, because they share the inner tape.
   Tensor recompute_lock() { return leaf(&lock_, &lock_gradient_, {}, LeafGradient::overwrite); }
@@ -143,13 +152,35 @@ class Tape {
   std::size_t peak_bytes() const { return memory_.peak_bytes() + (inner_ ? inner_->peak_bytes() : 0); }
 
  private:
+  // While it exists, the tape does not record, and notes the leaves that ops use.
+  class PieceScope {
+   public:
+    explicit PieceScope(Tape& tape) : tape_(tape) {
+      tape.piece_leaves_.clear();
+      tape.recording_ = false;
+      tape.in_piece_ = true;
+    }
+    ~PieceScope() {
+      tape_.recording_ = true;
+      tape_.in_piece_ = false;
+    }
+    PieceScope(const PieceScope&) = delete;
+    PieceScope& operator=(const PieceScope&) = delete;
+
+   private:
+    Tape& tape_;
+  };
+
   GraphNode* begin_node(const char* name, std::initializer_list<Tensor> reads,
-                        std::initializer_list<Tensor> adds_to, const Work& work);
+                        std::initializer_list<Tensor> adds_to, std::span<const Tensor> more,
+                        const Work& work);
   void check_known(const char* what, const Tensor& x) const;
-  Tensor with_gradient(const Tensor& y);
+  Piece keep_piece(const Tensor& x, const Tensor& result);
   std::int64_t newly_used_bytes();
 
   bool recording_;
+  bool in_piece_ = false;             // inside compute_piece(); then the tape does not record
+  std::vector<Tensor> piece_leaves_;  // the leaves of this piece
   Arena memory_;
   Profile* profile_ = nullptr;
   Phase phase_ = Phase::forward;

@@ -102,23 +102,5 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("sizes: a node may add to six gradients; seven are an error") {
-  Tape tape;
-  std::array<float, 7> values{}, gradients{};
-  std::array<Tensor, 7> x;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    x[i] = tape.leaf(&values[i], &gradients[i], {1}, LeafGradient::overwrite);
-  const Tensor y = tape.output({}, {x[0]});
-  *y.f32() = 0;
-  tape.record("six", {y}, {x[0], x[1], x[2], x[3], x[4], x[5]}, moving({y}), [=](Gradients& g) {
-    for (std::size_t i = 0; i < 6; ++i) *g.sum_into(x[i]) += static_cast<float>(i + 1) * *g.of(y);
-  });
-  CHECK_THROWS_WITH(
-      tape.record("seven", {y}, {x[0], x[1], x[2], x[3], x[4], x[5], x[6]}, moving({y}), [](Gradients&) {}),
-      contains("seven: a node reads and adds to at most 6 gradients"));
-  tape.backward(y);
-  CHECK(gradients == std::array<float, 7>{1, 2, 3, 4, 5, 6, 0});
-}
-
 }  // namespace
 }  // namespace inkling

@@ -1,9 +1,8 @@
 // Edge cases of the tape: leaves that share a gradient buffer, nodes that are not recorded or not run, the
-// order of nodes, backward from a known gradient, recomputation, and errors.
+// order of nodes, backward from a known gradient, tensors of another tape, and other errors.
 #include <cstring>
 
 #include "core/error.h"
-#include "core/recompute.h"
 #include "core/tape.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
@@ -139,25 +138,27 @@ TEST_CASE("tape: if two nodes read an unused result's gradient, the first zeroes
   CHECK(second.dx == Floats{7});
 }
 
-TEST_CASE("tape: a node may read six gradients and add to six; seven are an error") {
-  std::vector<Leaf> leaves(6, Leaf({1}));
+TEST_CASE("tape: a node may read and add to many gradients; the list of inputs may be made at run time") {
+  constexpr std::size_t kMany = 20;
+  std::vector<Leaf> leaves(kMany, Leaf({1}));
+  std::vector<Tensor> x;
   Tape tape;
-  Tensor x[6], y[6];
-  for (std::size_t i = 0; i < 6; ++i) x[i] = leaves[i].on(tape), y[i] = tape.output({1}, {x[i]});
-  const Tensor loss = tape.output({}, {y[0]});
-  tape.record("six", {y[0], y[1], y[2], y[3], y[4], y[5]}, {x[0], x[1], x[2], x[3], x[4], x[5]},
-              [=](Gradients& gradients) {
-                for (int i = 0; i < 6; ++i)
-                  *gradients.target(x[i]).data = static_cast<float>(i + 1) * *gradients.of(y[i]);
-              });
-  tape.record("spread", {loss}, {y[0], y[1], y[2], y[3], y[4], y[5]}, [=](Gradients& gradients) {
-    for (int i = 0; i < 6; ++i) *gradients.target(y[i]).data = 10 * *gradients.of(loss);
+  for (Leaf& leaf : leaves) x.push_back(leaf.on(tape));
+  const Tensor y = tape.output({1}, {x[0]}), z = tape.output({1}, {x[0]}), loss = tape.output({}, {y});
+  const Tensor* const inputs = x.data();
+  const auto backward = [=](Gradients& gradients) {
+    for (std::size_t i = 0; i < kMany; ++i)
+      *gradients.target(inputs[i]).data = static_cast<float>(i + 1) * (*gradients.of(y) + *gradients.of(z));
+  };
+  tape.record("many", {y, z}, {x[0], x[1]}, Work{}, backward, std::span(x).subspan(2));
+  tape.record("spread", {loss}, {y, z}, [=](Gradients& gradients) {
+    *gradients.target(y).data = 10 * *gradients.of(loss);
+    *gradients.target(z).data = 20 * *gradients.of(loss);
   });
+  CHECK(tape.graph().node(0).reads.size() == 2);
+  CHECK(tape.graph().node(0).adds_to.size() == kMany);
   tape.backward(loss);
-  for (std::size_t i = 0; i < 6; ++i) CHECK(leaves[i].dx[0] == 10 * static_cast<float>(i + 1));
-  const auto nothing = [](Gradients&) {};
-  CHECK_THROWS_WITH(tape.record("many", {y[0], y[0], y[0], y[0], y[0], y[0], y[0]}, {x[0]}, nothing),
-                    contains("many: a node reads and adds to at most 6"));
+  for (std::size_t i = 0; i < kMany; ++i) CHECK(leaves[i].dx[0] == 30 * static_cast<float>(i + 1));
 }
 
 TEST_CASE("tape: backward_from() multiplies the known gradient by the derivative and does not change it") {
@@ -265,64 +266,6 @@ TEST_CASE("tape: a bf16 gradient is zero where no node writes it, for odd and ev
   }
 }
 
-TEST_CASE("tape: recompute() records one node; after an error inside it, the tape records again") {
-  Leaf leaf({1, 2});
-  Tape tape;
-  const Tensor x = leaf.on(tape);
-  CHECK_THROWS_WITH(recompute(tape, x, [](Tape&, const Tensor&) -> Tensor { fail("a faulty piece"); }),
-                    contains("a faulty piece"));
-  CHECK(tape.recording());
-  const Tensor y = recompute(tape, x, [](Tape& t, const Tensor& in) { return scale(t, exp(t, in), 2.0f); });
-  CHECK(tape.graph().node_count() == 1);
-  tape.backward(sum(tape, y));
-  CHECK(leaf.dx[0] == approx(2 * std::exp(1.0)));
-  CHECK(leaf.dx[1] == approx(2 * std::exp(2.0)));
-}
-
-TEST_CASE(
-    "tape: recompute() of an input without gradient still gives leaves their gradients, in both modes") {
-  Floats constant = {1, 10};
-  for (const LeafGradient mode : {LeafGradient::overwrite, LeafGradient::accumulate}) {
-    Leaf leaf({2, 3});
-    Tape tape;
-    const Tensor y =
-        recompute(tape, Tensor(constant.data(), {2}), [mode, w = &leaf](Tape& t, const Tensor& x) {
-          const Tensor weight = w->on(t, mode);
-          return mul(t, mul(t, x, weight), weight);
-        });
-    tape.backward(sum(tape, y));  // d(x w^2) = 2 x w
-    const float before = mode == LeafGradient::overwrite ? 0.0f : 100.0f;
-    CHECK(leaf.dx == Floats{before + 4, before + 60});
-  }
-}
-
-TEST_CASE("tape: recompute nodes run one after another, even if they do not depend on each other") {
-  Leaf first({1, 2}), second({3, 4});
-  Tape tape;
-  const auto doubled = [](Tape& t, const Tensor& x) { return scale(t, x, 2.0f); };
-  const Tensor a = recompute(tape, first.on(tape), doubled), b = recompute(tape, second.on(tape), doubled);
-  tape.backward(sum(tape, mul(tape, a, b)));
-  std::vector<std::int32_t> after;
-  tape.graph().plan().for_each_successor(1, [&](std::int32_t n) { after.push_back(n); });
-  CHECK(after == std::vector<std::int32_t>{0});
-  CHECK(first.dx == Floats{12, 16});  // d(4 x y)
-  CHECK(second.dx == Floats{4, 8});
-}
-
-TEST_CASE("tape: peak_bytes() includes the memory of recomputation") {
-  constexpr std::size_t kCount = 4096, kBytes = kCount * sizeof(float);
-  Leaf leaf(Floats(kCount, 0.5f));
-  Tape tape;
-  const Tensor y =
-      recompute(tape, leaf.on(tape), [](Tape& t, const Tensor& x) { return exp(t, exp(t, exp(t, x))); });
-  const Tensor loss = sum(tape, y);
-  const std::size_t before = tape.peak_bytes();
-  tape.backward(loss);
-  // Recomputation needs memory for three results and for the gradients of two of them. dy belongs to the
-  // outer tape.
-  CHECK(tape.peak_bytes() >= before + 3 * kBytes);
-}
-
 TEST_CASE("tape: keep() gives aligned memory, and the same again after clear(); rewind() moves its result") {
   Tape tape;
   float* first = tape.keep(3);
@@ -338,6 +281,45 @@ TEST_CASE("tape: keep() gives aligned memory, and the same again after clear(); 
   CHECK(moved.f32() + 16 == y.f32());
   CHECK(moved.shape() == Shape{3});
   CHECK(Floats(moved.f32(), moved.f32() + 3) == Floats{2, 4, 6});
+}
+
+TEST_CASE("tape: backward from a tensor of another tape, or from before clear(), is an error") {
+  std::vector<float> values{1, 2}, gradient(2);
+  Tape tape, other;
+  const auto leaf_of = [&](Tape& t) {
+    return t.leaf(values.data(), gradient.data(), {2}, LeafGradient::overwrite);
+  };
+  const Tensor mine = leaf_of(tape), loss = sum(tape, mine);
+  leaf_of(other);
+  const Tensor their_loss = sum(other, exp(other, leaf_of(other)));
+  CHECK_THROWS_WITH(tape.backward(their_loss), contains("backward: tensor () is from another tape"));
+  const float dy = 1;
+  CHECK_THROWS_WITH(tape.backward_from(their_loss, &dy),
+                    contains("backward: tensor () is from another tape"));
+  tape.clear();
+  CHECK_THROWS_WITH(tape.backward(loss), contains("backward: tensor () is from another tape or from before"));
+  CHECK_THROWS_WITH(tape.leaf_gradient(mine, mine),
+                    contains("leaf_gradient: tensor (2) is from another tape"));
+  CHECK_NOTHROW(other.backward(their_loss));
+}
+
+TEST_CASE("tape: an op on a tensor of another tape, or from before clear(), is an error") {
+  Leaf first({1, 2}), second({3, 4});
+  Tape tape, other;
+  const Tensor x = first.on(tape), theirs = second.on(other);
+  CHECK_THROWS_WITH(mul(tape, x, theirs), contains("mul: tensor (2) is from another tape"));
+  CHECK_NOTHROW(mul(tape, x, theirs.detach()));
+  CHECK_NOTHROW(exp(tape, x.slice(0, 2, 2)));  // an empty view at the end belongs to x
+  tape.clear();
+  CHECK_THROWS_WITH(exp(tape, x), contains("exp: tensor (2) is from another tape or from before clear()"));
+}
+
+TEST_CASE("tape: the loss may be one element of a larger result") {
+  std::vector<float> values{1, 2, 3}, gradient(3);
+  Tape tape;
+  const Tensor x = tape.leaf(values.data(), gradient.data(), {3}, LeafGradient::overwrite);
+  tape.backward(scale(tape, x, 2.0f).slice(0, 2, 3));
+  CHECK(gradient == std::vector<float>{0, 0, 2});
 }
 
 }  // namespace
