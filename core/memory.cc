@@ -1,6 +1,7 @@
 #include "core/memory.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -26,6 +27,29 @@ std::size_t round_up(std::size_t n, std::size_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
+// The bytes of address space that this process may use (ulimit -v); 0: no limit.
+std::size_t address_space_limit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 0;
+  return limit.rlim_cur;
+}
+
+// How many bytes to reserve where `size_bytes` are needed now and more will be needed later: `usual`, because
+// pages that are not touched cost nothing. Where the address space is limited, pages do cost something: then a
+// 32nd part of the limit.
+std::size_t reservation(std::size_t size_bytes, std::size_t usual) {
+  constexpr std::size_t kPart = 32;
+  const std::size_t limit = address_space_limit();
+  return std::max(size_bytes, limit == 0 ? usual : std::min(usual, round_up(limit / kPart, kPage)));
+}
+
+[[noreturn]] void fail_to_map(std::size_t size_bytes) {
+  const std::size_t limit = address_space_limit();
+  fail("out of memory: cannot map ", size_bytes, " bytes",
+       limit == 0 ? "" : str(" within the limit of ", limit, " bytes of address space (ulimit -v)"),
+       "; a smaller --batch-size or --seq-len, or --recompute, needs less");
+}
+
 // Allows the first bytes of a region and forbids the bytes behind them.
 void use_first(std::byte* region, std::size_t size_bytes) {
   allow(region, size_bytes);
@@ -41,7 +65,7 @@ std::int64_t page_allocations() {
 Pages::Pages(std::size_t size_bytes) : size_bytes_(round_up(std::max<std::size_t>(size_bytes, 1), kPage)) {
   void* p = mmap(nullptr, size_bytes_ + kFence, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED) fail("out of memory: cannot map ", size_bytes_, " bytes");
+  if (p == MAP_FAILED) fail_to_map(size_bytes_);
   if (size_bytes_ >= kHugePage)
     madvise(p, size_bytes_, MADV_HUGEPAGE);  // this is only advice: if it fails, the memory is slower
   data_ = static_cast<std::byte*>(p);
@@ -69,7 +93,7 @@ void* Arena::allocate(std::size_t size_bytes) {
   while (top_.slab < slabs_.size() && top_.offset + padded > slabs_[top_.slab].size_bytes()) {
     top_ = {top_.slab + 1, 0};  // the rest of this slab stays unused until the next rewind
   }
-  if (top_.slab == slabs_.size()) slabs_.emplace_back(std::max(padded, kSlab));
+  if (top_.slab == slabs_.size()) slabs_.emplace_back(reservation(padded, kSlab));
   std::byte* p = slabs_[top_.slab].data() + top_.offset;
   top_.offset += padded;
   use_first(p, size_bytes);
@@ -131,7 +155,7 @@ Workspace::Workspace(std::size_t size_bytes) {
   const std::lock_guard<std::mutex> lock(pool.mutex);
   const auto block = best_block(pool.free, size_bytes);
   if (block == pool.free.end()) {
-    block_.pages = Pages(std::max(size_bytes, kWorkspace));
+    block_.pages = Pages(reservation(size_bytes, kWorkspace));
     pool.free.reserve(pool.blocks + 1);  // now, so that the destructor needs no memory
     ++pool.blocks;
   } else {
@@ -168,7 +192,7 @@ void release_workspaces() {
 void* thread_scratch(std::size_t size_bytes) {
   thread_local Pages pages;
   thread_local std::size_t used_bytes = 0;
-  if (pages.size_bytes() < size_bytes) pages = Pages(std::max(size_bytes, kScratch));
+  if (pages.size_bytes() < size_bytes) pages = Pages(reservation(size_bytes, kScratch));
   if (used_bytes > size_bytes) forbid(pages.data(), used_bytes);
   use_first(pages.data(), size_bytes);
   used_bytes = size_bytes;

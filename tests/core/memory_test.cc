@@ -1,10 +1,16 @@
 // Pages, arena, workspace and scratch: alignment, reuse, and no new pages in the steady state.
 #include "core/memory.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <thread>
 
+#include "core/error.h"
 #include "tests/allocation_count.h"
 #include "tests/support.h"
 
@@ -134,6 +140,33 @@ TEST_CASE("memory: each thread has its own scratch memory, which grows when need
   auto* large = static_cast<std::byte*>(thread_scratch(std::size_t{100} << 20));
   large[(std::size_t{100} << 20) - 1] = std::byte{1};
   CHECK(thread_scratch(1000) == large);
+}
+
+TEST_CASE("memory: where the address space is limited, reservations are small, and the error names the limit") {
+  const pid_t child = fork();  // the limit would stay for the other tests
+  if (child == 0) {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t pages = 0;
+    statm >> pages;
+    const rlimit limit{.rlim_cur = pages * 4096 + (std::size_t{64} << 20), .rlim_max = RLIM_INFINITY};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(2);
+    Arena arena;  // without a limit it would reserve 1 GiB
+    std::memset(arena.allocate(1000), 1, 1000);
+    const Workspace workspace(1000);  // 256 MiB
+    std::memset(workspace.bytes(), 1, 1000);
+    try {
+      Pages(std::size_t{1} << 30);
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      _exit(message.find(str("limit of ", limit.rlim_cur, " bytes of address space")) != std::string::npos ? 0
+                                                                                                          : 3);
+    }
+    _exit(4);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 }  // namespace
