@@ -1,6 +1,5 @@
 // Memory and loops at sizes just below and just above the thresholds where the code takes another path.
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstring>
 #include <numeric>
@@ -100,24 +99,6 @@ TEST_CASE(
     x.check();
     CHECK(std::all_of(x.values().begin(), x.values().end(), [](float v) { return v == 0.5f; }));
   }
-}
-
-TEST_CASE("sizes: a node may add to six gradients; seven are an error") {
-  Tape tape;
-  std::array<float, 7> values{}, gradients{};
-  std::array<Tensor, 7> x;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    x[i] = tape.leaf(&values[i], &gradients[i], {1}, LeafGradient::overwrite);
-  const Tensor y = tape.output({}, {x[0]});
-  *y.f32() = 0;
-  tape.record("six", {y}, {x[0], x[1], x[2], x[3], x[4], x[5]}, moving({y}), [=](Gradients& g) {
-    for (std::size_t i = 0; i < 6; ++i) *g.sum_into(x[i]) += static_cast<float>(i + 1) * *g.of(y);
-  });
-  CHECK_THROWS_WITH(
-      tape.record("seven", {y}, {x[0], x[1], x[2], x[3], x[4], x[5], x[6]}, moving({y}), [](Gradients&) {}),
-      contains("seven: a node reads and adds to at most 6 gradients"));
-  tape.backward(y);
-  CHECK(gradients == std::array<float, 7>{1, 2, 3, 4, 5, 6, 0});
 }
 
 }  // namespace

@@ -158,6 +158,8 @@ TEST_CASE("tape: a node may read six gradients and add to six; seven are an erro
   const auto nothing = [](Gradients&) {};
   CHECK_THROWS_WITH(tape.record("many", {y[0], y[0], y[0], y[0], y[0], y[0], y[0]}, {x[0]}, nothing),
                     contains("many: a node reads and adds to at most 6"));
+  CHECK_THROWS_WITH(tape.record("many", {y[0]}, {x[0], x[0], x[0], x[0], x[0], x[0], x[0]}, nothing),
+                    contains("many: a node reads and adds to at most 6"));
 }
 
 TEST_CASE("tape: backward_from() multiplies the known gradient by the derivative and does not change it") {
