@@ -118,7 +118,7 @@ void add_generate(CLI::App& app, Action& action) {
                    "below 1, likely tokens become more likely; above 1, less likely; 0: the same as --greedy")
       ->check(CLI::Range(0.0f, 1000.0f))
       ->capture_default_str();
-  generate->add_flag("--greedy", command->greedy, "always take the likeliest token");
+  CLI::Option* greedy = generate->add_flag("--greedy", command->greedy, "always take the likeliest token");
   generate->add_option("--top-k", sampler.top_k, "draw only from the k likeliest tokens; 0: from all")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->capture_default_str();
@@ -127,6 +127,9 @@ void add_generate(CLI::App& app, Action& action) {
                    "draw only from the likeliest tokens whose probabilities sum to this number")
       ->check(CLI::Range(1e-6f, 1.0f))
       ->capture_default_str();
+  // --greedy draws no random numbers, so these flags would have no effect.
+  for (const char* flag : {"--temperature", "--top-k", "--top-p"})
+    greedy->excludes(generate->get_option(flag));
   generate->add_flag("--ignore-end", command->ignore_end, "do not stop when the model writes end-of-text");
   generate->add_option("--seed", command->seed, "seed of the random numbers")->capture_default_str();
   generate->add_option("--samples", command->samples, "number of texts; up to 16 are generated together")

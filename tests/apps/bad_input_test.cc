@@ -142,6 +142,10 @@ TEST_CASE("bad input: unknown flags and wrong values of flags are refused") {
          {"--val-fraction"});
   CHECK(std::filesystem::is_empty(t.path()));  // refused commands create no files
   expect({"generate", "--model", "tests/goldens/small.bin", "--max-tokens", "0"}, 2, {"--max-tokens"});
+  for (const char* flag : {"--temperature", "--top-k", "--top-p"}) {
+    expect({"generate", "--model", "tests/goldens/small.bin", "--greedy", flag, "1"}, 2,
+           {"--greedy", " excludes ", flag});
+  }
 }
 
 TEST_CASE("bad input: unusable output directories, and flags that contradict a saved run, are refused") {

@@ -183,17 +183,5 @@ TEST_CASE("cpu: avx512 implies avx2, avx512_bf16 implies avx512, and amx_bf16 im
   CHECK(&cpu() == &f);
 }
 
-TEST_CASE("parallel: a loop does not run during a rehearsal and runs again after it") {
-  std::int64_t calls = 0;
-  const auto loop = [&] { parallel_chunks(1, [&](std::int64_t) { ++calls; }); };
-  {
-    const Rehearsal rehearsal;
-    loop();
-  }
-  CHECK(calls == 0);
-  loop();
-  CHECK(calls == 1);
-}
-
 }  // namespace
 }  // namespace inkling

@@ -1,6 +1,5 @@
 // Memory and loops at sizes just below and just above the thresholds where the code takes another path.
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstring>
 #include <numeric>

@@ -13,15 +13,6 @@ namespace {
 
 using namespace inkling::test;
 
-TEST_CASE("sizes: the vocabulary is padded to a multiple of 128") {
-  for (const auto& [V, Vp] :
-       {std::pair<std::int64_t, std::int64_t>{1, 128}, {127, 128}, {128, 128}, {129, 256}, {50257, 50304}}) {
-    GPT2Config config;
-    config.vocab_size = V;
-    CHECK(config.padded_vocab_size() == Vp);
-  }
-}
-
 // A checkpoint is read and written in chunks of 2^20 weights.
 TEST_CASE("sizes: a model of two chunks of weights and a rest is saved and read back in both dtypes") {
   const GPT2Config config{.max_seq_len = 9, .vocab_size = 200, .layers = 3, .heads = 2, .channels = 250};

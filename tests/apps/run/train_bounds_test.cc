@@ -44,8 +44,11 @@ TEST_CASE("train bounds: counts are accepted at both ends of their range, and re
                                          {"/val_every", "--val-every", 0},
                                          {"/sample_every", "--sample-every", 0},
                                          {"/save_every", "--save-every", 0}}) {
-    accepted(given(key, least));
-    accepted(given(key, kMost));
+    for (const std::int64_t count : {std::int64_t{least}, kMost}) {
+      INFO(flag << " " << count);
+      const json settings = resolve({.given = given(key, count), .model_name = ""}, f32_is_faster);
+      CHECK(settings.at(json::json_pointer(key)) == count);
+    }
     refused(given(key, least - 1), str(flag, " is ", least - 1, ", expected ", least, " to ", kMost));
     refused(given(key, kMost + 1), str(flag, " is ", kMost + 1, ", expected"));
   }

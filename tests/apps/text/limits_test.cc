@@ -6,7 +6,6 @@
 #include "apps/text/shard.h"
 #include "apps/text/tokenize.h"
 #include "core/error.h"
-#include "nn/gpt2_config.h"
 #include "tests/catch.h"
 #include "tests/temporary_directory.h"
 
@@ -119,26 +118,6 @@ TEST_CASE("limits: B and T up to 2^31 are accepted if the shard is long enough; 
   CHECK_THROWS_WITH(opened(1, kMost), contains("has 4 tokens, expected at least B*T+1=2147483649"));
   CHECK_THROWS_WITH(opened(kMost + 1, 1), contains("B=2147483649 and T=1, expected 1 .. 2147483648 each"));
   CHECK_THROWS_WITH(opened(1, kMost + 1), contains("B=1 and T=2147483649, expected 1 .. 2147483648 each"));
-}
-
-TEST_CASE("limits: a model has at most 2^20 of everything, and at most 1e12 parameters") {
-  constexpr std::int64_t kMost = std::int64_t{1} << 20;
-  const GPT2Config small{.max_seq_len = 8, .vocab_size = 8, .layers = 1, .heads = 1, .channels = 8};
-  for (std::int64_t GPT2Config::*size :
-       {&GPT2Config::max_seq_len, &GPT2Config::vocab_size, &GPT2Config::layers}) {
-    GPT2Config config = small;
-    config.*size = kMost;
-    CHECK_NOTHROW(config.check("model"));
-    config.*size = kMost + 1;
-    CHECK_THROWS_WITH(config.check("model"), contains("is 1048577, expected 1 to 1048576"));
-  }
-  GPT2Config config = small;
-  config.heads = config.channels = kMost + 1;
-  CHECK_THROWS_WITH(config.check("model"), contains("(NH) is 1048577, expected 1 to 1048576"));
-  config.heads = 1, config.channels = 282'000;  // 12 C^2 is 0.95e12
-  CHECK_NOTHROW(config.check("model"));
-  config.channels = 290'000;  // 1.01e12
-  CHECK_THROWS_WITH(config.check("model"), contains("parameters, expected at most 1e12"));
 }
 
 }  // namespace
