@@ -8,10 +8,10 @@
 
 #include "apps/commands.h"
 #include "apps/run/flags.h"
+#include "apps/run/format.h"
 #include "apps/run/machine.h"
 #include "apps/run/preflight.h"
 #include "apps/run/probe.h"
-#include "apps/run/format.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -153,8 +153,8 @@ std::string memory_text(const json& machine) {
                                   : format_fixed(machine[key].get<double>() / kGiB, 1) + " GiB";
   };
   const std::string set_by = machine["memory_set_by"];
-  return str(gib("memory_bytes"), set_by.empty() ? "" : str(" (set by ", set_by, ")"), ", available: ",
-             gib("available_bytes"));
+  return str(gib("memory_bytes"), set_by.empty() ? "" : str(" (set by ", set_by, ")"),
+             ", available: ", gib("available_bytes"));
 }
 
 void print_machine(const json& machine) {

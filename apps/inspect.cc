@@ -7,8 +7,8 @@
 #include <unordered_map>
 
 #include "apps/commands.h"
-#include "apps/run/optimizer_file.h"
 #include "apps/run/format.h"
+#include "apps/run/optimizer_file.h"
 #include "apps/text/shard.h"
 #include "apps/text/tokenizer.h"
 #include "core/error.h"

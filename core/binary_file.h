@@ -23,8 +23,8 @@
 namespace inkling {
 
 // FileView: a read-only mapping of a regular file. Error if the file is missing, a directory, empty or
-// unreadable. A FileView can be moved but not copied. If another program shortens the file later, reading the missing part raises SIGBUS; see
-// core/mapped_files.h.
+// unreadable. A FileView can be moved but not copied. If another program shortens the file later, reading the
+// missing part raises SIGBUS; see core/mapped_files.h.
 class FileView {
  public:
   explicit FileView(const std::string& path);

@@ -35,8 +35,8 @@ std::size_t address_space_limit() {
 }
 
 // How many bytes to reserve where `size_bytes` are needed now and more will be needed later: `usual`, because
-// pages that are not touched cost nothing. Where the address space is limited, pages do cost something: then a
-// 32nd part of the limit.
+// pages that are not touched cost nothing. Where the address space is limited, pages do cost something: then
+// a 32nd part of the limit.
 std::size_t reservation(std::size_t size_bytes, std::size_t usual) {
   constexpr std::size_t kPart = 32;
   const std::size_t limit = address_space_limit();

@@ -16,8 +16,8 @@
 namespace inkling {
 
 int allowed_cpus();  // the CPUs that the system lets this process run on (its affinity)
-// The default number of threads: allowed_cpus(), or the CPU quota of the control group, rounded up, if that is
-// less. More threads than a quota would be stopped for a part of every period.
+// The default number of threads: allowed_cpus(), or the CPU quota of the control group, rounded up, if that
+// is less. More threads than a quota would be stopped for a part of every period.
 int hardware_threads(const CgroupLimits& limits = cgroup_limits());
 int threads();
 void set_threads(int count);  // Error unless 1 <= count <= 1024

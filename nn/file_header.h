@@ -1,4 +1,5 @@
-// The header that all files in llm.c's formats begin with: models, token shards, tokenizers, optimiser states.
+// The header that all files in llm.c's formats begin with: models, token shards, tokenizers, optimiser
+// states.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ namespace inkling {
 struct ParameterSpec {
   std::string name;
   Shape shape;
-  bool decay;  // weight decay pulls matrices and embeddings towards zero, never biases and norms
+  bool decay;              // weight decay pulls matrices and embeddings towards zero, never biases and norms
   const char* group = "";  // the part of the transformer: "embeddings", "attention", "mlp" or "norms"
 };
 

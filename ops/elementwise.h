@@ -45,8 +45,8 @@ Tensor neg(Tape& tape, const Tensor& x);
 Tensor scale(Tape& tape, const Tensor& x, float factor);
 Tensor add(Tape& tape, const Tensor& x, float number);
 
-// One operand of an element-wise kernel, for a run of elements: element i is data[i * step]. The step is 1, or
-// 0 if the operand has only one element, which is used for the whole run.
+// One operand of an element-wise kernel, for a run of elements: element i is data[i * step]. The step is 1,
+// or 0 if the operand has only one element, which is used for the whole run.
 struct Operand {
   const float* data;
   std::int64_t step;

@@ -86,8 +86,8 @@ void gradients_in_f32(float* dx, GradientTarget<> dwte, const Head& h, const flo
        {h.Vp, h.C, count});
 }
 
-// gradients_in_bf16() computes the same as gradients_in_f32(), in bf16. The dlogits are bf16, in the first half
-// of each row of logits.
+// gradients_in_bf16() computes the same as gradients_in_f32(), in bf16. The dlogits are bf16, in the first
+// half of each row of logits.
 void gradients_in_bf16(float* dx, GradientTarget<> dwte, const Head& h, const float* dlogits,
                        std::int64_t begin, std::int64_t count) {
   const MatrixIn<bf16> d = rows(reinterpret_cast<const bf16*>(dlogits), 2 * h.Vp);

@@ -35,8 +35,8 @@ std::vector<ParameterSegment> segments_of(const Table& table) {
 }
 
 // A chunk is a part of a segment: small enough for the L2 cache, and small enough for many threads to share
-// the work. A chunk is whole strips, except for a shorter strip at the segment's end. It has as many strips as
-// fit into kFloats, but at least one.
+// the work. A chunk is whole strips, except for a shorter strip at the segment's end. It has as many strips
+// as fit into kFloats, but at least one.
 struct SegmentChunk {
   static constexpr std::int64_t kFloats = 1 << 16;  // the most floats of a chunk, unless one strip is longer
 

@@ -58,7 +58,8 @@ std::string flag_of(std::string key) {
 
 json with_absolute_paths(json given) {
   for (const char* key : {"data", "val_data", "tokenizer", "init"}) {
-    if (const std::string path = given.value(key, ""); !path.empty()) given[key] = fs::absolute(path).string();
+    if (const std::string path = given.value(key, ""); !path.empty())
+      given[key] = fs::absolute(path).string();
   }
   return given;
 }

@@ -1,5 +1,6 @@
-// Which files a run reads: token shards for training and for validation, and a tokenizer. They are found beside
-// each other, by their names. A run saves absolute paths, so that it can be resumed in any working directory.
+// Which files a run reads: token shards for training and for validation, and a tokenizer. They are found
+// beside each other, by their names. A run saves absolute paths, so that it can be resumed in any working
+// directory.
 #pragma once
 
 #include <nlohmann/json.hpp>

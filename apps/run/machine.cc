@@ -51,8 +51,9 @@ std::string bound_of_threads(const CgroupLimits& limits) {
   if (limits.cpus && hardware_threads(limits) < allowed_cpus())
     return str("the CPU quota of the control group, ", *limits.cpus, " CPUs");
   const auto cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  return allowed_cpus() < cores ? str("the CPU affinity of this process, ", allowed_cpus(), " of ", cores, " CPUs")
-                                : std::string("the CPUs of this machine");
+  return allowed_cpus() < cores
+             ? str("the CPU affinity of this process, ", allowed_cpus(), " of ", cores, " CPUs")
+             : std::string("the CPUs of this machine");
 }
 
 std::int64_t resident_bytes() {

@@ -15,7 +15,8 @@ namespace {
 // The work of a step of the miniature. With an instruction for bf16 products the same time allows more.
 constexpr double kFlops = 20e9, kBf16Flops = 60e9;
 constexpr std::int64_t kMostVocabulary = 4096, kMostSeqLen = 512, kLeastTokens = 64;
-constexpr double kWorthwhile = 0.9;  // bf16 rounds more, so it is only used where it saves a tenth of the time
+constexpr double kWorthwhile =
+    0.9;                   // bf16 rounds more, so it is only used where it saves a tenth of the time
 constexpr int kSteps = 3;  // the first step, which gets its memory from the system, does not count
 
 PreflightRequest miniature(PreflightRequest request) {

@@ -1,8 +1,8 @@
 // Measures how fast this machine takes a training step: a miniature of the run is trained for a few steps.
 //
 // The miniature has the run's width, heads and precision, but one block, a small vocabulary, and only
-// as many tokens as a fraction of a second allows. Each op of its steps is timed (core/profile.h). An op of the
-// real step takes as much longer as it has more work. So no table of speeds of other machines is needed.
+// as many tokens as a fraction of a second allows. Each op of its steps is timed (core/profile.h). An op of
+// the real step takes as much longer as it has more work. So no table of speeds of other machines is needed.
 #pragma once
 
 #include <string>

@@ -22,8 +22,10 @@ std::string bar_of(const ProgressState& state, std::int64_t width, bool utf8) {
   const auto filled = static_cast<std::int64_t>(done * static_cast<double>(width));
   std::string bar;
   for (std::int64_t i = 0; i < width; ++i) {
-    if (utf8) bar += i < filled ? "█" : "░";
-    else bar += i < filled ? '#' : '.';
+    if (utf8)
+      bar += i < filled ? "█" : "░";
+    else
+      bar += i < filled ? '#' : '.';
   }
   return bar;
 }
@@ -33,7 +35,8 @@ std::string bar_of(const ProgressState& state, std::int64_t width, bool utf8) {
 std::string progress_line(const ProgressState& state, int columns, bool utf8) {
   const std::string step = str("step ", state.step, "/", state.total_steps);
   const std::string loss = "  loss " + format_fixed(state.loss, 4);
-  const std::string speed = str("  ", format_count(static_cast<std::int64_t>(state.tokens_per_s)), " tokens/s");
+  const std::string speed =
+      str("  ", format_count(static_cast<std::int64_t>(state.tokens_per_s)), " tokens/s");
   const std::string left =
       state.step == state.total_steps ? "  done" : "  ETA " + format_duration(state.seconds_left);
   const std::string texts[] = {step + loss + speed + left, step + loss + left, step + loss, step};

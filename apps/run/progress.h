@@ -1,5 +1,5 @@
-// The progress of a run, on stderr. On a terminal it is one line, which is drawn again and again; in a file, a
-// pipe or on a dumb terminal it is plain lines.
+// The progress of a run, on stderr. On a terminal it is one line, which is drawn again and again; in a file,
+// a pipe or on a dumb terminal it is plain lines.
 #pragma once
 
 #include <chrono>
@@ -11,9 +11,9 @@
 
 namespace inkling {
 
-// The state of a run, as one line of at most `columns` characters (0: any number). If the line is too long, the
-// bar becomes shorter; then the bar, the tokens per second, the remaining time and the loss are left out, in
-// this order.
+// The state of a run, as one line of at most `columns` characters (0: any number). If the line is too long,
+// the bar becomes shorter; then the bar, the tokens per second, the remaining time and the loss are left out,
+// in this order.
 struct ProgressState {
   std::int64_t step = 0, total_steps = 0;
   double loss = 0, tokens_per_s = 0, seconds_left = 0;
@@ -22,10 +22,11 @@ std::string progress_line(const ProgressState& state, int columns, bool utf8);
 
 class Progress {
  public:
-  // `tokens_per_step` is needed for the tokens per second. On a terminal the line is redrawn at most ten times
-  // a second. Elsewhere a line is printed about every two seconds. `look` is asked before each line.
-  Progress(std::int64_t total_steps, std::int64_t tokens_per_step,
-           std::function<Terminal()> look = [] { return terminal(2); });
+  // `tokens_per_step` is needed for the tokens per second. On a terminal the line is redrawn at most ten
+  // times a second. Elsewhere a line is printed about every two seconds. `look` is asked before each line.
+  Progress(
+      std::int64_t total_steps, std::int64_t tokens_per_step,
+      std::function<Terminal()> look = [] { return terminal(2); });
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

@@ -283,8 +283,10 @@ std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
     all_damage += str(all_damage.empty() ? "" : "; ", what);
   }
   if (skipped.empty()) return std::nullopt;
-  fail(path_, ": every checkpoint is damaged, so the run cannot continue, and nothing was changed; start again "
-       "with another --out (", all_damage, ")");
+  fail(path_,
+       ": every checkpoint is damaged, so the run cannot continue, and nothing was changed; start again "
+       "with another --out (",
+       all_damage, ")");
 }
 
 std::string RunDirectory::last_checkpoint() const {

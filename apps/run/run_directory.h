@@ -12,8 +12,8 @@
 // A checkpoint is written into a hidden directory, which is renamed when all its files are on disk.
 // manifest.json lists the files' sizes and checksums (XXH3, 64 bits). A run resumes from the newest
 // checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, checkpoints and
-// lines of metrics.jsonl for later steps are removed. So metrics.jsonl has the same lines after an interrupted
-// and resumed run as after a run without interruptions, except for the times in the lines.
+// lines of metrics.jsonl for later steps are removed. So metrics.jsonl has the same lines after an
+// interrupted and resumed run as after a run without interruptions, except for the times in the lines.
 #pragma once
 
 #include <cstdint>
@@ -59,8 +59,8 @@ class RunDirectory {
   void write_sample(std::int64_t step, const std::string& text) const;
 
   // Saves a checkpoint. Calls write(directory), which commits the checkpoint's files into a hidden directory
-  // (with FolderSync::by_caller: the directory is synced here). Then adds the manifest and makes the checkpoint
-  // visible at once, by renaming the directory.
+  // (with FolderSync::by_caller: the directory is synced here). Then adds the manifest and makes the
+  // checkpoint visible at once, by renaming the directory.
   void commit_checkpoint(std::int64_t step,
                          const std::function<void(const std::string& directory)>& write) const;
   // Returns the newest complete and undamaged checkpoint: its step and directory. Calls `report` with a
@@ -72,7 +72,8 @@ class RunDirectory {
   };
   std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& report) const;
   void drop_checkpoints_after(std::int64_t step) const;
-  std::string last_checkpoint() const;  // the directory of the newest checkpoint, unchecked; empty: there is none
+  std::string last_checkpoint()
+      const;  // the directory of the newest checkpoint, unchecked; empty: there is none
 
  private:
   std::string path_;

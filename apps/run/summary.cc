@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "apps/run/loss_chart.h"
 #include "apps/run/format.h"
+#include "apps/run/loss_chart.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -22,8 +22,7 @@ void print_plan(std::ostream& out, const TrainSettings& s, std::int64_t first_st
   out << "inkling: " << format_count(parameters) << " parameters (" << s.model.layers << " layers, "
       << s.model.heads << " heads, " << s.model.channels << " channels, a vocabulary of "
       << format_count(s.model.vocab_size) << " tokens), " << threads() << " threads, " << name(kernels().isa)
-      << ", " << s.precision
-      << (s.precision_reason.empty() ? "" : str(" (", s.precision_reason, ")")) << "\n"
+      << ", " << s.precision << (s.precision_reason.empty() ? "" : str(" (", s.precision_reason, ")")) << "\n"
       << "data: " << (s.stories() ? std::string("stories") : s.data) << "; a step is "
       << format_count(s.tokens_per_step()) << " tokens (" << s.batch_size << " x " << s.seq_len;
   if (s.grad_accum > 1) out << " x " << s.grad_accum;

@@ -244,8 +244,8 @@ void check_same_kind_of_data(const json& saved, const json& given, const std::st
   for (const char* key : {"data", "val_data", "tokenizer"}) {
     const json now = given.value(key, saved[key]);
     if (stories ? now == "" : now != "" || key != std::string("data")) continue;
-    throw UsageError(str(path, ": the run was started with ", stories ? "stories" : "--data", ", got ", flag_of(key),
-                         " ", now.dump(), "; leave the flag out to resume"));
+    throw UsageError(str(path, ": the run was started with ", stories ? "stories" : "--data", ", got ",
+                         flag_of(key), " ", now.dump(), "; leave the flag out to resume"));
   }
 }
 
@@ -289,9 +289,9 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
 }
 
 TrainSettings resolve_resumed(const json& saved, const TrainFlags& flags, const std::string& path) {
-  static const std::set<std::string> kMayChange = {"/steps",        "/recompute",  "/val_every",
-                                                   "/val_batches",  "/sample_every", "/save_every",
-                                                   "/data",         "/val_data",   "/tokenizer"};
+  static const std::set<std::string> kMayChange = {"/steps",       "/recompute",    "/val_every",
+                                                   "/val_batches", "/sample_every", "/save_every",
+                                                   "/data",        "/val_data",     "/tokenizer"};
   if (!flags.model_name.empty()) {
     throw UsageError(str(path, ": the run's model is in its config.json, expected no --model, got --model ",
                          flags.model_name, "; leave it out to resume"));

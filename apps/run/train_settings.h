@@ -38,7 +38,7 @@ struct TrainSettings {
   std::uint64_t seed = 42;
   std::string precision = "f32";
   std::string precision_reason;  // why the run chose it; empty if --precision did
-  bool recompute = false;  // compute activations a second time in backward instead of storing them
+  bool recompute = false;        // compute activations a second time in backward instead of storing them
   std::int64_t val_every = 0;
   std::int64_t val_batches = 0;
   std::int64_t sample_every = 0;
@@ -52,9 +52,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
                                                 batch_size, seq_len, grad_accum, steps, lr, min_lr, warmup,
                                                 schedule, optimizer, momentum, weight_decay, beta1, beta2,
-                                                eps, grad_clip, shuffle, seed, precision,
-                                                precision_reason, recompute,
-                                                val_every, val_batches, sample_every, save_every)
+                                                eps, grad_clip, shuffle, seed, precision, precision_reason,
+                                                recompute, val_every, val_batches, sample_every, save_every)
 
 // The flags that the user gave, and no others, in the layout of config.json, for example {"batch_size": 8,
 // "model": {"layers": 2}}.
@@ -63,15 +62,15 @@ struct TrainFlags {
   std::string model_name;  // the value of --model, for example gpt2:d12; empty without --model
 };
 
-// Returns the settings of a new run. Settings without a flag get a default that depends on the model and the data;
-// without --precision, `choose` picks it. UsageError, which names the flag, if a value is impossible.
+// Returns the settings of a new run. Settings without a flag get a default that depends on the model and the
+// data; without --precision, `choose` picks it. UsageError, which names the flag, if a value is impossible.
 using ChoosePrecision = std::function<PrecisionChoice(const PreflightRequest&)>;
 TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose = faster_precision);
 
-// Returns the settings of a resumed run: the saved settings, changed by the flags. A flag may change the number of
-// steps, --recompute, how often to validate, sample and save, and the place of the data and the tokenizer
-// (Trainer::resume checks that the shards have the same contents). UsageError if a flag changes a setting that
-// has an effect on the weights.
+// Returns the settings of a resumed run: the saved settings, changed by the flags. A flag may change the
+// number of steps, --recompute, how often to validate, sample and save, and the place of the data and the
+// tokenizer (Trainer::resume checks that the shards have the same contents). UsageError if a flag changes a
+// setting that has an effect on the weights.
 TrainSettings resolve_resumed(const nlohmann::json& saved, const TrainFlags& flags, const std::string& path);
 
 }  // namespace inkling

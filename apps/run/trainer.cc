@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "apps/run/data_files.h"
-#include "apps/run/optimizer_file.h"
 #include "apps/run/format.h"
+#include "apps/run/optimizer_file.h"
 #include "apps/run/progress.h"
 #include "apps/run/state_file.h"
 #include "apps/run/strict_json.h"
@@ -119,8 +119,10 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   if (!checkpoint) {
     const std::string result = directory_.file("model.bin");
     if (std::filesystem::exists(result)) {
-      fail(directory_.file("checkpoints"), ": the run has no checkpoint to continue from, but it has a result; "
-           "train on from its weights with --init ", result, " and another --out");
+      fail(directory_.file("checkpoints"),
+           ": the run has no checkpoint to continue from, but it has a result; "
+           "train on from its weights with --init ",
+           result, " and another --out");
     }
     report(directory_.file("checkpoints") + ": has no checkpoint yet; the run starts again from step 0");
     start();

@@ -96,18 +96,18 @@ ShardId Shard::id() const {
     sample.insert(sample.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
   }
   char checksum[24];
-  std::snprintf(checksum, sizeof checksum, "%016" PRIx64, static_cast<std::uint64_t>(XXH3_64bits(sample.data(), sample.size())));
+  std::snprintf(checksum, sizeof checksum, "%016" PRIx64,
+                static_cast<std::uint64_t>(XXH3_64bits(sample.data(), sample.size())));
   return {std::filesystem::path(path()).filename().string(), std::ssize(bytes), checksum};
 }
 
 void expect_same_contents(std::span<const ShardId> saved, std::span<const Shard> shards) {
-  if (saved.size() != shards.size())
-    fail("the run has ", saved.size(), " shards, got ", shards.size());
+  if (saved.size() != shards.size()) fail("the run has ", saved.size(), " shards, got ", shards.size());
   for (std::size_t i = 0; i < saved.size(); ++i) {
     const ShardId now = shards[i].id();
     if (now.bytes != saved[i].bytes) {
-      fail(shards[i].path(), ": has ", now.bytes, " bytes, expected ", saved[i].bytes, " as in ", saved[i].file,
-           " of the run");
+      fail(shards[i].path(), ": has ", now.bytes, " bytes, expected ", saved[i].bytes, " as in ",
+           saved[i].file, " of the run");
     }
     if (now.checksum != saved[i].checksum) {
       fail(shards[i].path(), ": the contents differ from those of ", saved[i].file, " of the run (checksum ",

@@ -22,9 +22,9 @@ struct Roof {
 };
 
 // Measures the four speeds three times (about 40 ms each time) and returns the best value of each. A single
-// measurement may run while some threads are still asleep, and would be below the true peak. Uses 192 MiB of workspace memory (release_workspaces in
-// core/memory.h). A machine's speed changes over time: measure the roof before and after the work that you
-// compare with it, and take medians.
+// measurement may run while some threads are still asleep, and would be below the true peak. Uses 192 MiB of
+// workspace memory (release_workspaces in core/memory.h). A machine's speed changes over time: measure the
+// roof before and after the work that you compare with it, and take medians.
 Roof best_roof();
 
 }  // namespace inkling

@@ -100,7 +100,8 @@ TEST_CASE("train flags: --shuffle and --no-recompute are the defaults") {
 
 TEST_CASE("train flags: --data, --tokenizer and --init choose the files of a run") {
   CHECK(resolve_words(kText).data == absolute("tests/goldens/curve_tokens.bin"));
-  CHECK(resolve_words({"--data", "tests/goldens/curve_tok*.bin"}).data == absolute("tests/goldens/curve_tok*.bin"));
+  CHECK(resolve_words({"--data", "tests/goldens/curve_tok*.bin"}).data ==
+        absolute("tests/goldens/curve_tok*.bin"));
   const TemporaryDirectory temporary;
   Tokenizer::bytes().write(temporary / "bytes.bin");
   const std::string path = temporary / "bytes.bin";

@@ -197,8 +197,9 @@ TEST_CASE(
       run({"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--init",
            temporary / "nan.bin", "--batch-size", "2", "--seq-len", "16", "--steps", "5"});
   CHECK(outcome.status == 1);
-  CHECK_THAT(outcome.err, contains("diverged: the loss is nan at step 1, expected a finite number: try a lower "
-                                   "--lr; there is no checkpoint"));
+  CHECK_THAT(outcome.err,
+             contains("diverged: the loss is nan at step 1, expected a finite number: try a lower "
+                      "--lr; there is no checkpoint"));
   CHECK_THAT(outcome.err, contains("curve_tokens.bin"));
   CHECK_FALSE(std::filesystem::exists(temporary / "run/model.bin"));
 }

@@ -28,16 +28,16 @@ const std::string kUsed = std::to_string(600 * kMiB) + "\n";
 const std::string kLimit = std::to_string(1000 * kMiB) + "\n";
 
 TEST_CASE("cgroup: without files, or with files that set no limit, there is no limit") {
-  for (const Files& files : {Files{},
-                             Files{{"proc/self/cgroup", "0::/\n"}},
-                             Files{{"proc/self/cgroup", "0::/\n"},
-                                   {"sys/fs/cgroup/cpu.max", "max 100000\n"},
-                                   {"sys/fs/cgroup/memory.max", "max\n"},
-                                   {"sys/fs/cgroup/memory.current", kUsed}},
-                             Files{{"proc/self/cgroup", "4:cpu,cpuacct:/\n3:memory:/\n"},
-                                   {"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"},
-                                   {"sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"},
-                                   {"sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"}}}) {
+  for (const Files& files :
+       {Files{}, Files{{"proc/self/cgroup", "0::/\n"}},
+        Files{{"proc/self/cgroup", "0::/\n"},
+              {"sys/fs/cgroup/cpu.max", "max 100000\n"},
+              {"sys/fs/cgroup/memory.max", "max\n"},
+              {"sys/fs/cgroup/memory.current", kUsed}},
+        Files{{"proc/self/cgroup", "4:cpu,cpuacct:/\n3:memory:/\n"},
+              {"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"},
+              {"sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"},
+              {"sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"}}}) {
     const CgroupLimits limits = limits_of(files);
     CHECK_FALSE(limits.cpus);
     CHECK_FALSE(limits.memory_bytes);
@@ -84,8 +84,8 @@ TEST_CASE("cgroup: the smallest limit of all groups above the process applies") 
 }
 
 TEST_CASE("cgroup: in a container whose path only the host sees, the root's files apply") {
-  const CgroupLimits limits = limits_of(
-      {{"proc/self/cgroup", "0::/host/only/this\n"}, {"sys/fs/cgroup/cpu.max", "100000 100000\n"}});
+  const CgroupLimits limits =
+      limits_of({{"proc/self/cgroup", "0::/host/only/this\n"}, {"sys/fs/cgroup/cpu.max", "100000 100000\n"}});
   CHECK(limits.cpus == 1.0);
 }
 

@@ -27,7 +27,8 @@ std::pair<int, std::string> in_child(F f) {
   }
   int status = 0;
   waitpid(child, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), test::read_text(temporary / "err")};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          test::read_text(temporary / "err")};
 }
 
 constexpr std::size_t kBytes = 3 * 4096;
@@ -38,7 +39,8 @@ std::string file_in(const test::TemporaryDirectory& temporary, const char* name)
   return path;
 }
 
-TEST_CASE("mapped files: reading a part that another program cut off ends with one line that names the file") {
+TEST_CASE(
+    "mapped files: reading a part that another program cut off ends with one line that names the file") {
   const test::TemporaryDirectory temporary;
   const std::string first = file_in(temporary, "first"), second = file_in(temporary, "second");
   const auto [status, err] = in_child([&] {
@@ -51,7 +53,8 @@ TEST_CASE("mapped files: reading a part that another program cut off ends with o
     read = two.bytes()[kBytes - 1];
   });
   CHECK(status == 1);
-  CHECK(err == "inkling: " + second + ": the file became shorter while it was read, expected it to stay as it was\n");
+  CHECK(err == "inkling: " + second +
+                   ": the file became shorter while it was read, expected it to stay as it was\n");
 }
 
 TEST_CASE("mapped files: a file that is no longer mapped is forgotten, and its place is used again") {

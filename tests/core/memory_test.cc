@@ -142,7 +142,8 @@ TEST_CASE("memory: each thread has its own scratch memory, which grows when need
   CHECK(thread_scratch(1000) == large);
 }
 
-TEST_CASE("memory: where the address space is limited, reservations are small, and the error names the limit") {
+TEST_CASE(
+    "memory: where the address space is limited, reservations are small, and the error names the limit") {
   const pid_t child = fork();  // the limit would stay for the other tests
   if (child == 0) {
     std::ifstream statm("/proc/self/statm");
@@ -158,8 +159,9 @@ TEST_CASE("memory: where the address space is limited, reservations are small, a
       Pages(std::size_t{1} << 30);
     } catch (const Error& error) {
       const std::string message = error.what();
-      _exit(message.find(str("limit of ", limit.rlim_cur, " bytes of address space")) != std::string::npos ? 0
-                                                                                                          : 3);
+      _exit(message.find(str("limit of ", limit.rlim_cur, " bytes of address space")) != std::string::npos
+                ? 0
+                : 3);
     }
     _exit(4);
   }

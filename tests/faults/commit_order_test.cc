@@ -24,7 +24,8 @@ std::string folder_of(const std::string& path) {
 }
 
 // Goes through a log. At each rename it checks that the bytes of the renamed file or folder are already on
-// disk, and that the program syncs the containing folder before the next rename in another folder, or the end.
+// disk, and that the program syncs the containing folder before the next rename in another folder, or the
+// end.
 void check_renames(const std::vector<SystemCall>& log, int expected_renames) {
   Disk disk;
   std::string to_sync;  // the folder of the last rename

@@ -193,10 +193,20 @@ TEST_CASE("grains: softmax and cross entropy are right for one task of rows, two
   }
 }
 
-TEST_CASE("grains: layernorm of 31 to 33 rows, 64, 65 and 100, and of 255 to 257 columns is right, with and without dx") {
+TEST_CASE(
+    "grains: layernorm of 31 to 33 rows, 64, 65 and 100, and of 255 to 257 columns is right, with and "
+    "without dx") {
   using Sizes = std::pair<std::int64_t, std::int64_t>;
-  for (const auto& [rows, C] : {Sizes{31, 20}, {32, 20}, {33, 20}, {64, 20}, {65, 20}, {100, 20}, {40, 255},
-                                {40, 256}, {40, 257}, {40, 600}}) {
+  for (const auto& [rows, C] : {Sizes{31, 20},
+                                {32, 20},
+                                {33, 20},
+                                {64, 20},
+                                {65, 20},
+                                {100, 20},
+                                {40, 255},
+                                {40, 256},
+                                {40, 257},
+                                {40, 600}}) {
     for (const bool wants_dx : {true, false}) {
       INFO(rows << " rows of " << C << (wants_dx ? "" : ", x without a gradient"));
       Leaf x(rows * C, 1), weight(C, 2), bias(C, 3);

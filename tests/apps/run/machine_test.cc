@@ -41,8 +41,8 @@ TEST_CASE("machine: without /proc, the available memory is unknown, and not zero
   CHECK(memory.total_bytes == sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
   CHECK_FALSE(memory.available_bytes);
   // A control group's limit is known all the same.
-  CHECK(system_memory({.cpus = {}, .memory_bytes = 1000, .available_bytes = 300}, "/no/such/file").available_bytes ==
-        300);
+  CHECK(system_memory({.cpus = {}, .memory_bytes = 1000, .available_bytes = 300}, "/no/such/file")
+            .available_bytes == 300);
 }
 
 TEST_CASE("machine: the bound of the threads names the quota if the quota is less than the CPUs") {

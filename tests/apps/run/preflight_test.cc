@@ -136,8 +136,7 @@ TEST_CASE("preflight: the time of a generated token is the time of reading all w
   const Roof roof{.fma_gflops = 100, .bf16_gflops = 1000, .triad_gbs = 20, .read_gbs = 25};
   const double weights = static_cast<double>(request.model.parameter_count()) - 64.0 * 64;
   CHECK(predicted_token_seconds(request, roof) == approx(4 * weights / (25e9 * kReading)));
-  CHECK(predicted_token_seconds(small(Precision::bf16), roof) ==
-        approx(2 * weights / (25e9 * kReading)));
+  CHECK(predicted_token_seconds(small(Precision::bf16), roof) == approx(2 * weights / (25e9 * kReading)));
 }
 
 TEST_CASE("info: it prints the machine and, with a model, the needs of a run, as text and as JSON") {

@@ -39,13 +39,13 @@ TEST_CASE("probe: the miniature of a large run has a bounded amount of work") {
   CHECK(flops < 40e9);
 }
 
-TEST_CASE("probe: an op takes as much longer as it has more arithmetic, or more memory traffic if it has none") {
-  const std::vector<OpTime> measured = {
-      {Phase::forward, "linear", DType::f32, 1e9, 1e6, 0.5},
-      {Phase::forward, "linear", DType::bf16, 1e9, 1e6, 0.1},
-      {Phase::backward, "linear", DType::f32, 1e9, 1e6, 0.7},
-      {Phase::forward, "gelu", DType::f32, 0, 1e6, 0.01},
-      {Phase::backward, "plan", DType::f32, 0, 0, 0.002}};
+TEST_CASE(
+    "probe: an op takes as much longer as it has more arithmetic, or more memory traffic if it has none") {
+  const std::vector<OpTime> measured = {{Phase::forward, "linear", DType::f32, 1e9, 1e6, 0.5},
+                                        {Phase::forward, "linear", DType::bf16, 1e9, 1e6, 0.1},
+                                        {Phase::backward, "linear", DType::f32, 1e9, 1e6, 0.7},
+                                        {Phase::forward, "gelu", DType::f32, 0, 1e6, 0.01},
+                                        {Phase::backward, "plan", DType::f32, 0, 0, 0.002}};
   const auto seconds = [&](Phase phase, const char* op, Work work) {
     Preflight preflight;
     preflight.ops = {{phase, op, 1, work}};

@@ -75,7 +75,8 @@ TEST_CASE("progress: a narrow line loses its bar first, then the speed, the rema
   CHECK(progress_line(kState, 10, false) == "step 1234/");
 }
 
-TEST_CASE("progress: a terminal that is resized gets a line of its new width, and its last column stays empty") {
+TEST_CASE(
+    "progress: a terminal that is resized gets a line of its new width, and its last column stays empty") {
   const CapturedErrors errors;
   int columns = 80;
   {

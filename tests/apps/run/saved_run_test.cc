@@ -105,18 +105,19 @@ TEST_CASE("config.json: a flag with a value out of range is an error of the comm
 }
 
 json saved_state() {
-  return state_to_json({.epoch = 1,
-                        .shard_order = {1, 0},
-                        .shard = 1,
-                        .sample = 2,
-                        .draws = 9,
-                        .B = 2,
-                        .T = 3,
-                        .tokens = 99,
-                        .shuffle = true,
-                        .align_documents = false,
-                        .seed = 42,
-                        .shards = {{"a_train.bin", 1224, "00ff"}, {"b_train.bin", 1424, "0123456789abcdef"}}});
+  return state_to_json(
+      {.epoch = 1,
+       .shard_order = {1, 0},
+       .shard = 1,
+       .sample = 2,
+       .draws = 9,
+       .B = 2,
+       .T = 3,
+       .tokens = 99,
+       .shuffle = true,
+       .align_documents = false,
+       .seed = 42,
+       .shards = {{"a_train.bin", 1224, "00ff"}, {"b_train.bin", 1424, "0123456789abcdef"}}});
 }
 
 TEST_CASE(

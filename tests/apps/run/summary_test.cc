@@ -87,10 +87,8 @@ TEST_CASE("plan: two lines have the model, the machine, the data and the size of
   CHECK(
       out.str() ==
       "inkling: 7,664 parameters (1 layers, 2 heads, 16 channels, a vocabulary of 131 tokens), 3 threads, " +
-          isa +
-          ", f32\ndata: " +
-              std::filesystem::absolute("tests/goldens/curve_tokens.bin").string() +
-              "; a step is 128 tokens (2 x 16 x 4), 12,000 steps\n");
+          isa + ", f32\ndata: " + std::filesystem::absolute("tests/goldens/curve_tokens.bin").string() +
+          "; a step is 128 tokens (2 x 16 x 4), 12,000 steps\n");
   settings.grad_accum = 1;
   std::ostringstream again;
   print_plan(again, settings, 7);

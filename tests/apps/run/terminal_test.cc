@@ -25,9 +25,7 @@ class Environment {
   ~Environment() { set(was_set_ ? before_.c_str() : nullptr); }
 
  private:
-  void set(const char* value) const {
-    value != nullptr ? setenv(name_, value, 1) : unsetenv(name_);
-  }
+  void set(const char* value) const { value != nullptr ? setenv(name_, value, 1) : unsetenv(name_); }
 
   const char* name_;
   std::string before_;

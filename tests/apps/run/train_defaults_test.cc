@@ -28,10 +28,11 @@ json resolved(const json& given, const std::string& model_name = "", Precision f
 
 // The defaults that are the same for every kind of run.
 json common() {
-  return {{"val_data", ""},       {"tokenizer", ""},  {"init", ""},   {"grad_accum", 1},
-          {"optimizer", "adamw"}, {"momentum", 0.9},  {"beta1", 0.9}, {"eps", 1e-8},
-          {"grad_clip", 1.0},     {"shuffle", true},  {"seed", 42},   {"precision", "f32"},
-          {"recompute", false},   {"val_batches", 40}, {"precision_reason", "measured"}};
+  return {{"val_data", ""},     {"tokenizer", ""},      {"init", ""},
+          {"grad_accum", 1},    {"optimizer", "adamw"}, {"momentum", 0.9},
+          {"beta1", 0.9},       {"eps", 1e-8},          {"grad_clip", 1.0},
+          {"shuffle", true},    {"seed", 42},           {"precision", "f32"},
+          {"recompute", false}, {"val_batches", 40},    {"precision_reason", "measured"}};
 }
 
 json with(json base, const json& more) {
@@ -112,7 +113,8 @@ TEST_CASE("train defaults: a run of GPT-2 and a run from a checkpoint have the e
         with(gpt2(), {{"data", ""}, {"model", model(1024, story_tokenizer().vocab_size(), 12, 12, 768)}}));
 }
 
-TEST_CASE("train defaults: without --precision, every kind of run takes what a measurement of it finds faster") {
+TEST_CASE(
+    "train defaults: without --precision, every kind of run takes what a measurement of it finds faster") {
   for (const Precision faster : {Precision::f32, Precision::bf16}) {
     INFO(name(faster));
     CHECK(resolved(json::object(), "", faster).at("precision") == name(faster));

@@ -2,8 +2,8 @@
 // the run's seed, with their theoretical minimum over rows.
 #include <numeric>
 
-#include "apps/run/strict_json.h"
 #include "apps/run/data_files.h"
+#include "apps/run/strict_json.h"
 #include "apps/run/trainer.h"
 #include "apps/text/stories.h"
 #include "core/error.h"

@@ -160,12 +160,14 @@ TEST_CASE("resume: damaged checkpoints past the step that the run resumes from a
   const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
   train_whole(temporary / "run", settings);
   for (const char* later : {"step_00000400", "step_00000500"}) {
-    copy_run(temporary / "run/checkpoints/step_00000008", temporary / (std::string("run/checkpoints/") + later));
+    copy_run(temporary / "run/checkpoints/step_00000008",
+             temporary / (std::string("run/checkpoints/") + later));
     write_text(temporary / (std::string("run/checkpoints/") + later + "/model.bin"), "short");
   }
   TinyRun run(temporary / "run", settings);
   CHECK_THAT(run.resume(), contains("step_00000400: skipped") && contains("step_00000500: skipped"));
-  CHECK(names_in(temporary / "run/checkpoints") == std::vector<std::string>{"step_00000006", "step_00000008"});
+  CHECK(names_in(temporary / "run/checkpoints") ==
+        std::vector<std::string>{"step_00000006", "step_00000008"});
 }
 
 TEST_CASE("resume: a complete run without checkpoints is refused, and no file changes") {
@@ -204,7 +206,8 @@ std::string resumed_after(const std::function<void(const std::string& data)>& ch
   std::vector<std::int32_t> ids;
   for (int i = 0; i < 20'000; ++i) ids.push_back(i * i % 100);
   for (const char* name : {"/a_train.bin", "/a_val.bin"}) write_shard(data + name, ids, 131);
-  const TrainSettings settings = tiny_settings({{"data", data + "/a_train.bin"}, {"steps", 8}, {"val_every", 4}});
+  const TrainSettings settings =
+      tiny_settings({{"data", data + "/a_train.bin"}, {"steps", 8}, {"val_every", 4}});
   train_whole(temporary / "whole", settings);
   {
     TinyRun run(temporary / "run", settings);
@@ -214,7 +217,8 @@ std::string resumed_after(const std::function<void(const std::string& data)>& ch
   change(data);
   const std::string config = temporary / "run/config.json";
   try {
-    const TrainSettings now = resolve_resumed(read_json(config), {.given = flags(data), .model_name = ""}, config);
+    const TrainSettings now =
+        resolve_resumed(read_json(config), {.given = flags(data), .model_name = ""}, config);
     expect_data(now);
     TinyRun run(temporary / "run", now);
     run.resume();
@@ -245,19 +249,22 @@ void change_byte(const std::string& path, std::ptrdiff_t at) {
 
 TEST_CASE("resume: data that has moved is found with --data, and the run ends with the same bytes") {
   CHECK(resumed_after([](const std::string&) {}, no_flags).empty());
-  CHECK_THAT(resumed_after(move, no_flags),
-             contains("/old/a_train.bin: there is no such file") && contains("give its new place with --data"));
+  CHECK_THAT(resumed_after(move, no_flags), contains("/old/a_train.bin: there is no such file") &&
+                                                contains("give its new place with --data"));
   CHECK(resumed_after(move, moved_data).empty());
 }
 
-TEST_CASE("resume: a shard with other contents of the same length is refused, for training and for validation") {
+TEST_CASE(
+    "resume: a shard with other contents of the same length is refused, for training and for validation") {
   for (const std::ptrdiff_t at : {1024, 1026, -2}) {
     const auto change = [&](const std::string& data) { change_byte(data + "/a_train.bin", at); };
-    CHECK_THAT(resumed_after(change, no_flags),
-               contains("state.json: ") && contains("/a_train.bin: the contents differ from those of a_train.bin"));
+    CHECK_THAT(
+        resumed_after(change, no_flags),
+        contains("state.json: ") && contains("/a_train.bin: the contents differ from those of a_train.bin"));
   }
   const auto change = [](const std::string& data) { change_byte(data + "/a_val.bin", -2); };
-  CHECK_THAT(resumed_after(change, no_flags), contains("/a_val.bin: the contents differ from those of a_val.bin"));
+  CHECK_THAT(resumed_after(change, no_flags),
+             contains("/a_val.bin: the contents differ from those of a_val.bin"));
   const auto change_moved = [](const std::string& data) {
     move(data);
     change_byte(moved(data) + "/b_train.bin", -2);
