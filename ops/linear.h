@@ -10,6 +10,9 @@
 // These are two nodes on the tape, because the layers below wait only for dX. dW and dbias are recorded
 // first, so backward, which runs in reverse order, starts with dX and leaves dW and dbias to idle threads.
 //
+// In training this runs as forward, weight_gradient, input_gradient and residual_gradient in ops/linear.cc,
+// which call gemm (ops/gemm/gemm.h) or gemm_bf16 (ops/gemm/gemm_bf16.h).
+//
 // Shapes: x, dx (M, IC); weight, dweight (OC, IC); bias, dbias (OC); y, dy (M, OC).
 #pragma once
 

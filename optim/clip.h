@@ -1,6 +1,7 @@
 // Clipping by the global norm (Pascanu, Mikolov, Bengio 2013): if the vector of all gradients is longer than
 // max_norm, it is scaled down to that length and keeps its direction. The optimiser multiplies by the factor,
-// so clipping needs no pass over the gradients of its own.
+// so clipping needs no pass over the gradients of its own. In training, gradient_norm and
+// training_step in apps/run/training_step.cc call these functions.
 #pragma once
 
 #include <cstdint>

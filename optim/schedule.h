@@ -8,7 +8,7 @@
 //             min_lr (Hu et al. 2024, MiniCPM)
 //
 // Steps count from 0, as in llm.c. min_lr would be the rate of step number `steps`, but training ends one
-// step before it.
+// step before it. In training, Trainer::run in apps/run/trainer.cc calls learning_rate for each step.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,8 @@
 //   b  = momentum b + g'
 //   p  = p - lr b
 // PyTorch's first step sets b = g'. Here b is 0 before it, so the result is the same.
+//
+// In training this runs as sgd_update in ops/update/sgd_simd.h.
 #pragma once
 
 #include <cstdint>
