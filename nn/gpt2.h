@@ -32,8 +32,8 @@ class GPT2 {
   // add to the residual stream, 0 for biases, 1 for norm weights. The rows of wte past V are 0. For 768
   // channels and more, s is 0.02 as in GPT-2. A sum of C products of size s grows with sqrt(C), so a model
   // with fewer channels gets s = 0.02 sqrt(768 / C): then its activations and attention scores start as large
-  // as in GPT-2. (After 1,000 steps on stories with C = 128, the loss is 21% above the theoretical minimum;
-  // with s = 0.02 it is 33% above.)
+  // as in GPT-2. (After 1,000 steps on stories with C = 128, the loss is 21% above the theoretical minimum
+  // over rows; with s = 0.02 it is 33% above.)
   void initialise(std::uint64_t seed);
 
   // Sets the number format of the model's matrices and activations for all later calls. bf16 makes a packed

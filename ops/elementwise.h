@@ -20,6 +20,10 @@
 //   y = s x       dx = s d                               scale; neg x is -1 x
 //   y = x + s     dx = d                                 shift
 //
+// These ops run as binary_forward, binary_backward, unary_forward and unary_backward in
+// ops/elementwise_simd.h. GPT-2 does not use them in training: linear_add (ops/linear.h) adds the residual
+// connections.
+//
 // All tensors of element-wise ops are f32 and have at most four axes. Results are contiguous. An operand that
 // is not contiguous is copied first (ops/views.h).
 #pragma once

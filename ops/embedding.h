@@ -6,6 +6,9 @@
 //   dwte[v, :] = sum over the (b, t) with ids[b, t] = v of dy[b, t, :]      as in ops/gather.h
 //   dwpe[first_position + t, :] = sum_b dy[b, t, :]                         zero for positions not used
 //
+// In training this runs as embedding and backward in ops/embedding.cc; backward calls scatter_add
+// (ops/gather.h).
+//
 // Shapes: wte (Vp, C), where the first `vocab` rows are tokens and the others are padding; wpe (maxT, C);
 // ids i32 (B, T).
 #pragma once

@@ -11,6 +11,9 @@
 // is divided by columns: each task goes over all positions in order and adds its own columns of dy. So no two
 // threads write to the same element, and every sum is added in the same order.
 //
+// In training, the embedding (ops/embedding.h) runs scatter_add in ops/gather.cc. GPT-2 does not use the ops
+// gather and pick in training.
+//
 // An id outside the table is an Error that gives the id and its position. The ids are checked before any row
 // is read. The ids' memory must live until backward.
 #pragma once

@@ -12,6 +12,9 @@
 // recorded first. Backward runs in reverse order, so it starts with dX and leaves dW and dbias to idle
 // threads.
 //
+// In training this runs as forward, weight_gradient, input_gradient and residual_gradient in ops/linear.cc,
+// which call gemm (ops/gemm/gemm.h) or gemm_bf16 (ops/gemm/gemm_bf16.h).
+//
 // Shapes: x, dx (M, IC); weight, dweight (OC, IC); bias, dbias (OC); y, dy (M, OC).
 #pragma once
 

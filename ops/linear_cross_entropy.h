@@ -21,6 +21,8 @@
 // Then the mean is taken over the targets of the whole step: `mean_over` is the number of these targets, so
 // that each micro-batch contributes sum(losses) / mean_over, and the contributions add up to the mean.
 //
+// In training this runs as losses_and_gradients in ops/linear_cross_entropy.cc.
+//
 // Shapes: x, dx (B,T,C), or (...,C); wte, dwte (Vp,C); targets (B,T).
 #pragma once
 

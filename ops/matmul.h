@@ -5,6 +5,9 @@
 // Backward: a_mk contributes to c_mn for every n; b_kn contributes to c_mn for every m:
 //   dA = dC B^T,  dB = A^T dC, summed over all matrices of A that were multiplied by the same B.
 //
+// This op runs as gemm (ops/gemm/gemm.h). GPT-2 does not use it in training: see ops/linear.h and
+// ops/attention/attention.h.
+//
 // Shapes: a (..., M, K); b (..., K, N) with the same leading axes, or (K, N), shared by all; c (..., M, N).
 #pragma once
 

@@ -12,6 +12,9 @@
 // The order of a sum depends only on the shape. Sums are cut into pieces that are short enough for float to
 // remain accurate. Along the last axis, a piece has 16384 elements, and the sums of the pieces are added in
 // double. Along other axes, neighbouring columns are summed at the same time, in blocks of 128 rows.
+//
+// These ops run as sum_row, sum_columns, max_row, max_columns and add_scaled in ops/reduce_simd.h. GPT-2 does
+// not use the ops in training, but the gradient of a bias (ops/linear.cc) runs as sum_columns.
 #pragma once
 
 #include "core/tape.h"

@@ -10,6 +10,10 @@
 // Backward, given dy = dL/dy. From dy_i/dx_c = y_i (delta_ic - y_c):
 //   dx_c = sum_i dy_i y_i (delta_ic - y_c) = y_c (dy_c - sum_i dy_i y_i)
 //
+// This op runs as softmax_forward and softmax_backward in ops/softmax_simd.h. A GPT's training computes its
+// two softmaxes inside larger ops: attention_forward (ops/attention/attention.h) and cross_entropy_in_place
+// (ops/cross_entropy.h).
+//
 // Shapes: x, y, dx, dy (rows, C).
 #pragma once
 

@@ -1,6 +1,7 @@
 // Clipping by the global norm (Pascanu, Mikolov, Bengio 2013): if the vector of all gradients is longer than
 // max_norm, it is scaled down to the length max_norm and keeps its direction. The optimiser multiplies each
 // gradient by the factor that clip_factor() returns, so clipping needs no extra pass over the gradients.
+// In training, gradient_norm and training_step in apps/run/training_step.cc call these functions.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,8 @@
 //             min_lr (Hu et al. 2024, MiniCPM)
 //
 // Steps count from 0, as in llm.c. The learning rate would reach min_lr at step number `steps`, but step
-// number `steps` - 1 is the last step of the training.
+// number `steps` - 1 is the last step of the training. In training, Trainer::run in apps/run/trainer.cc calls
+// learning_rate for each step.
 #pragma once
 
 #include <cstdint>

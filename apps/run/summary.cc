@@ -35,9 +35,9 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
                    const std::string& directory) {
   const auto& losses = trainer.losses();
   const auto& validations = trainer.validations();
-  const std::optional<double> minimum =
-      validations.empty() ? std::nullopt : validations.back().theoretical_min;
-  out << "\nTraining loss, nats per token\n" << loss_chart(losses, minimum) << "\n";
+  const std::optional<double> min_over_rows =
+      validations.empty() ? std::nullopt : validations.back().min_over_rows;
+  out << "\nTraining loss, nats per token\n" << loss_chart(losses, min_over_rows) << "\n";
 
   out << "What it learned\n";
   if (!validations.empty()) {
@@ -48,11 +48,12 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
         << "  The perplexity is the number of equally likely tokens that would give the same loss. It went "
            "from "
         << format_fixed(std::exp(first.loss), 1) << " to " << format_fixed(std::exp(last.loss), 2) << ".\n";
-    if (minimum) {
-      out << "  On these rows of " << s.seq_len << " tokens, no model can have a loss below "
-          << format_fixed(*minimum, 4) << ": the grammar knows each token's probability.\n"
-          << "  The model's loss is " << format_fixed(last.percent_above_min(), 1)
-          << "% above this theoretical minimum over rows.\n";
+    if (min_over_rows) {
+      out << "  The grammar knows each token's probability, so the lowest possible loss is known. On these "
+             "rows of "
+          << s.seq_len << "\n  tokens it is " << format_fixed(*min_over_rows, 4) << ", over whole stories "
+          << format_fixed(*last.min_over_stories, 4) << ". The model's loss is "
+          << format_fixed(last.percent_above_min_over_rows(), 1) << "% above the minimum over rows.\n";
     }
   } else if (!losses.empty()) {
     out << "  The training loss went from " << format_fixed(losses.front().second, 3) << " to "

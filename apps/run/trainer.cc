@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "apps/run/data_files.h"
 #include "apps/run/format.h"
@@ -97,7 +98,7 @@ void Trainer::open_data() {
   if (validation.empty() || settings_.val_every == 0) return;
   batch.shuffle = false;
   validation_batches_.emplace(validation, batch);
-  if (settings_.stories()) theoretical_min_ = story_floor(validation_batches_->shards().front());
+  if (settings_.stories()) story_nats_ = story_nats(validation_batches_->shards().front());
 }
 
 void Trainer::adopt(GPT2 model) {
@@ -146,8 +147,11 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   for (const json& line : directory_.read_metrics()) {
     if (line.contains("loss")) losses_.emplace_back(line["step"], line["loss"]);
     if (!line.contains("val_loss")) continue;
-    Validation v{line["step"], line["val_loss"], std::nullopt};
-    if (line.contains("theoretical_min")) v.theoretical_min = line["theoretical_min"].get<double>();
+    Validation v{.step = line["step"], .loss = line["val_loss"]};
+    if (line.contains("min_over_rows")) {
+      v.min_over_rows = line["min_over_rows"].get<double>();
+      v.min_over_stories = line["min_over_stories"].get<double>();
+    }
     validations_.push_back(v);
   }
 }
@@ -199,7 +203,7 @@ StepResult Trainer::train_step(float lr) {
 
 void Trainer::validate() {
   const auto& [ids, targets] = micro_batches_.front();
-  double loss = 0, minimum = 0;
+  double loss = 0, row_nats = 0;
   std::int64_t tokens = 0;
   validation_batches_->rewind();
   const std::int64_t batches = std::min(settings_.val_batches, validation_batches_->epoch_batches());
@@ -211,17 +215,19 @@ void Trainer::validate() {
       if (targets_[i] < 0) continue;
       loss += token_losses_[i];
       ++tokens;
-      if (theoretical_min_.empty()) continue;
+      if (story_nats_.empty()) continue;
       const std::size_t T = static_cast<std::size_t>(settings_.seq_len), row = i / T;
       const std::int64_t input = validation_batches_->rows()[row].first + static_cast<std::int64_t>(i % T);
-      minimum += theoretical_min_[static_cast<std::size_t>(target_of(input))];
+      row_nats += story_nats_[static_cast<std::size_t>(target_of(input))];
     }
   }
-  Validation v{step_, loss / static_cast<double>(tokens), std::nullopt};
+  Validation v{.step = step_, .loss = loss / static_cast<double>(tokens)};
   json line = {{"step", step_}, {"val_loss", v.loss}, {"val_perplexity", std::exp(v.loss)}};
-  if (!theoretical_min_.empty()) {
-    v.theoretical_min = minimum / static_cast<double>(tokens);
-    line["theoretical_min"] = *v.theoretical_min;
+  if (!story_nats_.empty()) {
+    v.min_over_rows = line["min_over_rows"] = row_nats / static_cast<double>(tokens);
+    v.min_over_stories = line["min_over_stories"] =
+        std::accumulate(story_nats_.begin(), story_nats_.end(), 0.0) /
+        static_cast<double>(story_nats_.size());
   }
   directory_.append_metrics(line);
   validations_.push_back(v);
@@ -262,9 +268,10 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     const Validation& v = validations_.back();
     std::string line = str("  step ", step_, ": validation loss ", format_fixed(v.loss, 4), ", perplexity ",
                            format_fixed(std::exp(v.loss), 2));
-    if (v.theoretical_min) {
-      line += str("; theoretical minimum over rows ", format_fixed(*v.theoretical_min, 4), ", ",
-                  format_fixed(v.percent_above_min(), 1), "% above the minimum");
+    if (v.min_over_rows) {
+      line += str("; theoretical minimum over rows ", format_fixed(*v.min_over_rows, 4),
+                  ", over whole stories ", format_fixed(*v.min_over_stories, 4), "; ",
+                  format_fixed(v.percent_above_min_over_rows(), 1), "% above the minimum over rows");
     }
     progress.note(line);
   };

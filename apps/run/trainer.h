@@ -27,11 +27,10 @@ namespace inkling {
 struct Validation {
   std::int64_t step = 0;
   double loss = 0;  // mean over the targets of the validation's rows of T tokens
-  // The theoretical minimum over rows: the mean of the exact -log p over the same targets as `loss`. It is
-  // known for stories only. The minimum over whole stories (apps/text/stories.h) is the mean over other
-  // targets, so it is a different number.
-  std::optional<double> theoretical_min;
-  double percent_above_min() const { return 100.0 * (loss / *theoretical_min - 1.0); }
+  // The theoretical minima (apps/text/stories.h), known for stories only: the mean of the exact -log p over
+  // the same targets, and over the validation shard's whole stories. The loss compares with the first.
+  std::optional<double> min_over_rows = {}, min_over_stories = {};
+  double percent_above_min_over_rows() const { return 100.0 * (loss / *min_over_rows - 1.0); }
 };
 
 class Trainer {
@@ -76,7 +75,7 @@ class Trainer {
   std::optional<GPT2> model_;
   std::optional<Batches> batches_;
   std::optional<Batches> validation_batches_;
-  std::vector<float> theoretical_min_;  // -log p of each validation token; empty if unknown
+  std::vector<float> story_nats_;  // the exact -log p of each validation token; empty if not known
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
   Tape tape_;

@@ -65,7 +65,7 @@ StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_
   return corpus;
 }
 
-std::vector<float> story_floor(const Shard& shard) {
+std::vector<float> story_nats(const Shard& shard) {
   std::vector<std::int32_t> tokens(static_cast<std::size_t>(shard.size()));
   shard.copy(0, shard.size(), tokens.data());
   std::vector<float> nats(tokens.size());

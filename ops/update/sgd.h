@@ -6,6 +6,8 @@
 //   b  = momentum b + g'
 //   p  = p - lr b
 // PyTorch's first step sets b = g'. In this file b is 0 before the first step, so the result is the same.
+//
+// In training, SGD runs as sgd_update in ops/update/sgd_simd.h.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,8 @@
 // sum of 124 million squares is accurate to more than six digits. x is cut into fixed chunks whose sums are
 // added in order, so the result does not depend on the number of threads. If x contains inf or NaN, the
 // result is inf or NaN. An |x_i| above 1.8e19 gives inf, because its square is too large for a float.
+//
+// In training, the sum runs as sum_of_squares in ops/update/sum_of_squares_simd.h.
 #pragma once
 
 #include <cstdint>

@@ -2,10 +2,10 @@
 // They are the same on any number of threads, with and without recomputation.
 #include <algorithm>
 
+#include "apps/run/training_step.h"
 #include "apps/text/shard.h"
 #include "core/parallel.h"
 #include "optim/adamw.h"
-#include "optim/clip.h"
 #include "tests/nn/golden.h"
 
 namespace inkling {
@@ -25,7 +25,7 @@ constexpr std::int64_t kB = 2, kT = 21;
 const GPT2Config kConfig{.max_seq_len = 24, .vocab_size = 150, .layers = 2, .heads = 3, .channels = 72};
 
 struct Run {
-  float loss = 0;
+  double loss = 0;
   std::vector<float> gradients, weights;  // weights after the last step
 };
 
@@ -41,22 +41,12 @@ Run train(Precision precision, bool recompute, int steps) {
     ids[i] = static_cast<std::int32_t>(i * 7 % 150);
     targets[i] = i % 5 == 0 ? -1 : static_cast<std::int32_t>(i * 11 % 150);
   }
-  const std::int64_t counted = std::ssize(targets) - std::count(targets.begin(), targets.end(), -1);
+  const std::vector<MicroBatch> batches(2, {Tensor(ids.data(), {kB, kT}), Tensor(targets.data(), {kB, kT})});
   Run run;
-  for (int step = 1; step <= steps; ++step) {
-    for (int micro = 0; micro < 2; ++micro) {
-      tape.clear();
-      const Tensor loss =
-          model.loss(tape, Tensor(ids.data(), {kB, kT}), Tensor(targets.data(), {kB, kT}),
-                     micro == 0 ? LeafGradient::overwrite : LeafGradient::accumulate, 2 * counted);
-      tape.backward(loss);
-      run.loss = 2 * loss.item();
-    }
-    const auto gradients = model.parameters().gradients();
-    run.gradients.assign(gradients.begin(), gradients.end());
-    optimizer.step(model.parameters().values().data(), gradients.data(), step, 1e-3f, 1.0f,
-                   [&](std::int64_t offset, std::int64_t count) { model.weights_changed(offset, count); });
-  }
+  for (int step = 1; step <= steps; ++step)
+    run.loss = training_step(model, optimizer, tape, batches, {.step = step, .lr = 1e-3f}).loss;
+  const auto gradients = model.parameters().gradients();
+  run.gradients.assign(gradients.begin(), gradients.end());
   const auto weights = model.parameters().values();
   run.weights.assign(weights.begin(), weights.end());
   return run;
@@ -123,14 +113,10 @@ double end_of_curve(Precision precision) {
   double nats = 0;
   for (int step = 1; step <= kCurveSteps; ++step) {
     shard.copy(step % samples * B * T, B * T + 1, tokens.data());
-    tape.clear();
-    const Tensor loss = model.loss(tape, Tensor(tokens.data(), {B, T}), Tensor(tokens.data() + 1, {B, T}));
-    if (step > kCurveSteps - kCurveEnd) nats += static_cast<double>(loss.item()) / kCurveEnd;
-    tape.backward(loss);
-    const std::span<float> gradients = model.parameters().gradients();
-    optimizer.step(model.parameters().values().data(), gradients.data(), step, 3e-3f,
-                   clip_factor(global_norm(gradients.data(), std::ssize(gradients)), 1.0),
-                   [&](std::int64_t offset, std::int64_t count) { model.weights_changed(offset, count); });
+    const MicroBatch batch{Tensor(tokens.data(), {B, T}), Tensor(tokens.data() + 1, {B, T})};
+    const StepResult result = training_step(model, optimizer, tape, std::span(&batch, 1),
+                                            {.step = step, .lr = 3e-3f, .max_norm = 1});
+    if (step > kCurveSteps - kCurveEnd) nats += result.loss / kCurveEnd;
   }
   return nats;
 }

@@ -11,6 +11,8 @@ using namespace inkling::test;
 
 constexpr const char* kSmall = "tests/goldens/small.bin";
 
+const GPT2Config kTiny{.max_seq_len = 8, .vocab_size = 20, .layers = 2, .heads = 2, .channels = 16};
+
 std::vector<std::byte> bytes_of(const std::string& path) {
   const FileView file(path);
   return {file.bytes().begin(), file.bytes().end()};
@@ -115,6 +117,19 @@ TEST_CASE("initialisation: tensors have GPT-2's standard deviations, biases 0, n
   };
   CHECK(equal(model, same));
   CHECK_FALSE(equal(model, other));
+}
+
+TEST_CASE("checkpoint: saving a wrong number of weights, a wrong dtype or a wrong config is an error") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "model.bin";
+  const std::vector<float> weights(static_cast<std::size_t>(kTiny.parameter_count()));
+  CHECK_THROWS_WITH(save_model(path, kTiny, std::span(weights).first(100)),
+                    contains("cannot save 100 weights, expected "));
+  CHECK_THROWS_WITH(save_model(path, kTiny, weights, DType::i32), contains("cannot save weights as i32"));
+  GPT2Config odd = kTiny;
+  odd.heads = 3;
+  CHECK_THROWS_WITH(save_model(path, odd, weights), contains("model.bin"));
+  CHECK_THROWS_WITH(load_model(path), contains("cannot open"));
 }
 
 }  // namespace

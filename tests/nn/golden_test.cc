@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/run/training_step.h"
 #include "core/parallel.h"
 #include "ops/cross_entropy.h"
 #include "optim/adamw.h"
@@ -97,17 +98,14 @@ int follow(GPT2& model, DebugState& state, const json& run) {
   Tape tape;
   std::int64_t step = 0;
   int clipped = 0;
+  const MicroBatch batch{state.inputs(), state.targets()};
   for (const json& want : run["trajectory"]) {
-    tape.clear();
-    const Tensor loss = model.loss(tape, state.inputs(), state.targets());
-    CHECK(std::abs(loss.item() - want["loss"].get<double>()) < kTrajectoryLoss);
-    tape.backward(loss);
-    const double norm = global_norm(model.parameters().gradients().data(), model.parameters().count());
-    CHECK(norm == approx(want["grad_norm"].get<double>()).epsilon(kTrajectoryNorm));
-    const float factor = clip_factor(norm, hyper["grad_clip"]);
-    clipped += factor < 1 ? 1 : 0;
-    optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), ++step,
-                   hyper["lr"], factor);
+    const StepResult result =
+        training_step(model, optimizer, tape, std::span(&batch, 1),
+                      {.step = ++step, .lr = hyper["lr"], .max_norm = hyper["grad_clip"]});
+    CHECK(std::abs(result.loss - want["loss"].get<double>()) < kTrajectoryLoss);
+    CHECK(result.grad_norm == approx(want["grad_norm"].get<double>()).epsilon(kTrajectoryNorm));
+    clipped += clip_factor(result.grad_norm, hyper["grad_clip"]) < 1 ? 1 : 0;
   }
   return clipped;
 }
@@ -156,12 +154,9 @@ TEST_CASE("gpt2: training gives the same bytes on 1, 2, 3 and 4 threads") {
     DebugState state(golden.state, model.config());
     AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
     Tape tape;
+    const MicroBatch batch{state.inputs(), state.targets()};
     for (std::int64_t step = 1; step <= 20; ++step) {
-      tape.clear();
-      const Tensor loss = model.loss(tape, state.inputs(), state.targets());
-      tape.backward(loss);
-      optimizer.step(model.parameters().values().data(), model.parameters().gradients().data(), step, 1e-3f,
-                     1.0f);
+      training_step(model, optimizer, tape, std::span(&batch, 1), {.step = step, .lr = 1e-3f});
     }
     results.emplace_back(model.parameters().values().begin(), model.parameters().values().end());
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/run/training_step.h"
 #include "apps/text/stories.h"
 #include "optim/adamw.h"
 #include "tests/nn/golden.h"
@@ -42,10 +43,8 @@ void train(GPT2& model, int steps) {
   Rng rng(1);
   for (int step = 1; step <= steps; ++step) {
     Batch batch(rng);
-    tape.clear();
-    tape.backward(model.loss(tape, batch.x(), batch.y()));
-    const auto gradients = model.parameters().gradients();
-    optimizer.step(model.parameters().values().data(), gradients.data(), step, 3e-3f, 1.0f);
+    const MicroBatch rows{batch.x(), batch.y()};
+    training_step(model, optimizer, tape, std::span(&rows, 1), {.step = step, .lr = 3e-3f});
   }
 }
 

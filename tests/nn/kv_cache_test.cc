@@ -1,4 +1,4 @@
-// The KV cache of one text: forgetting tokens, copying, and reading more tokens after both.
+// The KV cache of one text: forgetting tokens, copying, and reading more tokens after both; wrong arguments.
 #include "nn/kv_cache.h"
 
 #include "nn/gpt2.h"
@@ -15,6 +15,8 @@ using Ids = std::vector<std::int32_t>;
 constexpr Tolerance kFloat{5e-6, 5e-6};  // two layers of sums of at most 32 floats
 
 const GPT2Config kConfig{.max_seq_len = 6, .vocab_size = 9, .layers = 2, .heads = 2, .channels = 8};
+
+const GPT2Config kTiny{.max_seq_len = 8, .vocab_size = 20, .layers = 2, .heads = 2, .channels = 16};
 
 struct Reader {
   GPT2 model{kConfig};
@@ -82,40 +84,23 @@ TEST_CASE("kv cache: a layer that does not exist and a cache of another model ar
                     contains("kv cache: the caches belong to models"));
 }
 
-TEST_CASE("gpt2: ids of a wrong shape and more than maxT tokens are errors; maxT tokens are not") {
-  Reader reader;
-  Ids ids = {1, 2, 3, 4, 5, 6, 7, 8};
-  std::vector<KvCache> caches;
-  caches.emplace_back(kConfig), caches.emplace_back(kConfig);
+TEST_CASE("kv cache: queries whose shape does not fit the caches are an error") {
+  std::vector<float> numbers(2 * 3 * 48);
   Tape tape(Recording::off);
-  const auto next = [&](Shape shape, std::span<KvCache> with) {
-    reader.model.next_logits(tape, Tensor(ids.data(), shape), with);
+  std::vector<KvCache> caches;
+  caches.emplace_back(kTiny);
+  caches.emplace_back(kTiny);
+  const auto attend_to = [&](Shape qkv, std::int64_t layer, std::span<const KvCache> to) {
+    return attend(tape, layer, Tensor(numbers.data(), qkv), to).shape();
   };
-  CHECK_THROWS_WITH(next({3, 2}, caches), contains("ids are (3, 2), expected one row for each of 2 caches"));
-  CHECK_THROWS_WITH(next({1, 2}, caches), contains("ids are (1, 2), expected one row for each of 2 caches"));
-  CHECK_THROWS_WITH(next({2}, caches), contains("ids are (2), expected one row for each of 2 caches"));
-  CHECK_THROWS_WITH(next({1, 1}, {}), contains("for each of 0 caches"));
-  CHECK(caches[0].length() == 0);
-  CHECK_NOTHROW(reader.model.logits(tape, Tensor(ids.data(), {1, 6})));
-  CHECK_THROWS_WITH(reader.model.logits(tape, Tensor(ids.data(), {1, 7})),
-                    contains("gpt2: T=7 positions, expected at most maxT=6"));
-  CHECK_THROWS_WITH(reader.model.logits(tape, Tensor(ids.data(), {6})),
-                    contains("gpt2: ids are (6), expected (B, T)"));
-}
-
-TEST_CASE("gpt2: packed copies take memory in bf16 and int8, twice as much for training, and none in f32") {
-  GPT2 model(kConfig);
-  CHECK(model.packed_bytes() == 0);
-  model.set_precision(Precision::bf16, Recording::off);
-  const std::int64_t forward_only = model.packed_bytes();
-  // At least 2 bytes for each weight of a matrix. The matrices are wte and 12 C^2 weights in each layer.
-  CHECK(forward_only >= 2 * (128 * 8 + 2 * 12 * 8 * 8));
-  model.set_precision(Precision::bf16, Recording::on);
-  CHECK(model.packed_bytes() >= forward_only + 2 * (128 * 8 + 2 * 12 * 8 * 8));
-  model.set_precision(Precision::int8, Recording::off);
-  CHECK(model.packed_bytes() >= 128 * 8 + 2 * 12 * 8 * 8);
-  model.set_precision(Precision::f32, Recording::on);
-  CHECK(model.packed_bytes() == 0);
+  CHECK(attend_to({2, 3, 48}, 1, caches) == Shape{2, 3, 16});
+  CHECK_THROWS_WITH(attend_to({2, 3, 48}, 0, {}), contains("kv cache: there is no cache"));
+  CHECK_THROWS_WITH(attend_to({1, 3, 48}, 0, caches), contains("qkv is (1, 3, 48), expected"));
+  CHECK_THROWS_WITH(attend_to({2, 3, 45}, 0, caches), contains("qkv is (2, 3, 45), expected"));
+  CHECK_THROWS_WITH(attend_to({6, 48}, 0, caches), contains("qkv is (6, 48), expected"));
+  CHECK_THROWS_WITH(attend_to({2, 3, 48}, 2, caches), contains("kv cache: layer 2 of 2"));
+  caches[1].advance(1);
+  CHECK_THROWS_WITH(attend_to({2, 3, 48}, 0, caches), contains("two caches have 0 and 1 positions"));
 }
 
 }  // namespace

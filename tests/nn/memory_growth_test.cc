@@ -1,9 +1,10 @@
-// Memory does not grow: after fifty steps, or after many tokens, a process has the same memory as after the
-// first.
+// After its first steps, training allocates no memory. A process that has trained for fifty steps, or written
+// many tokens, has the same memory as after the first.
 #include <unistd.h>
 
 #include <fstream>
 
+#include "apps/run/training_step.h"
 #include "core/parallel.h"
 #include "nn/generate.h"
 #include "optim/adamw.h"
@@ -37,41 +38,79 @@ void check_no_growth(const Held& before, const Held& after) {
   if (kCountsAllocations) CHECK(after.resident_bytes <= before.resident_bytes + kSlackBytes);
 }
 
-TEST_CASE("memory: fifty training steps need no more memory than one, in each precision, also recomputing") {
-  const RestoreThreads restore;
-  set_threads(1);  // a second thread would allocate its scratch memory at an unpredictable time
-  for (const Precision precision : {Precision::f32, Precision::bf16}) {
-    for (const bool recompute : {false, true}) {
-      INFO(name(precision) << (recompute ? ", recomputing" : ""));
-      GPT2 model(kConfig);
-      model.initialise(1);
-      model.set_precision(precision, Recording::on);
-      model.set_recompute(recompute);
-      std::vector<std::int32_t> ids(4 * 32), targets(4 * 32);
-      for (std::size_t i = 0; i < ids.size(); ++i) {
-        ids[i] = static_cast<std::int32_t>(i * 7 % 150);
-        targets[i] = static_cast<std::int32_t>(i * 11 % 150);
-      }
-      AdamW optimizer(segments_of(model.parameters().table()), AdamWSettings{});
-      Tape tape;
-      std::int64_t step = 0;
-      const auto train_step = [&] {
-        tape.clear();
-        const Tensor loss = model.loss(tape, Tensor(ids.data(), {4, 32}), Tensor(targets.data(), {4, 32}));
-        tape.backward(loss);
-        const std::span<float> gradients = model.parameters().gradients();
-        optimizer.step(model.parameters().values().data(), gradients.data(), ++step, 1e-3f, 1.0f,
-                       [&](std::int64_t offset, std::int64_t n) { model.weights_changed(offset, n); });
-      };
-      train_step();
-      const Held first = held_now();
-      const std::size_t peak = tape.peak_bytes(), nodes = tape.graph().node_count();
-      for (int more = 1; more < 50; ++more) train_step();
-      check_no_growth(first, held_now());
-      CHECK(tape.peak_bytes() == peak);
-      CHECK(tape.graph().node_count() == nodes);
+// A small model in training: step() trains it on the same batch again.
+class Training {
+ public:
+  Training(Precision precision, bool recompute) {
+    model_.initialise(1);
+    model_.set_precision(precision, Recording::on);
+    model_.set_recompute(recompute);
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      ids_[i] = static_cast<std::int32_t>(i * 7 % 150);
+      targets_[i] = static_cast<std::int32_t>(i * 11 % 150);
     }
   }
+  void step() {
+    const MicroBatch batch{Tensor(ids_.data(), {4, 32}), Tensor(targets_.data(), {4, 32})};
+    training_step(model_, optimizer_, tape, std::span(&batch, 1),
+                  {.step = ++steps_, .lr = 1e-3f, .max_norm = 1});
+  }
+
+  Tape tape;
+
+ private:
+  GPT2 model_{kConfig};
+  AdamW optimizer_{segments_of(model_.parameters().table()), AdamWSettings{}};
+  std::vector<std::int32_t> ids_ = std::vector<std::int32_t>(4 * 32), targets_ = ids_;
+  std::int64_t steps_ = 0;
+};
+
+// Calls f(precision, recompute) for each way to train.
+template <class F>
+void for_each_mode(F f) {
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    for (const bool recompute : {false, true}) {
+      INFO(threads() << " threads, " << name(precision) << (recompute ? ", recomputing" : ""));
+      f(precision, recompute);
+    }
+  }
+}
+
+TEST_CASE(
+    "memory: after the first steps a training step allocates nothing, in each mode, also with a profile") {
+  const RestoreThreads restore;
+  for (int count : {1, 2}) {
+    set_threads(count);
+    for_each_mode([](Precision precision, bool recompute) {
+      Training training(precision, recompute);
+      Profile profile;
+      std::int64_t step = 0;
+      const auto profiled_step = [&] {
+        profile.begin_step(++step);
+        training.step();
+        profile.end_step();
+      };
+      CHECK(reaches_steady_state(profiled_step));
+      training.tape.profile_into(&profile);
+      CHECK(reaches_steady_state(profiled_step));
+      CHECK(profile.kept().back()->page_allocations == 0);
+    });
+  }
+}
+
+TEST_CASE("memory: fifty training steps need no more memory than one, in each mode") {
+  const RestoreThreads restore;
+  set_threads(1);  // a second thread would allocate its scratch memory at an unpredictable time
+  for_each_mode([](Precision precision, bool recompute) {
+    Training training(precision, recompute);
+    training.step();
+    const Held first = held_now();
+    const std::size_t peak = training.tape.peak_bytes(), nodes = training.tape.graph().node_count();
+    for (int more = 1; more < 50; ++more) training.step();
+    check_no_growth(first, held_now());
+    CHECK(training.tape.peak_bytes() == peak);
+    CHECK(training.tape.graph().node_count() == nodes);
+  });
 }
 
 TEST_CASE("memory: evaluating fifty batches needs no more memory than evaluating one") {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/tape.h"
+#include "nn/gpt2.h"
 #include "nn/gpt2_config.h"
 #include "nn/precision.h"
 #include "tests/support.h"
@@ -12,6 +13,8 @@ namespace inkling {
 namespace {
 
 using namespace inkling::test;
+
+const GPT2Config kTiny{.max_seq_len = 8, .vocab_size = 20, .layers = 2, .heads = 2, .channels = 16};
 
 TEST_CASE("parameters: names, shapes, offsets and decay equal llm.c's checkpoint layout") {
   struct Row {
@@ -148,6 +151,17 @@ TEST_CASE(
   CHECK_THROWS_WITH(parse_precision("F32", Recording::off),
                     contains("precision is F32, expected f32, bf16 or int8"));
   CHECK_THROWS_WITH(parse_precision("", Recording::on), contains("expected f32 or bf16"));
+}
+
+TEST_CASE("parameters: a layer that does not exist is an error") {
+  GPT2 model(kTiny);
+  Tape tape(Recording::off);
+  const auto layer = [&](std::size_t tensor, std::int64_t l) {
+    return model.parameters().layer_leaf(tape, tensor, l, LeafGradient::overwrite);
+  };
+  CHECK(layer(kQkvw, 1).shape() == Shape{48, 16});
+  CHECK_THROWS_WITH(layer(kQkvw, 2), contains("layer 2 of (2, 48, 16)"));
+  CHECK_THROWS_WITH(layer(kQkvw, -1), contains("layer -1 of (2, 48, 16)"));
 }
 
 }  // namespace

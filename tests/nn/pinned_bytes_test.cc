@@ -10,8 +10,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/run/training_step.h"
 #include "optim/adamw.h"
-#include "optim/clip.h"
 #include "tests/nn/golden.h"
 
 namespace inkling {
@@ -50,13 +50,9 @@ std::vector<float> weights_after(const Training& training, Precision precision) 
     targets[i] = i % 7 == 3 ? -1 : ids[i] / 2;
   }
   Tape tape;
+  const MicroBatch batch{Tensor(ids.data(), {B, T}), Tensor(targets.data(), {B, T})};
   for (std::int64_t step = 1; step <= steps; ++step) {
-    tape.clear();
-    tape.backward(model.loss(tape, Tensor(ids.data(), {B, T}), Tensor(targets.data(), {B, T})));
-    const std::span<float> gradients = model.parameters().gradients();
-    optimizer.step(model.parameters().values().data(), gradients.data(), step, 1e-3f,
-                   clip_factor(global_norm(gradients.data(), std::ssize(gradients)), 1.0),
-                   [&](std::int64_t offset, std::int64_t n) { model.weights_changed(offset, n); });
+    training_step(model, optimizer, tape, std::span(&batch, 1), {.step = step, .lr = 1e-3f, .max_norm = 1});
   }
   const std::span<const float> weights = model.parameters().values();
   return {weights.begin(), weights.end()};

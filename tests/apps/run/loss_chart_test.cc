@@ -19,7 +19,7 @@ TEST_CASE("loss chart: every column has a dot in the row of its loss, and every 
         "          step 1 4\n");
 }
 
-TEST_CASE("loss chart: the theoretical minimum is a dashed line, in the lowest row if no loss is below it") {
+TEST_CASE("loss chart: the minimum over rows is a dashed line, in the lowest row if no loss is below it") {
   const Losses losses = {{10, 5.0}, {20, 3.0}, {30, 2.0}, {40, 2.0},  {50, 2.0},  {60, 2.0},
                          {70, 2.0}, {80, 2.0}, {90, 2.0}, {100, 2.0}, {110, 2.0}, {120, 2.0}};
   CHECK(loss_chart(losses, 1.0, 12, 5) ==
@@ -27,12 +27,12 @@ TEST_CASE("loss chart: the theoretical minimum is a dashed line, in the lowest r
         "    4.00 ┤            \n"
         "    3.00 ┤ ●          \n"
         "    2.00 ┤  ●●●●●●●●●●\n"
-        "    1.00 ┤╌╌╌╌╌╌╌╌╌╌╌╌ theoretical minimum\n"
+        "    1.00 ┤╌╌╌╌╌╌╌╌╌╌╌╌ minimum over rows\n"
         "          step 10  120\n");
   // If the minimum is inside the chart, dots replace the dashes of its row.
   CHECK(loss_chart({{1, 2.0}, {2, 1.0}, {3, 0.0}}, 1.0, 3, 3) ==
         "    2.00 ┤●  \n"
-        "    1.00 ┤╌●╌ theoretical minimum\n"
+        "    1.00 ┤╌●╌ minimum over rows\n"
         "    0.00 ┤  ●\n"
         "          step 1 3\n");
 }

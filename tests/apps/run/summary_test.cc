@@ -33,26 +33,28 @@ TrainSettings three_steps(json changes = json::object()) {
 
 TEST_CASE("summary: it has the first and the last validation, and the distance to the minimum over rows") {
   // exp(2.5) = 12.1825, exp(0.589) = 1.8022; 0.589 is 0.0152 or 2.6490% above 0.5738.
-  const std::string text =
-      summary_of(three_steps(), {{{"step", 0}, {"val_loss", 2.5}, {"theoretical_min", 0.57}},
-                                 {{"step", 1}, {"loss", 9.0}},
-                                 {{"step", 2}, {"loss", 5.0}},
-                                 {{"step", 2}, {"val_loss", 1.25}, {"theoretical_min", 0.57}},
-                                 {{"step", 3}, {"loss", 1.0}},
-                                 {{"step", 3}, {"val_loss", 0.589}, {"theoretical_min", 0.5738}}});
+  const std::string text = summary_of(
+      three_steps(),
+      {{{"step", 0}, {"val_loss", 2.5}, {"min_over_rows", 0.57}, {"min_over_stories", 0.51}},
+       {{"step", 1}, {"loss", 9.0}},
+       {{"step", 2}, {"loss", 5.0}},
+       {{"step", 2}, {"val_loss", 1.25}, {"min_over_rows", 0.57}, {"min_over_stories", 0.51}},
+       {{"step", 3}, {"loss", 1.0}},
+       {{"step", 3}, {"val_loss", 0.589}, {"min_over_rows", 0.5738}, {"min_over_stories", 0.5131}}});
   CHECK_THAT(
       text,
       contains(
           "On text that the model never saw, the loss went from 2.500 to 0.589 nats per token.\n"
           "  The perplexity is the number of equally likely tokens that would give the same loss. It went "
           "from 12.2 to 1.80.\n"));
-  CHECK_THAT(text, contains("On these rows of 16 tokens, no model can have a loss below 0.5738: "));
-  CHECK_THAT(text, contains("The model's loss is 2.6% above this theoretical minimum over rows."));
+  CHECK_THAT(text,
+             contains("On these rows of 16\n  tokens it is 0.5738, over whole stories 0.5131. The model's "
+                      "loss is 2.6% above the minimum over rows.\n"));
   CHECK(text.find("The training loss went") == std::string::npos);
   // The chart has the whole curve from the first step, with the minimum below it.
   CHECK_THAT(text, contains("Training loss, nats per token\n    9.00 ┤●"));
   CHECK_THAT(text, contains("step 1 3\n"));
-  CHECK_THAT(text, contains("    0.57 ┤") && contains("╌ theoretical minimum"));
+  CHECK_THAT(text, contains("    0.57 ┤") && contains("╌ minimum over rows"));
 }
 
 TEST_CASE("summary: without validations it has the training loss and does not mention a minimum") {
@@ -61,8 +63,8 @@ TEST_CASE("summary: without validations it has the training loss and does not me
       {{{"step", 1}, {"loss", 4.125}}, {{"step", 2}, {"loss", 3.0}}, {{"step", 3}, {"loss", 2.25}}});
   CHECK_THAT(text, contains("The training loss went from 4.125 to 2.250."));
   CHECK(text.find("On text that the model never saw") == std::string::npos);
-  CHECK(text.find("no model can have a loss below") == std::string::npos);
-  CHECK(text.find("theoretical") == std::string::npos);
+  CHECK(text.find("lowest possible loss") == std::string::npos);
+  CHECK(text.find("minimum") == std::string::npos);
 }
 
 TEST_CASE("summary: the commands to try next have this run's directory and twice its steps") {

@@ -122,7 +122,9 @@ TEST_CASE("data: the stories of a run are written again only if a shard is missi
   CHECK(Shard(corpus.val_path).size() >= 100'000);
 }
 
-TEST_CASE("data: a validation's minimum over rows is the mean of -log p over exactly its targets") {
+TEST_CASE(
+    "data: a validation's minimum over rows is the mean of -log p over its targets, and over whole stories "
+    "of all tokens") {
   const TemporaryDirectory temporary;
   const StoryCorpus corpus = write_story_corpus(temporary / "run/data", 3000, 5000, 7);
   const TrainSettings settings = story_settings({{"seed", 7}});
@@ -162,13 +164,15 @@ TEST_CASE("data: a validation's minimum over rows is the mean of -log p over exa
   constexpr double kSummation = 1e-12;  // relative; both sums are in double
   REQUIRE(run.trainer.validations().size() == 2);
   for (const Validation& v : run.trainer.validations()) {
-    REQUIRE(v.theoretical_min.has_value());
-    CHECK(*v.theoretical_min == approx(minimum).epsilon(kSummation));
-    CHECK(v.percent_above_min() == approx(100 * (v.loss - minimum) / minimum));
+    REQUIRE((v.min_over_rows.has_value() && v.min_over_stories.has_value()));
+    CHECK(*v.min_over_rows == approx(minimum).epsilon(kSummation));
+    CHECK(*v.min_over_stories == approx(corpus.val_nats / static_cast<double>(corpus.val_tokens)));
+    CHECK(v.percent_above_min_over_rows() == approx(100 * (v.loss - minimum) / minimum));
     CHECK(v.loss > minimum);
   }
   const std::vector<json> lines = run.directory.read_metrics();
-  CHECK(lines.front().at("theoretical_min").get<double>() == *run.trainer.validations()[0].theoretical_min);
+  CHECK(lines.front().at("min_over_rows").get<double>() == *run.trainer.validations()[0].min_over_rows);
+  CHECK(lines.front().at("min_over_stories").get<double>() == *run.trainer.validations()[0].min_over_stories);
 }
 
 TEST_CASE("data: a tokenizer whose vocabulary differs from the model's is refused before training") {

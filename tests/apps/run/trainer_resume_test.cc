@@ -65,7 +65,8 @@ void check_same(const Ended& got, const Ended& want) {
   for (std::size_t i = 0; i < got.validations.size(); ++i) {
     CHECK(got.validations[i].step == want.validations[i].step);
     CHECK(got.validations[i].loss == want.validations[i].loss);
-    CHECK(got.validations[i].theoretical_min == want.validations[i].theoretical_min);
+    CHECK(got.validations[i].min_over_rows == want.validations[i].min_over_rows);
+    CHECK(got.validations[i].min_over_stories == want.validations[i].min_over_stories);
   }
 }
 

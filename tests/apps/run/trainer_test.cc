@@ -57,7 +57,7 @@ TEST_CASE("trainer: a validation is the mean loss of the shard's first rows, the
   for (const Validation& v : validations) {
     CHECK(v.loss == approx(want).epsilon(kFloatAgainstDouble));
     CHECK(v.loss == validations.front().loss);
-    CHECK_FALSE(v.theoretical_min.has_value());
+    CHECK_FALSE(v.min_over_rows.has_value());
   }
   std::size_t seen = 0;
   for (const json& line : timeless_metrics(temporary / "run")) {

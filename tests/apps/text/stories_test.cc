@@ -158,7 +158,7 @@ TEST_CASE("stories: repeated names can have probability 1, at small and large di
   CHECK(*distances.rbegin() >= 50);
 }
 
-TEST_CASE("stories: the corpus has shards and a tokenizer, and story_floor() gives each token's -log p") {
+TEST_CASE("stories: the corpus has shards and a tokenizer, and story_nats() gives each token's -log p") {
   const TemporaryDirectory directory;
   const StoryCorpus corpus = write_story_corpus(directory / "made/here", 60'000, 20'000, 42);
   const Shard train(corpus.train_path), val(corpus.val_path);
@@ -170,10 +170,10 @@ TEST_CASE("stories: the corpus has shards and a tokenizer, and story_floor() giv
   CHECK_NOTHROW(train.check_tokens(tokenizer.vocab_size()));
   CHECK(train[0] == tokenizer.end_of_text());
 
-  const std::vector<float> floor = story_floor(val);
+  const std::vector<float> floor = story_nats(val);
   REQUIRE(std::ssize(floor) == val.size());
   CHECK(std::abs(sum(floor) - corpus.val_nats) < 1e-6 * corpus.val_nats);
-  CHECK(std::abs(sum(story_floor(train)) - corpus.train_nats) < 1e-6 * corpus.train_nats);
+  CHECK(std::abs(sum(story_nats(train)) - corpus.train_nats) < 1e-6 * corpus.train_nats);
   for (std::int64_t i = 0; i < val.size(); ++i) {
     if (val[i] == tokenizer.end_of_text()) REQUIRE(floor[static_cast<std::size_t>(i)] == 0);
   }
@@ -207,7 +207,7 @@ TEST_CASE("stories: a seed decides the corpus, and validation stories do not dep
   for (const Ids& story : validation) CHECK_FALSE(learned.contains(story));
 }
 
-TEST_CASE("stories: story_floor() of a shard with a wrong token is an error with the token's place") {
+TEST_CASE("stories: story_nats() of a shard with a wrong token is an error with the token's place") {
   const TemporaryDirectory directory;
   Rng rng(1);
   Story story = write_story(rng);
@@ -216,7 +216,7 @@ TEST_CASE("stories: story_floor() of a shard with a wrong token is an error with
   ShardWriter writer(path, story_tokenizer().vocab_size());
   writer.append(story.tokens);
   writer.commit();
-  CHECK_THROWS_WITH(story_floor(Shard(path)), contains(path) && contains("token 20"));
+  CHECK_THROWS_WITH(story_nats(Shard(path)), contains(path) && contains("token 20"));
   CHECK_THROWS_WITH(write_story_corpus(directory.path(), 0, 1, 1), contains("0 training"));
 }
 

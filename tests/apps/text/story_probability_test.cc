@@ -143,12 +143,11 @@ class Derivations {
   std::vector<Derivation> waiting_;  // derivations whose next item is a word, or that have ended
 };
 
-TEST_CASE(
-    "stories: story_floor() is -log of each token's probability, computed from the grammar's notation") {
+TEST_CASE("stories: story_nats() is -log of each token's probability, computed from the grammar's notation") {
   constexpr double kFloatRounding = 1e-6;  // nats are stored as float
   const test::TemporaryDirectory directory;
   const Shard shard(write_story_corpus(directory.path(), 1, 1500, 3).val_path);
-  const std::vector<float> floor = story_floor(shard);
+  const std::vector<float> floor = story_nats(shard);
   const std::int32_t end_of_text = story_tokenizer().end_of_text();
   int stories = 0;
   for (std::int64_t i = 0; i < shard.size();) {
