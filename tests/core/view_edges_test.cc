@@ -82,9 +82,9 @@ TEST_CASE("tensor: reshape computes a dimension given as -1, also for a tensor w
   CHECK(none.reshape({-1, 4}).shape() == Shape{0, 4});
   CHECK(none.reshape({7, 0}).shape() == Shape{7, 0});
   CHECK(none.reshape({0, -1}).shape() == Shape{0, 0});
-  CHECK_THROWS_WITH(t.reshape({0, -1}), contains("(3, 4) has 12 elements, (0, 0) has 0"));
-  CHECK_THROWS_WITH(t.reshape({5, -1}), contains("(3, 4) has 12 elements, (5, 2) has 10"));
-  CHECK_THROWS_WITH(t.reshape({}), contains("(3, 4) has 12 elements, () has 1"));
+  CHECK_THROWS_WITH(t.reshape({0, -1}), contains("(3, 4) has 12 elements, but (0, 0) has 0"));
+  CHECK_THROWS_WITH(t.reshape({5, -1}), contains("(3, 4) has 12 elements, but (5, 2) has 10"));
+  CHECK_THROWS_WITH(t.reshape({}), contains("(3, 4) has 12 elements, but () has 1"));
   CHECK(Tensor(x.data(), {1, 1}).reshape({}).rank() == 0);
 }
 

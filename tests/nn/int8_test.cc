@@ -112,7 +112,8 @@ TEST_CASE("int8: training in int8 is an error, and so are weights that are not f
   CHECK_THROWS_WITH(model.set_precision(Precision::int8, Recording::on),
                     contains("expected f32 or bf16 to train"));
   model.parameters().values_of(kFcw)[7] = NAN;
-  CHECK_THROWS_WITH(model.set_precision(Precision::int8, Recording::off), contains("int8: fcw has weights"));
+  CHECK_THROWS_WITH(model.set_precision(Precision::int8, Recording::off),
+                    contains("int8: tensor fcw has weights"));
 }
 
 }  // namespace
