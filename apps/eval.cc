@@ -33,10 +33,13 @@ struct EvalCommand {
 struct Evaluation {
   double nats = 0;  // the sum of -log p over all targets
   std::int64_t tokens = 0;
-  std::int64_t bytes = 0;  // the length of the text of all targets; 0 without a tokenizer
+  // The targets that are text: all except end-of-text, which stands for no bytes. 0 without a tokenizer.
+  double text_nats = 0;
+  std::int64_t text_bytes = 0;
   double seconds = 0;
 
   double loss() const { return nats / static_cast<double>(tokens); }
+  double bits_per_byte() const { return text_nats / std::log(2.0) / static_cast<double>(text_bytes); }
 };
 
 Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int64_t batches,
@@ -53,9 +56,16 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
     model.token_losses(tape, Tensor(inputs.data(), shape), Tensor(targets.data(), shape), losses.data());
     for (std::size_t i = 0; i < places; ++i) {
       if (targets[i] < 0) continue;
+      if (!std::isfinite(losses[i])) {
+        fail("eval: the loss of target ", result.tokens,
+             " is not a finite number: the model has weights that are "
+             "NaN, infinite or too large; inkling inspect names the tensor");
+      }
       ++result.tokens;
       result.nats += losses[i];
-      if (tokenizer) result.bytes += std::ssize(tokenizer->token(targets[i]));
+      if (!tokenizer || targets[i] == tokenizer->end_of_text()) continue;
+      result.text_nats += losses[i];
+      result.text_bytes += std::ssize(tokenizer->token(targets[i]));
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result.seconds += seconds;
@@ -81,16 +91,16 @@ int run(const EvalCommand& command) {
   Windows windows(find_shards(command.data), command.batch_size, T, config.vocab_size, begins);
   const std::int64_t batches =
       command.batches == 0 ? windows.batches() : std::min(command.batches, windows.batches());
-  const Evaluation e = evaluate(model, windows, {command.batch_size, T}, batches, tokenizer);
+  const Evaluation e = evaluate(model, windows, {windows.batch_size(), T}, batches, tokenizer);
 
   const double tokens_per_s = static_cast<double>(e.tokens) / e.seconds;
-  const double bits_per_byte = e.nats / std::log(2.0) / static_cast<double>(e.bytes);
+  const bool has_text = e.text_bytes > 0;
   if (command.as_json) {
     nlohmann::ordered_json out = {{"model", command.model},           {"data", command.data},
                                   {"precision", command.precision},   {"loss", e.loss()},
                                   {"perplexity", std::exp(e.loss())}, {"tokens", e.tokens},
                                   {"tokens_per_s", tokens_per_s}};
-    if (tokenizer) out["bits_per_byte"] = bits_per_byte;
+    if (has_text) out["bits_per_byte"] = e.bits_per_byte(), out["text_bytes"] = e.text_bytes;
     std::cout << out.dump(2) << "\n";
     return 0;
   }
@@ -99,7 +109,10 @@ int run(const EvalCommand& command) {
   };
   line("loss", format_fixed(e.loss(), 4) + " nats per token");
   line("perplexity", format_fixed(std::exp(e.loss()), 2));
-  if (tokenizer) line("bits per byte", format_fixed(bits_per_byte, 4));
+  if (has_text) {
+    line("bits per byte", str(format_fixed(e.bits_per_byte(), 4), " over ", format_count(e.text_bytes),
+                              " bytes of text (end-of-text tokens are not text)"));
+  }
   line("tokens", format_count(e.tokens) +
                      (e.tokens < windows.targets() ? " of " + format_count(windows.targets()) : ""));
   line("tokens/s", format_count(static_cast<std::int64_t>(tokens_per_s)));

@@ -173,6 +173,8 @@ void ShardWriter::commit() {
 }
 
 std::vector<std::string> find_shards(const std::string& pattern) {
+  // The name of an existing file is not a pattern, whatever characters it has.
+  if (std::error_code none; std::filesystem::exists(pattern, none)) return {pattern};
   struct Matches {
     glob_t found = {};
     ~Matches() { globfree(&found); }

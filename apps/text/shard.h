@@ -90,8 +90,8 @@ class ShardWriter {
   std::vector<std::byte> buffer_;
 };
 
-// Returns the files that match a glob pattern, sorted by name. Tokenizer files (*_tokenizer.bin) are left out
-// if other files match too. Error if no file matches.
+// Returns the file of this name, if it exists, otherwise the files that match a glob pattern, sorted by name.
+// Tokenizer files (*_tokenizer.bin) are left out if other files match too. Error if no file matches.
 std::vector<std::string> find_shards(const std::string& pattern);
 
 }  // namespace inkling

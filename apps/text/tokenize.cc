@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iostream>
+#include <optional>
+#include <sstream>
 
 #include "apps/text/shard.h"
 #include "core/binary_file.h"
@@ -27,6 +30,31 @@ std::int64_t validation_start(const std::vector<std::int32_t>& ids, std::int32_t
     if (ids[static_cast<std::size_t>(i)] == end_of_text) return i;
   }
   return natural;
+}
+
+std::string read_standard_input() {
+  std::ostringstream text;
+  text << std::cin.rdbuf();
+  return text.str();
+}
+
+// Leaves out the byte-order mark of UTF-8. Error for UTF-16, which every program that writes it begins with a
+// byte-order mark.
+std::string_view without_byte_order_mark(std::string_view text, const std::string& name) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    fail(name, ": is UTF-16, expected UTF-8; convert it first: iconv -f UTF-16 -t UTF-8 ", name,
+         " > utf8.txt");
+  }
+  return text.starts_with("\xef\xbb\xbf") ? text.substr(3) : text;
+}
+
+std::int64_t count_separators(std::string_view text) {
+  std::int64_t count = 0;
+  for (std::size_t at = text.find(kSeparator); at != std::string_view::npos;
+       at = text.find(kSeparator, at + kSeparator.size())) {
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -58,8 +86,17 @@ TokenizeResult tokenize_file(const TokenizeSettings& settings) {
   }
   const Tokenizer tokenizer =
       settings.tokenizer_path.empty() ? Tokenizer::bytes() : Tokenizer::read(settings.tokenizer_path);
-  const FileView file(settings.input);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::optional<FileView> file;
+  std::string piped;
+  std::string_view text;
+  if (settings.input == "-") {
+    piped = read_standard_input();
+    text = piped;
+  } else {
+    file.emplace(settings.input);
+    text = {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()};
+  }
+  text = without_byte_order_mark(text, settings.input);
   TokenizeResult result;
   result.text_bytes = static_cast<std::int64_t>(text.size());
 
@@ -73,6 +110,7 @@ TokenizeResult tokenize_file(const TokenizeSettings& settings) {
       fail(settings.input, ": the document at byte ", document.data() - text.data(), ": ", error.what());
     }
     ++result.documents;
+    result.inline_separators += count_separators(document);
   }
   const auto n = static_cast<std::int64_t>(ids.size());
   constexpr std::int64_t kFewest = 8;  // with fewer tokens, one of the two parts would be useless

@@ -22,7 +22,8 @@ Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int
     targets_ += shard.size() - 1;
     for (std::int64_t first = 0; first < shard.size() - 1; first += count_at(shard, first)) ++windows;
   }
-  batches_ = ceil_div(windows, B);
+  B_ = std::min(B, windows);
+  batches_ = ceil_div(windows, B_);
 }
 
 std::int64_t Windows::count_at(const Shard& shard, std::int64_t first) const {

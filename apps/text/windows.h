@@ -20,7 +20,8 @@ namespace inkling {
 
 class Windows {
  public:
-  // Opens the shards. A batch has at most B windows of T targets. Documents start with the token
+  // Opens the shards. A batch has at most B windows of T targets; if there are fewer windows in all, B is
+  // lowered to their number. Documents start with the token
   // `end_of_text`; if `end_of_text` is -1, windows do not end at the end of a document. Error for a shard
   // with fewer than two tokens or with a token outside the vocabulary.
   Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T, std::int64_t vocab_size,
@@ -28,6 +29,7 @@ class Windows {
 
   std::int64_t targets() const { return targets_; }  // the number of targets in all batches
   std::int64_t batches() const { return batches_; }
+  std::int64_t batch_size() const { return B_; }  // B
 
   // Writes the next batch: inputs (B,T), targets (B,T). Returns false and writes nothing if there are no more
   // batches.

@@ -23,11 +23,23 @@ TEST_CASE("tokenize: the output has the size of the text, and the names and size
   // are kept for validation. No document begins near that place, so one more end-of-text token is added
   // there.
   CHECK(outcome.out == "13,002 bytes, 2 documents\n" + temporary.path() + "/my_train.bin: 10,941 tokens\n" +
-                           temporary.path() + "/my_val.bin: 2,050 tokens\n" + temporary.path() +
+                           temporary.path() + "/my_val.bin: 2,050 tokens, 15.8% of all\n" + temporary.path() +
                            "/my_tokenizer.bin\n");
   CHECK(outcome.err.empty());
   CHECK(Shard(temporary / "my_train.bin").size() == 10'941);
   CHECK(Shard(temporary / "my_val.bin").size() == 2'050);
+}
+
+TEST_CASE("tokenize: --input - reads standard input, and tells of separators inside lines") {
+  const TemporaryDirectory temporary;
+  const std::string text = "some <|endoftext|> text of a pipe\n";
+  write_text(temporary / "text", text);
+  const std::string command = "cat " + temporary / "text" + " | " + binary() + " tokenize --input - --out " +
+                              temporary / "my" + " > " + temporary / "out" + " 2> " + temporary / "err";
+  REQUIRE(std::system(command.c_str()) == 0);
+  CHECK_THAT(read_text(temporary / "out"), contains("34 bytes, 1 documents") && contains("% of all"));
+  CHECK_THAT(read_text(temporary / "err"), contains("<|endoftext|> is inside a line 1 times"));
+  CHECK(Shard(temporary / "my_train.bin").size() + Shard(temporary / "my_val.bin").size() >= 35);
 }
 
 TEST_CASE("tokenize: --val-fraction is the share of the tokens that is kept for validation") {

@@ -1,5 +1,6 @@
 // inkling eval, and the windows (apps/text/windows.h) into which it cuts shards.
 #include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -33,7 +34,9 @@ TEST_CASE("windows: every token except a shard's first is a target once, after t
         write_count(temporary / "a.bin", 100, first_size);
         write_count(temporary / "b.bin", 500, second_size);
         Windows windows({temporary / "a.bin", temporary / "b.bin"}, B, T, 1000);
-        std::vector<std::int32_t> seen, want, inputs(static_cast<std::size_t>(B * T)), targets(inputs.size());
+        CHECK(windows.batch_size() <= B);
+        std::vector<std::int32_t> seen, want, inputs(static_cast<std::size_t>(windows.batch_size() * T)),
+            targets(inputs.size());
         std::int64_t batches = 0;
         for (; windows.next(inputs.data(), targets.data()); ++batches) {
           for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -135,14 +138,80 @@ TEST_CASE("eval: with a tokenizer, the loss is also given in bits per byte") {
   for (int id = 0; id < 131; ++id) tokens.emplace_back(id % 2 == 0 ? "ab" : "abcd");
   const GPT2Config config = load_model("tests/goldens/small.bin").config();
   tokens.resize(static_cast<std::size_t>(config.vocab_size), "x");
-  Tokenizer(tokens, 0).write(temporary / "tokenizer.bin");
-  const Shard shard("tests/goldens/curve_tokens.bin");
+  Tokenizer(tokens, static_cast<std::int32_t>(config.vocab_size - 1)).write(temporary / "tokenizer.bin");
+  std::vector<std::int32_t> ids;  // without end-of-text, so that all targets are text
+  for (int i = 0; i < 100; ++i) ids.push_back(i * i % 130);
+  ShardWriter writer(temporary / "shard.bin", config.vocab_size);
+  writer.append(ids);
+  writer.commit();
   std::int64_t bytes = 0;
-  for (std::int64_t i = 1; i < shard.size(); ++i)
-    bytes += std::ssize(tokens[static_cast<std::size_t>(shard[i])]);
-  const json result = evaluate({"--tokenizer", temporary / "tokenizer.bin"});
-  const double bits = result.at("loss").get<double>() * static_cast<double>(shard.size() - 1) / std::log(2.0);
+  for (std::size_t i = 1; i < ids.size(); ++i) bytes += std::ssize(tokens[static_cast<std::size_t>(ids[i])]);
+  const Outcome outcome =
+      run({"eval", "--model", "tests/goldens/small.bin", "--data", temporary / "shard.bin", "--tokenizer",
+           temporary / "tokenizer.bin", "--json"});
+  REQUIRE(outcome.status == 0);
+  const json result = json::parse(outcome.out);
+  const double bits = result.at("loss").get<double>() * 99 / std::log(2.0);
   CHECK(result.at("bits_per_byte").get<double>() == approx(bits / static_cast<double>(bytes)));
+}
+
+TEST_CASE("eval: end-of-text is not text: neither its loss nor its bytes are in the bits per byte") {
+  const TemporaryDirectory temporary;
+  // 50 documents of one byte, "A", each after an end-of-text token, as a byte tokenizer writes them.
+  GPT2 model({.max_seq_len = 16, .vocab_size = 257, .layers = 1, .heads = 2, .channels = 16});
+  model.initialise(1);
+  save_model(temporary / "model.bin", model.config(), model.parameters().values());
+  Tokenizer::bytes().write(temporary / "tokenizer.bin");
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < 50; ++i) ids.insert(ids.end(), {256, 65});
+  ShardWriter writer(temporary / "shard.bin", 257);
+  writer.append(ids);
+  writer.commit();
+
+  // The loss of each target, from windows of one target: the token after 256 is 65, and the reverse.
+  const auto loss_after = [&](std::int32_t id, std::int32_t target) {
+    Tape tape(Recording::off);
+    float loss = 0;
+    model.token_losses(tape, Tensor(&id, {1, 1}), Tensor(&target, {1, 1}), &loss);
+    return static_cast<double>(loss);
+  };
+  const double text = 50 * loss_after(256, 65), separators = 49 * loss_after(65, 256);
+  const Outcome outcome = run({"eval", "--model", temporary / "model.bin", "--data", temporary / "shard.bin",
+                               "--seq-len", "1", "--json"});
+  REQUIRE(outcome.status == 0);
+  const json result = json::parse(outcome.out);
+  CHECK(result.at("tokens") == 99);
+  CHECK(result.at("loss").get<double>() == approx((text + separators) / 99).epsilon(1e-6));
+  CHECK(result.at("text_bytes") == 50);
+  CHECK(result.at("bits_per_byte").get<double>() == approx(text / std::log(2.0) / 50).epsilon(1e-6));
+  CHECK_THAT(run({"eval", "--model", temporary / "model.bin", "--data", temporary / "shard.bin"}).out,
+             contains(" over 50 bytes of text"));
+}
+
+TEST_CASE("eval: a batch has at most as many windows as there are, so a large --batch-size costs no time") {
+  const Windows windows({"tests/goldens/curve_tokens.bin"}, 20'000, 16, 131);
+  CHECK(windows.batches() == 1);
+  CHECK(windows.batch_size() == 188);  // 3,000 targets in windows of 16
+  CHECK(Windows({"tests/goldens/curve_tokens.bin"}, 188, 16, 131).batch_size() == 188);
+  CHECK(Windows({"tests/goldens/curve_tokens.bin"}, 187, 16, 131).batches() == 2);
+  CHECK(evaluate({"--seq-len", "16", "--batch-size", "20000"}).at("loss").get<double>() ==
+        approx(evaluate({"--seq-len", "16"}).at("loss").get<double>()).epsilon(1e-6));
+}
+
+TEST_CASE("eval: a model with a NaN weight is an error, and no NaN is printed") {
+  const TemporaryDirectory temporary;
+  std::string model = read_text("tests/goldens/small.bin");
+  const float nan = NAN;
+  std::memcpy(model.data() + 1024 + 4 * 30 * 5, &nan, 4);  // in wte, for token 5
+  write_text(temporary / "nan.bin", model);
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--json"}}) {
+    const Outcome outcome = run(std::vector<std::string>{"eval", "--model", temporary / "nan.bin", "--data",
+                                                         "tests/goldens/curve_tokens.bin"} +
+                                more);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.out.empty());
+    CHECK_THAT(outcome.err, contains("is not a finite number: the model has weights"));
+  }
 }
 
 TEST_CASE("eval: wrong values of flags are refused with one line") {

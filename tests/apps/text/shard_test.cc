@@ -127,6 +127,21 @@ TEST_CASE("shard: the writer refuses ids outside its vocabulary, empty shards an
   CHECK_THROWS_AS(ShardWriter(directory / "nowhere/shard.bin", 10), Error);
 }
 
+TEST_CASE("shard: the name of an existing file is taken as it is, whatever characters it has") {
+  const TemporaryDirectory directory;
+  std::filesystem::create_directory(directory / "b[1]");
+  for (const char* name : {"b[1]/my_val.bin", "a b.bin", "it's.bin", "\"q\".bin", "star*.bin", "what?.bin",
+                           "-dash.bin", "\xc3\xa4\xf0\x9f\x99\x82.bin", "{x}.bin", "back\\slash.bin"}) {
+    INFO(name);
+    const std::string path = directory / name;
+    test::write_text(path, "x");
+    CHECK(find_shards(path) == std::vector<std::string>{path});
+  }
+  test::write_text(directory / "starfish.bin", "x");
+  CHECK(find_shards(directory / "star*.bin") == std::vector<std::string>{directory / "star*.bin"});
+  CHECK(find_shards(directory / "starf*.bin") == std::vector<std::string>{directory / "starfish.bin"});
+}
+
 TEST_CASE("shard: a pattern gives its files in the order of their names, and an error without a match") {
   const TemporaryDirectory directory;
   for (const char* name : {"b_2.bin", "b_1.bin", "b_10.bin", "c.bin"}) write_shard(directory / name, {1}, 2);

@@ -104,6 +104,27 @@ TEST_CASE("tokenize: a given tokenizer is used, and is written beside the shards
                                                        contains("at byte 3") && contains("\" three\""));
 }
 
+TEST_CASE(
+    "tokenize: a byte-order mark is left out, and UTF-16 is refused with the command that converts it") {
+  const Files marked("\xef\xbb\xbf<|endoftext|>\none document\n"), plain("<|endoftext|>\none document\n");
+  const TokenizeResult result = tokenize_file(marked.settings), want = tokenize_file(plain.settings);
+  CHECK(result.documents == 1);
+  CHECK(result.text_bytes == want.text_bytes);
+  CHECK(test::read_text(result.train_path) == test::read_text(want.train_path));
+  for (const char* mark : {"\xff\xfe", "\xfe\xff"}) {
+    const Files wide(std::string(mark) + "h\1e\1l\1l\1o\1");
+    CHECK_THROWS_WITH(tokenize_file(wide.settings),
+                      contains("is UTF-16, expected UTF-8; convert it first: iconv -f UTF-16 -t UTF-8"));
+  }
+}
+
+TEST_CASE("tokenize: separators inside lines are text, and are counted") {
+  const Files files("one<|endoftext|>two <|endoftext|>\n<|endoftext|>\n <|endoftext|> three\n");
+  const TokenizeResult result = tokenize_file(files.settings);
+  CHECK(result.documents == 2);
+  CHECK(result.inline_separators == 3);
+}
+
 TEST_CASE("tokenize: short or empty texts and wrong settings are refused") {
   Files files("short");
   CHECK_THROWS_WITH(tokenize_file(files.settings), contains("has 6 tokens, expected at least 8"));
