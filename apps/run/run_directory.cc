@@ -168,11 +168,6 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     close(lock_);
     fail(lock_path, ": cannot write: ", why);
   }
-  // This run holds the lock, so no other run is writing to this directory. Where files cannot be locked, the
-  // user was warned.
-  for (const char* folder : {"", "data", "samples"}) remove_unfinished(file(folder));
-  std::error_code none;
-  fs::remove_all(str(file(kCheckpoints), "/", kUnfinished), none);
 }
 
 RunDirectory::~RunDirectory() {
@@ -182,6 +177,14 @@ RunDirectory::~RunDirectory() {
 bool RunDirectory::has_run(const std::string& path) {
   return fs::exists(path + "/config.json") || fs::exists(path + "/" + kMetrics) ||
          fs::exists(path + "/" + kCheckpoints);
+}
+
+// This run holds the lock, so no other run is writing to this directory. Where files cannot be locked, the
+// user was warned.
+void RunDirectory::remove_unfinished() const {
+  for (const char* folder : {"", "data", "samples"}) inkling::remove_unfinished(file(folder));
+  std::error_code none;
+  fs::remove_all(str(file(kCheckpoints), "/", kUnfinished), none);
 }
 
 json RunDirectory::read_config() const {
@@ -235,7 +238,7 @@ void RunDirectory::write_sample(std::int64_t step, const std::string& text) cons
 }
 
 void RunDirectory::commit_checkpoint(std::int64_t step,
-                                     const std::function<void(const std::string&)>& write) const {
+                                     const std::function<void(const std::string&)>& write) {
   const std::string parent = file(kCheckpoints), target = parent + "/" + step_name(step);
   const std::string hidden = parent + "/" + kUnfinished;
   create_directories(parent);
@@ -265,39 +268,49 @@ void RunDirectory::commit_checkpoint(std::int64_t step,
     fs::remove_all(hidden, none);
     throw;
   }
-  const std::vector<Checkpoint> all = list_checkpoints(parent);
+  delete_old_checkpoints(step);
+}
+
+// A skipped checkpoint may have been whole but unreadable for a moment. So it is deleted only now, when the
+// run has saved another one, and only if it is still damaged.
+void RunDirectory::delete_old_checkpoints(std::int64_t newest) {
+  for (const Checkpoint& skipped : std::exchange(skipped_, {})) {
+    if (skipped.step != newest && !damage(skipped.directory).empty()) remove_directory(skipped.directory);
+  }
+  std::vector<Checkpoint> all = list_checkpoints(file(kCheckpoints));
+  // A later checkpoint is left only if it was skipped and can be read again.
+  std::erase_if(all, [&](const Checkpoint& checkpoint) { return checkpoint.step > newest; });
   for (std::size_t i = kKeptCheckpoints; i < all.size(); ++i) remove_directory(all[i].directory);
 }
 
 std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
-    const std::function<void(const std::string&)>& report) const {
-  std::vector<std::string> skipped;
+    const std::function<void(const std::string&)>& report) {
+  std::vector<std::string> messages;
   std::string all_damage;
+  skipped_.clear();
   for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
     const std::string what = damage(checkpoint.directory);
     if (what.empty()) {
-      for (const std::string& line : skipped) report(line);
+      for (const std::string& line : messages) report(line);
       return checkpoint;
     }
-    skipped.push_back(str(checkpoint.directory, ": skipped: ", what));
+    skipped_.push_back(checkpoint);
+    messages.push_back(str(checkpoint.directory, ": skipped: ", what));
     all_damage += str(all_damage.empty() ? "" : "; ", what);
   }
-  if (skipped.empty()) return std::nullopt;
+  if (skipped_.empty()) return std::nullopt;
   fail(path_,
-       ": every checkpoint is damaged, so the run cannot continue, and nothing was changed; start again "
-       "with another --out (",
+       ": every checkpoint is damaged, so the run cannot continue, and nothing was changed; start again with "
+       "another --out (",
        all_damage, ")");
 }
 
 std::string RunDirectory::last_checkpoint() const {
-  const std::vector<Checkpoint> all = list_checkpoints(file(kCheckpoints));
-  return all.empty() ? "" : all.front().directory;
-}
-
-void RunDirectory::drop_checkpoints_after(std::int64_t step) const {
   for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
-    if (checkpoint.step > step) remove_directory(checkpoint.directory);
+    const auto same = [&](const Checkpoint& skipped) { return skipped.step == checkpoint.step; };
+    if (std::none_of(skipped_.begin(), skipped_.end(), same)) return checkpoint.directory;
   }
+  return "";
 }
 
 }  // namespace inkling

@@ -11,9 +11,10 @@
 //
 // A checkpoint is written into a hidden directory, which is renamed when all its files are on disk.
 // manifest.json lists the files' sizes and checksums (XXH3, 64 bits). A run resumes from the newest
-// checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, checkpoints and
-// lines of metrics.jsonl for later steps are removed. So metrics.jsonl has the same lines after an
-// interrupted and resumed run as after a run without interruptions, except for the times in the lines.
+// checkpoint whose files match its manifest. The two newest checkpoints are kept. On resume, the lines of
+// metrics.jsonl for later steps are removed. Damaged checkpoints that the resumed run skipped are deleted
+// when it has saved its next checkpoint. So metrics.jsonl has the same lines after an interrupted and resumed
+// run as after a run without interruptions, except for the times in the lines.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ namespace inkling {
 
 class RunDirectory {
  public:
-  // Creates the directory `path` if needed, takes its lock, and removes files that a killed run did not
-  // finish writing. Error if another run holds the lock, or if the directory cannot be written.
+  // Creates the directory `path` if needed and takes its lock. Changes no other file. Error if another run
+  // holds the lock, or if the directory cannot be written.
   explicit RunDirectory(const std::string& path);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
@@ -46,6 +47,9 @@ class RunDirectory {
   // checkpoints.
   static bool has_run(const std::string& path);
   bool has_run() const { return has_run(path_); }
+  // Removes the files that a killed run did not finish writing. Call it only when the run in this directory
+  // starts or continues: a run that is refused changes nothing.
+  void remove_unfinished() const;
   nlohmann::json read_config() const;
   void write_config(const nlohmann::json& config) const;
 
@@ -60,9 +64,9 @@ class RunDirectory {
 
   // Saves a checkpoint. Calls write(directory), which commits the checkpoint's files into a hidden directory
   // (with FolderSync::by_caller: the directory is synced here). Then adds the manifest and makes the
-  // checkpoint visible at once, by renaming the directory.
-  void commit_checkpoint(std::int64_t step,
-                         const std::function<void(const std::string& directory)>& write) const;
+  // checkpoint visible at once, by renaming the directory. Afterwards deletes older checkpoints, except for
+  // the newest of them, and checkpoints that newest_checkpoint() skipped, if they are still damaged.
+  void commit_checkpoint(std::int64_t step, const std::function<void(const std::string& directory)>& write);
   // Returns the newest complete and undamaged checkpoint: its step and directory. Calls `report` with a
   // message for every newer checkpoint, because all newer checkpoints are damaged. Returns nothing if the run
   // has no checkpoints. Error, which describes all damage, if every checkpoint is damaged.
@@ -70,13 +74,15 @@ class RunDirectory {
     std::int64_t step;
     std::string directory;
   };
-  std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& report) const;
-  void drop_checkpoints_after(std::int64_t step) const;
-  std::string last_checkpoint()
-      const;  // the directory of the newest checkpoint, unchecked; empty: there is none
+  std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& report);
+  // The directory of the newest checkpoint that newest_checkpoint() did not skip; empty: there is none.
+  std::string last_checkpoint() const;
 
  private:
+  void delete_old_checkpoints(std::int64_t newest);
+
   std::string path_;
+  std::vector<Checkpoint> skipped_;  // by newest_checkpoint(), because they are damaged or cannot be read
   int lock_ = -1;
   std::string warning_;
 };

@@ -108,10 +108,14 @@ void Trainer::adopt(GPT2 model) {
 }
 
 void Trainer::start() {
-  if (!settings_.init.empty()) return adopt(load_model(settings_.init));
-  GPT2 model(settings_.model);
-  model.initialise(settings_.seed);
-  adopt(std::move(model));
+  if (settings_.init.empty()) {
+    GPT2 model(settings_.model);
+    model.initialise(settings_.seed);
+    adopt(std::move(model));
+  } else {
+    adopt(load_model(settings_.init));
+  }
+  directory_.remove_unfinished();
 }
 
 void Trainer::resume(const std::function<void(const std::string&)>& report) {
@@ -141,7 +145,7 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   load_optimizer(checkpoint->directory + "/optimizer.bin", *optimizer_);
   step_ = checkpoint->step;
   go_to(checkpoint->directory + "/state.json");
-  directory_.drop_checkpoints_after(step_);
+  directory_.remove_unfinished();
   directory_.drop_metrics_after(step_);
   for (const json& line : directory_.read_metrics()) {
     if (line.contains("loss")) losses_.emplace_back(line["step"], line["loss"]);

@@ -179,7 +179,7 @@ TEST_CASE("bad input: a full disk stops the run with one line, and the last chec
   const Outcome outcome = run(twenty_steps(t / "disk/run") + std::vector<std::string>{"--save-every", "1"});
   std::optional<RunDirectory::Checkpoint> newest;
   {
-    const RunDirectory directory(t / "disk/run");
+    RunDirectory directory(t / "disk/run");
     newest = directory.newest_checkpoint([](const std::string& damage) { FAIL_CHECK(damage); });
   }
   CHECK_FALSE(std::filesystem::exists(t / "disk/run/checkpoints/.unfinished"));

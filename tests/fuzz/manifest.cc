@@ -8,7 +8,7 @@
 namespace inkling::fuzz {
 
 void manifest(Bytes bytes) {
-  static const RunDirectory run(scratch("manifest"));
+  static RunDirectory run(scratch("manifest"));
   const std::string checkpoint = "manifest/checkpoints/step_00000003";
   std::filesystem::create_directories(scratch(checkpoint));
   test::write_text(scratch(checkpoint + "/model.bin"), "hello");

@@ -9,7 +9,7 @@
 namespace inkling::fuzz {
 
 void metrics(Bytes bytes) {
-  static const RunDirectory run(scratch("metrics"));
+  static RunDirectory run(scratch("metrics"));
   put("metrics/metrics.jsonl", bytes);
   const auto lines = run.read_metrics();
   std::vector<std::pair<std::int64_t, double>> losses;

@@ -14,14 +14,14 @@ using namespace inkling::test;
 
 void ignore(const std::string&) {}
 
-void commit(const RunDirectory& run, std::int64_t step, const std::string& content) {
+void commit(RunDirectory& run, std::int64_t step, const std::string& content) {
   run.commit_checkpoint(step,
                         [&](const std::string& directory) { write_text(directory + "/model.bin", content); });
 }
 
 TEST_CASE("run directory: the newest checkpoint is found, and only the two newest are kept") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   CHECK_FALSE(run.newest_checkpoint(ignore).has_value());
   for (std::int64_t step : {10, 20, 30}) commit(run, step, "weights " + std::to_string(step));
   const auto newest = run.newest_checkpoint(ignore);
@@ -34,7 +34,7 @@ TEST_CASE("run directory: the newest checkpoint is found, and only the two newes
 
 TEST_CASE("run directory: a line of metrics with a step above 2^31 is skipped") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   run.append_metrics({{"step", std::int64_t{1} << 31}, {"loss", 1.5}});
   run.append_metrics({{"step", (std::int64_t{1} << 31) + 1}, {"loss", 2.5}});
   const auto lines = run.read_metrics();
@@ -53,7 +53,7 @@ std::vector<std::string> names_in(const std::string& directory) {
 
 TEST_CASE("run directory: directories with names similar to a checkpoint's are neither read nor deleted") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   commit(run, 10, "weights 10");
   const std::string whole = temporary / "run/checkpoints/step_00000010",
                     parent = temporary / "run/checkpoints";
@@ -76,11 +76,47 @@ TEST_CASE("run directory: directories with names similar to a checkpoint's are n
 
 TEST_CASE("run directory: steps of more than eight digits are ordered as numbers") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   for (std::int64_t step : {99'999'998, 99'999'999, 100'000'000}) commit(run, step, "weights");
   CHECK(run.newest_checkpoint(ignore)->step == 100'000'000);
   CHECK(names_in(temporary / "run/checkpoints") ==
         std::vector<std::string>{"step_100000000", "step_99999999"});
+}
+
+using Names = std::vector<std::string>;
+
+TEST_CASE("run directory: skipped checkpoints are deleted after the next commit, and do not count as kept") {
+  const TemporaryDirectory temporary;
+  RunDirectory run(temporary / "run");
+  for (std::int64_t step : {10, 20, 30, 40}) commit(run, step, "weights");
+  write_text(temporary / "run/checkpoints/step_00000040/model.bin", "short");
+  CHECK(run.newest_checkpoint(ignore)->step == 30);
+  CHECK(names_in(temporary / "run/checkpoints") == Names{"step_00000030", "step_00000040"});
+  CHECK(run.last_checkpoint().ends_with("/step_00000030"));
+  for (std::int64_t step : {35, 45}) {
+    commit(run, step, "weights");
+    const Names want =
+        step == 35 ? Names{"step_00000030", "step_00000035"} : Names{"step_00000035", "step_00000045"};
+    CHECK(names_in(temporary / "run/checkpoints") == want);
+  }
+  // The skipped checkpoint may also be of an earlier step than the next commit.
+  write_text(temporary / "run/checkpoints/step_00000045/model.bin", "short");
+  CHECK(run.newest_checkpoint(ignore)->step == 35);
+  commit(run, 50, "weights");
+  CHECK(names_in(temporary / "run/checkpoints") == Names{"step_00000035", "step_00000050"});
+}
+
+TEST_CASE("run directory: a skipped checkpoint that can be read again is not deleted") {
+  const TemporaryDirectory temporary;
+  RunDirectory run(temporary / "run");
+  for (std::int64_t step : {10, 20}) commit(run, step, "weights");
+  const std::string manifest = temporary / "run/checkpoints/step_00000020/manifest.json";
+  std::filesystem::rename(manifest, manifest + ".away");
+  CHECK(run.newest_checkpoint(ignore)->step == 10);
+  std::filesystem::rename(manifest + ".away", manifest);
+  for (std::int64_t step : {13, 16}) commit(run, step, "weights");
+  CHECK(names_in(temporary / "run/checkpoints") == Names{"step_00000013", "step_00000016", "step_00000020"});
+  CHECK(run.newest_checkpoint(ignore)->step == 20);
 }
 
 TEST_CASE(
@@ -96,7 +132,7 @@ TEST_CASE(
   for (const auto& [message, harm] : harms) {
     INFO(message);
     const TemporaryDirectory temporary;
-    const RunDirectory run(temporary / "run");
+    RunDirectory run(temporary / "run");
     commit(run, 10, "weights 10");
     commit(run, 20, "weights 20");
     harm(temporary / "run/checkpoints/step_00000020");
@@ -110,7 +146,7 @@ TEST_CASE(
 
 TEST_CASE("run directory: saving a step again replaces a damaged checkpoint, but not an undamaged one") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   commit(run, 20, "weights 20");
   commit(run, 20, "never written");
   CHECK(read_text(temporary / "run/checkpoints/step_00000020/model.bin") == "weights 20");
@@ -122,7 +158,7 @@ TEST_CASE("run directory: saving a step again replaces a damaged checkpoint, but
 
 TEST_CASE("run directory: if writing a checkpoint fails, only the earlier checkpoints remain") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   commit(run, 10, "weights 10");
   CHECK_THROWS_WITH(run.commit_checkpoint(20,
                                           [](const std::string& directory) {
@@ -151,7 +187,7 @@ TEST_CASE("run directory: settings, metrics or checkpoints make a directory a ru
 
 TEST_CASE("run directory: settings, samples and metrics are read back unchanged") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   run.write_config({{"steps", 7}});
   CHECK(run.read_config() == nlohmann::json{{"steps", 7}});
   run.write_sample(42, "Once upon a time\n");
@@ -181,7 +217,7 @@ TEST_CASE("run directory: a second run is refused while the first is active, and
 
 TEST_CASE("run directory: metrics of later steps are removed, and so is an incomplete last line") {
   const TemporaryDirectory temporary;
-  const RunDirectory run(temporary / "run");
+  RunDirectory run(temporary / "run");
   for (std::int64_t step = 1; step <= 4; ++step)
     run.append_metrics({{"step", step}, {"loss", 1.0 / static_cast<double>(step)}});
   std::ofstream(temporary / "run/metrics.jsonl", std::ios::app) << "{\"step\": 5, \"lo";

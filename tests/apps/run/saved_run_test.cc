@@ -160,7 +160,7 @@ TEST_CASE(
 
 TEST_CASE("manifest.json: without files, or with wrong entries, it makes its checkpoint a damaged one") {
   const TemporaryDirectory t;
-  const RunDirectory run(t / "run");
+  RunDirectory run(t / "run");
   run.commit_checkpoint(3,
                         [](const std::string& directory) { write_text(directory + "/model.bin", "hello"); });
   const auto damage = [&] {
@@ -203,7 +203,7 @@ TEST_CASE("manifest.json: without files, or with wrong entries, it makes its che
 
 TEST_CASE("metrics.jsonl: damaged lines are skipped, and the other lines are read") {
   const TemporaryDirectory t;
-  const RunDirectory run(t / "run");
+  RunDirectory run(t / "run");
   for (const char* damaged :
        {R"({"step":1e19})", R"({"step":-1})", R"({"step":2.5})", R"({"step":99999999999,"loss":1.0})",
         R"({"loss":1.0})", R"({"step":2,"loss":null})", R"({"step":2,"loss":"x"})", R"({"step":2,"step":3})",

@@ -147,6 +147,10 @@ TEST_CASE("resume: if every checkpoint is damaged, the run is refused, and no fi
   train_whole(temporary / "run", settings);
   write_text(temporary / "run/checkpoints/step_00000008/optimizer.bin", "short");
   std::filesystem::remove(temporary / "run/checkpoints/step_00000006/manifest.json");
+  // Even the rest of a killed run stays: it may have the only whole model.
+  std::filesystem::create_directory(temporary / "run/checkpoints/.unfinished");
+  write_text(temporary / "run/checkpoints/.unfinished/model.bin", "unfinished");
+  write_text(temporary / "run/config.json.tmp-inkling", "unfinished");
   const auto before = files_in(temporary / "run");
   TinyRun run(temporary / "run", settings);
   CHECK_THROWS_WITH(run.resume(), contains("every checkpoint is damaged") && contains("another --out") &&
@@ -155,19 +159,22 @@ TEST_CASE("resume: if every checkpoint is damaged, the run is refused, and no fi
   CHECK(files_in(temporary / "run") == before);
 }
 
-TEST_CASE("resume: damaged checkpoints past the step that the run resumes from are removed") {
+TEST_CASE(
+    "resume: damaged checkpoints past the step that the run resumes from are deleted at its next save") {
   const TemporaryDirectory temporary;
-  const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
+  TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
   train_whole(temporary / "run", settings);
-  for (const char* later : {"step_00000400", "step_00000500"}) {
-    copy_run(temporary / "run/checkpoints/step_00000008",
-             temporary / (std::string("run/checkpoints/") + later));
-    write_text(temporary / (std::string("run/checkpoints/") + later + "/model.bin"), "short");
+  const std::string checkpoints = temporary / "run/checkpoints";
+  for (const char* later : {"/step_00000400", "/step_00000500"}) {
+    copy_run(checkpoints + "/step_00000008", checkpoints + later);
+    write_text(checkpoints + later + "/model.bin", "short");
   }
+  settings.steps = 9;
   TinyRun run(temporary / "run", settings);
   CHECK_THAT(run.resume(), contains("step_00000400: skipped") && contains("step_00000500: skipped"));
-  CHECK(names_in(temporary / "run/checkpoints") ==
-        std::vector<std::string>{"step_00000006", "step_00000008"});
+  CHECK(run.trainer.step() == 8);
+  REQUIRE(run.trainer.run(never));
+  CHECK(names_in(checkpoints) == std::vector<std::string>{"step_00000008", "step_00000009"});
 }
 
 TEST_CASE("resume: a complete run without checkpoints is refused, and no file changes") {
@@ -177,6 +184,20 @@ TEST_CASE("resume: a complete run without checkpoints is refused, and no file ch
   const auto before = files_in(temporary / "run");
   TinyRun run(temporary / "run", settings);
   CHECK_THROWS_WITH(run.resume(), contains("no checkpoint to continue from") && contains("--init"));
+  CHECK(files_in(temporary / "run") == before);
+}
+
+TEST_CASE("resume: a run that continues removes what a killed run did not finish, even if it saves nothing") {
+  const TemporaryDirectory temporary;
+  TrainSettings settings = tiny_settings({{"steps", 4}, {"save_every", 4}});
+  train_whole(temporary / "run", settings);
+  const auto before = files_in(temporary / "run");
+  std::filesystem::create_directory(temporary / "run/checkpoints/.unfinished");
+  write_text(temporary / "run/checkpoints/.unfinished/model.bin", "unfinished");
+  write_text(temporary / "run/config.json.tmp-inkling", "unfinished");
+  settings.save_every = 0;
+  TinyRun(temporary / "run", settings).resume();
+  CHECK_FALSE(std::filesystem::exists(temporary / "run/checkpoints/.unfinished"));
   CHECK(files_in(temporary / "run") == before);
 }
 
