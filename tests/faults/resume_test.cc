@@ -1,7 +1,9 @@
 // Resuming while a system call fails, and starting while another run ends: no whole checkpoint is lost.
 #include <cerrno>
+#include <filesystem>
 
 #include "core/error.h"
+#include "tests/apps/command_line.h"
 #include "tests/faults/disk.h"
 #include "tests/faults/short_run.h"
 #include "tests/support.h"
@@ -42,6 +44,22 @@ TEST_CASE("resume: if any call fails once, the newest checkpoint stays whole at 
       }
     }
   }
+}
+
+TEST_CASE("start: a run that appears after the first look and before the lock is not overwritten") {
+  const RestoreThreads restore;
+  const TemporaryDirectory temporary;
+  CLI::App app;
+  Action action;
+  add_train(app, action);
+  parse(app, {"train", "--out", temporary / "run", "--data", "tests/goldens/curve_tokens.bin", "--vocab-size",
+              "131", "--precision", "f32", "--threads", "1", "--steps", "1"});
+  const std::string metrics = temporary / "run/metrics.jsonl", line = "{\"step\":1,\"loss\":2.5}\n";
+  SystemCalls calls(temporary.path());
+  calls.before_open("run/lock", [&] { write_text(metrics, line); });
+  CHECK_THROWS_WITH(action(), contains("holds a run already"));
+  CHECK(read_text(metrics) == line);
+  CHECK_FALSE(std::filesystem::exists(temporary / "run/config.json"));
 }
 
 }  // namespace

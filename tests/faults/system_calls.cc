@@ -121,6 +121,8 @@ long SystemCalls::on_path(Kind kind, const char* function, int directory_fd, con
       open_.erase(static_cast<int>(result));  // a watched file may have had this number before
     return result;
   }
+  if (kind == Kind::open && *name == before_open_.first && before_open_.second)
+    std::exchange(before_open_.second, nullptr)();
   SystemCall call;
   call.kind = kind;
   call.function = function;

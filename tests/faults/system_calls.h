@@ -10,9 +10,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace inkling::test {
@@ -47,6 +49,12 @@ class SystemCalls {
   SystemCalls(const SystemCalls&) = delete;
   SystemCalls& operator=(const SystemCalls&) = delete;
 
+  // Calls `act` before the next open of `path`, which is relative to the directory: another process acts at
+  // this moment.
+  void before_open(std::string path, std::function<void()> act) {
+    before_open_ = {std::move(path), std::move(act)};
+  }
+
   const std::vector<SystemCall>& log() const { return log_; }
   // The call that failed because of the fault; null if the program ended before this call.
   const SystemCall* faulty_call() const;
@@ -70,6 +78,7 @@ class SystemCalls {
 
   std::string directory_;
   std::optional<Fault> fault_;
+  std::pair<std::string, std::function<void()>> before_open_;
   std::vector<SystemCall> log_;
   std::map<int, OpenFile> open_;
   std::int64_t next_id_ = 1;
