@@ -16,8 +16,9 @@ namespace inkling {
 void remember_mapping(std::span<const std::byte> bytes, const std::string& path);
 void forget_mapping(std::span<const std::byte> bytes);
 
-// From now on, SIGBUS prints one line that names the file to stderr, and ends the process with exit status 1.
-// For programs; a library must not install signal handlers unasked.
+// From now on, reading a missing part of a mapped file prints one line that names the file to stderr, and
+// ends the process with exit status 1. Several threads may read missing parts at the same time. Other causes
+// of SIGBUS end the process as usual. For programs; a library must not install signal handlers unasked.
 void report_shortened_files();
 
 }  // namespace inkling

@@ -2,10 +2,14 @@
 #include "core/mapped_files.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "core/binary_file.h"
 #include "tests/catch.h"
@@ -55,6 +59,35 @@ TEST_CASE(
   CHECK(status == 1);
   CHECK(err == "inkling: " + second +
                    ": the file became shorter while it was read, expected it to stay as it was\n");
+}
+
+TEST_CASE("mapped files: if many threads read missing parts at once, one line is printed") {
+  const test::TemporaryDirectory temporary;
+  const std::string path = file_in(temporary, "file");
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    test::write_text(path, std::string(kBytes, 'x'));
+    const auto [status, err] = in_child([&] {
+      const FileView view(path);
+      std::filesystem::resize_file(path, 0);
+      std::atomic<int> ready = 0;
+      const auto read = [&] {
+        for (++ready; ready < 8;) {
+        }
+        [[maybe_unused]] volatile std::byte byte = view.bytes()[0];
+      };
+      std::vector<std::jthread> threads;
+      for (int i = 0; i < 8; ++i) threads.emplace_back(read);
+    });
+    CHECK(status == 1);
+    REQUIRE(err == "inkling: " + path +
+                       ": the file became shorter while it was read, expected it to stay as it was\n");
+  }
+}
+
+TEST_CASE("mapped files: a SIGBUS that another process sends ends the program without a line about a file") {
+  const auto [status, err] = in_child([] { kill(getpid(), SIGBUS); });
+  CHECK(status == 128 + SIGBUS);
+  CHECK(err.empty());
 }
 
 TEST_CASE("mapped files: a file that is no longer mapped is forgotten, and its place is used again") {
