@@ -42,6 +42,7 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
     most_samples = std::max(most_samples, samples);
     batches_ += samples;
     tokens_ += shard.size();
+    shard_ids_.push_back(shard.id());
   }
   checked_.assign(shards_.size(), false);
   shard_order_.resize(shards_.size());
@@ -134,12 +135,6 @@ std::string Batches::describe(const Place& place) const {
              place.epoch, ")");
 }
 
-std::vector<ShardId> Batches::shard_ids() const {
-  std::vector<ShardId> ids;
-  for (const Shard& shard : shards_) ids.push_back(shard.id());
-  return ids;
-}
-
 BatchPosition Batches::state() const {
   BatchPosition position;
   position.epoch = epoch_;
@@ -150,7 +145,7 @@ BatchPosition Batches::state() const {
   position.B = settings_.B, position.T = settings_.T, position.tokens = tokens_;
   position.shuffle = settings_.shuffle, position.align_documents = settings_.align_documents;
   position.seed = settings_.seed;
-  position.shards = shard_ids();
+  position.shards = shard_ids_;
   return position;
 }
 

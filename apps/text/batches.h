@@ -96,7 +96,8 @@ class Batches {
   void rewind();                             // goes back to the first batch of epoch 0
 
   const std::vector<Shard>& shards() const { return shards_; }
-  std::vector<ShardId> shard_ids() const;
+  // As the shards were when they were opened, even if another program has changed them since.
+  const std::vector<ShardId>& shard_ids() const { return shard_ids_; }
   std::int64_t tokens() const { return tokens_; }          // the number of tokens in all shards
   std::int64_t epoch_batches() const { return batches_; }  // the number of batches in an epoch
   std::int64_t epoch() const { return epoch_; }            // the epoch's number, from 0
@@ -114,6 +115,7 @@ class Batches {
 
   BatchSettings settings_;
   std::vector<Shard> shards_;
+  std::vector<ShardId> shard_ids_;
   std::vector<bool> checked_;  // whether all tokens of a shard are known to be in the vocabulary
   std::int64_t tokens_ = 0, batches_ = 0;
 

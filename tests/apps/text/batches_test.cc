@@ -171,6 +171,21 @@ TEST_CASE("batches: several shards are shuffled in llm.c's order, over several e
   }
 }
 
+TEST_CASE(
+    "batches: a position remembers its shards as they were opened, so a shard that changes meanwhile is "
+    "refused") {
+  const TemporaryDirectory directory;
+  const std::string path = counting_shard(directory / "a.bin", 7, 6);
+  Batches batches({path}, settings(2, 3));
+  std::string bytes = test::read_text(path);
+  bytes[1024] = 9;
+  std::ofstream(path, std::ios::in) << bytes;  // the same file, not a new file with its name
+  REQUIRE(next(batches, 6).inputs[0] == 9);
+  const BatchPosition position = batches.state();
+  Batches again({path}, settings(2, 3));
+  CHECK_THROWS_WITH(again.set_state(position), contains("a.bin: the contents differ from those of a.bin"));
+}
+
 TEST_CASE("batches: after restoring any position of three epochs, the same batches follow") {
   const TemporaryDirectory directory;
   const std::vector<std::string> paths = {counting_shard(directory / "a.bin", 7, 6),
