@@ -76,7 +76,8 @@ class Trainer {
   std::optional<GPT2> model_;
   std::optional<Batches> batches_;
   std::optional<Batches> validation_batches_;
-  std::vector<float> theoretical_min_;  // -log p of each validation token; empty if unknown
+  std::vector<ShardId> validation_shards_;  // as last used, by this run or by the run that it resumes
+  std::vector<float> theoretical_min_;      // -log p of each validation token; empty if unknown
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
   Tape tape_;
