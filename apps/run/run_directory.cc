@@ -306,8 +306,11 @@ std::optional<RunDirectory::Checkpoint> RunDirectory::newest_checkpoint(
 }
 
 std::string RunDirectory::last_checkpoint() const {
-  const std::vector<Checkpoint> all = list_checkpoints(file(kCheckpoints));
-  return all.empty() ? "" : all.front().directory;
+  for (const Checkpoint& checkpoint : list_checkpoints(file(kCheckpoints))) {
+    const auto same = [&](const Checkpoint& skipped) { return skipped.step == checkpoint.step; };
+    if (std::none_of(skipped_.begin(), skipped_.end(), same)) return checkpoint.directory;
+  }
+  return "";
 }
 
 }  // namespace inkling

@@ -75,7 +75,7 @@ class RunDirectory {
     std::string directory;
   };
   std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& report);
-  // The directory of the newest checkpoint, unchecked; empty: there is none.
+  // The directory of the newest checkpoint that newest_checkpoint() did not skip; empty: there is none.
   std::string last_checkpoint() const;
 
  private:

@@ -164,15 +164,15 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
 void Trainer::go_to(const std::string& path) {
   const json state = read_json(path);
   const BatchPosition position = state_from_json(state, path);
-  const std::vector<ShardId> validation = validation_from_json(state, path);
+  validation_shards_ = validation_from_json(state, path);
   const std::int64_t expected = step_ * settings_.grad_accum;
   try {
     const std::int64_t taken = batches_->batches_before(position);
     if (taken != expected)
       fail("the saved position comes after ", taken, " batches, expected ", expected, " at step ", step_);
     batches_->set_state(position);
-    if (validation_batches_ && !validation.empty())
-      expect_same_contents(validation, validation_batches_->shards());
+    if (validation_batches_ && !validation_shards_.empty())
+      expect_same_contents(validation_shards_, validation_batches_->shards());
   } catch (const Error& error) {
     fail(path, ": ", error.what());
   }
@@ -258,8 +258,9 @@ void Trainer::save() {
     save_model(into + "/model.bin", model_->config(), model_->parameters().values(), DType::f32,
                FolderSync::by_caller);
     save_optimizer(into + "/optimizer.bin", *optimizer_, FolderSync::by_caller);
-    const auto validation = validation_batches_ ? validation_batches_->shard_ids() : std::vector<ShardId>();
-    write_json(into + "/state.json", state_to_json(batches_->state(), validation), FolderSync::by_caller);
+    if (validation_batches_) validation_shards_ = validation_batches_->shard_ids();
+    write_json(into + "/state.json", state_to_json(batches_->state(), validation_shards_),
+               FolderSync::by_caller);
   });
 }
 

@@ -92,6 +92,7 @@ TEST_CASE("run directory: skipped checkpoints are deleted after the next commit,
   write_text(temporary / "run/checkpoints/step_00000040/model.bin", "short");
   CHECK(run.newest_checkpoint(ignore)->step == 30);
   CHECK(names_in(temporary / "run/checkpoints") == Names{"step_00000030", "step_00000040"});
+  CHECK(run.last_checkpoint().ends_with("/step_00000030"));
   for (std::int64_t step : {35, 45}) {
     commit(run, step, "weights");
     const Names want =

@@ -295,6 +295,24 @@ TEST_CASE(
              contains("/b_train.bin: the contents differ from those of a_train.bin"));
 }
 
+TEST_CASE("resume: the shards for validation are remembered while validation is turned off") {
+  const TemporaryDirectory temporary;
+  const std::string shard = temporary / "val.bin";
+  write_shard(shard, std::vector<std::int32_t>(100, 1), 131);
+  TrainSettings settings = tiny_settings({{"val_data", shard}, {"val_every", 2}});
+  const auto stop_after = [&](std::int64_t step, std::int64_t val_every) {
+    settings.val_every = val_every;
+    TinyRun run(temporary / "run", settings);
+    if (step == 2) run.start(settings);
+    if (step != 2) run.resume();
+    run.trainer.run([&] { return run.trainer.step() == step; });
+  };
+  stop_after(2, 2);
+  stop_after(4, 0);
+  write_shard(shard, std::vector<std::int32_t>(100, 2), 131);
+  CHECK_THROWS_WITH(stop_after(6, 2), contains("val.bin: the contents differ from those of val.bin"));
+}
+
 TEST_CASE("resume: a longer or shorter shard is refused with both sizes") {
   const auto change = [](const std::string& data) {
     write_shard(data + "/a_train.bin", std::vector<std::int32_t>(19'999, 1), 131);
