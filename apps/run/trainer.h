@@ -76,7 +76,7 @@ class Trainer {
   std::optional<Batches> batches_;
   std::optional<Batches> validation_batches_;
   std::vector<ShardId> validation_shards_;  // as last used, by this run or by the run that it resumes
-  std::vector<float> story_nats_;  // the exact -log p of each validation token; empty if not known
+  std::vector<float> story_nats_;           // the exact -log p of each validation token; empty if not known
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
   Tape tape_;
