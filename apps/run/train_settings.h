@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/run/probe.h"
+#include "apps/preflight/probe.h"
 #include "nn/gpt2_config.h"
 
 namespace inkling {

@@ -1,7 +1,7 @@
-// Instead of a measurement (apps/run/probe.h), whose result would depend on the machine: f32.
+// Instead of a measurement (apps/preflight/probe.h), whose result would depend on the machine: f32.
 #pragma once
 
-#include "apps/run/probe.h"
+#include "apps/preflight/probe.h"
 
 namespace inkling::test {
 

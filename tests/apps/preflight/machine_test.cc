@@ -1,5 +1,5 @@
 // The memory of the machine and of this process.
-#include "apps/run/machine.h"
+#include "apps/preflight/machine.h"
 
 #include <unistd.h>
 

@@ -1,11 +1,11 @@
 // inkling info and the preflight: a rehearsed step needs the same memory and work as a real step, but does
 // not use that memory.
-#include "apps/run/preflight.h"
+#include "apps/preflight/preflight.h"
 
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "apps/run/machine.h"
+#include "apps/preflight/machine.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/parallel.h"

@@ -4,7 +4,7 @@
 // in core/parallel.h): the real code of a step runs, but the loops inside its ops do nothing. So the step
 // allocates all its memory without writing to it, and a Profile records every op with its work. The predicted
 // memory is exact, except for the scratch memory of threads, which is an estimate. For the time of a step,
-// see apps/run/probe.h.
+// see apps/preflight/probe.h.
 #pragma once
 
 #include <cstdint>

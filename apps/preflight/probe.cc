@@ -1,4 +1,4 @@
-#include "apps/run/probe.h"
+#include "apps/preflight/probe.h"
 
 #include <algorithm>
 

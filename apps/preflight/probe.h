@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/run/preflight.h"
+#include "apps/preflight/preflight.h"
 
 namespace inkling {
 

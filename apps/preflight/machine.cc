@@ -1,4 +1,4 @@
-#include "apps/run/machine.h"
+#include "apps/preflight/machine.h"
 
 #include <unistd.h>
 

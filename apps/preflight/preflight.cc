@@ -1,9 +1,9 @@
-#include "apps/run/preflight.h"
+#include "apps/preflight/preflight.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "apps/run/machine.h"
+#include "apps/preflight/machine.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "nn/gpt2.h"

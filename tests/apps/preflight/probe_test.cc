@@ -1,6 +1,6 @@
 // The measured miniature of a run, and the time that is predicted from it. No test depends on how fast this
 // machine is.
-#include "apps/run/probe.h"
+#include "apps/preflight/probe.h"
 
 #include "tests/support.h"
 
