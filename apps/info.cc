@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "apps/commands.h"
-#include "apps/run/flags.h"
-#include "apps/run/format.h"
 #include "apps/preflight/machine.h"
 #include "apps/preflight/preflight.h"
 #include "apps/preflight/probe.h"
+#include "apps/run/flags.h"
+#include "apps/run/format.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"

@@ -33,8 +33,8 @@ inline std::int64_t ceil_div(std::int64_t n, std::int64_t d) {
 
 // While a Rehearsal object exists, loops over chunks do nothing. So a training step allocates the same memory
 // as a real step without touching it, and shows within milliseconds how much memory the step needs
-// (apps/preflight/preflight.h). Code outside of loops over chunks still runs, on zeros. Create a Rehearsal on the
-// main thread, between steps.
+// (apps/preflight/preflight.h). Code outside of loops over chunks still runs, on zeros. Create a Rehearsal on
+// the main thread, between steps.
 class Rehearsal {
  public:
   Rehearsal();
