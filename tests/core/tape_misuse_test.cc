@@ -314,13 +314,5 @@ TEST_CASE("tape: an op on a tensor of another tape, or from before clear(), is a
   CHECK_THROWS_WITH(exp(tape, x), contains("exp: tensor (2) is from another tape or from before clear()"));
 }
 
-TEST_CASE("tape: the loss may be one element of a larger result") {
-  std::vector<float> values{1, 2, 3}, gradient(3);
-  Tape tape;
-  const Tensor x = tape.leaf(values.data(), gradient.data(), {3}, LeafGradient::overwrite);
-  tape.backward(scale(tape, x, 2.0f).slice(0, 2, 3));
-  CHECK(gradient == std::vector<float>{0, 0, 2});
-}
-
 }  // namespace
 }  // namespace inkling

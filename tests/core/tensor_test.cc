@@ -94,12 +94,5 @@ TEST_CASE("tensor: wrong views and dtypes are errors that name the shapes") {
   CHECK_THROWS_WITH(Tensor(x.data(), {-1, 4}), contains("negative dimension"));
 }
 
-TEST_CASE("shape: the leading axes are all but the last") {
-  CHECK(Shape{2, 3, 4}.leading() == Shape{2, 3});
-  CHECK(Shape{4}.leading() == Shape{});
-  CHECK(Shape{}.leading() == Shape{});
-  CHECK(Shape{3, 0}.leading().numel() == 3);
-}
-
 }  // namespace
 }  // namespace inkling

@@ -17,6 +17,7 @@ TEST_CASE("tensor: a shape may have four dimensions and dimensions of 0; leading
   CHECK((Shape{2, 3, 4}).leading() == Shape{2, 3});
   CHECK((Shape{4}).leading() == Shape{});
   CHECK(Shape{}.leading() == Shape{});
+  CHECK((Shape{3, 0}.leading().numel() == 3));
   CHECK(Shape{}.back() == 1);
   CHECK((Shape{7, 9}).back() == 9);
   CHECK_FALSE(Shape{2, 3} == Shape{2, 4});

@@ -91,23 +91,6 @@ TEST_CASE("checkpoint: wrong versions and sizes in the header, or another file s
                       contains(str("model version is ", version)));
 }
 
-TEST_CASE("checkpoint: a model with more weights than one chunk is saved and loaded in both versions") {
-  // 1.1 million weights: one chunk of 2^20 and a rest.
-  const GPT2Config config{.max_seq_len = 1, .vocab_size = 17000, .layers = 1, .heads = 1, .channels = 64};
-  std::vector<float> weights(static_cast<std::size_t>(config.parameter_count()));
-  REQUIRE(weights.size() > (1u << 20));
-  for (std::size_t i = 0; i < weights.size(); ++i)
-    weights[i] = static_cast<float>(i * 37 % 251);  // whole numbers of 8 bits, which bf16 holds exactly
-  const TemporaryDirectory directory;
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    save_model(directory / "large.bin", config, weights, dtype);
-    CHECK(read_text(directory / "large.bin").size() ==
-          1024 + weights.size() * static_cast<std::size_t>(size_bytes(dtype)));
-    GPT2 model = load_model(directory / "large.bin");
-    CHECK(std::equal(weights.begin(), weights.end(), model.parameters().values().begin()));
-  }
-}
-
 TEST_CASE("initialisation: overwrites each tensor with its own normal distribution, or 0, or 1") {
   const GPT2Config config{.max_seq_len = 50, .vocab_size = 200, .layers = 2, .heads = 2, .channels = 48};
   GPT2 model(config);
