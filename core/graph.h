@@ -53,9 +53,9 @@ class Graph {
   // Like backward(), but starts from a tensor y whose gradient dy the caller provides.
   void backward_from(const Tensor& y, const float* dy, Arena& arena);
 
+  // For tests, and for the benchmark that simulates a step on more cores (bench/schedule_simulation.h).
   std::size_t node_count() const { return nodes_.size(); }
   const GraphNode& node(std::size_t i) const { return nodes_[i]; }
-
   // The plan of the last backward(): which nodes ran, and which nodes had to run before which.
   const BackwardPlan& plan() const { return plan_; }
 

@@ -70,7 +70,9 @@ class Profile {
  public:
   static constexpr std::size_t kKeptSteps = 3;
 
-  enum class Loops { off, on };  // with `on`, use one thread: otherwise loops of different ops mix
+  // `on` is for a benchmark (bench/graph_bench.cc). With it, use one thread: otherwise loops of different ops
+  // mix.
+  enum class Loops { off, on };
   explicit Profile(Loops loops = Loops::off);
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;

@@ -148,6 +148,7 @@ class Tape {
     return ProfileScope(profile_, phase, name, {}, work);
   }
 
+  // For tests and benchmarks.
   const Graph& graph() const { return graph_; }
   std::size_t peak_bytes() const { return memory_.peak_bytes() + (inner_ ? inner_->peak_bytes() : 0); }
 

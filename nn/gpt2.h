@@ -4,6 +4,9 @@
 //   L times:  x = x + attention(layernorm(x));  x = x + mlp(layernorm(x))
 //   logits = layernorm(x) wte^T                  (the head is tied to the embedding)
 //
+// In training this runs as GPT2::loss in nn/gpt2.cc, down to hidden_states, attention_block and mlp_block.
+// The last line is part of the loss (ops/linear_cross_entropy.h), so training never stores all logits.
+//
 // The model knows token ids, not text; its targets are already shifted (apps/text/batches.h). The model owns
 // the weights; its activations belong to the tape of a step. GPT2 is not thread-safe, but one call uses many
 // threads. Read next: ops/attention/attention.h, the only step in which tokens see each other.
@@ -60,7 +63,8 @@ class GPT2 {
   // Recording::off.
   void token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses);
 
-  // Returns all logits (B, T, Vp); the columns from V on have no meaning. For tests and small models.
+  // Returns all logits (B, T, Vp); the columns from V on have no meaning. The definition of the model in one
+  // call: the program never stores all logits, but tests compare them with the logits of PyTorch.
   Tensor logits(Tape& tape, const Tensor& ids);
 
   // One step of generation: appends each row of ids (B, T) to its cache, which holds the earlier tokens of

@@ -6,7 +6,7 @@
 // tokens (Fan et al. 2018). top-p then keeps the smallest number of the likeliest tokens whose renormalised
 // probabilities sum to at least p (the nucleus, Holtzman et al. 2020). At least one token is kept. Then one
 // of the kept tokens is drawn. Among equal probabilities the lower id comes first, so a seed gives the same
-// text on every machine.
+// text on every machine. In generation this runs as Sampler::candidates and Sampler::sample in nn/sampler.cc.
 #pragma once
 
 #include <cstdint>
