@@ -59,6 +59,10 @@ Rehearsal::~Rehearsal() {
   rehearsing = false;
 }
 
+bool Rehearsal::active() {
+  return rehearsing.load(std::memory_order_relaxed);
+}
+
 int allowed_cpus() {
   return tbb::info::default_concurrency();
 }
@@ -80,7 +84,7 @@ void set_threads(int count) {
 }
 
 void detail::run_chunks(std::int64_t chunks, ChunkFn fn, void* context) {
-  if (chunks <= 0 || rehearsing.load(std::memory_order_relaxed)) return;
+  if (chunks <= 0 || Rehearsal::active()) return;
   const LoopTimer timer(chunks);
   if (chunks == 1 || threads() == 1) {
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) fn(context, chunk);

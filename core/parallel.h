@@ -41,6 +41,8 @@ class Rehearsal {
   ~Rehearsal();
   Rehearsal(const Rehearsal&) = delete;
   Rehearsal& operator=(const Rehearsal&) = delete;
+
+  static bool active();  // whether an object exists
 };
 
 // Calls f(chunk) once for each chunk = 0 .. chunks-1, in any order and in parallel.
