@@ -1,12 +1,16 @@
 // inkling generate: a model writes text, token by token.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <optional>
+#include <utility>
 
 #include "apps/commands.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
+#include "apps/run/terminal_text.h"
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -43,31 +47,29 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
 }
 
 // Generates and prints the texts with the numbers first .. first + count - 1. A single text is printed token
-// by token; several texts are printed after all of them have ended.
+// by token; several texts are printed after all of them have ended. Nothing is printed before the first
+// token, so that a failure of the model leaves stdout empty.
 std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
                          const std::optional<Tokenizer>& tokenizer, std::int64_t first, std::int64_t count) {
   std::vector<Rng> rngs;
   for (std::int64_t i = first; i < first + count; ++i)
     rngs.emplace_back(command.seed, static_cast<std::uint64_t>(i));
   const bool at_once = command.samples == 1;
-  std::vector<std::string> texts(rngs.size(), command.prompt);
-  if (at_once) std::cout << command.prompt << std::flush;
+  std::vector<TerminalText> shown(rngs.size(), TerminalText(terminal(STDOUT_FILENO)));
+  std::vector<std::string> unprinted;
+  for (TerminalText& text : shown) unprinted.push_back(text.push(command.prompt));
   const std::int64_t made =
       generate(model, prompt, command.generation, rngs, [&](std::int64_t text, std::int32_t id) {
         const std::string more = tokenizer ? tokenizer->decode(std::span(&id, 1)) : str(id, ' ');
-        if (at_once) {
-          std::cout << more << std::flush;
-        } else {
-          texts[static_cast<std::size_t>(text)] += more;
-        }
+        std::string& next = unprinted[static_cast<std::size_t>(text)];
+        next += shown[static_cast<std::size_t>(text)].push(more);
+        if (at_once) std::cout << std::exchange(next, "") << std::flush;
         return true;
       });
-  if (at_once) {
-    std::cout << std::endl;
-    return made;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    if (first + static_cast<std::int64_t>(i) > 0) std::cout << "---\n";
+    std::cout << unprinted[i] << shown[i].finish() << "\n";
   }
-  for (std::int64_t i = 0; i < count; ++i)
-    std::cout << (first + i > 0 ? "---\n" : "") << texts[static_cast<std::size_t>(i)] << "\n";
   std::cout << std::flush;
   return made;
 }

@@ -1,5 +1,7 @@
 #include "apps/run/trainer.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -11,6 +13,7 @@
 #include "apps/run/progress.h"
 #include "apps/run/state_file.h"
 #include "apps/run/strict_json.h"
+#include "apps/run/terminal_text.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
@@ -309,7 +312,7 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     if (due(settings_.sample_every)) {
       const std::string text = sample(kSampleTokens);
       directory_.write_sample(step_, text + "\n");
-      progress.note("  the model writes: " + text);
+      progress.note("  the model writes: " + terminal_text(terminal(STDERR_FILENO), text));
     }
     const bool stop = stop_requested();
     if (due(settings_.save_every) || stop) save();
