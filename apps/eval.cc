@@ -10,6 +10,7 @@
 #include "apps/commands.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
+#include "apps/run/perplexity.h"
 #include "apps/run/progress.h"
 #include "apps/text/tokenizer.h"
 #include "apps/text/windows.h"
@@ -58,8 +59,7 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
       if (targets[i] < 0) continue;
       if (!std::isfinite(losses[i])) {
         fail("eval: the loss of target ", result.tokens,
-             " is not a finite number: the model has weights that are "
-             "NaN, infinite or too large; inkling inspect names the tensor");
+             " is not a finite number: the model has weights that are too large");
       }
       ++result.tokens;
       result.nats += losses[i];
@@ -78,6 +78,7 @@ int run(const EvalCommand& command) {
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::off);
   GPT2 model = load_model(command.model);
+  expect_finite(model, command.model);
   const GPT2Config& config = model.config();
   const std::int64_t T = command.seq_len == 0 ? config.max_seq_len : command.seq_len;
   if (T > config.max_seq_len) {
@@ -98,7 +99,7 @@ int run(const EvalCommand& command) {
   if (command.as_json) {
     nlohmann::ordered_json out = {{"model", command.model},           {"data", command.data},
                                   {"precision", command.precision},   {"loss", e.loss()},
-                                  {"perplexity", std::exp(e.loss())}, {"tokens", e.tokens},
+                                  {"perplexity", perplexity(e.loss())}, {"tokens", e.tokens},
                                   {"tokens_per_s", tokens_per_s}};
     if (has_text) out["bits_per_byte"] = e.bits_per_byte(), out["text_bytes"] = e.text_bytes;
     std::cout << out.dump(2) << "\n";
@@ -108,7 +109,7 @@ int run(const EvalCommand& command) {
     std::cout << std::left << std::setw(16) << what << value << "\n";
   };
   line("loss", format_fixed(e.loss(), 4) + " nats per token");
-  line("perplexity", format_fixed(std::exp(e.loss()), 2));
+  line("perplexity", format_fixed(perplexity(e.loss()), 2));
   if (has_text) {
     line("bits per byte", str(format_fixed(e.bits_per_byte(), 4), " over ", format_count(e.text_bytes),
                               " bytes of text (end-of-text tokens are not text)"));

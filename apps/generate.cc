@@ -80,6 +80,7 @@ int run(GenerateCommand command) {
   if (command.greedy) command.generation.sampler.temperature = 0.0f;
   from_flags([&] { command.generation.sampler.check(); }, "--");
   GPT2 model = load_model(command.model);
+  expect_finite(model, command.model);
   const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
   if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
   if (!command.ignore_end) command.generation.stop_token = end_of_text(tokenizer, model.config().vocab_size);

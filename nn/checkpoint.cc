@@ -1,6 +1,7 @@
 #include "nn/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -68,6 +69,18 @@ GPT2 load_model(ByteReader& in) {
     }
   });
   return model;
+}
+
+void expect_finite(GPT2& model, const std::string& path) {
+  for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
+    const std::span<const float> values = model.parameters().values_of(t);
+    const auto odd = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    if (odd == values.end()) continue;
+    const Parameter& tensor = model.parameters().table()[t];
+    fail(path, ": weight ", odd - values.begin(), " of ", tensor.name, " ", tensor.shape, " is ",
+         std::isnan(*odd) ? "nan" : "infinite",
+         ", expected a finite number; inkling inspect counts such weights in each tensor");
+  }
 }
 
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,

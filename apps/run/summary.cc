@@ -1,9 +1,8 @@
 #include "apps/run/summary.h"
 
-#include <cmath>
-
 #include "apps/run/format.h"
 #include "apps/run/loss_chart.h"
+#include "apps/run/perplexity.h"
 #include "apps/run/terminal_text.h"
 #include "core/cpu.h"
 #include "core/error.h"
@@ -48,7 +47,8 @@ void print_summary(std::ostream& out, const Terminal& terminal, const TrainSetti
         << format_fixed(last.loss, 3) << " nats per token.\n"
         << "  The perplexity is the number of equally likely tokens that would give the same loss. It went "
            "from "
-        << format_fixed(std::exp(first.loss), 1) << " to " << format_fixed(std::exp(last.loss), 2) << ".\n";
+        << format_fixed(perplexity(first.loss), 1) << " to " << format_fixed(perplexity(last.loss), 2)
+        << ".\n";
     if (min_over_rows) {
       out << "  The grammar knows each token's probability, so the lowest possible loss is known. On these "
              "rows of "

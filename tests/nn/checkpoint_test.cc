@@ -1,6 +1,8 @@
 // Checkpoints: a saved model loads unchanged, and a wrong file is an error that names the wrong field.
 #include "nn/checkpoint.h"
 
+#include <cmath>
+
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
 
@@ -73,6 +75,17 @@ TEST_CASE("checkpoint: a file that is too short or too long is an error, whereve
   std::vector<std::byte> longer = whole;
   longer.push_back(std::byte{0});
   expect_error(longer, "file size is");
+}
+
+TEST_CASE("checkpoint: expect_finite names the tensor of the first weight that is not finite") {
+  GPT2 model = load_model(kSmall);
+  expect_finite(model, "model.bin");
+  model.parameters().values_of(kLnfb)[29] = -INFINITY;  // the last weight of all
+  CHECK_THROWS_WITH(expect_finite(model, "model.bin"),
+                    contains("model.bin: weight 29 of lnfb (30) is infinite, expected a finite number"));
+  model.parameters().values_of(kWte)[0] = -NAN;
+  CHECK_THROWS_WITH(expect_finite(model, "model.bin"),
+                    contains("model.bin: weight 0 of wte (256, 30) is nan,"));
 }
 
 TEST_CASE("checkpoint: the four sizes of GPT-2 have OpenAI's parameter counts in llm.c's layout") {
