@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/number_flag.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"
@@ -97,9 +98,12 @@ int run(const EvalCommand& command) {
   const double tokens_per_s = static_cast<double>(e.tokens) / e.seconds;
   const bool has_text = e.text_bytes > 0;
   if (command.as_json) {
-    nlohmann::ordered_json out = {{"model", command.model},           {"data", command.data},
-                                  {"precision", command.precision},   {"loss", e.loss()},
-                                  {"perplexity", perplexity(e.loss())}, {"tokens", e.tokens},
+    nlohmann::ordered_json out = {{"model", command.model},
+                                  {"data", command.data},
+                                  {"precision", command.precision},
+                                  {"loss", e.loss()},
+                                  {"perplexity", perplexity(e.loss())},
+                                  {"tokens", e.tokens},
                                   {"tokens_per_s", tokens_per_s}};
     if (has_text) out["bits_per_byte"] = e.bits_per_byte(), out["text_bytes"] = e.text_bytes;
     std::cout << out.dump(2) << "\n";
@@ -125,25 +129,24 @@ int run(const EvalCommand& command) {
 void add_eval(CLI::App& app, Action& action) {
   CLI::App* eval = app.add_subcommand("eval", "Measure how well a model predicts the tokens of shards");
   auto command = std::make_shared<EvalCommand>();
-  const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
+  const auto number = [&](const char* name, std::int64_t& value, const char* help) {
+    return number_flag(eval->add_option(name, value, help), std::int64_t{1}, std::int64_t{1} << 31);
+  };
   eval->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   eval->add_option("--data", command->data,
                    "token shards: a file name or a pattern, for example 'data/*_val.bin'")
       ->required();
   eval->add_option("--tokenizer", command->tokenizer,
                    "tokenizer file, for bits per byte; default: tokenizer.bin in the model's directory");
-  eval->add_option("--batch-size", command->batch_size, "sequences in a batch (B)")
-      ->check(positive)
-      ->capture_default_str();
-  eval->add_option("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum")
-      ->check(positive);
-  eval->add_option("--batches", command->batches, "maximum number of batches to evaluate; default: all")
-      ->check(positive);
+  number("--batch-size", command->batch_size, "sequences in a batch (B)")->capture_default_str();
+  number("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum");
+  number("--batches", command->batches, "maximum number of batches to evaluate; default: all");
   eval->add_flag("--documents", command->documents,
                  "start a window at the beginning of each document; use it for models of stories");
   eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
-  eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it")
-      ->check(CLI::Range(1, 1024))
+  number_flag(
+      eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it"),
+      1, kMostThreads)
       ->capture_default_str();
   eval->add_flag("--json", command->as_json, "print the result as JSON");
   eval->callback([&action, command] { action = [command] { return run(*command); }; });
