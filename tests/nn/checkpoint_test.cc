@@ -51,17 +51,19 @@ TEST_CASE("checkpoint: a model saved as bfloat16 equals PyTorch's file, rounded 
   }
 }
 
-TEST_CASE("checkpoint: every wrong header is an error of one line that names the wrong field") {
+TEST_CASE("checkpoint: every wrong header is an error of one line that names the wrong field and its byte") {
   expect_error(with_header(0, 1), "model.bin: not a model checkpoint: magic is 1, expected 20240326");
   expect_error(with_header(0, static_cast<std::int32_t>(__builtin_bswap32(20240326))),
                "the bytes are swapped");
-  expect_error(with_header(1, 4), "model version is 4, expected 3 (float32) or 5 (bfloat16)");
-  expect_error(with_header(2, -5), "max sequence length (maxT) is -5");
-  expect_error(with_header(3, 0), "vocabulary size (V) is 0");
-  expect_error(with_header(4, 2147483647), "number of layers (L) is 2147483647");
-  expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH=7)");
-  expect_error(with_header(6, 3 << 18), "parameters, expected at most 1e12");
-  expect_error(with_header(7, 300), "padded vocabulary (Vp) is 300, expected 256");
+  expect_error(with_header(1, 4), "model version is 4, expected 3 (float32) or 5 (bfloat16) (at byte 4)");
+  expect_error(with_header(2, -5), "max sequence length (maxT) is -5, expected 1 to 1048576 (at byte 8)");
+  expect_error(with_header(3, 0), "vocabulary size (V) is 0, expected 1 to 1048576 (at byte 12)");
+  expect_error(with_header(4, 2147483647),
+               "number of layers (L) is 2147483647, expected 1 to 1048576 (at byte 16)");
+  expect_error(with_header(5, 0), "number of heads (NH) is 0, expected 1 to 1048576 (at byte 20)");
+  expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH=7) (at byte 24)");
+  expect_error(with_header(6, 3 << 18), "parameters, expected at most 1e12 (at byte 24)");
+  expect_error(with_header(7, 300), "padded vocabulary (Vp) is 300, expected 256 for V=131 (at byte 28)");
   expect_error(with_header(4, 3), "file size is ");
 }
 
