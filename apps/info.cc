@@ -257,12 +257,12 @@ void add_info(CLI::App& app, Action& action) {
   info->add_option("--model", command->model, "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint")
       ->group(preflight);
   GPT2Config& dims = command->dims;
-  constexpr std::int64_t kMostDim = GPT2Config::kMostDim;
-  number("--layers", dims.layers, kMostDim, "transformer blocks (L)")->group(preflight);
-  number("--heads", dims.heads, kMostDim, "attention heads (NH)")->group(preflight);
-  number("--channels", dims.channels, kMostDim, "width (C)")->group(preflight);
-  number("--max-seq-len", dims.max_seq_len, kMostDim, "positions (maxT)")->group(preflight);
-  number("--vocab-size", dims.vocab_size, kMostDim, "tokens in the vocabulary (V)")->group(preflight);
+  number("--layers", dims.layers, GPT2Config::kMostDim, "transformer blocks (L)")->group(preflight);
+  number("--heads", dims.heads, GPT2Config::kMostDim, "attention heads (NH)")->group(preflight);
+  number("--channels", dims.channels, GPT2Config::kMostDim, "width (C)")->group(preflight);
+  number("--max-seq-len", dims.max_seq_len, GPT2Config::kMostDim, "positions (maxT)")->group(preflight);
+  number("--vocab-size", dims.vocab_size, GPT2Config::kMostDim, "tokens in the vocabulary (V)")
+      ->group(preflight);
   const char* step = "A training step of this run";
   number("--batch-size", command->request.batch_size, kMost, "sequences in a batch (B)")
       ->capture_default_str()
