@@ -6,6 +6,7 @@
 set -eu
 inkling=$1
 shift
+TEXT=${TEXT:-}
 case $TEXT in '~/'*) TEXT=$HOME/${TEXT#'~/'} ;; esac # not every shell replaces the ~ of DATA=~/my.txt
 if [ -n "$TEXT" ]; then
   file=$(basename -- "$TEXT")
