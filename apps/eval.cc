@@ -70,7 +70,11 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result.seconds += seconds;
-    progress.update(batch, result.loss(), seconds * 1000);
+    progress.update(batch, result.tokens > 0 ? result.loss() : 0.0, seconds * 1000);
+  }
+  if (result.tokens == 0) {
+    fail("eval: no target of the first ", batches, " batches counts (they are outside the loss mask), ",
+         "expected at least one; a larger --batches reads more of them");
   }
   return result;
 }

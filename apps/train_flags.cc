@@ -74,6 +74,13 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
           "train on batches in llm.c's shuffled order (the default), or in the order of the text")
       ->group(data);
 
+  train
+      .add_flag_function(
+          "--loss-mask,!--no-loss-mask", [&given](std::int64_t n) { given["loss_mask"] = n > 0; },
+          "leave out the targets that the shards' loss masks (*.mask) leave out: for chats, all except the "
+          "assistant's tokens; --no-loss-mask counts every token; default: yes")
+      ->group(data);
+
   const char* model = "Model";
   train
       .add_option("--model", command.flags.model_name,

@@ -160,7 +160,8 @@ void check(const TrainSettings& s, const Origin& origin) {
 // other key.
 void check_types(const JsonObject& saved, const json& example) {
   for (const auto& [key, value] : example.items()) {
-    if (key == "recompute" && !saved.has(key)) continue;  // runs of older versions do not have this key
+    // Runs of older versions do not have these keys.
+    if ((key == "recompute" || key == "loss_mask") && !saved.has(key)) continue;
     switch (value.type()) {
       case json::value_t::string:
         saved.text(key);

@@ -98,12 +98,13 @@ void Trainer::open_data() {
                       .seed = shuffle_seed(settings_.seed),
                       // A row of stories starts at the beginning of a story, which is shorter than T.
                       .align_documents = settings_.stories(),
-                      .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1};
+                      .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1,
+                      .loss_mask = settings_.loss_mask ? LossMask::use : LossMask::ignore};
   batches_.emplace(training, batch);
   if (validation.empty() || settings_.val_every == 0) return;
   batch.shuffle = false;
   validation_batches_.emplace(validation, batch);
-  if (settings_.stories()) story_nats_ = story_nats(validation_batches_->shards().front());
+  if (settings_.stories()) story_nats_ = story_nats(validation_batches_->shards().front().tokens());
 }
 
 void Trainer::adopt(GPT2 model) {
@@ -236,6 +237,10 @@ void Trainer::validate() {
       row_nats += story_nats_[static_cast<std::size_t>(target_of(input))];
     }
   }
+  if (tokens == 0) {
+    fail("validation: no target of the first ", batches, " batches counts (they are outside the loss mask), ",
+         "expected at least one; a larger --val-batches reads more of them");
+  }
   Validation v{.step = step_, .loss = loss / static_cast<double>(tokens)};
   if (!std::isfinite(v.loss))
     stop_diverged(
@@ -316,15 +321,16 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     const double ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (report_ != nullptr) report_->end_step();
-    losses_.emplace_back(step_, result.loss);
-    directory_.append_metrics(
-        {{"step", step_},
-         {"loss", result.loss},
-         {"grad_norm", result.grad_norm},
-         {"lr", static_cast<double>(lr)},
-         {"ms", ms},
-         {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}});
-    progress.update(step_, result.loss, ms);
+    json line = {{"step", step_},
+                 {"lr", static_cast<double>(lr)},
+                 {"ms", ms},
+                 {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}};
+    if (result.counted > 0) {  // otherwise the step has no loss
+      losses_.emplace_back(step_, result.loss);
+      line["loss"] = result.loss, line["grad_norm"] = result.grad_norm;
+    }
+    directory_.append_metrics(line);
+    progress.update(step_, losses_.empty() ? 0.0 : losses_.back().second, ms);
     if (validation_batches_ && due(settings_.val_every)) {
       validate();
       report_validation();

@@ -31,9 +31,9 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
          settings_.end_of_text);
   }
   if (paths.empty()) fail("batches: no shards, expected at least one");
-  std::int64_t most_samples = 0;
+  std::int64_t most_samples = 0, counted = 0;
   for (const std::string& path : paths) {
-    const Shard& shard = shards_.emplace_back(path);
+    const DataShard& shard = shards_.emplace_back(path, settings_.loss_mask);
     if (shard.size() < B * T + 1) {
       fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1,
            " for one batch of B=", B, ", T=", T, "; a smaller --batch-size or --seq-len needs less");
@@ -42,8 +42,10 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
     most_samples = std::max(most_samples, samples);
     batches_ += samples;
     tokens_ += shard.size();
+    counted += shard.counted(target_of(0), target_of(samples * B * T));
     shard_ids_.push_back(shard.id());
   }
+  expect_counted_targets(counted, paths);
   checked_.assign(shards_.size(), false);
   shard_order_.resize(shards_.size());
   sample_order_.reserve(index(most_samples));
@@ -86,7 +88,7 @@ void Batches::begin_epoch() {
 
 void Batches::begin_shard() {
   const std::int64_t shard = shard_order_[index(place_)];
-  if (!checked_[index(shard)]) shards_[index(shard)].check_tokens(settings_.vocab_size);
+  if (!checked_[index(shard)]) shards_[index(shard)].tokens().check_tokens(settings_.vocab_size);
   checked_[index(shard)] = true;
   sample_ = 0;
   draws_before_samples_ = draws_;
@@ -95,11 +97,11 @@ void Batches::begin_shard() {
   if (settings_.shuffle) permute(sample_order_);
 }
 
-std::int64_t Batches::row_start(const Shard& shard, std::int64_t natural) const {
+std::int64_t Batches::row_start(const DataShard& shard, std::int64_t natural) const {
   if (!settings_.align_documents) return natural;
   const std::int64_t earliest = std::max<std::int64_t>(0, natural - settings_.T + 1);
   for (std::int64_t i = natural; i >= earliest; --i) {
-    if (shard[i] == settings_.end_of_text) return i;
+    if (shard.tokens()[i] == settings_.end_of_text) return i;
   }
   return natural;
 }
@@ -115,7 +117,7 @@ void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
     }
   }
   const std::int64_t s = shard_order_[index(place_)];
-  const Shard& shard = shards_[index(s)];
+  const DataShard& shard = shards_[index(s)];
   const std::int64_t sample_start = sample_order_[index(sample_++)] * B * T;
   last_epoch_ = epoch_;
   rows_.clear();

@@ -32,7 +32,7 @@ json common() {
           {"grad_accum", 1},    {"optimizer", "adamw"}, {"momentum", 0.9},
           {"beta1", 0.9},       {"eps", 1e-8},          {"grad_clip", 1.0},
           {"shuffle", true},    {"seed", 42},           {"precision", "f32"},
-          {"recompute", false}, {"val_batches", 40},    {"precision_reason", "measured"}};
+          {"loss_mask", true},  {"recompute", false}, {"val_batches", 40},    {"precision_reason", "measured"}};
 }
 
 json with(json base, const json& more) {

@@ -1,0 +1,65 @@
+#include "apps/text/data_shard.h"
+
+#include <filesystem>
+
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+std::optional<TokenFlags> open_flags(const FlagKind& kind, const Shard& shard) {
+  const std::string path = flags_beside(kind, shard.path());
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return TokenFlags(kind, path, shard.size());
+}
+
+void expect_same_flags(const FlagKind& kind, const std::string& saved, const std::string& now,
+                       const DataShard& shard) {
+  if (saved == now) return;
+  const std::string path = flags_beside(kind, shard.path());
+  if (saved.empty()) fail(path, ": there is a ", kind.name, ", expected none as in the run");
+  if (now.empty()) fail(path, ": there is no ", kind.name, ", expected the one of the run");
+  fail(path, ": the ", kind.name, " differs from the one of the run (checksum ", now, ", expected ", saved,
+       ")");
+}
+
+}  // namespace
+
+DataShard::DataShard(const std::string& path, LossMask mask) : tokens_(path) {
+  if (mask == LossMask::use) mask_ = open_flags(kLossMask, tokens_);
+  starts_ = open_flags(kDocumentStarts, tokens_);
+}
+
+ShardId DataShard::id() const {
+  ShardId id = tokens_.id();
+  if (mask_) id.mask = mask_->checksum();
+  if (starts_) id.starts = starts_->checksum();
+  return id;
+}
+
+void expect_counted_targets(std::int64_t counted, std::span<const std::string> paths) {
+  if (counted > 0) return;
+  fail(paths.front(), paths.size() > 1 ? " and the other shards" : "",
+       ": no token counts as a target, expected at least one 1 in ", flags_beside(kLossMask, paths.front()),
+       paths.size() > 1 ? " or the masks beside it" : "", "; --no-loss-mask counts every token");
+}
+
+void expect_same_contents(std::span<const ShardId> saved, std::span<const DataShard> shards) {
+  if (saved.size() != shards.size()) fail("the run has ", saved.size(), " shards, got ", shards.size());
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    const ShardId now = shards[i].id();
+    if (now.bytes != saved[i].bytes) {
+      fail(shards[i].path(), ": has ", now.bytes, " bytes, expected ", saved[i].bytes, " as in ",
+           saved[i].file, " of the run");
+    }
+    if (now.checksum != saved[i].checksum) {
+      fail(shards[i].path(), ": the contents differ from those of ", saved[i].file, " of the run (checksum ",
+           now.checksum, ", expected ", saved[i].checksum, ")");
+    }
+    expect_same_flags(kLossMask, saved[i].mask, now.mask, shards[i]);
+    expect_same_flags(kDocumentStarts, saved[i].starts, now.starts, shards[i]);
+  }
+}
+
+}  // namespace inkling
