@@ -64,11 +64,13 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
   check_step_tokens(tokens, micro_batches);
   inputs_.resize(static_cast<std::size_t>(tokens * micro_batches));
   targets_.resize(inputs_.size());
+  if (settings_.document_mask) positions_.resize(inputs_.size());
   token_losses_.resize(static_cast<std::size_t>(tokens));
   places_.resize(static_cast<std::size_t>(micro_batches));
   for (std::int64_t i = 0; i < micro_batches; ++i) {
-    micro_batches_.push_back(
-        {Tensor(inputs_.data() + i * tokens, shape), Tensor(targets_.data() + i * tokens, shape)});
+    micro_batches_.push_back({Tensor(inputs_.data() + i * tokens, shape),
+                              Tensor(targets_.data() + i * tokens, shape),
+                              positions_.empty() ? Tensor() : Tensor(positions_.data() + i * tokens, shape)});
   }
 }
 
@@ -98,7 +100,8 @@ void Trainer::open_data() {
                       .seed = shuffle_seed(settings_.seed),
                       // A row of stories starts at the beginning of a story, which is shorter than T.
                       .align_documents = settings_.stories(),
-                      .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1,
+                      .document_mask = settings_.document_mask,
+                      .end_of_text = end_of_text(tokenizer_, settings_.model.vocab_size),
                       .loss_mask = settings_.loss_mask ? LossMask::use : LossMask::ignore};
   batches_.emplace(training, batch);
   if (validation.empty() || settings_.val_every == 0) return;
@@ -203,7 +206,7 @@ StepResult Trainer::train_step(float lr) {
   for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
     const MicroBatch& batch = micro_batches_[i];
     const ProfileScope scope(profile(), Phase::data, "batch", batch.ids.shape());
-    batches_->next(batch.ids.i32(), batch.targets.i32());
+    batches_->next(batch.ids.i32(), batch.targets.i32(), batch.positions ? batch.positions.i32() : nullptr);
     places_[i] = batches_->place();
   }
   try {
@@ -218,15 +221,15 @@ StepResult Trainer::train_step(float lr) {
 }
 
 void Trainer::validate() {
-  const auto& [ids, targets] = micro_batches_.front();
+  const auto& [ids, targets, positions] = micro_batches_.front();
   double loss = 0, row_nats = 0;
   std::int64_t tokens = 0;
   validation_batches_->rewind();
   const std::int64_t batches = std::min(settings_.val_batches, validation_batches_->epoch_batches());
   for (std::int64_t batch = 0; batch < batches; ++batch) {
-    validation_batches_->next(ids.i32(), targets.i32());
+    validation_batches_->next(ids.i32(), targets.i32(), positions ? positions.i32() : nullptr);
     inference_tape_.clear();
-    model_->token_losses(inference_tape_, ids, targets, token_losses_.data());
+    model_->token_losses(inference_tape_, ids, targets, token_losses_.data(), positions);
     for (std::size_t i = 0; i < token_losses_.size(); ++i) {
       if (targets_[i] < 0) continue;
       loss += token_losses_[i];

@@ -59,7 +59,7 @@ StepResult training_step(GPT2& model, Optimizer& optimizer, Tape& tape, std::spa
   for (const MicroBatch& batch : batches) {
     if (counted_targets(batch) == 0) continue;  // its loss and its gradient are 0
     tape.clear();
-    const Tensor loss = model.loss(tape, batch.ids, batch.targets, mode, result.counted);
+    const Tensor loss = model.loss(tape, batch.ids, batch.targets, mode, result.counted, batch.positions);
     result.loss += static_cast<double>(loss.item());
     check_finite("the loss", result.loss, settings.step);
     tape.backward(loss);

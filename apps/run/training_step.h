@@ -24,10 +24,12 @@ class Diverged : public Error {
   using Error::Error;
 };
 
-// A micro-batch: token ids and their targets, i32 (B, T). A target of -1 is not counted.
+// A micro-batch: token ids and their targets, i32 (B, T). A target of -1 is not counted. If rows hold several
+// documents, `positions` i32 (B, T) has each token's position in its document (GPT2::loss).
 struct MicroBatch {
   Tensor ids;
   Tensor targets;
+  Tensor positions = {};
 };
 
 // Error unless a step of grad_accum micro-batches has at most kMostStepTokens tokens. The limit exists

@@ -34,6 +34,10 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
   std::int64_t most_samples = 0, counted = 0;
   for (const std::string& path : paths) {
     const DataShard& shard = shards_.emplace_back(path, settings_.loss_mask);
+    shard.check_row_tokens(T);
+    if (settings_.document_mask && !shard.has_document_starts() && settings_.end_of_text < 0)
+      fail(path, ": document_mask is on, expected the id of the end-of-text token, got ",
+           settings_.end_of_text);
     if (shard.size() < B * T + 1) {
       fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1,
            " for one batch of B=", B, ", T=", T, "; a smaller --batch-size or --seq-len needs less");
@@ -106,7 +110,7 @@ std::int64_t Batches::row_start(const DataShard& shard, std::int64_t natural) co
   return natural;
 }
 
-void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
+void Batches::next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions) {
   const auto [B, T] = std::pair(settings_.B, settings_.T);
   if (sample_ == static_cast<std::int64_t>(sample_order_.size())) {
     if (++place_ < static_cast<std::int64_t>(shards_.size())) {
@@ -124,6 +128,8 @@ void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
   for (std::int64_t b = 0; b < B; ++b) {
     const std::int64_t first = row_start(shard, sample_start + b * T);
     copy_row(shard, first, T, inputs + b * T, targets + b * T);
+    if (settings_.document_mask && positions != nullptr)
+      shard.copy_positions(first, T, settings_.end_of_text, positions + b * T);
     rows_.push_back({s, first});
   }
 }

@@ -14,6 +14,10 @@
 // at the last end-of-text token at or before its normal start, if there is such a token less than T tokens
 // before. No two rows of an epoch start at the same token.
 //
+// Several documents in a row: with document_mask, a batch also has the position of each token in its
+// document, so that attention and positions do not cross documents (ops/attention/attention.h). DataShard
+// knows where documents begin. Packed chats (packing.h) have rows of a fixed length, which T must be.
+//
 // Thread safety: only one thread at a time may use a Batches object. next() allocates no memory. Read next:
 // nn/gpt2.h.
 #pragma once
@@ -36,7 +40,10 @@ struct BatchSettings {
   bool shuffle = false;
   std::uint32_t seed = 42;
   bool align_documents = false;
-  std::int32_t end_of_text = -1;  // the id of end-of-text; align_documents needs it
+  bool document_mask = false;
+  // The id of end-of-text. align_documents needs it, and so does document_mask for shards without document
+  // starts.
+  std::int32_t end_of_text = -1;
   LossMask loss_mask = LossMask::use;
 };
 
@@ -80,9 +87,9 @@ class Batches {
   // Error, in the constructor or at the shard's first use, for a token outside the vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
 
-  // Writes the next batch: inputs (B,T), targets (B,T). The batch after the last batch of an epoch is the
-  // first batch of the next epoch.
-  void next(std::int32_t* inputs, std::int32_t* targets);
+  // Writes the next batch: inputs (B,T), targets (B,T) and, with document_mask, positions (B,T), which may be
+  // nullptr. The batch after the last batch of an epoch is the first batch of the next epoch.
+  void next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions = nullptr);
 
   // rows() and place() describe the last batch that next() returned. Call next() first.
   std::span<const Row> rows() const { return rows_; }

@@ -31,6 +31,35 @@ DataShard::DataShard(const std::string& path, LossMask mask) : tokens_(path) {
   starts_ = open_flags(kDocumentStarts, tokens_);
 }
 
+void DataShard::check_row_tokens(std::int64_t T) const {
+  if (row_tokens() == 0 || row_tokens() == T) return;
+  fail(path(), ": its conversations are packed in rows of ", row_tokens(), " tokens, got --seq-len ", T,
+       ", expected --seq-len ", row_tokens());
+}
+
+void DataShard::copy_positions(std::int64_t first, std::int64_t count, std::int32_t end_of_text,
+                               std::int32_t* positions) const {
+  for (std::int64_t t = 0; t < count; ++t)
+    positions[t] = t == 0 || begins_document(first + t, end_of_text) ? 0 : positions[t - 1] + 1;
+}
+
+DocumentMarks find_document_marks(std::span<const std::string> shards) {
+  DocumentMarks marks;
+  for (const std::string& shard : shards) {
+    const std::string path = flags_beside(kDocumentStarts, shard);
+    if (!std::filesystem::exists(path)) continue;
+    const FileView file(path);
+    ByteReader in(file);
+    const std::int64_t row_tokens = parse_token_flags(in, kDocumentStarts).row_tokens;
+    if (marks.row_tokens != 0 && row_tokens != 0 && row_tokens != marks.row_tokens)
+      fail(path, ": the shard is packed in rows of ", row_tokens, " tokens, expected ", marks.row_tokens,
+           " as in the shards before it");
+    marks.starts = true;
+    if (row_tokens != 0) marks.row_tokens = row_tokens;
+  }
+  return marks;
+}
+
 ShardId DataShard::id() const {
   ShardId id = tokens_.id();
   if (mask_) id.mask = mask_->checksum();

@@ -22,9 +22,9 @@ namespace inkling {
 class Windows {
  public:
   // Opens the shards. A batch has at most B windows of T targets; if there are fewer windows in all, B is
-  // lowered to their number. Documents start with the token `end_of_text`; if `end_of_text` is -1, windows do
-  // not end at the end of a document. Error for a shard with fewer than two tokens or with a token outside
-  // the vocabulary, and if no target counts.
+  // lowered to their number. Documents start where DataShard says, in shards without document starts with the
+  // token `end_of_text`; if `end_of_text` is -1, windows do not end at the end of a document. Error for a
+  // shard with fewer than two tokens or with a token outside the vocabulary, and if no target counts.
   Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T, std::int64_t vocab_size,
           std::int32_t end_of_text = -1, LossMask mask = LossMask::use);
 
@@ -33,9 +33,10 @@ class Windows {
   std::int64_t batches() const { return batches_; }
   std::int64_t batch_size() const { return B_; }  // B
 
-  // Writes the next batch: inputs (B,T), targets (B,T). Returns false and writes nothing if there are no more
-  // batches.
-  bool next(std::int32_t* inputs, std::int32_t* targets);
+  // Writes the next batch: inputs (B,T), targets (B,T). `positions` (B,T) may be nullptr; it gets the
+  // position of each token in its document, where document starts (token_flags.h) say where documents begin.
+  // Returns false and writes nothing if there are no more batches.
+  bool next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions = nullptr);
 
  private:
   std::int64_t count_at(const DataShard& shard,

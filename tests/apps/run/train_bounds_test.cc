@@ -151,6 +151,7 @@ const std::map<std::string, Change>& resumed_with() {
       {"/grad_clip", {false, 0}},
       {"/shuffle", {false, false}},
       {"/loss_mask", {false, false}},
+      {"/document_mask", {false, true}},
       {"/seed", {false, 43}},
       {"/precision", {false, "bf16"}},
       {"/precision_reason", {false, "x"}},
