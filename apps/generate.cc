@@ -13,7 +13,7 @@
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/terminal_text.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "nn/checkpoint.h"

@@ -8,7 +8,7 @@
 #include "apps/run/flags.h"
 #include "apps/run/strict_json.h"
 #include "apps/text/stories.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "optim/schedule.h"

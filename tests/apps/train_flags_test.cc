@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <set>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "tests/apps/command_line.h"
 #include "tests/temporary_directory.h"

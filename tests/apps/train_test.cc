@@ -244,9 +244,9 @@ TEST_CASE("train: a short text of the user, cut by tokenize, is long enough for 
   std::string text;
   while (text.size() < 9000) text += "the quick brown fox jumps over the lazy dog. ";
   write_text(temporary / "text", text);
-  const Outcome cut = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"});
+  const Outcome cut = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my", "--bytes"});
   CHECK(cut.status == 0);
-  CHECK_THAT(cut.out, contains("my_val.bin: 2,050 tokens"));
+  CHECK_THAT(cut.out, contains("my_val.bin: 2,052 tokens"));
   // The glob matches both shards and the tokenizer. Their names distinguish them.
   const Outcome trained = run({"train", "--out", temporary / "run", "--data", temporary / "my_*.bin",
                                "--layers", "1", "--channels", "16", "--heads", "2", "--steps", "2"});

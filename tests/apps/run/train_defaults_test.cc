@@ -242,6 +242,9 @@ TEST_CASE("defaults: optimisers, schedule, batches and tokenize have the expecte
   CHECK(tokenize.val_fraction == 0.1);
   CHECK(tokenize.min_val_tokens == 8 * 256 + 1);  // one batch of the default size
   CHECK(tokenize.tokenizer_path.empty());
+  CHECK_FALSE(tokenize.bytes);
+  CHECK(tokenize.vocab_size == 0);    // suited to the text
+  CHECK(tokenize.shard_tokens == 0);  // one shard
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Pieces: GPT-2's regular expression, against a matcher that follows the expression alternative by
 // alternative.
-#include "apps/text/pieces.h"
+#include "apps/tokenizer/pieces.h"
 
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "apps/text/pieces.h"
+#include "apps/tokenizer/pieces.h"
 
 #include <array>
 #include <bit>
@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "apps/text/unicode_ranges.h"
+#include "apps/tokenizer/unicode_ranges.h"
 
 namespace inkling {
 

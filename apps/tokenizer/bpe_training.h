@@ -16,7 +16,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 namespace inkling {
 

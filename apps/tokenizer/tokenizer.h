@@ -25,7 +25,7 @@
 #include <string_view>
 #include <vector>
 
-#include "apps/text/bpe.h"
+#include "apps/tokenizer/bpe.h"
 #include "core/binary_file.h"
 
 namespace inkling {

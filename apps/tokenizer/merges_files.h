@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 namespace inkling {
 

@@ -1,5 +1,5 @@
 // GPT-2's byte alphabet: known characters, every byte there and back, and texts outside of the alphabet.
-#include "apps/text/byte_alphabet.h"
+#include "apps/tokenizer/byte_alphabet.h"
 
 #include <set>
 

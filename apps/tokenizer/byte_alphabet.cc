@@ -1,4 +1,4 @@
-#include "apps/text/byte_alphabet.h"
+#include "apps/tokenizer/byte_alphabet.h"
 
 #include <array>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Tokenizers: encoding and decoding with every kind, and malformed files.
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 #include <cstring>
 
@@ -122,7 +122,8 @@ TEST_CASE("tokenizer: a malformed file is refused, and the message says what is 
       "bc";
   REQUIRE(parse(file_of(2, 2, 1, two)).vocab_size() == 2);
   CHECK_THROWS_WITH(parse(file_of(3, 2, 1, two)), contains("version is 3, expected 1 or 2 (at byte 4)"));
-  CHECK_THROWS_WITH(parse(file_of(2, 0, 1, two)), contains("vocabulary is 0 tokens") && contains("(at byte 8)"));
+  CHECK_THROWS_WITH(parse(file_of(2, 0, 1, two)),
+                    contains("vocabulary is 0 tokens") && contains("(at byte 8)"));
   CHECK_THROWS_WITH(parse(file_of(2, -5, 1, two)), contains("vocabulary is -5"));
   // A wrong V is compared with the file's five bytes before memory is allocated.
   CHECK_THROWS_WITH(parse(file_of(2, 2'000'000'000, 1, two)), contains("2000000000") && contains("5 bytes"));

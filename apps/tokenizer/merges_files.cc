@@ -1,10 +1,10 @@
-#include "apps/text/merges_files.h"
+#include "apps/tokenizer/merges_files.h"
 
 #include <filesystem>
 #include <vector>
 
 #include "apps/run/strict_json.h"
-#include "apps/text/byte_alphabet.h"
+#include "apps/tokenizer/byte_alphabet.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 

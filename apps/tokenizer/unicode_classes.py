@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes apps/text/unicode_ranges.h: which code points are letters, numbers and white space.
+"""Writes apps/tokenizer/unicode_ranges.h: which code points are letters, numbers and white space.
 
-Run it with the Python package regex, whose version of Unicode decides:  python3 apps/text/unicode_classes.py
+Run it with the Python package regex, whose version of Unicode decides:  python3 apps/tokenizer/unicode_classes.py
 The version of Unicode is written into the file. Each range is two numbers: the distance from the end of the
 previous range to its first code point, and the number of code points in it.
 """

@@ -1,11 +1,11 @@
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <string_view>
 #include <unordered_set>
 
-#include "apps/text/merges_files.h"
+#include "apps/tokenizer/merges_files.h"
 #include "core/error.h"
 #include "nn/file_header.h"
 

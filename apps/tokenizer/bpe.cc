@@ -1,4 +1,4 @@
-#include "apps/text/bpe.h"
+#include "apps/tokenizer/bpe.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <limits>
 #include <numeric>
 
-#include "apps/text/pieces.h"
+#include "apps/tokenizer/pieces.h"
 
 namespace inkling {
 

@@ -1,10 +1,10 @@
-#include "apps/text/bpe_training.h"
+#include "apps/tokenizer/bpe_training.h"
 
 #include <algorithm>
 #include <queue>
 #include <vector>
 
-#include "apps/text/pieces.h"
+#include "apps/tokenizer/pieces.h"
 #include "core/error.h"
 #include "core/parallel.h"
 

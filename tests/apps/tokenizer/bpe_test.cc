@@ -1,5 +1,5 @@
 // Byte pair encoding: the linear encoding against the definition, which merges one pair after another.
-#include "apps/text/bpe.h"
+#include "apps/tokenizer/bpe.h"
 
 #include <filesystem>
 #include <iomanip>
@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "apps/text/bpe_training.h"
-#include "apps/text/merges_files.h"
-#include "apps/text/pieces.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/bpe_training.h"
+#include "apps/tokenizer/merges_files.h"
+#include "apps/tokenizer/pieces.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/rng.h"
