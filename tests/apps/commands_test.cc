@@ -1,4 +1,4 @@
-// tokenize and generate as processes: the exact texts on stdout and stderr.
+// Commands as processes: the exact texts on stdout and stderr, and files in the current directory.
 #include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
@@ -110,6 +110,29 @@ TEST_CASE("generate: end-of-text ends a text and is not printed; with --ignore-e
   CHECK(ended.out == "\n");
   CHECK(ended.err.starts_with("0 tokens, "));
   CHECK(run(greedy + std::vector<std::string>{"--ignore-end"}).out == "ENDENDEND\n");
+}
+
+TEST_CASE("commands: files in the current directory are written, and found beside others, by name only") {
+  const TemporaryDirectory temporary;
+  const std::string program = "'" + std::filesystem::absolute(binary()).string() + "' ";
+  const auto succeeds = [&](const std::string& command) {
+    INFO(command);
+    REQUIRE(std::system(("cd '" + temporary.path() + "' && " + command + " 2> err").c_str()) == 0);
+  };
+  write_text(temporary / "text", std::string(5000, 'x'));
+  succeeds(program + "tokenize --input text --out my > out");
+  succeeds(program +
+           "train --data 'my_train*.bin' --out run --layers 1 --channels 16 --heads 2 --seq-len 16 --steps 1 "
+           "--precision f32 > out");
+  const auto config = nlohmann::json::parse(read_text(temporary / "run/config.json"));
+  CHECK(config.at("data") == temporary / "my_train*.bin");
+  CHECK(config.at("val_data") == temporary / "my_val*.bin");
+  CHECK(config.at("tokenizer") == temporary / "my_tokenizer.bin");
+  succeeds("mv run/model.bin run/tokenizer.bin .");
+  succeeds(program + "generate --model model.bin --prompt xx --max-tokens 1 --greedy > out");
+  CHECK(read_text(temporary / "out").starts_with("xx"));
+  succeeds(program + "eval --model model.bin --data my_val.bin > out");
+  CHECK_THAT(read_text(temporary / "out"), contains("bits per byte"));
 }
 
 }  // namespace
