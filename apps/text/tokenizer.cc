@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "apps/text/merges_files.h"
 #include "core/error.h"
 #include "nn/file_header.h"
 
@@ -48,6 +49,7 @@ Tokenizer::Tokenizer(std::vector<std::string> tokens, std::int32_t end_of_text, 
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [&](std::int32_t a, std::int32_t b) { return tokens_[index(a)] < tokens_[index(b)]; });
   kind_ = derive_kind();
+  if (kind_ == Kind::bpe) bpe_ = BpeTable(tokens_, end_of_text_);
 }
 
 Tokenizer::Kind Tokenizer::derive_kind() const {
@@ -59,6 +61,9 @@ Tokenizer::Kind Tokenizer::derive_kind() const {
     }
     return false;
   };
+  const std::size_t bytes = static_cast<std::size_t>(
+      std::count_if(known.begin(), known.end(), [](std::string_view token) { return token.size() == 1; }));
+  if (bytes == 256) return known.size() == bytes ? Kind::bytes : Kind::bpe;
   Kind kind = Kind::bytes;
   for (std::int32_t id : sorted_) {
     const std::string& token = tokens_[index(id)];
@@ -82,6 +87,7 @@ Tokenizer Tokenizer::bytes() {
 }
 
 Tokenizer Tokenizer::read(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return read_merges_directory(path);
   return parse(ByteReader(FileView(path)));
 }
 
@@ -160,22 +166,32 @@ std::int32_t Tokenizer::longest_match(std::string_view text) const {
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
-  if (kind_ == Kind::bpe)
-    fail(name_,
-         ": this is a BPE tokenizer, which can decode but not yet encode text, expected a tokenizer of bytes "
-         "or words");
   std::vector<std::int32_t> ids;
-  ids.reserve(kind_ == Kind::bytes ? text.size() : text.size() / 4);
-  for (std::size_t at = 0; at < text.size();) {
-    const std::int32_t id = longest_match(text.substr(at));
-    if (id < 0) {
-      fail(name_, ": none of the ", vocab_size(), " tokens (", kind_name(), ") fits the text at byte ", at,
-           ": ", excerpt(text.substr(at)));
-    }
-    ids.push_back(id);
-    at += tokens_[index(id)].size();
-  }
+  TextEncoder(*this).encode(text, ids);
   return ids;
+}
+
+void Tokenizer::fail_to_encode(std::string_view text, std::size_t at) const {
+  fail(name_, ": none of the ", vocab_size(), " tokens (", kind_name(), ") fits the text at byte ", at, ": ",
+       excerpt(text.substr(at)));
+}
+
+TextEncoder::TextEncoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {
+  if (tokenizer.kind() == Tokenizer::Kind::bpe) bpe_.emplace(tokenizer.bpe());
+}
+
+void TextEncoder::encode(std::string_view text, std::vector<std::int32_t>& ids) {
+  if (bpe_) {
+    const std::size_t encoded = bpe_->encode(text, ids);
+    if (encoded < text.size()) tokenizer_->fail_to_encode(text, encoded);
+    return;
+  }
+  for (std::size_t at = 0; at < text.size();) {
+    const std::int32_t id = tokenizer_->longest_match(text.substr(at));
+    if (id < 0) tokenizer_->fail_to_encode(text, at);
+    ids.push_back(id);
+    at += tokenizer_->token(id).size();
+  }
 }
 
 std::optional<Tokenizer> find_tokenizer(const std::string& path, const std::string& model) {

@@ -3,18 +3,19 @@
 // A language model never sees letters. It sees ids 0 .. V-1, and the tokenizer's table gives the bytes of
 // each id. The tokens of a table decide how it encodes text:
 //   bytes  Every token is one byte. Any text can be encoded, but the sequences are long.
-//   words  At least one token of several bytes is not two other tokens joined. At each position, the longest
-//          token that matches is taken; text that no token matches is an error.
-//   BPE    Every token of several bytes is two other tokens joined, as byte pair encoding builds them
-//          (Sennrich, Haddow & Birch, 2016). Tables of this kind, such as GPT-2's, can decode but not yet
-//          encode text.
+//   BPE    Every token of several bytes is two other tokens joined, or all 256 bytes are tokens and there are
+//          longer tokens, too. The text is cut into pieces (pieces.h), and each piece is encoded by byte pair
+//          encoding (bpe.h), as GPT-2 does.
+//   words  All other tables. At each position, the longest token that matches is taken.
+// Text that no token matches is an error. It cannot occur if all 256 bytes are tokens.
 //
 // End-of-text is the token that separates documents. It has an id and, for printing, bytes. If these bytes
 // occur in a text, they are encoded as ordinary text, so no document can pretend to end. The end-of-text
 // token does not affect the kind of the table.
 //
-// Thread safety: a Tokenizer is immutable after construction. Its files are llm.c's `*_tokenizer.bin`. Read
-// next: shard.h.
+// Thread safety: a Tokenizer is immutable after construction. Its files are llm.c's `*_tokenizer.bin`;
+// merges_files.h reads and writes the files of GPT-2 and Hugging Face. Read next: pieces.h and bpe.h, or
+// shard.h.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/text/bpe.h"
 #include "core/binary_file.h"
 
 namespace inkling {
@@ -41,6 +43,7 @@ class Tokenizer {
   // The byte tokenizer: ids 0 .. 255 are the bytes; 256 is end-of-text.
   static Tokenizer bytes();
 
+  // Reads a `*_tokenizer.bin`, or a directory with the files of merges_files.h.
   static Tokenizer read(const std::string& path);
   static Tokenizer parse(ByteReader in);
   void write(const std::string& path) const;  // writes version 2 of llm.c's format
@@ -60,9 +63,15 @@ class Tokenizer {
   std::string decode(std::span<const std::int32_t> ids) const;
   std::vector<std::int32_t> encode(std::string_view text) const;
 
+  // The merges of a BPE tokenizer. Empty for the other kinds.
+  const BpeTable& bpe() const { return bpe_; }
+
  private:
   Kind derive_kind() const;
   std::int32_t longest_match(std::string_view text) const;  // returns -1 if no token matches
+  [[noreturn]] void fail_to_encode(std::string_view text, std::size_t at) const;
+
+  friend class TextEncoder;
 
   std::string name_;
   std::vector<std::string> tokens_;
@@ -71,6 +80,22 @@ class Tokenizer {
   // shortest token first.
   std::vector<std::int32_t> sorted_;
   Kind kind_;
+  BpeTable bpe_;
+};
+
+// Encodes many texts with one tokenizer. A BPE tokenizer encodes them faster than with Tokenizer::encode,
+// because the encodings of frequent pieces are remembered. Only one thread at a time may use it; the
+// tokenizer must outlive it.
+class TextEncoder {
+ public:
+  explicit TextEncoder(const Tokenizer& tokenizer);
+
+  // Appends the ids of the text's tokens. Error if no token matches the text.
+  void encode(std::string_view text, std::vector<std::int32_t>& ids);
+
+ private:
+  const Tokenizer* tokenizer_;
+  std::optional<BpeEncoder> bpe_;
 };
 
 // Reads the tokenizer at `path`. If `path` is empty, reads tokenizer.bin in the directory of `model`, or

@@ -74,10 +74,16 @@ TEST_CASE("tokenizer: the kind depends on all tokens except end-of-text") {
   CHECK(Tokenizer({"<|endoftext|>"}, 0).kind() == Kind::bytes);
 }
 
-TEST_CASE("tokenizer: a BPE tokenizer decodes, and says that it cannot encode yet") {
-  const Tokenizer tokenizer({"a", "b", "ab", "<|endoftext|>"}, 3);
-  CHECK(tokenizer.decode(Ids{2, 0, 1}) == "abab");
-  CHECK_THROWS_WITH(tokenizer.encode("ab"), contains("BPE") && contains("encode"));
+TEST_CASE("tokenizer: with all 256 bytes, a longer token makes the table BPE") {
+  std::vector<std::string> tokens;
+  for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, static_cast<char>(byte));
+  tokens.emplace_back("<|endoftext|>");
+  CHECK(Tokenizer(tokens, 256).kind() == Tokenizer::Kind::bytes);
+  tokens.emplace_back("<|user|>");
+  const Tokenizer tokenizer(tokens, 256);
+  CHECK(tokenizer.kind() == Tokenizer::Kind::bpe);
+  CHECK(tokenizer.encode("<|user|>").size() == 8);  // an added token is never used for text
+  CHECK(tokenizer.decode(Ids{257, 'a'}) == "<|user|>a");
 }
 
 TEST_CASE("tokenizer: ids out of range are errors") {

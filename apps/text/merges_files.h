@@ -1,0 +1,27 @@
+// Tokenizers as GPT-2 and Hugging Face store them: a vocabulary in JSON and a text file of merges.
+//
+// encoder.json and vocab.bpe (GPT-2) or vocab.json and merges.txt (Hugging Face) lie together in a directory.
+// The vocabulary gives the id of each token; the merges follow, one line "left right" each, in their order.
+// Both write bytes in GPT-2's byte alphabet (byte_alphabet.h).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "apps/text/tokenizer.h"
+
+namespace inkling {
+
+// Reads the tokenizer from the two files in a directory. Error if they are not there or contradict each
+// other, or if their ids are not in the order of the merges: then a `*_tokenizer.bin` could not hold them.
+Tokenizer read_merges_directory(const std::string& directory);
+
+// The same from the contents of the two files; their names are for error messages.
+Tokenizer parse_merges(std::string_view vocabulary, const std::string& vocabulary_name,
+                       std::string_view merges, const std::string& merges_name);
+
+// Writes vocab.json and merges.txt, which Hugging Face's tokenizers reads, into a directory, and makes the
+// directory if needed. Error unless it is a BPE tokenizer.
+void write_merges_directory(const Tokenizer& tokenizer, const std::string& directory);
+
+}  // namespace inkling
