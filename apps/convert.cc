@@ -8,7 +8,8 @@
 #include "apps/interop/gpt2_safetensors.h"
 #include "apps/interop/huggingface.h"
 #include "apps/interop/llmc.h"
-#include "apps/run/format.h"
+#include "apps/text/merges_files.h"
+#include "apps/text/tokenizer.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct ConvertCommand {
-  std::string from, to;
+  std::string from, to, tokenizer;
 };
 
 enum class Form { llmc, safetensors, gguf, huggingface };
@@ -56,13 +57,68 @@ StoredModel read_model(const std::string& path) {
   return read_huggingface_model(path);
 }
 
-// Error if a file that will be written is a file that the model is read from.
-void check_output(const StoredModel& model, const std::vector<std::string>& outputs) {
+// The tokenizer of the model that is converted.
+struct FoundTokenizer {
+  std::string path;  // of a file, or of a directory with Hugging Face's files; "" if there is none
+  std::optional<Tokenizer> tokenizer;
+
+  const Tokenizer* get() const { return tokenizer ? &*tokenizer : nullptr; }
+};
+
+// Reads the tokenizer that the user gave, or the tokenizer in the directory of the model. If the latter does
+// not fit, the model is converted without it, and the user is told why.
+FoundTokenizer find_tokenizer_of(const ConvertCommand& command, const GPT2Config& config, Form to) {
+  if (to == Form::safetensors) {
+    if (command.tokenizer.empty()) return {};
+    throw UsageError(str("--tokenizer: the form of ", command.to,
+                         " holds no tokenizer, expected a directory of Hugging Face, .gguf or .bin"));
+  }
+  const auto read = [&](const std::string& path) {
+    FoundTokenizer found{path, Tokenizer::read(path)};
+    found.tokenizer->check_vocabulary(command.from, config.vocab_size);
+    if (to != Form::llmc) written_tokens(*found.tokenizer);  // Error if this form cannot hold the tokenizer
+    return found;
+  };
+  if (!command.tokenizer.empty()) return read(command.tokenizer);
+  const fs::path from(command.from);
+  const std::string beside =
+      tokenizer_path_beside(fs::is_directory(from) ? (from / "model.safetensors").string() : command.from);
+  if (beside.empty()) return {};
+  try {
+    return read(beside);
+  } catch (const Error& error) {
+    std::cerr << "without a tokenizer: " << error.what() << std::endl;
+    return {};
+  }
+}
+
+// The files that the model and its tokenizer are read from.
+std::vector<std::string> inputs_of(const std::string& from, const StoredModel& model,
+                                   const std::string& tokenizer) {
+  std::vector<std::string> inputs;
+  for (const FileView& file : model.files) inputs.push_back(file.path());
+  const fs::path folder = fs::is_directory(from) ? fs::path(from) : fs::path(from).parent_path();
+  if (form_of(from) != Form::llmc) inputs.push_back((folder / "config.json").string());
+  if (fs::is_directory(tokenizer)) {
+    for (const char* name : {"vocab.json", "merges.txt"})
+      inputs.push_back((fs::path(tokenizer) / name).string());
+  } else if (!tokenizer.empty()) {
+    inputs.push_back(tokenizer);
+  }
+  return inputs;
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code none;
+  return fs::equivalent(a, b, none);
+}
+
+// Error if a file that will be written is also read.
+void check_outputs(const std::vector<std::string>& inputs, const std::vector<std::string>& outputs) {
   for (const std::string& output : outputs) {
-    for (const FileView& input : model.files) {
-      std::error_code none;
-      if (fs::equivalent(input.path(), output, none))
-        throw UsageError(str("--to: ", output, " is also read (", input.path(), "), expected another place"));
+    for (const std::string& input : inputs) {
+      if (same_file(input, output))
+        throw UsageError(str("--to: ", output, " is also read (", input, "), expected another place"));
     }
   }
 }
@@ -74,30 +130,38 @@ void write_file(const std::string& path, Write write) {
   file.commit();
 }
 
-int run(const ConvertCommand& command) {
-  const StoredModel model = read_model(command.from);
-  const std::string& to = command.to;
-  const Form form = form_of(to);
-  const std::optional<Vocabulary> vocabulary;
-  check_output(model, form == Form::huggingface ? huggingface_files(to, vocabulary.has_value())
-                                                : std::vector<std::string>{to});
+void write_model(const std::string& to, Form form, const StoredModel& model, const FoundTokenizer& found) {
   switch (form) {
     case Form::llmc:
       write_file(to, [&](AtomicFile& file) { write_llmc_model(file, to, model); });
+      if (found.tokenizer && !same_file(found.path, tokenizer_path_for(to)))
+        found.tokenizer->write(tokenizer_path_for(to));
       break;
     case Form::safetensors:
       write_file(to, [&](AtomicFile& file) { write_safetensors_model(file, model); });
       break;
     case Form::gguf:
-      write_file(to, [&](AtomicFile& file) { write_gguf(file, model, vocabulary); });
+      write_file(to, [&](AtomicFile& file) { write_gguf(file, model, found.get()); });
       break;
     case Form::huggingface:
-      write_huggingface_model(to, model, vocabulary);
+      write_huggingface_model(to, model, found.get());
       break;
   }
+}
+
+int run(const ConvertCommand& command) {
+  const StoredModel model = read_model(command.from);
+  const Form form = form_of(command.to);
+  const FoundTokenizer found = find_tokenizer_of(command, model.config, form);
+  check_outputs(inputs_of(command.from, model, found.path),
+                form == Form::huggingface ? huggingface_files(command.to, found.tokenizer.has_value())
+                                          : std::vector<std::string>{command.to});
+  write_model(command.to, form, model, found);
   const GPT2Config& c = model.config;
-  std::cout << to << ": GPT-2, maxT " << c.max_seq_len << "  V " << c.vocab_size
-            << "  L " << c.layers << "  NH " << c.heads << "  C " << c.channels << std::endl;
+  std::cout << command.to << ": GPT-2, maxT " << c.max_seq_len << "  V " << c.vocab_size << "  L " << c.layers
+            << "  NH " << c.heads << "  C " << c.channels;
+  if (found.tokenizer) std::cout << ", with its tokenizer (" << found.tokenizer->kind_name() << ")";
+  std::cout << std::endl;
   return 0;
 }
 
@@ -117,6 +181,10 @@ void add_convert(CLI::App& app, Action& action) {
           "model to write: .bin, .safetensors, .gguf (llama.cpp), or any other name for a directory of "
           "Hugging Face")
       ->required();
+  convert->add_option(
+      "--tokenizer", command->tokenizer,
+      "tokenizer file, or a directory with vocab.json and merges.txt; default: the tokenizer in the "
+      "model's directory");
   convert->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

@@ -130,7 +130,7 @@ void add_eval(CLI::App& app, Action& action) {
                    "token shards: a file name or a pattern, for example 'data/*_val.bin'")
       ->required();
   eval->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file, for bits per byte; default: tokenizer.bin in the model's directory");
+                   "tokenizer file, for bits per byte; default: the tokenizer in the model's directory");
   eval->add_option("--batch-size", command->batch_size, "sequences in a batch (B)")
       ->check(positive)
       ->capture_default_str();

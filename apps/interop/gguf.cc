@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/text/merges_files.h"
 #include "core/parallel.h"
 
 namespace inkling {
@@ -102,17 +103,17 @@ void add_model(Pairs& pairs, const GPT2Config& config, FloatType type) {
   pairs.add("gpt2.attention.layer_norm_epsilon", kEpsilon);
 }
 
-void add_tokenizer(Pairs& pairs, const std::optional<Vocabulary>& vocabulary) {
-  if (!vocabulary) return pairs.add("tokenizer.ggml.model", "none");
-  std::vector<std::int32_t> types(vocabulary->tokens.size(), kNormal);
-  types[static_cast<std::size_t>(vocabulary->end_of_text)] = kControl;
+void add_tokenizer(Pairs& pairs, const Tokenizer* tokenizer) {
+  if (tokenizer == nullptr) return pairs.add("tokenizer.ggml.model", "none");
+  std::vector<std::int32_t> types(static_cast<std::size_t>(tokenizer->vocab_size()), kNormal);
+  types[static_cast<std::size_t>(tokenizer->end_of_text())] = kControl;
   pairs.add("tokenizer.ggml.model", "gpt2");
   pairs.add("tokenizer.ggml.pre", "gpt-2");  // cut the text with GPT-2's pattern before merging
-  pairs.add("tokenizer.ggml.tokens", written_tokens(*vocabulary));
+  pairs.add("tokenizer.ggml.tokens", written_tokens(*tokenizer));
   pairs.add("tokenizer.ggml.token_type", types);
-  pairs.add("tokenizer.ggml.merges", written_merges(*vocabulary));
-  pairs.add("tokenizer.ggml.bos_token_id", std::int64_t{vocabulary->end_of_text});
-  pairs.add("tokenizer.ggml.eos_token_id", std::int64_t{vocabulary->end_of_text});
+  pairs.add("tokenizer.ggml.merges", written_merges(*tokenizer));
+  pairs.add("tokenizer.ggml.bos_token_id", std::int64_t{tokenizer->end_of_text()});
+  pairs.add("tokenizer.ggml.eos_token_id", std::int64_t{tokenizer->end_of_text()});
   pairs.add("tokenizer.ggml.add_bos_token", true);
 }
 
@@ -148,11 +149,11 @@ void describe(Bytes& head, const GgufTensor& tensor, std::int64_t offset) {
 
 }  // namespace
 
-void write_gguf(AtomicFile& file, const StoredModel& model, const std::optional<Vocabulary>& vocabulary) {
+void write_gguf(AtomicFile& file, const StoredModel& model, const Tokenizer* tokenizer) {
   const std::vector<GgufTensor> tensors = gguf_tensors(model);
   Pairs pairs;
   add_model(pairs, model.config, model.type());
-  add_tokenizer(pairs, vocabulary);
+  add_tokenizer(pairs, tokenizer);
   Bytes head;
   head.raw("GGUF");
   head.number(kVersion);

@@ -11,15 +11,13 @@
 // training, so the file asks llama.cpp to put it before a prompt.
 #pragma once
 
-#include <optional>
-
 #include "apps/interop/stored_model.h"
-#include "apps/interop/vocabulary.h"
+#include "apps/text/tokenizer.h"
 
 namespace inkling {
 
-// Writes a whole model. Without a vocabulary, llama.cpp can run the file on token ids only. The caller
-// commits the file.
-void write_gguf(AtomicFile& file, const StoredModel& model, const std::optional<Vocabulary>& vocabulary);
+// Writes a whole model. Without a tokenizer (nullptr), llama.cpp can run the file on token ids only. Error
+// for a tokenizer of words. The caller commits the file.
+void write_gguf(AtomicFile& file, const StoredModel& model, const Tokenizer* tokenizer);
 
 }  // namespace inkling

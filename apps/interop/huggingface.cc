@@ -108,24 +108,24 @@ StoredModel read_huggingface_model(const std::string& directory) {
                        std::move(files));
 }
 
-std::vector<std::string> huggingface_files(const std::string& directory, bool with_vocabulary) {
+std::vector<std::string> huggingface_files(const std::string& directory, bool with_tokenizer) {
   std::vector<std::string> paths = {inside(directory, kConfig), inside(directory, kWeights)};
-  if (!with_vocabulary) return paths;
+  if (!with_tokenizer) return paths;
   for (const char* name : kHuggingfaceTokenizerFiles) paths.push_back(inside(directory, name));
   return paths;
 }
 
 void write_huggingface_model(const std::string& directory, const StoredModel& model,
-                             const std::optional<Vocabulary>& vocabulary) {
+                             const Tokenizer* tokenizer) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) fail(directory, ": cannot create the directory: ", error.message());
-  const auto end_of_text =
-      vocabulary ? vocabulary->end_of_text : static_cast<std::int32_t>(model.config.vocab_size - 1);
+  const auto end_of_text = tokenizer != nullptr ? tokenizer->end_of_text()
+                                                : static_cast<std::int32_t>(model.config.vocab_size - 1);
   Files files(directory);
   files.add(kConfig).write(huggingface_config_text(model.config, model.type(), end_of_text));
-  if (vocabulary) {
-    for (const auto& [name, text] : huggingface_tokenizer(*vocabulary, model.config.max_seq_len))
+  if (tokenizer != nullptr) {
+    for (const auto& [name, text] : huggingface_tokenizer(*tokenizer, model.config.max_seq_len))
       files.add(name).write(text);
   }
   write_safetensors_model(files.add(kWeights), model);

@@ -7,12 +7,11 @@
 //   tokenizer_config.json, special_tokens_map.json
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/interop/stored_model.h"
-#include "apps/interop/vocabulary.h"
+#include "apps/text/tokenizer.h"
 
 namespace inkling {
 
@@ -22,11 +21,11 @@ bool is_huggingface_directory(const std::string& path);
 StoredModel read_huggingface_model(const std::string& directory);
 
 // The paths that write_huggingface_model() writes.
-std::vector<std::string> huggingface_files(const std::string& directory, bool with_vocabulary);
+std::vector<std::string> huggingface_files(const std::string& directory, bool with_tokenizer);
 
-// Writes the model, and its tokenizer if there is one. The directory is created if needed. The files get
+// Writes the model, and its tokenizer unless it is nullptr. The directory is created if needed. The files get
 // their names when all of them are complete.
 void write_huggingface_model(const std::string& directory, const StoredModel& model,
-                             const std::optional<Vocabulary>& vocabulary);
+                             const Tokenizer* tokenizer);
 
 }  // namespace inkling

@@ -8,8 +8,9 @@ last check llama-cpp-python. Checks, in this order:
   2. transformers' logits are the logits that PyTorch computes from MODEL.bin (the model in make_goldens.py), to 1e-4.
   3. safetensors reads the single file, and its tensors are the directory's.
   4. gguf reads the GGUF file; every tensor has the numbers of MODEL.bin.
-  5. The tokenizer in the directory (if there is one) gives inkling's token ids.
-  6. llama.cpp, transformers and inkling write the same greedy text from the same ids.
+  5. llama.cpp, transformers and inkling write the same greedy text from the same ids.
+  6. If TOKENIZER.bin is given: the tokenizers of the directory and of the GGUF file give the same ids, also for text
+     that is hard to cut, and all three programs continue a text with the same greedy text.
 """
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import torch
 from gguf import GGUFReader
 from llama_cpp import Llama
 from safetensors.torch import load_file
-from transformers import GPT2LMHeadModel, GPT2Model
+from transformers import AutoTokenizer, GPT2LMHeadModel, GPT2Model
 
 import make_goldens
 
@@ -111,13 +112,12 @@ def check_gguf(path, dims, weights):
 
 
 def inkling_greedy(inkling, model, ids, count):
-    command = [inkling, "generate", "--model", model, "--prompt-tokens", ",".join(map(str, ids)), "--greedy",
-               "--ignore-end", "--max-tokens", str(count), "--tokenizer"]
     with tempfile.TemporaryDirectory() as empty:  # a model without a tokenizer prints ids
         link = Path(empty) / "model.bin"
         link.symlink_to(Path(model).resolve())
-        command[3] = str(link)
-        out = subprocess.run(command[:-1], check=True, capture_output=True, text=True).stdout
+        out = subprocess.run([inkling, "generate", "--model", str(link), "--prompt-tokens", ",".join(map(str, ids)),
+                              "--greedy", "--ignore-end", "--max-tokens", str(count)],
+                             check=True, capture_output=True, text=True).stdout
     return [int(word) for word in out.split()]
 
 
@@ -129,14 +129,36 @@ def transformers_greedy(model, ids, count):
     return text[len(ids):]
 
 
-def llama_greedy(path, ids, count):
-    llama = Llama(model_path=str(path), n_ctx=len(ids) + count, logits_all=True, verbose=False)
+def llama_greedy(llama, ids, count):
+    llama.reset()
     llama.eval(ids)
     text = []
     for _ in range(count):
         text.append(int(np.argmax(llama.scores[llama.n_tokens - 1])))
         llama.eval(text[-1:])
     return text
+
+
+def check_tokenizer(inkling, model_path, tokenizer_path, directory, model, llama, count):
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    end = tokenizer.eos_token_id
+    texts = ["Once upon a time", "Hello, world! It's 12345 o'clock.", "  two  blanks\n\n\tand tabs ", "d\u00e9j\u00e0 vu \u2603 \U0001f600\u200d",
+             "\u0130\u00a0x\u2028y\u3000z", "'LL don't we'Ve", ""]
+    for text in texts:
+        ids = [end] + tokenizer(text)["input_ids"]
+        got = llama.tokenize(text.encode(), special=False)
+        check("llama.cpp and transformers give the same ids", got == ids, f"{len(ids)} ids of {text!r}")
+        check("the ids decode to the text", tokenizer.decode(ids[1:]) == text)
+    text = "Once upon a time"
+    ids = [end] + tokenizer(text)["input_ids"]
+    want = text + tokenizer.decode(transformers_greedy(model, ids, count))
+    out = subprocess.run([inkling, "generate", "--model", model_path, "--tokenizer", tokenizer_path, "--prompt", text,
+                          "--greedy", "--ignore-end", "--max-tokens", str(count)], check=True, capture_output=True)
+    ours = out.stdout.decode(errors="replace").removesuffix("\n")
+    check("transformers continues a text as inkling does", want == ours, repr(ours))
+    llama.reset()
+    answer = llama.create_completion(text, max_tokens=count, temperature=0.0)["choices"][0]["text"]
+    check("llama.cpp continues a text as inkling does", text + answer == ours, repr(answer))
 
 
 def main():
@@ -157,10 +179,12 @@ def main():
         check_gguf(temporary / "m.gguf", dims, weights)
         prompt = text_of(dims)[:4]
         count = min(TOKENS, dims["maxT"] - len(prompt))
+        llama = Llama(model_path=str(temporary / "m.gguf"), n_ctx=dims["maxT"], logits_all=True, verbose=False)
         ours, theirs = inkling_greedy(inkling, model_path, prompt, count), transformers_greedy(model, prompt, count)
         check("transformers writes inkling's greedy text", ours == theirs, str(ours))
-        text = llama_greedy(temporary / "m.gguf", prompt, count)
-        check("llama.cpp writes inkling's greedy text", ours == text, str(text))
+        check("llama.cpp writes inkling's greedy text", ours == llama_greedy(llama, prompt, count))
+        if tokenizer:
+            check_tokenizer(inkling, model_path, tokenizer, temporary / "hf", model, llama, count)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 // writer. tests/goldens/check_convert.py compares the same files with gguf and llama.cpp.
 #include "apps/interop/gguf.h"
 
+#include <filesystem>
 #include <map>
 #include <variant>
 
@@ -100,10 +101,9 @@ struct GgufFile {
   }
 };
 
-FileView written(const StoredModel& model, const std::optional<Vocabulary>& vocabulary,
-                 const std::string& path) {
+FileView written(const StoredModel& model, const Tokenizer* tokenizer, const std::string& path) {
   AtomicFile file(path);
-  write_gguf(file, model, vocabulary);
+  write_gguf(file, model, tokenizer);
   file.commit();
   return FileView(path);
 }
@@ -111,7 +111,7 @@ FileView written(const StoredModel& model, const std::optional<Vocabulary>& voca
 TEST_CASE("gguf: the dimensions of the model are pairs") {
   const TemporaryDirectory directory;
   write_random_model(directory / "a.bin");
-  const FileView view = written(read_llmc_model(directory / "a.bin"), std::nullopt, directory / "a.gguf");
+  const FileView view = written(read_llmc_model(directory / "a.bin"), nullptr, directory / "a.gguf");
   const GgufFile file(view);
   CHECK(file.word("general.architecture") == "gpt2");
   CHECK(file.number("general.alignment") == 32);
@@ -131,7 +131,7 @@ TEST_CASE(
   const TemporaryDirectory directory;
   write_random_model(directory / "a.bin");
   GPT2 model = load_model(directory / "a.bin");
-  const FileView view = written(read_llmc_model(directory / "a.bin"), std::nullopt, directory / "a.gguf");
+  const FileView view = written(read_llmc_model(directory / "a.bin"), nullptr, directory / "a.gguf");
   const GgufFile file(view);
   CHECK(file.tensors.size() == 4 + 12 * 3 + 1);
   for (const LayerTensor& tensor : layer_tensors(kSmall)) {
@@ -152,10 +152,9 @@ TEST_CASE(
 TEST_CASE("gguf: matrices stay bf16 or f16; vectors and the position embedding are f32") {
   const TemporaryDirectory directory;
   write_random_model(directory / "a.bin", DType::bf16);
-  const FileView bf16_view =
-      written(read_llmc_model(directory / "a.bin"), std::nullopt, directory / "a.gguf");
+  const FileView bf16_view = written(read_llmc_model(directory / "a.bin"), nullptr, directory / "a.gguf");
   const FileView f16_view =
-      written(read_huggingface_model("tests/goldens/huggingface_f16"), std::nullopt, directory / "b.gguf");
+      written(read_huggingface_model("tests/goldens/huggingface_f16"), nullptr, directory / "b.gguf");
   const GgufFile bf16_file(bf16_view), f16_file(f16_view);
   CHECK(bf16_file.number("general.file_type") == 32);
   CHECK(f16_file.number("general.file_type") == 1);
@@ -171,8 +170,8 @@ TEST_CASE("gguf: matrices stay bf16 or f16; vectors and the position embedding a
 TEST_CASE("gguf: the tokenizer is written in GPT-2's byte alphabet, with its merges and its end-of-text") {
   const TemporaryDirectory directory;
   write_random_model(directory / "a.bin");
-  const Vocabulary vocabulary{{"a", " ", "<|endoftext|>", " a"}, {{" ", "a"}}, 2};
-  const FileView view = written(read_llmc_model(directory / "a.bin"), vocabulary, directory / "a.gguf");
+  const Tokenizer tokenizer({"a", " ", "any bytes", " a"}, 2);
+  const FileView view = written(read_llmc_model(directory / "a.bin"), &tokenizer, directory / "a.gguf");
   const GgufFile file(view);
   using Texts = std::vector<std::string>;
   CHECK(file.word("tokenizer.ggml.model") == "gpt2");
@@ -186,9 +185,13 @@ TEST_CASE("gguf: the tokenizer is written in GPT-2's byte alphabet, with its mer
   CHECK(file.number("tokenizer.ggml.add_bos_token") == 1);
 }
 
-TEST_CASE("vocabulary: a tokenizer with the same token twice cannot be written") {
-  CHECK_THROWS_WITH(written_tokens({{"a", " b", " b"}, {}, 0}),
-                    contains("the token \"\u0120b\" twice, with the ids 1 and 2"));
+TEST_CASE("gguf: a tokenizer of words cannot be written") {
+  const TemporaryDirectory directory;
+  write_random_model(directory / "a.bin");
+  const Tokenizer words({"ab", "<|endoftext|>"}, 1);
+  CHECK_THROWS_WITH(written(read_llmc_model(directory / "a.bin"), &words, directory / "a.gguf"),
+                    contains("one of words, expected a BPE tokenizer"));
+  CHECK(!std::filesystem::exists(directory / "a.gguf"));
 }
 
 }  // namespace

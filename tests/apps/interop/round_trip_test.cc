@@ -36,7 +36,7 @@ TEST_CASE(
     write_random_model(directory / "a.bin", dtype);
     const std::string bytes = read_text(directory / "a.bin");
     const StoredModel model = read_llmc_model(directory / "a.bin");
-    write_huggingface_model(directory / "hf", model, std::nullopt);
+    write_huggingface_model(directory / "hf", model, nullptr);
     CHECK(written_llmc(read_huggingface_model(directory / "hf"), directory / "b.bin") == bytes);
     written_safetensors(model, directory / "a.safetensors");
     CHECK(written_llmc(read_safetensors_model(directory / "a.safetensors"), directory / "c.bin") == bytes);
@@ -119,7 +119,7 @@ TEST_CASE("round trip: the memory of a conversion is at most one tensor and a fe
     CHECK(peak_memory(false) - before < kMost);
   };
   check_memory(
-      [&] { write_huggingface_model(directory / "hf", read_llmc_model(directory / "a.bin"), std::nullopt); });
+      [&] { write_huggingface_model(directory / "hf", read_llmc_model(directory / "a.bin"), nullptr); });
   check_memory([&] {
     AtomicFile file(directory / "b.bin");
     write_llmc_model(file, "b.bin", read_huggingface_model(directory / "hf"));
