@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "ops/layernorm.h"
 
 namespace inkling {
 
@@ -12,7 +13,6 @@ namespace {
 
 constexpr std::uint32_t kVersion = 3;
 constexpr std::int64_t kAlignment = 32;
-constexpr float kEpsilon = 1e-5f;  // of the layernorms (ops/layernorm.h)
 
 // The types of values, and of tensors.
 enum ValueType : std::uint32_t { kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8, kArray = 9 };
@@ -99,7 +99,7 @@ void add_model(Pairs& pairs, const GPT2Config& config, FloatType type) {
   pairs.add("gpt2.block_count", config.layers);
   pairs.add("gpt2.feed_forward_length", 4 * config.channels);
   pairs.add("gpt2.attention.head_count", config.heads);
-  pairs.add("gpt2.attention.layer_norm_epsilon", kEpsilon);
+  pairs.add("gpt2.attention.layer_norm_epsilon", kLayerNormEps);
 }
 
 void add_tokenizer(Pairs& pairs, const std::optional<Vocabulary>& vocabulary) {

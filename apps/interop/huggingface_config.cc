@@ -1,14 +1,20 @@
 #include "apps/interop/huggingface_config.h"
 
+#include <cmath>
+#include <limits>
+
 #include "apps/run/strict_json.h"
 #include "core/error.h"
+#include "ops/layernorm.h"
 
 namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kMostDim = std::int64_t{1} << 31;
-constexpr double kEpsilon = 1e-5;  // of the layernorms (ops/layernorm.h)
+// Returns a dimension. GPT2Config::check() then compares it with its range.
+std::int64_t dimension(const JsonObject& file, const char* key) {
+  return file.integer(key, 1, std::numeric_limits<std::int32_t>::max());
+}
 
 void expect_flag(const JsonObject& file, const std::string& path, const char* key, bool expected) {
   if (file.has(key) && file.boolean(key) != expected)
@@ -27,10 +33,11 @@ void check_settings(const JsonObject& file, const nlohmann::json& json, const st
       fail(path, ": activation_function is ", json["activation_function"].dump(),
            ", expected \"gelu_new\", the GELU of GPT-2");
   }
-  if (file.has("layer_norm_epsilon") && file.number("layer_norm_epsilon") != kEpsilon)
-    fail(path, ": layer_norm_epsilon is ", file.number("layer_norm_epsilon"), ", expected ", kEpsilon);
-  if (file.has("n_inner") && !json["n_inner"].is_null() &&
-      file.integer("n_inner", 1, kMostDim) != 4 * channels)
+  // kLayerNormEps is a float; the file has a double.
+  if (file.has("layer_norm_epsilon") &&
+      std::abs(file.number("layer_norm_epsilon") / static_cast<double>(kLayerNormEps) - 1) > 1e-6)
+    fail(path, ": layer_norm_epsilon is ", file.number("layer_norm_epsilon"), ", expected ", kLayerNormEps);
+  if (file.has("n_inner") && !json["n_inner"].is_null() && dimension(file, "n_inner") != 4 * channels)
     fail(path, ": n_inner is ", json["n_inner"].dump(), ", expected null or 4 n_embd = ", 4 * channels);
   expect_flag(file, path, "scale_attn_weights", true);
   expect_flag(file, path, "scale_attn_by_inverse_layer_idx", false);
@@ -41,7 +48,7 @@ void check_settings(const JsonObject& file, const nlohmann::json& json, const st
 
 GPT2Config parse_huggingface_config(const nlohmann::json& json, const std::string& path, bool has_head) {
   const JsonObject file(json, path);
-  const auto dim = [&](const char* key) { return file.integer(key, 1, kMostDim); };
+  const auto dim = [&](const char* key) { return dimension(file, key); };
   const GPT2Config config{.max_seq_len = dim("n_positions"),
                           .vocab_size = dim("vocab_size"),
                           .layers = dim("n_layer"),
@@ -59,26 +66,27 @@ GPT2Config read_huggingface_config(const std::string& path, bool has_head) {
 
 std::string huggingface_config_text(const GPT2Config& config, FloatType type, std::int32_t end_of_text) {
   const char* dtype = type == FloatType::f32 ? "float32" : type == FloatType::f16 ? "float16" : "bfloat16";
-  const nlohmann::ordered_json file = {{"architectures", {"GPT2LMHeadModel"}},
-                                       {"model_type", "gpt2"},
-                                       {"n_layer", config.layers},
-                                       {"n_head", config.heads},
-                                       {"n_embd", config.channels},
-                                       {"n_inner", nullptr},
-                                       {"n_positions", config.max_seq_len},
-                                       {"n_ctx", config.max_seq_len},
-                                       {"vocab_size", config.vocab_size},
-                                       {"activation_function", "gelu_new"},
-                                       {"layer_norm_epsilon", kEpsilon},
-                                       {"scale_attn_weights", true},
-                                       {"tie_word_embeddings", true},
-                                       // inkling trains without dropout. transformers' defaults are 0.1.
-                                       {"attn_pdrop", 0.0},
-                                       {"embd_pdrop", 0.0},
-                                       {"resid_pdrop", 0.0},
-                                       {"bos_token_id", end_of_text},
-                                       {"eos_token_id", end_of_text},
-                                       {"torch_dtype", dtype}};
+  const nlohmann::ordered_json file = {
+      {"architectures", {"GPT2LMHeadModel"}},
+      {"model_type", "gpt2"},
+      {"n_layer", config.layers},
+      {"n_head", config.heads},
+      {"n_embd", config.channels},
+      {"n_inner", nullptr},
+      {"n_positions", config.max_seq_len},
+      {"n_ctx", config.max_seq_len},
+      {"vocab_size", config.vocab_size},
+      {"activation_function", "gelu_new"},
+      {"layer_norm_epsilon", 1e-5},  // kLayerNormEps; as a double, this float has more digits
+      {"scale_attn_weights", true},
+      {"tie_word_embeddings", true},
+      // inkling trains without dropout. transformers' defaults are 0.1.
+      {"attn_pdrop", 0.0},
+      {"embd_pdrop", 0.0},
+      {"resid_pdrop", 0.0},
+      {"bos_token_id", end_of_text},
+      {"eos_token_id", end_of_text},
+      {"torch_dtype", dtype}};
   return file.dump(2) + "\n";
 }
 

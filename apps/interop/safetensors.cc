@@ -13,7 +13,6 @@ namespace inkling {
 namespace {
 
 constexpr std::int64_t kMostHeaderBytes = 100'000'000;
-constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr const char* kMetadata = "__metadata__";
 
 // The size of a number of each dtype of the format. Formats of less than a byte are not read.
@@ -46,11 +45,12 @@ std::int64_t tensor_bytes(const SafetensorsTensor& tensor, const std::string& wh
 }
 
 Placed placed_tensor(const std::string& name, const JsonObject& header, const std::string& path) {
+  constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
   const JsonObject entry = header.object(name);
   entry.expect_no_other_keys({{"dtype", ""}, {"shape", ""}, {"data_offsets", ""}});
-  Placed placed{{name, entry.text("dtype"), entry.integers("shape", 0, kMost), {}}, 0, 0};
+  Placed placed{{name, entry.text("dtype"), entry.integers("shape", 0, largest), {}}, 0, 0};
   const std::string where = path + ": " + name;
-  const std::vector<std::int64_t> offsets = entry.integers("data_offsets", 0, kMost);
+  const std::vector<std::int64_t> offsets = entry.integers("data_offsets", 0, largest);
   if (offsets.size() != 2)
     fail(where, ": data_offsets has ", offsets.size(), " numbers, expected begin and end");
   placed.begin = offsets[0], placed.end = offsets[1];
