@@ -4,10 +4,10 @@ BUILD   ?= build
 CXX     ?= g++
 OPT     ?= -O2
 JOBS    ?= $(shell nproc)
+# of make train: a text (none: stories), the directory of the run (none: runs/NAME OF THE TEXT), flags of inkling train
 DATA    ?=
+OUT     ?=
 FLAGS   ?=
-NAME    := $(if $(DATA),$(basename $(notdir $(DATA))),stories)
-OUT     ?= runs/$(NAME)
 # of make bench: which rows, where to write JSON, an interpreter that may have PyTorch
 FILTER  ?=
 JSON    ?=
@@ -85,11 +85,10 @@ deps-bench:  ## install the libraries that make bench compares with
 	@sh .ci/install $(BENCH_PACKAGES)
 
 train: $(BUILD)/inkling  ## train on stories, or on your own text with DATA=my.txt (OUT=, FLAGS=)
-ifneq ($(DATA),)
-	@mkdir -p $(OUT)/data
-	$(BUILD)/inkling tokenize --input $(DATA) --out $(OUT)/data/$(NAME)
-endif
-	$(BUILD)/inkling train $(if $(DATA),--data '$(OUT)/data/$(NAME)_train.bin') --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(FLAGS)
+	@sh apps/train.sh $(BUILD)/inkling $(FLAGS)
+# $(value ...): a $ in a path is a character of it.
+train: export TEXT := $(value DATA)
+train: export RUN := $(value OUT)
 
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')

@@ -20,6 +20,26 @@ void check_first(const CLI::App& app, const std::string& word) {
   throw UsageError(str("no such subcommand: ", word, ", expected one of ", names));
 }
 
+// Refuses a command line that gives a flag more than once.
+void check_given_once(const CLI::App& app) {
+  for (const CLI::App* subcommand : app.get_subcommands()) {
+    for (const CLI::Option* option : subcommand->get_options()) {
+      if (option->count() < 2 || option->get_items_expected_max() > 1) continue;
+      std::string names;
+      for (const std::string& name : option->get_lnames()) names += (names.empty() ? "--" : " or --") + name;
+      throw UsageError(
+          str(names, " is given ", option->count() == 2 ? "twice" : "several times", ", expected once"));
+    }
+  }
+}
+
+// The message of an error of CLI11 in words that name no type of the program.
+std::string in_plain_words(const CLI::ParseError& error) {
+  const std::string message = error.what();
+  const bool needs_value = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ArgumentMismatch);
+  return needs_value ? message.substr(0, message.find(':')) + " needs a value" : message;
+}
+
 }  // namespace
 
 Action parse_command_line(int argc, const char* const* argv) {
@@ -42,8 +62,10 @@ Action parse_command_line(int argc, const char* const* argv) {
       return 0;
     };
   } catch (const CLI::ParseError& error) {
-    throw UsageError(str(error.what(), " (see inkling --help)"));
+    check_given_once(app);
+    throw UsageError(str(in_plain_words(error), " (see inkling --help)"));
   }
+  check_given_once(app);
   return action;
 }
 

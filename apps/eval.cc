@@ -8,8 +8,10 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/number_flag.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
+#include "apps/run/perplexity.h"
 #include "apps/run/progress.h"
 #include "apps/text/tokenizer.h"
 #include "apps/text/windows.h"
@@ -58,8 +60,7 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
       if (targets[i] < 0) continue;
       if (!std::isfinite(losses[i])) {
         fail("eval: the loss of target ", result.tokens,
-             " is not a finite number: the model has weights that are "
-             "NaN, infinite or too large; inkling inspect names the tensor");
+             " is not a finite number: the model has weights that are too large");
       }
       ++result.tokens;
       result.nats += losses[i];
@@ -78,6 +79,7 @@ int run(const EvalCommand& command) {
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::off);
   GPT2 model = load_model(command.model);
+  expect_finite(model, command.model);
   const GPT2Config& config = model.config();
   const std::int64_t T = command.seq_len == 0 ? config.max_seq_len : command.seq_len;
   if (T > config.max_seq_len) {
@@ -96,9 +98,12 @@ int run(const EvalCommand& command) {
   const double tokens_per_s = static_cast<double>(e.tokens) / e.seconds;
   const bool has_text = e.text_bytes > 0;
   if (command.as_json) {
-    nlohmann::ordered_json out = {{"model", command.model},           {"data", command.data},
-                                  {"precision", command.precision},   {"loss", e.loss()},
-                                  {"perplexity", std::exp(e.loss())}, {"tokens", e.tokens},
+    nlohmann::ordered_json out = {{"model", command.model},
+                                  {"data", command.data},
+                                  {"precision", command.precision},
+                                  {"loss", e.loss()},
+                                  {"perplexity", perplexity(e.loss())},
+                                  {"tokens", e.tokens},
                                   {"tokens_per_s", tokens_per_s}};
     if (has_text) out["bits_per_byte"] = e.bits_per_byte(), out["text_bytes"] = e.text_bytes;
     std::cout << out.dump(2) << "\n";
@@ -108,7 +113,7 @@ int run(const EvalCommand& command) {
     std::cout << std::left << std::setw(16) << what << value << "\n";
   };
   line("loss", format_fixed(e.loss(), 4) + " nats per token");
-  line("perplexity", format_fixed(std::exp(e.loss()), 2));
+  line("perplexity", format_fixed(perplexity(e.loss()), 2));
   if (has_text) {
     line("bits per byte", str(format_fixed(e.bits_per_byte(), 4), " over ", format_count(e.text_bytes),
                               " bytes of text (end-of-text tokens are not text)"));
@@ -124,25 +129,24 @@ int run(const EvalCommand& command) {
 void add_eval(CLI::App& app, Action& action) {
   CLI::App* eval = app.add_subcommand("eval", "Measure how well a model predicts the tokens of shards");
   auto command = std::make_shared<EvalCommand>();
-  const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
+  const auto number = [&](const char* name, std::int64_t& value, const char* help) {
+    return number_flag(eval->add_option(name, value, help), std::int64_t{1}, std::int64_t{1} << 31);
+  };
   eval->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   eval->add_option("--data", command->data,
                    "token shards: a file name or a pattern, for example 'data/*_val.bin'")
       ->required();
   eval->add_option("--tokenizer", command->tokenizer,
                    "tokenizer file, for bits per byte; default: the tokenizer in the model's directory");
-  eval->add_option("--batch-size", command->batch_size, "sequences in a batch (B)")
-      ->check(positive)
-      ->capture_default_str();
-  eval->add_option("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum")
-      ->check(positive);
-  eval->add_option("--batches", command->batches, "maximum number of batches to evaluate; default: all")
-      ->check(positive);
+  number("--batch-size", command->batch_size, "sequences in a batch (B)")->capture_default_str();
+  number("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum");
+  number("--batches", command->batches, "maximum number of batches to evaluate; default: all");
   eval->add_flag("--documents", command->documents,
                  "start a window at the beginning of each document; use it for models of stories");
   eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
-  eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it")
-      ->check(CLI::Range(1, 1024))
+  number_flag(
+      eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it"),
+      1, kMostThreads)
       ->capture_default_str();
   eval->add_flag("--json", command->as_json, "print the result as JSON");
   eval->callback([&action, command] { action = [command] { return run(*command); }; });

@@ -1,12 +1,18 @@
 // inkling generate: a model writes text, token by token.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <limits>
 #include <optional>
+#include <utility>
 
 #include "apps/commands.h"
+#include "apps/number_flag.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
+#include "apps/run/terminal_text.h"
 #include "apps/text/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -27,10 +33,31 @@ struct GenerateCommand {
   int threads = hardware_threads();
 };
 
+// Parses the value of --prompt-tokens.
+std::vector<std::int32_t> parse_token_ids(const std::string& text) {
+  constexpr std::int32_t kZero = 0, kMost = std::numeric_limits<std::int32_t>::max();
+  std::vector<std::int32_t> ids;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (!parse_number(text.substr(begin, end - begin), kZero, kMost, ids.emplace_back())) {
+      throw UsageError(str("--prompt-tokens is ", text.empty() ? "empty" : text,
+                           ", expected token ids from 0 to ", kMost, ", separated by commas"));
+    }
+    begin = end + 1;
+  }
+  return ids;
+}
+
 // Returns the ids of the prompt. They start with end-of-text, because every document starts with it.
 std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
                                       const std::optional<Tokenizer>& tokenizer, const GPT2Config& model) {
   std::vector<std::int32_t> ids = command.prompt_tokens;
+  for (const std::int32_t id : ids) {
+    if (id >= model.vocab_size) {
+      throw UsageError(str("--prompt-tokens has the token id ", id, ", expected 0 to ", model.vocab_size - 1,
+                           ": the model's vocabulary has ", model.vocab_size, " tokens"));
+    }
+  }
   if (!ids.empty()) return ids;
   ids.push_back(end_of_text(tokenizer, model.vocab_size));
   if (command.prompt.empty()) return ids;
@@ -43,31 +70,29 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
 }
 
 // Generates and prints the texts with the numbers first .. first + count - 1. A single text is printed token
-// by token; several texts are printed after all of them have ended.
+// by token; several texts are printed after all of them have ended. Nothing is printed before the first
+// token, so that a failure of the model leaves stdout empty.
 std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
                          const std::optional<Tokenizer>& tokenizer, std::int64_t first, std::int64_t count) {
   std::vector<Rng> rngs;
   for (std::int64_t i = first; i < first + count; ++i)
     rngs.emplace_back(command.seed, static_cast<std::uint64_t>(i));
   const bool at_once = command.samples == 1;
-  std::vector<std::string> texts(rngs.size(), command.prompt);
-  if (at_once) std::cout << command.prompt << std::flush;
+  std::vector<TerminalText> shown(rngs.size(), TerminalText(terminal(STDOUT_FILENO)));
+  std::vector<std::string> unprinted;
+  for (TerminalText& text : shown) unprinted.push_back(text.push(command.prompt));
   const std::int64_t made =
       generate(model, prompt, command.generation, rngs, [&](std::int64_t text, std::int32_t id) {
         const std::string more = tokenizer ? tokenizer->decode(std::span(&id, 1)) : str(id, ' ');
-        if (at_once) {
-          std::cout << more << std::flush;
-        } else {
-          texts[static_cast<std::size_t>(text)] += more;
-        }
+        std::string& next = unprinted[static_cast<std::size_t>(text)];
+        next += shown[static_cast<std::size_t>(text)].push(more);
+        if (at_once) std::cout << std::exchange(next, "") << std::flush;
         return true;
       });
-  if (at_once) {
-    std::cout << std::endl;
-    return made;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    if (first + static_cast<std::int64_t>(i) > 0) std::cout << "---\n";
+    std::cout << unprinted[i] << shown[i].finish() << "\n";
   }
-  for (std::int64_t i = 0; i < count; ++i)
-    std::cout << (first + i > 0 ? "---\n" : "") << texts[static_cast<std::size_t>(i)] << "\n";
   std::cout << std::flush;
   return made;
 }
@@ -78,6 +103,7 @@ int run(GenerateCommand command) {
   if (command.greedy) command.generation.sampler.temperature = 0.0f;
   from_flags([&] { command.generation.sampler.check(); }, "--");
   GPT2 model = load_model(command.model);
+  expect_finite(model, command.model);
   const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
   if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
   if (!command.ignore_end) command.generation.stop_token = end_of_text(tokenizer, model.config().vocab_size);
@@ -100,48 +126,43 @@ int run(GenerateCommand command) {
 void add_generate(CLI::App& app, Action& action) {
   CLI::App* generate = app.add_subcommand("generate", "Generate text with a model");
   auto command = std::make_shared<GenerateCommand>();
+  const auto number = [&]<class T>(const char* name, T& value, T least, T most, const char* help) {
+    return number_flag(generate->add_option(name, value, help), least, most)->capture_default_str();
+  };
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   generate->add_option("--tokenizer", command->tokenizer,
                        "tokenizer file; default: the tokenizer in the model's directory");
   CLI::Option* prompt =
       generate->add_option("--prompt", command->prompt, "text to continue; default: a new document");
   generate
-      ->add_option("--prompt-tokens", command->prompt_tokens, "token ids to continue, separated by commas")
-      ->delimiter(',')
+      ->add_option_function<std::string>(
+          "--prompt-tokens",
+          [command](const std::string& text) { command->prompt_tokens = parse_token_ids(text); },
+          "token ids to continue, separated by commas")
       ->excludes(prompt);
-  generate->add_option("--max-tokens", command->generation.max_tokens, "maximum number of tokens to generate")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
-      ->capture_default_str();
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;
+  number("--max-tokens", command->generation.max_tokens, std::int64_t{1}, kMost,
+         "maximum number of tokens to generate");
   SamplerSettings& sampler = command->generation.sampler;
-  generate
-      ->add_option("--temperature", sampler.temperature,
-                   "below 1, likely tokens become more likely; above 1, less likely; 0: the same as --greedy")
-      ->check(CLI::Range(0.0f, 1000.0f))
-      ->capture_default_str();
+  number("--temperature", sampler.temperature, 0.0f, 1000.0f,
+         "below 1, likely tokens become more likely; above 1, less likely; 0: the same as --greedy");
   CLI::Option* greedy = generate->add_flag("--greedy", command->greedy, "always take the likeliest token");
-  generate->add_option("--top-k", sampler.top_k, "draw only from the k likeliest tokens; 0: from all")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
-      ->capture_default_str();
-  generate
-      ->add_option("--top-p", sampler.top_p,
-                   "draw only from the likeliest tokens whose probabilities sum to this number")
-      ->check(CLI::Range(1e-6f, 1.0f))
-      ->capture_default_str();
+  number("--top-k", sampler.top_k, std::int64_t{0}, kMost,
+         "draw only from the k likeliest tokens; 0: from all");
+  number("--top-p", sampler.top_p, 1e-6f, 1.0f,
+         "draw only from the likeliest tokens whose probabilities sum to this number");
   // --greedy draws no random numbers, so these flags would have no effect.
   for (const char* flag : {"--temperature", "--top-k", "--top-p"})
     greedy->excludes(generate->get_option(flag));
   generate->add_flag("--ignore-end", command->ignore_end, "do not stop when the model writes end-of-text");
-  generate->add_option("--seed", command->seed, "seed of the random numbers")->capture_default_str();
-  generate->add_option("--samples", command->samples, "number of texts; up to 16 are generated together")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
-      ->capture_default_str();
+  number("--seed", command->seed, std::uint64_t{0}, UINT64_MAX, "seed of the random numbers");
+  number("--samples", command->samples, std::int64_t{1}, kMost,
+         "number of texts; up to 16 are generated together");
   generate
       ->add_option("--precision", command->precision,
                    "f32, bf16 or int8; bf16 and int8 are faster, because their weights are smaller")
       ->capture_default_str();
-  generate->add_option("--threads", command->threads, "number of threads; the text does not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  number("--threads", command->threads, 1, kMostThreads, "number of threads; the text does not depend on it");
   generate->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

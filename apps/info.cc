@@ -7,11 +7,13 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/number_flag.h"
 #include "apps/preflight/machine.h"
 #include "apps/preflight/preflight.h"
 #include "apps/preflight/probe.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
+#include "apps/run/training_step.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -246,41 +248,36 @@ void add_info(CLI::App& app, Action& action) {
   CLI::App* info =
       app.add_subcommand("info", "Print what this machine can do, and the memory and time of a training run");
   auto command = std::make_shared<InfoCommand>();
-  const auto positive = CLI::Range(std::int64_t{1}, std::int64_t{1} << 31);
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;
+  const auto number = [&](const char* name, std::int64_t& value, std::int64_t most, const char* help) {
+    return number_flag(info->add_option(name, value, help), std::int64_t{1}, most);
+  };
   const char* preflight =
       "Memory and time of a training run (printed if one of these flags is given; default: GPT-2 124M)";
   info->add_option("--model", command->model, "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint")
       ->group(preflight);
-  info->add_option("--layers", command->dims.layers, "transformer blocks (L)")
-      ->check(positive)
-      ->group(preflight);
-  info->add_option("--heads", command->dims.heads, "attention heads (NH)")->check(positive)->group(preflight);
-  info->add_option("--channels", command->dims.channels, "width (C)")->check(positive)->group(preflight);
-  info->add_option("--max-seq-len", command->dims.max_seq_len, "positions (maxT)")
-      ->check(positive)
-      ->group(preflight);
-  info->add_option("--vocab-size", command->dims.vocab_size, "tokens in the vocabulary (V)")
-      ->check(positive)
+  GPT2Config& dims = command->dims;
+  number("--layers", dims.layers, GPT2Config::kMostDim, "transformer blocks (L)")->group(preflight);
+  number("--heads", dims.heads, GPT2Config::kMostDim, "attention heads (NH)")->group(preflight);
+  number("--channels", dims.channels, GPT2Config::kMostDim, "width (C)")->group(preflight);
+  number("--max-seq-len", dims.max_seq_len, GPT2Config::kMostDim, "positions (maxT)")->group(preflight);
+  number("--vocab-size", dims.vocab_size, GPT2Config::kMostDim, "tokens in the vocabulary (V)")
       ->group(preflight);
   const char* step = "A training step of this run";
-  info->add_option("--batch-size", command->request.batch_size, "sequences in a batch (B)")
-      ->check(positive)
+  number("--batch-size", command->request.batch_size, kMost, "sequences in a batch (B)")
       ->capture_default_str()
       ->group(step);
-  info->add_option("--seq-len", command->seq_len,
-                   "tokens in a sequence (T); default: 64, or the model's maximum if that is less")
-      ->check(positive)
+  number("--seq-len", command->seq_len, kMost,
+         "tokens in a sequence (T); default: 64, or the model's maximum if that is less")
       ->group(step);
-  info->add_option("--grad-accum", command->request.grad_accum, "micro-batches in an update")
-      ->check(positive)
+  number("--grad-accum", command->request.grad_accum, kMostStepTokens, "micro-batches in an update")
       ->capture_default_str()
       ->group(step);
   info->add_flag("--recompute", command->request.recompute,
                  "compute activations a second time in backward instead of storing them")
       ->group(step);
   info->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str()->group(step);
-  info->add_option("--threads", command->threads, "threads")
-      ->check(CLI::Range(1, 1024))
+  number_flag(info->add_option("--threads", command->threads, "threads"), 1, kMostThreads)
       ->capture_default_str();
   info->add_flag("--json", command->as_json, "print the result as JSON");
   info->callback([&action, info, command, preflight, step] {

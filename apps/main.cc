@@ -11,18 +11,19 @@
 #include <new>
 
 #include "apps/command_line.h"
+#include "apps/run/terminal_text.h"
 #include "core/error.h"
 #include "core/mapped_files.h"
 
 namespace {
 
 // Prints an error message on one line. A message may quote a file's name or content that contains line
-// breaks; each line break is printed as a space.
+// breaks or other control characters. Each line break is printed as a space.
 void print_error(std::string message) {
   for (char& c : message) {
     if (c == '\n' || c == '\r') c = ' ';
   }
-  std::cerr << "inkling: " << message << std::endl;
+  std::cerr << "inkling: " << inkling::terminal_text(inkling::terminal(STDERR_FILENO), message) << std::endl;
 }
 
 // Opens /dev/null for each of stdin, stdout and stderr that is closed. Otherwise the next file that is opened

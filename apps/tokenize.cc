@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/number_flag.h"
 #include "apps/run/format.h"
 #include "apps/text/tokenize.h"
 
@@ -27,10 +28,10 @@ void add_tokenize(CLI::App& app, Action& action) {
       ->required();
   tokenize->add_option("--tokenizer", settings->tokenizer_path,
                        "tokenizer file; default: every byte is a token");
-  tokenize
-      ->add_option("--val-fraction", settings->val_fraction,
-                   "share of the tokens for validation; of a small text it is more: 2,049 tokens, or half")
-      ->check(CLI::Range(1e-6, 0.5))
+  number_flag(tokenize->add_option(
+                  "--val-fraction", settings->val_fraction,
+                  "share of the tokens for validation; of a small text it is more: 2,049 tokens, or half"),
+              1e-6, 0.5)
       ->capture_default_str();
   tokenize->callback([&action, settings] {
     action = [settings] {

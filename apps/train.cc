@@ -1,4 +1,6 @@
 // inkling train: trains a model on token shards, or on generated stories.
+#include <unistd.h>
+
 #include <csignal>
 #include <iostream>
 #include <optional>
@@ -93,7 +95,7 @@ int run(const TrainCommand& command) {
   stop_on_signals();
   const bool complete = trainer.run([] { return signal_received != 0; });
   if (complete) {
-    print_summary(std::cout, settings, trainer, command.out);
+    print_summary(std::cout, terminal(STDOUT_FILENO), settings, trainer, command.out);
   } else {
     std::cerr << "stopped after step " << trainer.step() << " of " << settings.steps
               << ", all saved. Continue with:\n  inkling train --out " << command.out << " --resume"

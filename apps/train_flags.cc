@@ -1,6 +1,33 @@
 #include "apps/train_flags.h"
 
+#include "apps/number_flag.h"
+
 namespace inkling {
+
+namespace {
+
+// Gives the flag of a number its range. `key` is the place of the setting in config.json.
+template <class T>
+void limit(CLI::Option* option, const std::string& key) {
+  const auto limit_to = [&](const auto& ranges) {
+    for (const auto& range : ranges) {
+      if (key == str("/", range.key)) number_flag(option, range.least, range.most);
+    }
+  };
+  if constexpr (std::is_same_v<T, double>) {
+    limit_to(kRealNumberRanges);
+  } else if constexpr (std::is_same_v<T, std::uint64_t>) {
+    number_flag(option, std::uint64_t{0}, UINT64_MAX);
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    if (key.starts_with("/model/")) {
+      number_flag(option, std::int64_t{1}, GPT2Config::kMostDim);
+    } else {
+      limit_to(kWholeNumberRanges);
+    }
+  }
+}
+
+}  // namespace
 
 void add_train_flags(CLI::App& train, TrainCommand& command) {
   auto& given = command.flags.given;
@@ -8,10 +35,13 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   // Adds a flag. The value that the user gives is stored in `given` under `key`.
   const auto flag = [&]<class T>(const char* name, const char* key, const char* help, T /*type*/,
                                  const char* group) {
-    train
-        .add_option_function<T>(
-            name, [&given, key](const T& value) { given[nlohmann::json::json_pointer(key)] = value; }, help)
-        ->group(group);
+    CLI::Option* option =
+        train
+            .add_option_function<T>(
+                name, [&given, key](const T& value) { given[nlohmann::json::json_pointer(key)] = value; },
+                help)
+            ->group(group);
+    limit<T>(option, key);
   };
   const std::string text;
   const std::int64_t number = 0;
@@ -110,8 +140,9 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
       .add_flag("--print-config", command.print_config,
                 "print all settings of the run as JSON and do not train")
       ->group(running);
-  train.add_option("--threads", command.threads, "number of threads; the result does not depend on it")
-      ->check(CLI::Range(1, 1024))
+  number_flag(
+      train.add_option("--threads", command.threads, "number of threads; the result does not depend on it"),
+      1, kMostThreads)
       ->capture_default_str()
       ->group(running);
   flag("--seed", "/seed", "seed of initial weights, shuffling, stories and samples; default: 42",

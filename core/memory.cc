@@ -106,7 +106,7 @@ void Arena::rewind(Mark mark) {
   for (std::size_t i = mark.slab; i < slabs_.size() && i <= top_.slab; ++i) {
     const std::size_t begin = i == mark.slab ? mark.offset : 0;
     const std::size_t end = i == top_.slab ? top_.offset : slabs_[i].size_bytes();
-    // AddressSanitizer's notes take an eighth of the memory that they cover. A rehearsal covers far more than
+    // AddressSanitizer would write an eighth of the region's size, and a rehearsal covers more memory than
     // there is.
     if (!Rehearsal::active()) forbid(slabs_[i].data() + begin, end - begin);
   }

@@ -1,6 +1,7 @@
 #include "nn/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -15,13 +16,24 @@ constexpr std::int32_t kVersionF32 = 3;
 constexpr std::int32_t kVersionBF16 = 5;
 constexpr std::int64_t kChunk = 1 << 20;  // the number of weights that are converted or copied at once
 
+// Checks the dimensions, which are entries 2 to 6 of the header.
+void check_dims(const GPT2Config& config, const Header& h, const ByteReader& in) {
+  try {
+    config.check(in.path());
+  } catch (const Error& error) {
+    int wrong = 2;
+    while (wrong < 6 && h[wrong] >= 1 && h[wrong] <= GPT2Config::kMostDim) ++wrong;
+    fail(error.what(), " (at byte ", 4 * wrong, ")");
+  }
+}
+
 }  // namespace
 
 ModelHeader read_model_header(ByteReader& in) {
   const Header h = read_header(in, kModelMagic, "model checkpoint");
   ModelHeader model;
   if (h[1] != kVersionF32 && h[1] != kVersionBF16) {
-    fail(in.path(), ": model version is ", h[1], ", expected 3 (float32) or 5 (bfloat16) (at byte 4)");
+    fail_at_entry(in, 1, str("model version is ", h[1], ", expected 3 (float32) or 5 (bfloat16)"));
   }
   model.dtype = h[1] == kVersionF32 ? DType::f32 : DType::bf16;
   model.config.max_seq_len = h[2];
@@ -29,10 +41,11 @@ ModelHeader read_model_header(ByteReader& in) {
   model.config.layers = h[4];
   model.config.heads = h[5];
   model.config.channels = h[6];
-  model.config.check(in.path());
+  check_dims(model.config, h, in);
   if (h[7] != model.config.padded_vocab_size()) {
-    fail(in.path(), ": padded vocabulary (Vp) is ", h[7], ", expected ", model.config.padded_vocab_size(),
-         " for V=", h[3], " (at byte 28)");
+    fail_at_entry(in, 7,
+                  str("padded vocabulary (Vp) is ", h[7], ", expected ", model.config.padded_vocab_size(),
+                      " for V=", h[3]));
   }
   const std::int64_t weights = model.config.parameter_count();
   const std::int64_t expected = Header::kBytes + weights * size_bytes(model.dtype);
@@ -82,6 +95,18 @@ GPT2 load_model(ByteReader& in) {
     }
   });
   return model;
+}
+
+void expect_finite(GPT2& model, const std::string& path) {
+  for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
+    const std::span<const float> values = model.parameters().values_of(t);
+    const auto odd = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    if (odd == values.end()) continue;
+    const Parameter& tensor = model.parameters().table()[t];
+    fail(path, ": weight ", odd - values.begin(), " of ", tensor.name, " ", tensor.shape, " is ",
+         std::isnan(*odd) ? "nan" : "infinite",
+         ", expected a finite number; inkling inspect counts such weights in each tensor");
+  }
 }
 
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,

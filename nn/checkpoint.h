@@ -33,6 +33,9 @@ Header model_header(const GPT2Config& config, DType dtype, const std::string& pa
 GPT2 load_model(const std::string& path);
 GPT2 load_model(ByteReader& in);
 
+// Error unless all weights are finite numbers. The Error names the file `path`, the tensor and the weight.
+void expect_finite(GPT2& model, const std::string& path);
+
 // Saves the weights as f32, or rounds them to bf16 (to nearest, ties to even). Error unless the number of
 // `weights` is the number of weights of a model with this config.
 void save_model(const std::string& path, const GPT2Config& config, std::span<const float> weights,

@@ -26,4 +26,8 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
        swapped ? "; the bytes are swapped, so this is a big-endian file" : "");
 }
 
+void fail_at_entry(const ByteReader& in, int i, const std::string& message) {
+  fail(in.path(), ": ", message, " (at byte ", i * static_cast<int>(sizeof(std::int32_t)), ")");
+}
+
 }  // namespace inkling

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/binary_file.h"
@@ -21,5 +22,8 @@ struct Header {
   std::int32_t ints[kInts] = {};
 };
 Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind);
+
+// Throws an Error about entry i of the header: "path: message (at byte 4 * i)".
+[[noreturn]] void fail_at_entry(const ByteReader& in, int i, const std::string& message);
 
 }  // namespace inkling

@@ -1,6 +1,7 @@
 #include "nn/generate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/error.h"
@@ -53,7 +54,14 @@ void read_on(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<
 void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size) {
   parallel_chunks(std::ssize(writers), [&](std::int64_t i) {
     Writer& writer = writers[static_cast<std::size_t>(i)];
-    writer.next = writer.sampler.sample({writer.logits, static_cast<std::size_t>(vocab_size)}, *writer.rng);
+    const std::span logits(writer.logits, static_cast<std::size_t>(vocab_size));
+    if (!std::all_of(logits.begin(), logits.end(), [](float z) { return std::isfinite(z); })) {
+      fail(
+          "generate: after ", writer.context.size(),
+          " tokens, the scores of the next token are not finite numbers: the model has weights that are NaN, "
+          "infinite or too large");
+    }
+    writer.next = writer.sampler.sample(logits, *writer.rng);
   });
 }
 

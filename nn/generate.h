@@ -33,7 +33,7 @@ constexpr std::int64_t kTogether = kGemvRows;
 // Continues `prompt` (at least one id) once for each Rng, up to kTogether texts at a time. Calls `on_token`
 // with the text's index and each new id as soon as the id is drawn; if `on_token` returns false, that text
 // ends. The stop token itself is not passed to `on_token`. Returns the number of tokens passed to `on_token`.
-// Error for an id outside the vocabulary or an empty prompt.
+// Error for an id outside the vocabulary, an empty prompt, or logits that are not finite.
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       std::span<Rng> rngs,
                       const std::function<bool(std::int64_t text, std::int32_t id)>& on_token);

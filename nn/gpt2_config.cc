@@ -18,11 +18,8 @@ GPT2Config GPT2Config::named(const std::string& name) {
 }
 
 void GPT2Config::check(const std::string& where) const {
-  // The maximum of every dimension. It is much larger than in any model that fits into a machine's memory,
-  // and so small that the product of three dimensions fits into 64 bits.
-  constexpr std::int64_t kMost = std::int64_t{1} << 20;
   const auto positive = [&](const char* what, std::int64_t value) {
-    if (value < 1 || value > kMost) fail(where, ": ", what, " is ", value, ", expected 1 to ", kMost);
+    if (value < 1 || value > kMostDim) fail(where, ": ", what, " is ", value, ", expected 1 to ", kMostDim);
   };
   positive("max sequence length (maxT)", max_seq_len);
   positive("vocabulary size (V)", vocab_size);

@@ -26,6 +26,10 @@ struct GPT2Config {
   std::int64_t padded_vocab_size() const { return (vocab_size + kVocabUnit - 1) / kVocabUnit * kVocabUnit; }
   std::int64_t head_size() const { return channels / heads; }
 
+  // The maximum of every dimension. It is much larger than in any model that fits into a machine's memory,
+  // and so small that the product of three dimensions fits into 64 bits.
+  static constexpr std::int64_t kMostDim = std::int64_t{1} << 20;
+
   // Error unless every dimension of the model is in its range and C is divisible by NH. The message starts
   // with `where`.
   void check(const std::string& where) const;

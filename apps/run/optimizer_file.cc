@@ -32,14 +32,15 @@ void load_optimizer(const std::string& path, Optimizer& optimizer) {
   const FileView file(path);
   ByteReader in(file);
   const Header h = read_header(in, kOptimizerMagic, "optimiser state");
-  if (h[1] != kVersion) fail(path, ": version is ", h[1], ", expected ", kVersion, " (at byte 4)");
+  if (h[1] != kVersion) fail_at_entry(in, 1, str("version is ", h[1], ", expected ", kVersion));
   const auto arrays = optimizer.state();
   const std::uint64_t length =
       static_cast<std::uint32_t>(h[3]) | (std::uint64_t{static_cast<std::uint32_t>(h[4])} << 32);
   const std::uint64_t expected = arrays.empty() ? 0 : arrays.front().values.size();
   if (h[2] != static_cast<std::int32_t>(arrays.size()) || length != expected) {
-    fail(path, ": holds ", h[2], " arrays of ", length, " floats, expected ", arrays.size(), " arrays of ",
-         expected, " floats");
+    fail_at_entry(in, h[2] != static_cast<std::int32_t>(arrays.size()) ? 2 : 3,
+                  str("holds ", h[2], " arrays of ", length, " floats, expected ", arrays.size(),
+                      " arrays of ", expected, " floats"));
   }
   for (const auto& array : arrays) in.read_into(array.values.data(), std::ssize(array.values), array.name);
   in.expect_end("optimiser state");

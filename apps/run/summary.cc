@@ -1,9 +1,9 @@
 #include "apps/run/summary.h"
 
-#include <cmath>
-
 #include "apps/run/format.h"
 #include "apps/run/loss_chart.h"
+#include "apps/run/perplexity.h"
+#include "apps/run/terminal_text.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -31,13 +31,13 @@ void print_plan(std::ostream& out, const TrainSettings& s, std::int64_t first_st
   out << std::endl;
 }
 
-void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
+void print_summary(std::ostream& out, const Terminal& terminal, const TrainSettings& s, Trainer& trainer,
                    const std::string& directory) {
   const auto& losses = trainer.losses();
   const auto& validations = trainer.validations();
   const std::optional<double> min_over_rows =
       validations.empty() ? std::nullopt : validations.back().min_over_rows;
-  out << "\nTraining loss, nats per token\n" << loss_chart(losses, min_over_rows) << "\n";
+  out << "\nTraining loss, nats per token\n" << loss_chart(losses, min_over_rows, terminal) << "\n";
 
   out << "What it learned\n";
   if (!validations.empty()) {
@@ -47,7 +47,8 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
         << format_fixed(last.loss, 3) << " nats per token.\n"
         << "  The perplexity is the number of equally likely tokens that would give the same loss. It went "
            "from "
-        << format_fixed(std::exp(first.loss), 1) << " to " << format_fixed(std::exp(last.loss), 2) << ".\n";
+        << format_fixed(perplexity(first.loss), 1) << " to " << format_fixed(perplexity(last.loss), 2)
+        << ".\n";
     if (min_over_rows) {
       out << "  The grammar knows each token's probability, so the lowest possible loss is known. On these "
              "rows of "
@@ -59,7 +60,7 @@ void print_summary(std::ostream& out, const TrainSettings& s, Trainer& trainer,
     out << "  The training loss went from " << format_fixed(losses.front().second, 3) << " to "
         << format_fixed(losses.back().second, 3) << ".\n";
   }
-  out << "  The model writes:\n\n    " << trainer.sample(kStoryTokens) << "\n\n";
+  out << "  The model writes:\n\n    " << terminal_text(terminal, trainer.sample(kStoryTokens)) << "\n\n";
 
   out << "Try next\n"
       << "  build/inkling generate --model " << directory << "/model.bin --temperature 0.7 --seed 1\n"

@@ -40,7 +40,7 @@ Terminal terminal(int fd) {
   const bool known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
   terminal.columns = known ? size.ws_col : kUsualColumns;
   const std::string type = environment("TERM");
-  terminal.redraws = !type.empty() && type != "dumb";
+  terminal.redraws = !type.empty() && type != "dumb" && environment("NO_COLOR").empty();
   return terminal;
 }
 

@@ -77,8 +77,6 @@ const Defaults& defaults_for(const TrainSettings& s, const TrainFlags& flags) {
   return s.stories() ? kStories : kText;
 }
 
-constexpr std::int64_t kMost = std::int64_t{1} << 31;
-
 // Origin: where settings come from, for error messages. They come from the command line or from a
 // config.json.
 class Origin {
@@ -135,7 +133,7 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
   s.model.vocab_size = vocabulary(s);
   const std::int64_t seq_len = flags.given.value("seq_len", defaults.seq_len);
   // seq_len is checked here, because max_seq_len is computed from it.
-  Origin::flags().in_range("seq_len", seq_len, std::int64_t{1}, kMost);
+  Origin::flags().in_range("seq_len", seq_len, std::int64_t{1}, kMostCount);
   s.model.max_seq_len = std::max(s.model.max_seq_len, seq_len);
   json merged = s.model;
   merged.merge_patch(flags.given.value("model", json::object()));
@@ -144,28 +142,11 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
 }
 
 void check(const TrainSettings& s, const Origin& origin) {
-  constexpr std::int64_t kZero = 0, kOne = 1;
-  origin.in_range("batch_size", s.batch_size, kOne, kMost);
-  origin.in_range("seq_len", s.seq_len, kOne, kMost);
-  origin.in_range("grad_accum", s.grad_accum, kOne, kMost);
-  origin.in_range("steps", s.steps, kOne, kMost);
-  origin.in_range("val_batches", s.val_batches, kOne, kMost);
-  origin.in_range("warmup", s.warmup, kZero, kMost);
-  origin.in_range("lr", s.lr, 0.0, 1e3);
+  for (const auto& r : kWholeNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
+  for (const auto& r : kRealNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
   origin.in_range("min_lr", s.min_lr, 0.0, s.lr);
   if (s.optimizer != "adamw" && s.optimizer != "sgd")
     origin.refuse("optimizer", str("is ", s.optimizer, ", expected adamw or sgd"));
-  origin.in_range("momentum", s.momentum, 0.0, 0.999999);
-  origin.in_range("weight_decay", s.weight_decay, 0.0, 1e3);
-  origin.in_range("beta1", s.beta1, 0.0, 0.999999);
-  origin.in_range("beta2", s.beta2, 0.0, 0.999999);
-  origin.in_range("eps", s.eps, 1e-30, 1.0);
-  origin.in_range("grad_clip", s.grad_clip, 0.0, 1e9);
-  for (const auto& [key, value] :
-       {std::pair{"val_every", s.val_every}, std::pair{"sample_every", s.sample_every},
-        std::pair{"save_every", s.save_every}}) {
-    origin.in_range(key, value, kZero, kMost);
-  }
   origin.checked_by([&] { parse_precision(s.precision, Recording::on); }, "--");
   origin.checked_by([&] { parse_learning_rate_decay(s.schedule); });
   origin.checked_by([&] { s.model.check("model"); });
@@ -194,7 +175,7 @@ void check_types(const JsonObject& saved, const json& example) {
         saved.unsigned_integer(key);
         break;
       case json::value_t::number_integer:
-        saved.integer(key, 0, kMost);
+        saved.integer(key, 0, kMostCount);
         break;
       default:
         check_types(saved.object(key), value);

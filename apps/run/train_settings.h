@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/preflight/probe.h"
+#include "apps/run/training_step.h"
 #include "nn/gpt2_config.h"
 
 namespace inkling {
@@ -47,6 +48,35 @@ struct TrainSettings {
   bool stories() const { return data.empty(); }
   std::int64_t tokens_per_step() const { return batch_size * seq_len * grad_accum; }
 };
+
+// The range of each setting that is a number, except the model's dimensions (1 to GPT2Config::kMostDim) and
+// the seed (any number of 64 bits). `key` is the setting's name in config.json.
+template <class T>
+struct SettingRange {
+  const char* key;
+  T TrainSettings::*setting;
+  T least, most;
+};
+inline constexpr std::int64_t kMostCount = std::int64_t{1} << 31;
+inline constexpr SettingRange<std::int64_t> kWholeNumberRanges[] = {
+    {"batch_size", &TrainSettings::batch_size, 1, kMostCount},
+    {"seq_len", &TrainSettings::seq_len, 1, kMostCount},
+    {"grad_accum", &TrainSettings::grad_accum, 1, kMostStepTokens},
+    {"steps", &TrainSettings::steps, 1, kMostCount},
+    {"val_batches", &TrainSettings::val_batches, 1, kMostCount},
+    {"warmup", &TrainSettings::warmup, 0, kMostCount},
+    {"val_every", &TrainSettings::val_every, 0, kMostCount},
+    {"sample_every", &TrainSettings::sample_every, 0, kMostCount},
+    {"save_every", &TrainSettings::save_every, 0, kMostCount}};
+inline constexpr SettingRange<double> kRealNumberRanges[] = {
+    {"lr", &TrainSettings::lr, 0, 1e3},
+    {"min_lr", &TrainSettings::min_lr, 0, 1e3},  // and at most lr
+    {"momentum", &TrainSettings::momentum, 0, 0.999999},
+    {"weight_decay", &TrainSettings::weight_decay, 0, 1e3},
+    {"beta1", &TrainSettings::beta1, 0, 0.999999},
+    {"beta2", &TrainSettings::beta2, 0, 0.999999},
+    {"eps", &TrainSettings::eps, 1e-30, 1},
+    {"grad_clip", &TrainSettings::grad_clip, 0, 1e9}};
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,

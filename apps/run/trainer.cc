@@ -1,5 +1,8 @@
 #include "apps/run/trainer.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -8,9 +11,11 @@
 #include "apps/run/data_files.h"
 #include "apps/run/format.h"
 #include "apps/run/optimizer_file.h"
+#include "apps/run/perplexity.h"
 #include "apps/run/progress.h"
 #include "apps/run/state_file.h"
 #include "apps/run/strict_json.h"
+#include "apps/run/terminal_text.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
@@ -114,7 +119,9 @@ void Trainer::start() {
     model.initialise(settings_.seed);
     adopt(std::move(model));
   } else {
-    adopt(load_model(settings_.init));
+    GPT2 model = load_model(settings_.init);
+    expect_finite(model, settings_.init);
+    adopt(std::move(model));
   }
   directory_.remove_unfinished();
 }
@@ -183,6 +190,13 @@ void Trainer::watch(ProfileReport& report) {
   tape_.profile_into(&report.profile());
 }
 
+void Trainer::stop_diverged(const std::string& what, const std::string& details) const {
+  const std::string good = directory_.last_checkpoint();
+  throw Diverged(str("diverged: ", what, ", expected a finite number: try a lower --lr; ",
+                     good.empty() ? "there is no checkpoint" : "the last good checkpoint is " + good,
+                     details));
+}
+
 // Reads the micro-batches of a training step and takes the step.
 StepResult Trainer::train_step(float lr) {
   for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
@@ -198,10 +212,7 @@ StepResult Trainer::train_step(float lr) {
     std::string read;
     for (const Batches::Place& place : places_)
       read += str(read.empty() ? "" : "; ", batches_->describe(place));
-    const std::string good = directory_.last_checkpoint();
-    throw Diverged(str("diverged: ", error.what(), ", expected a finite number: try a lower --lr; ",
-                       good.empty() ? "there is no checkpoint" : "the last good checkpoint is " + good,
-                       " (the step read ", read, ")"));
+    stop_diverged(error.what(), str(" (the step read ", read, ")"));
   }
 }
 
@@ -226,7 +237,10 @@ void Trainer::validate() {
     }
   }
   Validation v{.step = step_, .loss = loss / static_cast<double>(tokens)};
-  json line = {{"step", step_}, {"val_loss", v.loss}, {"val_perplexity", std::exp(v.loss)}};
+  if (!std::isfinite(v.loss))
+    stop_diverged(
+        str("the validation loss is ", std::isnan(v.loss) ? "nan" : "infinite", " at step ", step_));
+  json line = {{"step", step_}, {"val_loss", v.loss}, {"val_perplexity", perplexity(v.loss)}};
   if (!story_nats_.empty()) {
     v.min_over_rows = line["min_over_rows"] = row_nats / static_cast<double>(tokens);
     v.min_over_stories = line["min_over_stories"] =
@@ -252,7 +266,16 @@ std::string Trainer::sample(std::int64_t tokens) {
   return text;
 }
 
+// A checkpoint with weights that are not finite would be useless, and would replace a good one.
+void Trainer::expect_finite_weights() {
+  const std::span<const float> weights = model_->parameters().values();
+  const auto odd = std::find_if(weights.begin(), weights.end(), [](float w) { return !std::isfinite(w); });
+  if (odd != weights.end())
+    stop_diverged(str("a weight is ", std::isnan(*odd) ? "nan" : "infinite", " after step ", step_));
+}
+
 void Trainer::save() {
+  expect_finite_weights();
   directory_.commit_checkpoint(step_, [&](const std::string& into) {
     // commit_checkpoint() syncs the directory, once.
     save_model(into + "/model.bin", model_->config(), model_->parameters().values(), DType::f32,
@@ -272,7 +295,7 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
   const auto report_validation = [&] {
     const Validation& v = validations_.back();
     std::string line = str("  step ", step_, ": validation loss ", format_fixed(v.loss, 4), ", perplexity ",
-                           format_fixed(std::exp(v.loss), 2));
+                           format_fixed(perplexity(v.loss), 2));
     if (v.min_over_rows) {
       line += str("; theoretical minimum over rows ", format_fixed(*v.min_over_rows, 4),
                   ", over whole stories ", format_fixed(*v.min_over_stories, 4), "; ",
@@ -309,13 +332,14 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     if (due(settings_.sample_every)) {
       const std::string text = sample(kSampleTokens);
       directory_.write_sample(step_, text + "\n");
-      progress.note("  the model writes: " + text);
+      progress.note("  the model writes: " + terminal_text(terminal(STDERR_FILENO), text));
     }
     const bool stop = stop_requested();
     if (due(settings_.save_every) || stop) save();
     if (stop && step_ < settings_.steps) return false;
   }
   directory_.sync_metrics();
+  expect_finite_weights();
   save_model(directory_.file("model.bin"), model_->config(), model_->parameters().values());
   if (tokenizer_) tokenizer_->write(directory_.file("tokenizer.bin"));
   return true;

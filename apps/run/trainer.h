@@ -67,7 +67,10 @@ class Trainer {
   Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
   StepResult train_step(float lr);
   void validate();
+  void expect_finite_weights();
   void save();
+  // Throws Diverged. `what` says what is not finite, and at which step.
+  [[noreturn]] void stop_diverged(const std::string& what, const std::string& details = "") const;
 
   TrainSettings settings_;
   RunDirectory& directory_;

@@ -44,6 +44,10 @@ void update(GPT2& model, Optimizer& optimizer, Tape& tape, const StepSettings& s
 }  // namespace
 
 void check_step_tokens(std::int64_t micro_batch_tokens, std::int64_t grad_accum) {
+  if (micro_batch_tokens > kMostStepTokens) {
+    throw UsageError(str("--batch-size times --seq-len is ", micro_batch_tokens, " tokens, expected at most ",
+                         kMostStepTokens));
+  }
   const std::int64_t most = kMostStepTokens / micro_batch_tokens;
   if (grad_accum > most) {
     throw UsageError(str("--grad-accum is ", grad_accum, ", expected at most ", most,

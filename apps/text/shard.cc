@@ -59,13 +59,16 @@ ShardLayout parse_shard(ByteReader& in) {
   }
   const Header header = read_header(in, layout.wide ? kWideShardMagic : kShardMagic, "token shard");
   const std::int32_t version = layout.wide ? kWideVersion : kVersion;
-  if (header[1] != version) in.fail_here(str("token shard version is ", header[1], ", expected ", version));
-  if (header[2] <= 0) in.fail_here(str("token shard has ", header[2], " tokens, expected at least 1"));
+  if (header[1] != version)
+    fail_at_entry(in, 1, str("token shard version is ", header[1], ", expected ", version));
+  if (header[2] <= 0)
+    fail_at_entry(in, 2, str("token shard has ", header[2], " tokens, expected at least 1"));
   layout.count = header[2];
   const std::int64_t expected = layout.count * (layout.wide ? 4 : 2);
   if (in.remaining_bytes() != expected) {
-    in.fail_here(str("file size is ", in.size_bytes(), ", expected ", in.offset() + expected, " for ",
-                     layout.count, layout.wide ? " uint32" : " uint16", " tokens"));
+    fail_at_entry(in, 2,
+                  str("file size is ", in.size_bytes(), ", expected ", in.offset() + expected, " for ",
+                      layout.count, layout.wide ? " uint32" : " uint16", " tokens"));
   }
   return layout;
 }

@@ -96,12 +96,19 @@ Tokenizer Tokenizer::parse(ByteReader in) {
   const Header header = read_header(in, kTokenizerMagic, "tokenizer file");
   const std::int32_t version = header[1];
   const std::int32_t V = header[2];
-  if (version != 1 && version != 2) in.fail_here(str("tokenizer version is ", version, ", expected 1 or 2"));
+  if (version != 1 && version != 2)
+    fail_at_entry(in, 1, str("tokenizer version is ", version, ", expected 1 or 2"));
   // A token takes at least two bytes in the file, so the file's size limits V before any memory is allocated
   // for V tokens.
   if (V <= 0 || V > in.remaining_bytes() / 2) {
-    in.fail_here(str("vocabulary is ", V, " tokens, expected 1 .. ", in.remaining_bytes() / 2,
-                     ", as many as the file's ", in.remaining_bytes(), " bytes can hold"));
+    fail_at_entry(in, 2,
+                  str("vocabulary is ", V, " tokens, expected 1 .. ", in.remaining_bytes() / 2,
+                      ", as many as the file's ", in.remaining_bytes(), " bytes can hold"));
+  }
+  const std::int32_t end_of_text = version == 1 ? kGpt2EndOfText : header[3];
+  if (end_of_text < 0 || end_of_text >= V) {
+    fail_at_entry(in, version == 1 ? 2 : 3,
+                  str("end-of-text is token ", end_of_text, ", expected 0 .. V-1=", V - 1));
   }
   std::vector<std::string> tokens;
   tokens.reserve(index(V));
@@ -112,7 +119,7 @@ Tokenizer Tokenizer::parse(ByteReader in) {
     tokens.emplace_back(reinterpret_cast<const char*>(token.data()), token.size());
   }
   in.expect_end("the vocabulary");
-  return Tokenizer(std::move(tokens), version == 1 ? kGpt2EndOfText : header[3], in.path());
+  return Tokenizer(std::move(tokens), end_of_text, in.path());
 }
 
 void Tokenizer::write(const std::string& path) const {

@@ -73,7 +73,8 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit th
   const std::vector<std::string> base = {"train", "--out", t / "run", "--data", good};
   expect(base + std::vector<std::string>{"--vocab-size", "131", "--channels", "30", "--heads", "4"}, 2,
          {"(C) is 30", "NH=4"});
-  expect(base + std::vector<std::string>{"--vocab-size", "131", "--layers", "0"}, 2, {"(L) is 0"});
+  expect(base + std::vector<std::string>{"--vocab-size", "131", "--layers", "0"}, 2,
+         {"--layers is 0, expected a whole number from 1 to 1048576"});
   expect(
       base + std::vector<std::string>{"--vocab-size", "131", "--channels", "1048576", "--layers", "1048576"},
       2, {"parameters, expected at most"});
@@ -83,7 +84,8 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit th
          {"--seq-len is 25", "24"});
   expect(base + std::vector<std::string>{"--init", "tests/goldens/small.bin", "--layers", "3"}, 2,
          {"--init"});
-  expect({"generate", "--model", "tests/goldens/small.bin", "--prompt-tokens", "1,131"}, 1, {"131"});
+  expect({"generate", "--model", "tests/goldens/small.bin", "--prompt-tokens", "1,131"}, 2,
+         {"--prompt-tokens has the token id 131, expected 0 to 130"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--prompt", "hello"}, 2, {"--tokenizer"});
 }
 

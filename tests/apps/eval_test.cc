@@ -210,8 +210,31 @@ TEST_CASE("eval: a model with a NaN weight is an error, and no NaN is printed") 
                                 more);
     CHECK(outcome.status == 1);
     CHECK(outcome.out.empty());
-    CHECK_THAT(outcome.err, contains("is not a finite number: the model has weights"));
+    CHECK_THAT(outcome.err,
+               contains("nan.bin: weight 150 of wte (256, 30) is nan, expected a finite number"));
   }
+}
+
+TEST_CASE("eval: a loss that overflows is an error, and a perplexity that overflows is the largest double") {
+  const TemporaryDirectory temporary;
+  const std::string golden = read_text("tests/goldens/small.bin");
+  const auto evaluated = [&](float lnfw) {  // with these weights in the last norm
+    std::string model = golden;
+    const std::vector<float> large(30, lnfw);
+    std::memcpy(model.data() + model.size() - 4 * 60, large.data(), 4 * 30);
+    write_text(temporary / "large.bin", model);
+    return run(
+        {"eval", "--model", temporary / "large.bin", "--data", "tests/goldens/curve_tokens.bin", "--json"});
+  };
+  const Outcome overflows = evaluated(3e38f);
+  CHECK(overflows.status == 1);
+  CHECK(overflows.out.empty());
+  CHECK_THAT(overflows.err, contains("is not a finite number: the model has weights that are too large"));
+  const Outcome large = evaluated(1e6f);
+  CHECK(large.status == 0);
+  const auto result = json::parse(large.out);
+  CHECK(result.at("loss") > 1000);
+  CHECK(result.at("perplexity") == std::numeric_limits<double>::max());
 }
 
 TEST_CASE("eval: wrong values of flags are refused with one line") {

@@ -1,5 +1,9 @@
 // inkling generate and inspect as processes: their output is compared with the library's results.
 #include "nn/generate.h"
+
+#include <cmath>
+
+#include "apps/text/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/process.h"
 #include "tests/support.h"
@@ -66,6 +70,43 @@ TEST_CASE("generate: with a tokenizer, the prompt and the output are text") {
                                "--max-tokens", "5", "--greedy"});
   INFO(outcome.err);
   CHECK(outcome.out == "xxxxxxx\n");
+}
+
+TEST_CASE(
+    "generate: a weight that is infinite or NaN is an error that names the tensor, and nothing is printed") {
+  const TemporaryDirectory temporary;
+  write_text(temporary / "text", std::string(5000, 'x'));
+  for (const float odd : {INFINITY, -INFINITY, NAN}) {
+    std::string model = read_text("tests/goldens/small.bin");
+    std::memcpy(model.data() + 1024 + 4 * 30 * 5, &odd, 4);  // in wte, for token 5
+    write_text(temporary / "odd.bin", model);
+    for (const std::vector<std::string>& flags : {std::vector<std::string>{},
+                                                  {"--greedy"},
+                                                  {"--prompt-tokens", "5", "--precision", "int8"},
+                                                  {"--samples", "3"}}) {
+      const Outcome outcome =
+          run(std::vector<std::string>{"generate", "--model", temporary / "odd.bin"} + flags);
+      CHECK(outcome.status == 1);
+      CHECK(outcome.out.empty());
+      CHECK_THAT(outcome.err, contains("odd.bin: weight 150 of wte (256, 30) is"));
+    }
+  }
+}
+
+TEST_CASE("generate: nothing is printed if the model fails before the first token") {
+  const TemporaryDirectory temporary;
+  std::string model = read_text("tests/goldens/small.bin");
+  const std::vector<float> large(30, 3e38f);
+  std::memcpy(model.data() + model.size() - 4 * 60, large.data(), 4 * 30);  // lnfw: the logits overflow
+  write_text(temporary / "large.bin", model);
+  std::vector<std::string> tokens;
+  for (std::size_t id = 0; id < 131; ++id)
+    tokens.push_back({static_cast<char>('a' + id / 26), static_cast<char>('a' + id % 26)});
+  Tokenizer(tokens, 130).write(temporary / "tokenizer.bin");
+  const Outcome outcome = run({"generate", "--model", temporary / "large.bin", "--prompt", "abcd"});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.out.empty());
+  CHECK_THAT(outcome.err, contains("the scores of the next token are not finite"));
 }
 
 TEST_CASE("inspect: shards, models and tokenizers are described with their contents") {

@@ -32,9 +32,11 @@ struct Outcome {
 
 class Process {
  public:
-  explicit Process(const std::vector<std::string>& arguments) {
+  // After `seconds`, SIGALRM ends the process; 0: never.
+  explicit Process(const std::vector<std::string>& arguments, unsigned seconds = 0) {
     pid_ = fork();
     if (pid_ != 0) return;
+    alarm(seconds);
     const auto to = [](const std::string& path, int fd) {
       dup2(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), fd);
     };
@@ -75,8 +77,8 @@ class Process {
   pid_t pid_ = 0;
 };
 
-inline Outcome run(const std::vector<std::string>& arguments) {
-  return Process(arguments).wait();
+inline Outcome run(const std::vector<std::string>& arguments, unsigned seconds = 0) {
+  return Process(arguments, seconds).wait();
 }
 
 // Checks that the command fails with this exit status and one line on stderr that contains all `words`.

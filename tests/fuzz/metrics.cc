@@ -18,7 +18,7 @@ void metrics(Bytes bytes) {
     require(step >= 0, "metrics: steps count from 0");
     if (line.contains("loss")) losses.emplace_back(step, line["loss"].get<double>());
   }
-  loss_chart(losses, 0.5);
+  loss_chart(losses, 0.5, {.columns = 20});
   run.drop_metrics_after(5);
   std::size_t kept = 0;
   for (const auto& line : lines) kept += line["step"].get<std::int64_t>() <= 5;

@@ -1,6 +1,8 @@
 // Checkpoints: a saved model loads unchanged, and a wrong file is an error that names the wrong field.
 #include "nn/checkpoint.h"
 
+#include <cmath>
+
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
 
@@ -49,17 +51,19 @@ TEST_CASE("checkpoint: a model saved as bfloat16 equals PyTorch's file, rounded 
   }
 }
 
-TEST_CASE("checkpoint: every wrong header is an error of one line that names the wrong field") {
+TEST_CASE("checkpoint: every wrong header is an error of one line that names the wrong field and its byte") {
   expect_error(with_header(0, 1), "model.bin: not a model checkpoint: magic is 1, expected 20240326");
   expect_error(with_header(0, static_cast<std::int32_t>(__builtin_bswap32(20240326))),
                "the bytes are swapped");
-  expect_error(with_header(1, 4), "model version is 4, expected 3 (float32) or 5 (bfloat16)");
-  expect_error(with_header(2, -5), "max sequence length (maxT) is -5");
-  expect_error(with_header(3, 0), "vocabulary size (V) is 0");
-  expect_error(with_header(4, 2147483647), "number of layers (L) is 2147483647");
-  expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH=7)");
-  expect_error(with_header(6, 3 << 18), "parameters, expected at most 1e12");
-  expect_error(with_header(7, 300), "padded vocabulary (Vp) is 300, expected 256");
+  expect_error(with_header(1, 4), "model version is 4, expected 3 (float32) or 5 (bfloat16) (at byte 4)");
+  expect_error(with_header(2, -5), "max sequence length (maxT) is -5, expected 1 to 1048576 (at byte 8)");
+  expect_error(with_header(3, 0), "vocabulary size (V) is 0, expected 1 to 1048576 (at byte 12)");
+  expect_error(with_header(4, 2147483647),
+               "number of layers (L) is 2147483647, expected 1 to 1048576 (at byte 16)");
+  expect_error(with_header(5, 0), "number of heads (NH) is 0, expected 1 to 1048576 (at byte 20)");
+  expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH=7) (at byte 24)");
+  expect_error(with_header(6, 3 << 18), "parameters, expected at most 1e12 (at byte 24)");
+  expect_error(with_header(7, 300), "padded vocabulary (Vp) is 300, expected 256 for V=131 (at byte 28)");
   expect_error(with_header(4, 3), "file size is ");
 }
 
@@ -73,6 +77,17 @@ TEST_CASE("checkpoint: a file that is too short or too long is an error, whereve
   std::vector<std::byte> longer = whole;
   longer.push_back(std::byte{0});
   expect_error(longer, "file size is");
+}
+
+TEST_CASE("checkpoint: expect_finite names the tensor of the first weight that is not finite") {
+  GPT2 model = load_model(kSmall);
+  expect_finite(model, "model.bin");
+  model.parameters().values_of(kLnfb)[29] = -INFINITY;  // the last weight of all
+  CHECK_THROWS_WITH(expect_finite(model, "model.bin"),
+                    contains("model.bin: weight 29 of lnfb (30) is infinite, expected a finite number"));
+  model.parameters().values_of(kWte)[0] = -NAN;
+  CHECK_THROWS_WITH(expect_finite(model, "model.bin"),
+                    contains("model.bin: weight 0 of wte (256, 30) is nan,"));
 }
 
 TEST_CASE("checkpoint: the four sizes of GPT-2 have OpenAI's parameter counts in llm.c's layout") {

@@ -125,5 +125,21 @@ TEST_CASE("generate: an empty prompt and an id outside the vocabulary are errors
   CHECK_THROWS_WITH(generate(model, bad, {}, rng, ignore), contains("131"));
 }
 
+TEST_CASE("generate: logits that are not finite are an error, also if the likeliest token is taken") {
+  for (const float large : {3e38f, 1e38f}) {
+    GPT2 model = load_model("tests/goldens/small.bin");
+    for (float& w : model.parameters().values_of(kLnfw)) w = large;
+    for (float& w : model.parameters().values_of(kWte)) w *= 100;
+    for (const float temperature : {0.0f, 1.0f}) {
+      GenerateSettings settings;
+      settings.sampler.temperature = temperature;
+      const std::vector<std::int32_t> prompt = {1, 2, 3};
+      Rng rng(1);
+      CHECK_THROWS_WITH(generate(model, prompt, settings, rng, [](std::int32_t) { return true; }),
+                        contains("after 3 tokens, the scores of the next token are not finite numbers"));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace inkling

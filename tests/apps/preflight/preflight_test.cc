@@ -85,7 +85,8 @@ TEST_CASE("preflight: a model with more than 1e9 weights is rehearsed without us
   PreflightRequest request{.model = GPT2Config::named("gpt2:d48"), .batch_size = 8, .seq_len = 1024};
   const std::int64_t before = resident_bytes();
   const Preflight preflight = rehearse(request);
-  CHECK(resident_bytes() - before < std::int64_t{64} << 20);
+  // About 5 MB, and about 90 MB under AddressSanitizer, which keeps notes about the end of each tensor.
+  CHECK(resident_bytes() - before < std::int64_t{256} << 20);
   CHECK(preflight.total_bytes() > std::int64_t{40} << 30);
 }
 

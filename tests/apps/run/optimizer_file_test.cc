@@ -79,10 +79,10 @@ TEST_CASE(
   const std::string good = read_text(path);
   Sgd sgd(kSegments, {});
   CHECK_THROWS_WITH(load_optimizer(path, sgd),
-                    contains("holds 2 arrays of 5 floats, expected 1 arrays of 5 floats"));
+                    contains("holds 2 arrays of 5 floats, expected 1 arrays of 5 floats (at byte 8)"));
   AdamW larger({{0, 6, true, "w"}}, {});
   CHECK_THROWS_WITH(load_optimizer(path, larger),
-                    contains("holds 2 arrays of 5 floats, expected 2 arrays of 6 floats"));
+                    contains("holds 2 arrays of 5 floats, expected 2 arrays of 6 floats (at byte 12)"));
   write_text(path, good.substr(0, good.size() - 1));
   CHECK_THROWS_AS(load_optimizer(path, adamw), Error);
   write_text(path, good + "x");
@@ -93,7 +93,7 @@ TEST_CASE(
     write_text(path, bytes);
   };
   changed(1, 2);
-  CHECK_THROWS_WITH(load_optimizer(path, adamw), contains("version is 2, expected 1"));
+  CHECK_THROWS_WITH(load_optimizer(path, adamw), contains("version is 2, expected 1 (at byte 4)"));
   changed(4, 1);  // the high half of the length: 2^32 more floats
   CHECK_THROWS_WITH(load_optimizer(path, adamw), contains("holds 2 arrays of 4294967301 floats"));
 }

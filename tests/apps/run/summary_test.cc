@@ -22,7 +22,7 @@ std::string summary_of(const TrainSettings& settings, const std::vector<json>& l
   for (const json& line : lines) run.directory.append_metrics(line);
   run.resume();
   std::ostringstream out;
-  print_summary(out, settings, run.trainer, "runs/mine");
+  print_summary(out, {.columns = 0, .redraws = false, .utf8 = true}, settings, run.trainer, "runs/mine");
   return out.str();
 }
 
@@ -54,7 +54,7 @@ TEST_CASE("summary: it has the first and the last validation, and the distance t
   // The chart has the whole curve from the first step, with the minimum below it.
   CHECK_THAT(text, contains("Training loss, nats per token\n    9.00 ┤●"));
   CHECK_THAT(text, contains("step 1 3\n"));
-  CHECK_THAT(text, contains("    0.57 ┤") && contains("╌ minimum over rows"));
+  CHECK_THAT(text, contains("    0.57 ┤") && contains("╌ minimum over rows\n"));
 }
 
 TEST_CASE("summary: without validations it has the training loss and does not mention a minimum") {

@@ -1,59 +1,18 @@
 // What terminal() finds out, on a pseudo-terminal and on a pipe.
 #include "apps/run/terminal.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <string>
-
+#include "tests/apps/pseudo_terminal.h"
 #include "tests/catch.h"
 
 namespace inkling {
 namespace {
 
-// Sets an environment variable during its lifetime; nullptr removes it.
-class Environment {
- public:
-  Environment(const char* name, const char* value) : name_(name) {
-    if (const char* before = getenv(name)) before_ = before, was_set_ = true;
-    set(value);
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-  ~Environment() { set(was_set_ ? before_.c_str() : nullptr); }
-
- private:
-  void set(const char* value) const { value != nullptr ? setenv(name_, value, 1) : unsetenv(name_); }
-
-  const char* name_;
-  std::string before_;
-  bool was_set_ = false;
-};
-
-// Both ends of a new pseudo-terminal.
-struct PseudoTerminal {
-  int master = posix_openpt(O_RDWR | O_NOCTTY);
-  int slave = -1;
-  PseudoTerminal() {
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) return;
-    slave = open(ptsname(master), O_RDWR | O_NOCTTY);
-  }
-  PseudoTerminal(const PseudoTerminal&) = delete;
-  PseudoTerminal& operator=(const PseudoTerminal&) = delete;
-  ~PseudoTerminal() {
-    close(slave);
-    close(master);
-  }
-  void resize(unsigned short columns) const {
-    const winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
-    ioctl(slave, TIOCSWINSZ, &size);
-  }
-};
+using namespace inkling::test;
 
 TEST_CASE("terminal: a pseudo-terminal has its width, and a new one after it was resized") {
-  const Environment type("TERM", "xterm");
+  const Environment type("TERM", "xterm"), color("NO_COLOR", nullptr);
   const PseudoTerminal pty;
   REQUIRE(pty.slave >= 0);
   pty.resize(80);
@@ -73,6 +32,19 @@ TEST_CASE("terminal: a dumb terminal, and one without TERM, get no escape codes"
     CHECK_FALSE(terminal(pty.slave).redraws);
     CHECK(terminal(pty.slave).columns > 0);
   }
+}
+
+TEST_CASE("terminal: NO_COLOR, unless it is empty, turns escape codes off") {
+  const Environment type("TERM", "xterm");
+  const PseudoTerminal pty;
+  REQUIRE(pty.slave >= 0);
+  const auto redraws = [&](const char* value) {
+    const Environment color("NO_COLOR", value);
+    return terminal(pty.slave).redraws;
+  };
+  CHECK_FALSE(redraws("1"));
+  CHECK(redraws(""));
+  CHECK(redraws(nullptr));
 }
 
 TEST_CASE("terminal: a pipe has no width, and is never redrawn") {

@@ -36,21 +36,21 @@ void refused(const json& flags, const std::string& why) {
 }
 
 TEST_CASE("train bounds: counts are accepted at both ends of their range, and refused beyond them") {
-  for (const auto& [key, flag, least] : {std::tuple{"/batch_size", "--batch-size", 1},
-                                         {"/grad_accum", "--grad-accum", 1},
-                                         {"/steps", "--steps", 1},
-                                         {"/val_batches", "--val-batches", 1},
-                                         {"/warmup", "--warmup", 0},
-                                         {"/val_every", "--val-every", 0},
-                                         {"/sample_every", "--sample-every", 0},
-                                         {"/save_every", "--save-every", 0}}) {
-    for (const std::int64_t count : {std::int64_t{least}, kMost}) {
+  for (const auto& [key, flag, least, most] : {std::tuple{"/batch_size", "--batch-size", 1, kMost},
+                                               {"/grad_accum", "--grad-accum", 1, std::int64_t{1} << 26},
+                                               {"/steps", "--steps", 1, kMost},
+                                               {"/val_batches", "--val-batches", 1, kMost},
+                                               {"/warmup", "--warmup", 0, kMost},
+                                               {"/val_every", "--val-every", 0, kMost},
+                                               {"/sample_every", "--sample-every", 0, kMost},
+                                               {"/save_every", "--save-every", 0, kMost}}) {
+    for (const std::int64_t count : {std::int64_t{least}, most}) {
       INFO(flag << " " << count);
       const json settings = resolve({.given = given(key, count), .model_name = ""}, f32_is_faster);
       CHECK(settings.at(json::json_pointer(key)) == count);
     }
-    refused(given(key, least - 1), str(flag, " is ", least - 1, ", expected ", least, " to ", kMost));
-    refused(given(key, kMost + 1), str(flag, " is ", kMost + 1, ", expected"));
+    refused(given(key, least - 1), str(flag, " is ", least - 1, ", expected ", least, " to ", most));
+    refused(given(key, most + 1), str(flag, " is ", most + 1, ", expected"));
   }
 }
 

@@ -230,8 +230,10 @@ void check_diverges(const std::string& run_path, const std::string& model, const
 
 TEST_CASE("trainer: a loss of NaN or infinity ends the run before the update") {
   const TemporaryDirectory temporary;
-  write_changed_model(temporary / "nan.bin",
-                      [](GPT2& model) { model.parameters().values_of(kLnfb)[3] = NAN; });
+  // Activations overflow, and sums of them are inf - inf.
+  write_changed_model(temporary / "nan.bin", [](GPT2& model) {
+    for (float& w : model.parameters().values_of(kLnfw)) w = 3e38f;
+  });
   check_diverges(temporary / "nan", temporary / "nan.bin", "the loss is nan at step 1");
   // The logits are finite, near 3e38 and -3e38. The difference between the largest and the target's logit
   // overflows.
@@ -258,6 +260,41 @@ TEST_CASE("trainer: an infinite gradient norm ends the run before the update") {
   const TemporaryDirectory temporary;
   write_changed_model(temporary / "model.bin", make_gradient_infinite);
   check_diverges(temporary / "run", temporary / "model.bin", "the gradient's norm is infinite at step 1");
+}
+
+TEST_CASE("trainer: a validation loss of NaN ends the run, and is not in the metrics") {
+  const TemporaryDirectory temporary;
+  write_changed_model(temporary / "model.bin", [](GPT2& model) {
+    for (float& w : model.parameters().values_of(kLnfw)) w = 3e38f;
+  });
+  const TrainSettings settings = tiny_settings(
+      {{"init", temporary / "model.bin"}, {"val_data", kShard}, {"val_every", 1}, {"val_batches", 1}});
+  TinyRun run(temporary / "run", settings);
+  run.start(settings);
+  CHECK_THROWS_WITH(run.trainer.run(never), contains("diverged: the validation loss is nan at step 0"));
+  CHECK(run.directory.read_metrics().empty());
+}
+
+// The last row of wpe is for a position that the run does not use, so its gradient is 0. Weight decay makes
+// it a million times larger.
+TEST_CASE("trainer: weights that are not finite are never saved") {
+  const TemporaryDirectory temporary;
+  write_changed_model(temporary / "model.bin",
+                      [](GPT2& model) { model.parameters().values_of(kWpe).back() = 1e37f; });
+  for (const int save_every : {0, 1}) {
+    const std::string path = temporary / str("run", save_every);
+    const TrainSettings settings = tiny_settings({{"init", temporary / "model.bin"},
+                                                  {"lr", 1e3},
+                                                  {"weight_decay", 1e3},
+                                                  {"save_every", save_every},
+                                                  {"steps", 1},
+                                                  {"warmup", 0}});
+    TinyRun run(path, settings);
+    run.start(settings);
+    CHECK_THROWS_WITH(run.trainer.run(never), contains("diverged: a weight is infinite after step 1"));
+    CHECK(run.directory.last_checkpoint().empty());
+    CHECK_FALSE(std::filesystem::exists(path + "/model.bin"));
+  }
 }
 
 }  // namespace

@@ -100,6 +100,9 @@ TEST_CASE("training step: a step has at most 2^26 tokens") {
   CHECK_THROWS_WITH(
       check_step_tokens(1000, 67'109),
       contains("--grad-accum is 67109, expected at most 67108 with micro-batches of 1000 tokens"));
+  CHECK_NOTHROW(check_step_tokens(1 << 26, 1));
+  CHECK_THROWS_WITH(check_step_tokens((1 << 26) + 1, 1),
+                    contains("--batch-size times --seq-len is 67108865 tokens, expected at most 67108864"));
 }
 
 }  // namespace

@@ -90,14 +90,19 @@ TEST_CASE("shard: an id above 2^31 is outside every vocabulary") {
 TEST_CASE("shard: a malformed file is refused, and the message says what is wrong") {
   REQUIRE(parse(shard_bytes(20240520, 1, 10, 20)).count == 10);
   REQUIRE(parse(shard_bytes(20240801, 7, 10, 40)).wide);
-  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 2, 10, 20)), contains("version is 2, expected 1"));
-  CHECK_THROWS_WITH(parse(shard_bytes(20240801, 1, 10, 40)), contains("version is 1, expected 7"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 2, 10, 20)),
+                    contains("version is 2, expected 1 (at byte 4)"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240801, 1, 10, 40)),
+                    contains("version is 1, expected 7 (at byte 4)"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240521, 1, 10, 20)), contains("magic is 20240521"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 0, 0)), contains("0 tokens"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, -3, 20)), contains("-3 tokens"));
-  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 19)), contains("file size is 1043, expected 1044"));
-  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 21)), contains("file size is 1045, expected 1044"));
-  CHECK_THROWS_WITH(parse(shard_bytes(20240801, 7, 10, 20)), contains("file size is 1044, expected 1064"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 19)),
+                    contains("file size is 1043, expected 1044 for 10 uint16 tokens (at byte 8)"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 21)),
+                    contains("file size is 1045, expected 1044 for 10 uint16 tokens (at byte 8)"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240801, 7, 10, 20)),
+                    contains("file size is 1044, expected 1064 for 10 uint32 tokens (at byte 8)"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 2'147'483'647, 20)), contains("expected 4294968318"));
   CHECK_THROWS_WITH(parse(std::string("\x01\x34\xd8\x48", 4)), contains("truncated"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 20).substr(0, 1000)), contains("truncated"));

@@ -121,8 +121,8 @@ TEST_CASE("tokenizer: a malformed file is refused, and the message says what is 
       "a\x02"
       "bc";
   REQUIRE(parse(file_of(2, 2, 1, two)).vocab_size() == 2);
-  CHECK_THROWS_WITH(parse(file_of(3, 2, 1, two)), contains("version is 3"));
-  CHECK_THROWS_WITH(parse(file_of(2, 0, 1, two)), contains("vocabulary is 0"));
+  CHECK_THROWS_WITH(parse(file_of(3, 2, 1, two)), contains("version is 3, expected 1 or 2 (at byte 4)"));
+  CHECK_THROWS_WITH(parse(file_of(2, 0, 1, two)), contains("vocabulary is 0 tokens") && contains("(at byte 8)"));
   CHECK_THROWS_WITH(parse(file_of(2, -5, 1, two)), contains("vocabulary is -5"));
   // A wrong V is compared with the file's five bytes before memory is allocated.
   CHECK_THROWS_WITH(parse(file_of(2, 2'000'000'000, 1, two)), contains("2000000000") && contains("5 bytes"));
@@ -133,7 +133,8 @@ TEST_CASE("tokenizer: a malformed file is refused, and the message says what is 
                                               "a\x00\x00",
                                               4))),
                     contains("token 1 has 0 bytes"));
-  CHECK_THROWS_WITH(parse(file_of(2, 2, 2, two)), contains("end-of-text is token 2"));
+  CHECK_THROWS_WITH(parse(file_of(2, 2, 2, two)),
+                    contains("end-of-text is token 2, expected 0 .. V-1=1 (at byte 12)"));
   CHECK_THROWS_WITH(parse(file_of(2, 2, -1, two)), contains("end-of-text is token -1"));
   std::string magic = file_of(2, 2, 1, two);
   magic[0] = 'x';
