@@ -131,7 +131,7 @@ void add_generate(CLI::App& app, Action& action) {
   };
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   generate->add_option("--tokenizer", command->tokenizer,
-                       "tokenizer file; default: tokenizer.bin in the model's directory");
+                       "tokenizer file; default: the tokenizer in the model's directory");
   CLI::Option* prompt =
       generate->add_option("--prompt", command->prompt, "text to continue; default: a new document");
   generate

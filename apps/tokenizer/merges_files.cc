@@ -1,7 +1,9 @@
 #include "apps/tokenizer/merges_files.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <vector>
+#include <unordered_map>
+#include <utility>
 
 #include "apps/run/strict_json.h"
 #include "apps/tokenizer/byte_alphabet.h"
@@ -12,6 +14,9 @@ namespace inkling {
 
 namespace {
 
+// The names of the vocabulary and of the merges: Hugging Face's, and GPT-2's.
+constexpr std::pair<const char*, const char*> kFiles[] = {{"vocab.json", "merges.txt"},
+                                                          {"encoder.json", "vocab.bpe"}};
 constexpr std::string_view kEndOfText = "<|endoftext|>";
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
 
@@ -96,17 +101,22 @@ Tokenizer parse_merges(std::string_view vocabulary, const std::string& vocabular
   std::vector<std::string> tokens = parse_vocabulary(vocabulary, vocabulary_name);
   const std::int32_t end_of_text = find_end_of_text(tokens, vocabulary_name);
   Tokenizer tokenizer(std::move(tokens), end_of_text, vocabulary_name);
-  if (tokenizer.kind() != Tokenizer::Kind::bpe)
-    fail(vocabulary_name, ": is a tokenizer of ", tokenizer.kind_name(),
-         ", expected the tokens of a BPE tokenizer");
+  if (tokenizer.kind() == Tokenizer::Kind::words)
+    fail(vocabulary_name, ": is a tokenizer of words, expected the tokens of a BPE tokenizer");
   check_merges(tokenizer, merges, merges_name);
   return tokenizer;
 }
 
+bool has_merges_files(const std::string& directory) {
+  const std::filesystem::path folder(directory);
+  return std::any_of(std::begin(kFiles), std::end(kFiles), [&](const auto& names) {
+    return std::filesystem::exists(folder / names.first) && std::filesystem::exists(folder / names.second);
+  });
+}
+
 Tokenizer read_merges_directory(const std::string& directory) {
   const std::filesystem::path folder(directory);
-  for (const auto& [vocabulary, merges] :
-       {std::pair{"vocab.json", "merges.txt"}, {"encoder.json", "vocab.bpe"}}) {
+  for (const auto& [vocabulary, merges] : kFiles) {
     if (!std::filesystem::exists(folder / vocabulary)) continue;
     const std::string vocabulary_path = (folder / vocabulary).string(),
                       merges_path = (folder / merges).string();
@@ -115,19 +125,53 @@ Tokenizer read_merges_directory(const std::string& directory) {
   fail(directory, ": has no tokenizer, expected vocab.json and merges.txt, or encoder.json and vocab.bpe");
 }
 
-void write_merges_directory(const Tokenizer& tokenizer, const std::string& directory) {
-  if (tokenizer.kind() != Tokenizer::Kind::bpe)
-    fail(directory, ": the tokenizer is one of ", tokenizer.kind_name(), ", expected a BPE tokenizer");
-  nlohmann::ordered_json vocabulary;
-  std::string merges = "#version: 0.2\n";
+std::vector<std::string> written_tokens(const Tokenizer& tokenizer) {
+  if (tokenizer.kind() == Tokenizer::Kind::words)
+    fail(
+        "the tokenizer is one of words, expected a BPE tokenizer: the files of other programs hold no other");
+  std::vector<std::string> written;
+  std::unordered_map<std::string, std::int32_t> ids;
   for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    const auto characters = [&](std::int32_t token) { return to_byte_alphabet(tokenizer.token(token)); };
-    vocabulary[id == tokenizer.end_of_text() ? std::string(kEndOfText) : characters(id)] = id;
-    const BpeTable::Merge merge = tokenizer.bpe().merge_of(id);
-    if (merge.left >= 0) merges += characters(merge.left) + " " + characters(merge.right) + "\n";
+    written.push_back(id == tokenizer.end_of_text() ? std::string(kEndOfText)
+                                                    : to_byte_alphabet(tokenizer.token(id)));
+    const auto [first, is_new] = ids.emplace(written.back(), id);
+    if (!is_new)
+      fail("the tokenizer has the token ", nlohmann::json(first->first).dump(), " twice, with the ids ",
+           first->second, " and ", id,
+           ", expected each token once: the files of other programs hold it once");
   }
+  return written;
+}
+
+std::vector<std::string> written_merges(const Tokenizer& tokenizer) {
+  const auto characters = [&](std::int32_t token) { return to_byte_alphabet(tokenizer.token(token)); };
+  std::vector<std::string> written;
+  for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    const BpeTable::Merge merge = tokenizer.bpe().merge_of(id);
+    if (merge.left >= 0) written.push_back(characters(merge.left) + " " + characters(merge.right));
+  }
+  return written;
+}
+
+// The object is written token by token, because ordered_json compares every new key with all keys so far.
+std::string vocab_json_text(const Tokenizer& tokenizer) {
+  const std::vector<std::string> tokens = written_tokens(tokenizer);
+  std::string text = "{";
+  for (std::size_t id = 0; id < tokens.size(); ++id)
+    text += (id > 0 ? "," : "") + nlohmann::json(tokens[id]).dump() + ":" + std::to_string(id);
+  return text + "}\n";
+}
+
+std::string merges_text(const Tokenizer& tokenizer) {
+  std::string text = "#version: 0.2\n";
+  for (const std::string& merge : written_merges(tokenizer)) text += merge + "\n";
+  return text;
+}
+
+void write_merges_directory(const Tokenizer& tokenizer, const std::string& directory) {
+  const std::string vocabulary = vocab_json_text(tokenizer), merges = merges_text(tokenizer);
   std::filesystem::create_directories(directory);
-  write_whole((std::filesystem::path(directory) / "vocab.json").string(), vocabulary.dump());
+  write_whole((std::filesystem::path(directory) / "vocab.json").string(), vocabulary);
   write_whole((std::filesystem::path(directory) / "merges.txt").string(), merges);
 }
 

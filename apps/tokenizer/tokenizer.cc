@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kLongestToken = 255;  // the file stores the length of a token in one byte
 constexpr std::int32_t kGpt2EndOfText = 50256;
+constexpr std::string_view kTokenizerEnd = "_tokenizer.bin";
 constexpr std::string_view kEndOfTextBytes = "<|endoftext|>";
 
 std::size_t index(std::int32_t id) {
@@ -49,7 +50,7 @@ Tokenizer::Tokenizer(std::vector<std::string> tokens, std::int32_t end_of_text, 
   std::stable_sort(sorted_.begin(), sorted_.end(),
                    [&](std::int32_t a, std::int32_t b) { return tokens_[index(a)] < tokens_[index(b)]; });
   kind_ = derive_kind();
-  if (kind_ == Kind::bpe) bpe_ = BpeTable(tokens_, end_of_text_);
+  if (kind_ != Kind::words) bpe_ = BpeTable(tokens_, end_of_text_);
 }
 
 Tokenizer::Kind Tokenizer::derive_kind() const {
@@ -201,11 +202,34 @@ void TextEncoder::encode(std::string_view text, std::vector<std::int32_t>& ids) 
   }
 }
 
+std::string tokenizer_path_for(const std::string& model) {
+  const std::filesystem::path path(model);
+  return (path.parent_path() / (path.stem().string() + std::string(kTokenizerEnd))).string();
+}
+
+std::string tokenizer_path_beside(const std::string& model) {
+  const std::filesystem::path path(model);
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const std::string model_name = path.stem().string();
+  std::string found;
+  std::size_t longest = 0;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(kTokenizerEnd)) continue;
+    const std::size_t length = name.size() - kTokenizerEnd.size();
+    if (length <= longest || !model_name.starts_with(name.substr(0, length))) continue;
+    longest = length, found = entry.path().string();
+  }
+  if (!found.empty()) return found;
+  if (std::filesystem::exists(folder / "tokenizer.bin")) return (folder / "tokenizer.bin").string();
+  return has_merges_files(folder.string()) ? folder.string() : "";
+}
+
 std::optional<Tokenizer> find_tokenizer(const std::string& path, const std::string& model) {
-  if (!path.empty()) return Tokenizer::read(path);
-  const auto beside = std::filesystem::path(model).parent_path() / "tokenizer.bin";
-  if (std::filesystem::exists(beside)) return Tokenizer::read(beside.string());
-  return std::nullopt;
+  const std::string found = path.empty() ? tokenizer_path_beside(model) : path;
+  if (found.empty()) return std::nullopt;
+  return Tokenizer::read(found);
 }
 
 std::int32_t end_of_text(const std::optional<Tokenizer>& tokenizer, std::int64_t vocab_size) {

@@ -98,8 +98,15 @@ class TextEncoder {
   std::optional<BpeEncoder> bpe_;
 };
 
-// Reads the tokenizer at `path`. If `path` is empty, reads tokenizer.bin in the directory of `model`, or
-// returns nothing if there is no such file.
+// Returns the path where the tokenizer of a model file is written: gpt2_tokenizer.bin for gpt2.bin.
+std::string tokenizer_path_for(const std::string& model);
+// Returns the path of the tokenizer in the directory of a model file, or "" if there is none. The name of the
+// tokenizer may begin like the model's name: gpt2_tokenizer.bin for gpt2.bin and for gpt2_124M.bin. Otherwise
+// it is tokenizer.bin, or the directory itself, if it has the files of merges_files.h.
+std::string tokenizer_path_beside(const std::string& model);
+
+// Reads the tokenizer at `path`. If `path` is empty, reads the tokenizer in the directory of `model`, or
+// returns nothing if there is none.
 std::optional<Tokenizer> find_tokenizer(const std::string& path, const std::string& model);
 
 // Returns the id of end-of-text. Without a tokenizer, this id is assumed to be the last id, as in GPT-2.

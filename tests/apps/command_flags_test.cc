@@ -339,6 +339,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
        {"model", "layers", "heads", "channels", "max-seq-len", "vocab-size", "batch-size", "seq-len",
         "grad-accum", "recompute", "precision", "threads", "json"}},
       {"inspect", {"files"}},
+      {"convert", {"from", "to", "tokenizer"}},
   };
   CLI::App app;
   Action action;

@@ -120,7 +120,7 @@ TEST_CASE("commands: files in the current directory are written, and found besid
     REQUIRE(std::system(("cd '" + temporary.path() + "' && " + command + " 2> err").c_str()) == 0);
   };
   write_text(temporary / "text", std::string(5000, 'x'));
-  succeeds(program + "tokenize --input text --out my > out");
+  succeeds(program + "tokenize --input text --out my --bytes > out");
   succeeds(program +
            "train --data 'my_train*.bin' --out run --layers 1 --channels 16 --heads 2 --seq-len 16 --steps 1 "
            "--precision f32 > out");

@@ -81,7 +81,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"seq-len", kFromOne},
         {"grad-accum", kGradAccum},
         {"threads", kThreads}}},
-      {"inspect", {}}};
+      {"inspect", {}},
+      {"convert", {}}};
   return all;
 }
 
