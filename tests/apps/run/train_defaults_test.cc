@@ -28,11 +28,23 @@ json resolved(const json& given, const std::string& model_name = "", Precision f
 
 // The defaults that are the same for every kind of run.
 json common() {
-  return {{"val_data", ""},     {"tokenizer", ""},      {"init", ""},
-          {"grad_accum", 1},    {"optimizer", "adamw"}, {"momentum", 0.9},
-          {"beta1", 0.9},       {"eps", 1e-8},          {"grad_clip", 1.0},
-          {"shuffle", true},    {"seed", 42},           {"precision", "f32"},
-          {"recompute", false}, {"val_batches", 40},    {"precision_reason", "measured"}};
+  return {{"val_data", ""},
+          {"tokenizer", ""},
+          {"init", ""},
+          {"grad_accum", 1},
+          {"optimizer", "adamw"},
+          {"momentum", 0.9},
+          {"beta1", 0.9},
+          {"eps", 1e-8},
+          {"grad_clip", 1.0},
+          {"shuffle", true},
+          {"seed", 42},
+          {"precision", "f32"},
+          {"document_mask", false},
+          {"loss_mask", true},
+          {"recompute", false},
+          {"val_batches", 40},
+          {"precision_reason", "measured"}};
 }
 
 json with(json base, const json& more) {
