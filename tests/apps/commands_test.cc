@@ -88,7 +88,7 @@ TEST_CASE("generate: without a prompt, a text begins after end-of-text and uses 
   const std::vector<std::string> flags = {"generate", "--model",       path,  "--max-tokens", "9",  "--seed",
                                           "5",        "--temperature", "0.7", "--top-k",      "20", "--top-p",
                                           "0.9",      "--ignore-end"};
-  CHECK(run(flags + std::vector<std::string>{"--samples", "2"}).out == want);
+  CHECK(run(flags + std::vector<std::string>{"--num-samples", "2"}).out == want);
   const Outcome one = run(flags);
   CHECK(one.out == want.substr(0, want.find('\n') + 1));
   CHECK(one.err.starts_with("9 tokens, "));

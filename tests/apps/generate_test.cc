@@ -45,7 +45,7 @@ TEST_CASE("generate: --greedy after a prompt of ids prints the library's tokens"
 }
 
 TEST_CASE("generate: the first of several texts is the same as alone, and the seed decides the text") {
-  const std::string one = generate({"--seed", "7"}), three = generate({"--seed", "7", "--samples", "3"});
+  const std::string one = generate({"--seed", "7"}), three = generate({"--seed", "7", "--num-samples", "3"});
   CHECK(words(one) == kTokens);
   CHECK(three.starts_with(one));
   CHECK(words(three) == 3 * kTokens);
@@ -56,7 +56,7 @@ TEST_CASE("generate: the first of several texts is the same as alone, and the se
 
 TEST_CASE("generate: bf16 and int8 also write --max-tokens tokens") {
   for (const char* precision : {"bf16", "int8"})
-    CHECK(words(generate({"--precision", precision, "--samples", "2"})) == 2 * kTokens);
+    CHECK(words(generate({"--precision", precision, "--num-samples", "2"})) == 2 * kTokens);
 }
 
 TEST_CASE("generate: with a tokenizer, the prompt and the output are text") {
@@ -83,7 +83,7 @@ TEST_CASE(
     for (const std::vector<std::string>& flags : {std::vector<std::string>{},
                                                   {"--greedy"},
                                                   {"--prompt-tokens", "5", "--precision", "int8"},
-                                                  {"--samples", "3"}}) {
+                                                  {"--num-samples", "3"}}) {
       const Outcome outcome =
           run(std::vector<std::string>{"generate", "--model", temporary / "odd.bin"} + flags);
       CHECK(outcome.status == 1);

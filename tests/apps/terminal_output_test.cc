@@ -45,7 +45,7 @@ TEST_CASE("terminal output: generate shows control characters as escapes, and pr
                                             "--tokenizer", t / "wild.bin",  "--prompt",
                                             "@\x1b[31m",   "--ignore-end",  "--max-tokens",
                                             "400",         "--temperature", "50"};
-  for (const std::vector<std::string>& flags : {std::vector<std::string>{}, {"--samples", "2"}}) {
+  for (const std::vector<std::string>& flags : {std::vector<std::string>{}, {"--num-samples", "2"}}) {
     const std::string raw = run(command + flags).out;
     REQUIRE(raw.find('\0') != std::string::npos);
     REQUIRE(raw.starts_with("@\x1b[31m"));
