@@ -13,8 +13,8 @@
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"
 #include "apps/run/progress.h"
-#include "apps/text/tokenizer.h"
 #include "apps/text/windows.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "nn/checkpoint.h"
@@ -152,7 +152,7 @@ void add_eval(CLI::App& app, Action& action) {
                    "token shards: a file name or a pattern, for example 'data/*_val.bin'")
       ->required();
   eval->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file, for bits per byte; default: tokenizer.bin in the model's directory");
+                   "tokenizer file, for bits per byte; default: the tokenizer in the model's directory");
   number("--batch-size", command->batch_size, "sequences in a batch (B)")->capture_default_str();
   number("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum");
   number("--batches", command->batches, "maximum number of batches to evaluate; default: all");

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iostream>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -13,7 +14,10 @@
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/terminal_text.h"
-#include "apps/text/tokenizer.h"
+#include "apps/sampler_flags.h"
+#include "apps/talk/stop_texts.h"
+#include "apps/tokenizer/tokenizer.h"
+#include "core/binary_file.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "nn/checkpoint.h"
@@ -24,12 +28,13 @@ namespace inkling {
 namespace {
 
 struct GenerateCommand {
-  std::string model, tokenizer, prompt, precision = "f32";
+  std::string model, tokenizer, prompt, prompt_file, precision = "f32";
   std::vector<std::int32_t> prompt_tokens;
+  std::vector<std::string> stops;
   GenerateSettings generation;
-  bool greedy = false, ignore_end = false;
+  bool ignore_end = false;
   std::uint64_t seed = 42;
-  std::int64_t samples = 1;
+  std::int64_t num_samples = 1;
   int threads = hardware_threads();
 };
 
@@ -62,11 +67,40 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
   ids.push_back(end_of_text(tokenizer, model.vocab_size));
   if (command.prompt.empty()) return ids;
   if (!tokenizer)
-    throw UsageError(
-        "--prompt needs a tokenizer, but there is none: give --tokenizer FILE, or the prompt as "
-        "--prompt-tokens");
+    throw UsageError(str(command.prompt_file.empty() ? "--prompt" : "--prompt-file",
+                         " needs a tokenizer, but there is none: give --tokenizer FILE, or the prompt as "
+                         "--prompt-tokens"));
   for (std::int32_t id : tokenizer->encode(command.prompt)) ids.push_back(id);
   return ids;
+}
+
+// Returns the text of --prompt or --prompt-file. Editors end a file with a line break, which is not part of
+// the prompt.
+std::string read_prompt(const GenerateCommand& command) {
+  if (command.prompt_file.empty()) return command.prompt;
+  const FileView file(command.prompt_file);
+  std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+// A text that is being written.
+struct Writing {
+  StopTexts stops;
+  TerminalText shown;
+  std::string unprinted = {};  // text that can be shown but is not printed yet
+  std::string text = {};       // for --logprobs: everything after the prompt
+  nlohmann::ordered_json tokens = nlohmann::ordered_json::array();
+};
+
+// The line of --logprobs for one text. Bytes that are not UTF-8, such as half a character, become U+FFFD.
+std::string json_line(const Writing& writing, std::int64_t max_tokens) {
+  const char* end = writing.stops.stopped()                   ? "stop"
+                    : std::ssize(writing.tokens) < max_tokens ? "end-of-text"
+                                                              : "max-tokens";
+  const nlohmann::ordered_json line = {{"text", writing.text}, {"end", end}, {"tokens", writing.tokens}};
+  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // Generates and prints the texts with the numbers first .. first + count - 1. A single text is printed token
@@ -74,24 +108,35 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
 // token, so that a failure of the model leaves stdout empty.
 std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, const GenerateCommand& command,
                          const std::optional<Tokenizer>& tokenizer, std::int64_t first, std::int64_t count) {
+  const bool logprobs = command.generation.log_probabilities, at_once = command.num_samples == 1 && !logprobs;
   std::vector<Rng> rngs;
   for (std::int64_t i = first; i < first + count; ++i)
     rngs.emplace_back(command.seed, static_cast<std::uint64_t>(i));
-  const bool at_once = command.samples == 1;
-  std::vector<TerminalText> shown(rngs.size(), TerminalText(terminal(STDOUT_FILENO)));
-  std::vector<std::string> unprinted;
-  for (TerminalText& text : shown) unprinted.push_back(text.push(command.prompt));
-  const std::int64_t made =
-      generate(model, prompt, command.generation, rngs, [&](std::int64_t text, std::int32_t id) {
-        const std::string more = tokenizer ? tokenizer->decode(std::span(&id, 1)) : str(id, ' ');
-        std::string& next = unprinted[static_cast<std::size_t>(text)];
-        next += shown[static_cast<std::size_t>(text)].push(more);
-        if (at_once) std::cout << std::exchange(next, "") << std::flush;
-        return true;
-      });
-  for (std::size_t i = 0; i < shown.size(); ++i) {
-    if (first + static_cast<std::int64_t>(i) > 0) std::cout << "---\n";
-    std::cout << unprinted[i] << shown[i].finish() << "\n";
+  std::vector<Writing> texts(rngs.size(), {StopTexts(command.stops), TerminalText(terminal(STDOUT_FILENO))});
+  for (Writing& writing : texts) writing.unprinted = writing.shown.push(command.prompt);
+  const std::int64_t made = generate(model, prompt, command.generation, rngs, [&](const NewToken& token) {
+    Writing& writing = texts[static_cast<std::size_t>(token.text)];
+    const std::string bytes = tokenizer ? tokenizer->decode(std::span(&token.id, 1)) : str(token.id, ' ');
+    const std::string more = writing.stops.push(bytes);
+    if (logprobs) {
+      writing.text += more;
+      writing.tokens.push_back({{"id", token.id}, {"text", bytes}, {"logprob", token.log_probability}});
+    }
+    writing.unprinted += writing.shown.push(more);
+    if (at_once) std::cout << std::exchange(writing.unprinted, "") << std::flush;
+    return !writing.stops.stopped();
+  });
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    Writing& writing = texts[i];
+    const std::string rest = writing.stops.finish();
+    writing.text += rest;
+    writing.unprinted += writing.shown.push(rest) + writing.shown.finish();
+    if (logprobs) {
+      std::cout << json_line(writing, command.generation.max_tokens) << "\n";
+    } else {
+      if (first + static_cast<std::int64_t>(i) > 0) std::cout << "---\n";
+      std::cout << writing.unprinted << "\n";
+    }
   }
   std::cout << std::flush;
   return made;
@@ -100,25 +145,46 @@ std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, cons
 int run(GenerateCommand command) {
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::off);
-  if (command.greedy) command.generation.sampler.temperature = 0.0f;
   from_flags([&] { command.generation.sampler.check(); }, "--");
+  from_flags([&] { StopTexts{command.stops}; }, "--");
+  command.prompt = read_prompt(command);
   GPT2 model = load_model(command.model);
   expect_finite(model, command.model);
   const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
   if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
-  if (!command.ignore_end) command.generation.stop_token = end_of_text(tokenizer, model.config().vocab_size);
+  if (!tokenizer && !command.stops.empty())
+    throw UsageError("--stop needs a tokenizer, but there is none: give --tokenizer FILE");
+  const std::int32_t end = end_of_text(tokenizer, model.config().vocab_size);
+  if (!command.ignore_end) command.generation.stop_token = end;
+  // Every document starts with end-of-text. If end-of-text were penalised, texts would not end.
+  command.generation.sampler.never_penalised = end;
   const std::vector<std::int32_t> prompt = find_prompt(command, tokenizer, model.config());
   model.set_precision(precision, Recording::off);
   const auto start = std::chrono::steady_clock::now();
   std::int64_t made = 0;
   // At most kTogether texts are generated at a time, so that each text is printed as soon as possible.
-  for (std::int64_t text = 0; text < command.samples; text += kTogether) {
-    made += write_texts(model, prompt, command, tokenizer, text, std::min(kTogether, command.samples - text));
+  for (std::int64_t text = 0; text < command.num_samples; text += kTogether) {
+    made +=
+        write_texts(model, prompt, command, tokenizer, text, std::min(kTogether, command.num_samples - text));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s"
             << std::endl;
   return 0;
+}
+
+void add_prompt_flags(CLI::App& generate, const std::shared_ptr<GenerateCommand>& command) {
+  CLI::Option* prompt =
+      generate.add_option("--prompt", command->prompt, "text to continue; default: a new document");
+  CLI::Option* file =
+      generate.add_option("--prompt-file", command->prompt_file,
+                          "file with the text to continue; a line break at its end is not part of the text");
+  CLI::Option* tokens = generate.add_option_function<std::string>(
+      "--prompt-tokens",
+      [command](const std::string& text) { command->prompt_tokens = parse_token_ids(text); },
+      "token ids to continue, separated by commas");
+  prompt->excludes(file)->excludes(tokens);
+  file->excludes(tokens);
 }
 
 }  // namespace
@@ -131,33 +197,20 @@ void add_generate(CLI::App& app, Action& action) {
   };
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   generate->add_option("--tokenizer", command->tokenizer,
-                       "tokenizer file; default: tokenizer.bin in the model's directory");
-  CLI::Option* prompt =
-      generate->add_option("--prompt", command->prompt, "text to continue; default: a new document");
-  generate
-      ->add_option_function<std::string>(
-          "--prompt-tokens",
-          [command](const std::string& text) { command->prompt_tokens = parse_token_ids(text); },
-          "token ids to continue, separated by commas")
-      ->excludes(prompt);
+                       "tokenizer file; default: the tokenizer in the model's directory");
+  add_prompt_flags(*generate, command);
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
   number("--max-tokens", command->generation.max_tokens, std::int64_t{1}, kMost,
          "maximum number of tokens to generate");
-  SamplerSettings& sampler = command->generation.sampler;
-  number("--temperature", sampler.temperature, 0.0f, 1000.0f,
-         "below 1, likely tokens become more likely; above 1, less likely; 0: the same as --greedy");
-  CLI::Option* greedy = generate->add_flag("--greedy", command->greedy, "always take the likeliest token");
-  number("--top-k", sampler.top_k, std::int64_t{0}, kMost,
-         "draw only from the k likeliest tokens; 0: from all");
-  number("--top-p", sampler.top_p, 1e-6f, 1.0f,
-         "draw only from the likeliest tokens whose probabilities sum to this number");
-  // --greedy draws no random numbers, so these flags would have no effect.
-  for (const char* flag : {"--temperature", "--top-k", "--top-p"})
-    greedy->excludes(generate->get_option(flag));
+  add_sampler_flags(*generate, command->generation.sampler);
+  generate->add_option("--stop", command->stops, "the text ends before this text; may be given several times")
+      ->allow_extra_args(false);
   generate->add_flag("--ignore-end", command->ignore_end, "do not stop when the model writes end-of-text");
   number("--seed", command->seed, std::uint64_t{0}, UINT64_MAX, "seed of the random numbers");
-  number("--samples", command->samples, std::int64_t{1}, kMost,
+  number("--num-samples", command->num_samples, std::int64_t{1}, kMost,
          "number of texts; up to 16 are generated together");
+  generate->add_flag("--logprobs", command->generation.log_probabilities,
+                     "print a line of JSON for each text, with the log-probability of each token");
   generate
       ->add_option("--precision", command->precision,
                    "f32, bf16 or int8; bf16 and int8 are faster, because their weights are smaller")

@@ -19,6 +19,7 @@ struct Writer {
   std::vector<std::int32_t> context;  // ids already in the cache, then the ids that the model reads next
   const float* logits = nullptr;      // the scores of the next token
   std::int32_t next = -1;             // the token that was drawn from the logits
+  double log_probability = 0;         // NewToken::log_probability of `next`
 };
 
 // Clears the cache of one text, then the model reads the text's context again and fills the cache. If the
@@ -51,7 +52,15 @@ void read_on(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<
   }
 }
 
-void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size) {
+// Returns log softmax(logits)[id].
+double log_probability(std::span<const float> logits, std::int32_t id) {
+  const auto best = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
+  double sum = 0;
+  for (const float z : logits) sum += std::exp(static_cast<double>(z) - best);
+  return static_cast<double>(logits[static_cast<std::size_t>(id)]) - best - std::log(sum);
+}
+
+void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size, bool log_probabilities) {
   parallel_chunks(std::ssize(writers), [&](std::int64_t i) {
     Writer& writer = writers[static_cast<std::size_t>(i)];
     const std::span logits(writer.logits, static_cast<std::size_t>(vocab_size));
@@ -61,7 +70,8 @@ void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size) {
           " tokens, the scores of the next token are not finite numbers: the model has weights that are NaN, "
           "infinite or too large");
     }
-    writer.next = writer.sampler.sample(logits, *writer.rng);
+    writer.next = writer.sampler.sample(logits, writer.context, *writer.rng);
+    if (log_probabilities) writer.log_probability = log_probability(logits, writer.next);
   });
 }
 
@@ -69,7 +79,7 @@ void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size) {
 // kTogether. Returns the number of tokens.
 std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt,
                                const GenerateSettings& settings, std::int64_t first_text, std::span<Rng> rngs,
-                               const std::function<bool(std::int64_t, std::int32_t)>& on_token) {
+                               const std::function<bool(const NewToken&)>& on_token) {
   Tape tape(Recording::off);
   std::vector<Writer> writers;
   std::vector<KvCache> caches;
@@ -88,12 +98,12 @@ std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt
   std::int64_t made = 0;
   for (std::int64_t length = 0; length < settings.max_tokens && !writers.empty(); ++length) {
     if (length > 0) read_on(model, tape, writers, caches);
-    draw_next(writers, model.config().vocab_size);
+    draw_next(writers, model.config().vocab_size, settings.log_probabilities);
     for (std::size_t i = 0; i < writers.size();) {
       Writer& writer = writers[i];
       const bool stops = writer.next == settings.stop_token;
       made += stops ? 0 : 1;
-      if (stops || !on_token(writer.text, writer.next)) {
+      if (stops || !on_token({writer.text, writer.next, writer.log_probability})) {
         writers.erase(writers.begin() + static_cast<std::ptrdiff_t>(i));
         caches.erase(caches.begin() + static_cast<std::ptrdiff_t>(i));
       } else {
@@ -108,7 +118,7 @@ std::int64_t generate_together(GPT2& model, std::span<const std::int32_t> prompt
 }  // namespace
 
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
-                      std::span<Rng> rngs, const std::function<bool(std::int64_t, std::int32_t)>& on_token) {
+                      std::span<Rng> rngs, const std::function<bool(const NewToken&)>& on_token) {
   if (prompt.empty()) fail("generate: the prompt is empty, expected at least one token");
   std::int64_t made = 0;
   for (std::int64_t text = 0; text < std::ssize(rngs); text += kTogether) {
@@ -120,9 +130,15 @@ std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const G
 }
 
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
+                      std::span<Rng> rngs, const std::function<bool(std::int64_t, std::int32_t)>& on_token) {
+  return generate(model, prompt, settings, rngs,
+                  [&](const NewToken& token) { return on_token(token.text, token.id); });
+}
+
+std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       Rng& rng, const std::function<bool(std::int32_t)>& on_token) {
   return generate(model, prompt, settings, std::span(&rng, 1),
-                  [&](std::int64_t, std::int32_t id) { return on_token(id); });
+                  [&](const NewToken& token) { return on_token(token.id); });
 }
 
 }  // namespace inkling

@@ -26,14 +26,28 @@ struct GenerateSettings {
   std::int64_t max_tokens = 128;  // the maximum number of tokens of each text
   std::int32_t stop_token = -1;   // a text ends when this token is drawn; -1: no such token
   SamplerSettings sampler;
+  bool log_probabilities = false;  // true: compute NewToken::log_probability
+};
+
+// A token that was drawn for the text with the index `text`.
+struct NewToken {
+  std::int64_t text;
+  std::int32_t id;
+  // log p of the token after the text so far, as the model predicts it: the softmax of all logits, before the
+  // repetition penalty, temperature, top-k, top-p and min-p. 0 unless the settings ask for it.
+  double log_probability;
 };
 
 constexpr std::int64_t kTogether = kGemvRows;
 
 // Continues `prompt` (at least one id) once for each Rng, up to kTogether texts at a time. Calls `on_token`
-// with the text's index and each new id as soon as the id is drawn; if `on_token` returns false, that text
-// ends. The stop token itself is not passed to `on_token`. Returns the number of tokens passed to `on_token`.
-// Error for an id outside the vocabulary, an empty prompt, or logits that are not finite.
+// with each new token as soon as it is drawn; if `on_token` returns false, its text ends. The stop token
+// itself is not passed to `on_token`. Returns the number of tokens passed to `on_token`. Error for an id
+// outside the vocabulary, an empty prompt, or logits that are not finite.
+std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
+                      std::span<Rng> rngs, const std::function<bool(const NewToken&)>& on_token);
+
+// The same, if only the text's index and the id are needed.
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       std::span<Rng> rngs,
                       const std::function<bool(std::int64_t text, std::int32_t id)>& on_token);

@@ -63,6 +63,13 @@ void cut_to_top_p(std::vector<Candidate>& candidates, float p) {
   candidates.erase(candidates.begin(), nucleus);
 }
 
+// min-p: keeps the candidates that are at least `min_p` times as likely as the likeliest one.
+void cut_to_min_p(std::vector<Candidate>& candidates, float min_p) {
+  float best = 0;
+  for (const Candidate& c : candidates) best = std::max(best, c.probability);
+  std::erase_if(candidates, [least = min_p * best](const Candidate& c) { return c.probability < least; });
+}
+
 }  // namespace
 
 void SamplerSettings::check() const {
@@ -70,6 +77,9 @@ void SamplerSettings::check() const {
     fail("temperature is ", temperature, ", expected 0 or more");
   if (top_k < 0) fail("top-k is ", top_k, ", expected 0 (all) or more");
   if (!(top_p > 0.0f && top_p <= 1.0f)) fail("top-p is ", top_p, ", expected more than 0 and at most 1");
+  if (!(min_p >= 0.0f && min_p <= 1.0f)) fail("min-p is ", min_p, ", expected 0 (all) to 1");
+  if (!(repetition_penalty > 0.0f) || std::isinf(repetition_penalty))
+    fail("repetition-penalty is ", repetition_penalty, ", expected more than 0 (1: no penalty)");
 }
 
 Sampler::Sampler(const SamplerSettings& settings) : settings_(settings) {
@@ -90,7 +100,22 @@ void Sampler::softmax(std::span<const float> logits, float best) {
   for (std::size_t i = 0; i < n; ++i) candidates_[i] = {ids_[i], scaled_[i]};
 }
 
-std::span<const Candidate> Sampler::candidates(std::span<const float> logits) {
+// Returns the logits after the repetition penalty. A token that is in the text several times is penalised
+// once, because each new logit is computed from the old logit.
+std::span<const float> Sampler::penalised(std::span<const float> logits, std::span<const std::int32_t> text) {
+  penalised_.assign(logits.begin(), logits.end());
+  for (const std::int32_t id : text) {
+    if (id == settings_.never_penalised) continue;
+    const float z = logits[static_cast<std::size_t>(id)];
+    penalised_[static_cast<std::size_t>(id)] =
+        z > 0.0f ? z / settings_.repetition_penalty : z * settings_.repetition_penalty;
+  }
+  return penalised_;
+}
+
+std::span<const Candidate> Sampler::candidates(std::span<const float> logits,
+                                               std::span<const std::int32_t> text) {
+  if (settings_.repetition_penalty != 1.0f) logits = penalised(logits, text);
   const std::size_t best = likeliest(logits);
   if (settings_.temperature == 0.0f) {
     candidates_.assign(1, {static_cast<std::int32_t>(best), 1.0f});
@@ -101,14 +126,15 @@ std::span<const Candidate> Sampler::candidates(std::span<const float> logits) {
   if (settings_.top_k > 0) cut_to_top_k(ids_, logits, settings_.top_k);
   softmax(logits, logits[best]);
   if (settings_.top_p < 1.0f) cut_to_top_p(candidates_, settings_.top_p);
+  if (settings_.min_p > 0.0f) cut_to_min_p(candidates_, settings_.min_p);
   const double total = mass(candidates_);
   for (Candidate& c : candidates_)
     c.probability = static_cast<float>(static_cast<double>(c.probability) / total);
   return candidates_;
 }
 
-std::int32_t Sampler::sample(std::span<const float> logits, Rng& rng) {
-  const std::span<const Candidate> all = candidates(logits);
+std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> text, Rng& rng) {
+  const std::span<const Candidate> all = candidates(logits, text);
   double left = rng.uniform();
   std::int32_t last = all.front().id;
   for (const Candidate& c : all) {

@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "apps/chat/conversations.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 namespace inkling {
 

@@ -9,7 +9,7 @@
 #include "apps/run/strict_json.h"
 #include "apps/text/data_shard.h"
 #include "apps/text/stories.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "optim/schedule.h"

@@ -18,7 +18,7 @@
 #include "apps/run/train_settings.h"
 #include "apps/run/training_step.h"
 #include "apps/text/batches.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "nn/gpt2.h"
 #include "optim/optimizer.h"
 

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "apps/text/shard.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
@@ -65,6 +65,12 @@ TEST_CASE("generate flags: each flag changes the text in the same way as the lib
       {{"--temperature", "0"}, [](Asked& a) { a.settings.sampler.temperature = 0; }},
       {{"--top-k", "5"}, [](Asked& a) { a.settings.sampler.top_k = 5; }},
       {{"--top-p", "0.3"}, [](Asked& a) { a.settings.sampler.top_p = 0.3f; }},
+      {{"--min-p", "0.4"}, [](Asked& a) { a.settings.sampler.min_p = 0.4f; }},
+      {{"--repetition-penalty", "1.5"},
+       [](Asked& a) {
+         a.settings.sampler.repetition_penalty = 1.5f;
+         a.settings.sampler.never_penalised = kEnd;
+       }},
       {{"--seed", "9"}, [](Asked& a) { a.seed = 9; }},
       {{"--prompt-tokens", "1,2,3"},
        [](Asked& a) {
@@ -104,7 +110,8 @@ TEST_CASE("generate flags: a text ends at end-of-text, but continues with --igno
 }
 
 TEST_CASE(
-    "generate flags: --samples writes texts with random numbers of their own, also beyond a group of 16") {
+    "generate flags: --num-samples writes texts with random numbers of their own, also beyond a group of "
+    "16") {
   for (const std::uint64_t samples : {3, 18}) {
     INFO("samples " << samples);
     std::string want;
@@ -114,7 +121,7 @@ TEST_CASE(
       asked.stream = text;
       want += (text > 0 ? "---\n" : "") + as_ids(written(asked)) + "\n";
     }
-    CHECK(generate_here({"--max-tokens", "20", "--ignore-end", "--samples", str(samples)}) == want);
+    CHECK(generate_here({"--max-tokens", "20", "--ignore-end", "--num-samples", str(samples)}) == want);
   }
 }
 
@@ -291,13 +298,13 @@ TEST_CASE("tokenize flags: --input, --out, --tokenizer and --val-fraction have t
   const auto tokenize = [&](const Words& flags) {
     return run_here(Words{"tokenize", "--input", temporary / "text", "--out", temporary / "my"} + flags).out;
   };
-  CHECK_THAT(tokenize({}), contains("30,000 bytes, 1 documents"));
-  // Validation has a tenth of the 30,001 tokens, rounded up, and an end-of-text token before them.
-  CHECK(tokens("train") == 27000);
-  CHECK(tokens("val") == 3002);
-  tokenize({"--val-fraction", "0.25"});
-  CHECK(tokens("train") == 22500);
-  CHECK(tokens("val") == 7502);
+  CHECK_THAT(tokenize({"--bytes"}), contains("30,000 bytes, 1 documents"));
+  // Validation has a tenth of the bytes, and an end-of-text token before them.
+  CHECK(tokens("train") == 27001);
+  CHECK(tokens("val") == 3001);
+  tokenize({"--bytes", "--val-fraction", "0.25"});
+  CHECK(tokens("train") == 22501);
+  CHECK(tokens("val") == 7501);
   Tokenizer({"aaa", "a", "<|endoftext|>"}, 2).write(temporary / "pairs.bin");
   tokenize({"--tokenizer", temporary / "pairs.bin"});
   CHECK(tokens("train") + tokens("val") == 10002);
@@ -328,15 +335,19 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
   const std::map<std::string, std::set<std::string>> tested = {
       {"generate",
        {"model", "tokenizer", "prompt", "prompt-tokens", "max-tokens", "temperature", "greedy", "top-k",
-        "top-p", "ignore-end", "seed", "samples", "precision", "threads"}},
-      {"tokenize", {"input", "out", "tokenizer", "val-fraction"}},
+        "top-p", "min-p", "repetition-penalty", "prompt-file", "stop", "logprobs", "ignore-end", "seed",
+        "num-samples", "precision", "threads"}},
+      {"tokenize",
+       {"input", "out", "tokenizer", "bytes", "vocab-size", "hf", "val-fraction", "shard-tokens", "show",
+        "threads"}},
       {"eval",
-       {"model", "data", "tokenizer", "batch-size", "seq-len", "batches", "documents", "precision", "threads",
-        "json"}},
+       {"model", "data", "tokenizer", "batch-size", "seq-len", "batches", "documents", "document-mask",
+        "precision", "threads", "json"}},
       {"info",
        {"model", "layers", "heads", "channels", "max-seq-len", "vocab-size", "batch-size", "seq-len",
         "grad-accum", "recompute", "precision", "threads", "json"}},
       {"inspect", {"files"}},
+      {"convert", {"from", "to", "tokenizer"}},
   };
   CLI::App app;
   Action action;

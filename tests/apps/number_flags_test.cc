@@ -62,9 +62,15 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"top-k", {"-1", "0", "1099511627776", "1099511627777"}},
         {"top-p", {"0", "1e-06", "1", "1.1", false}},
         {"seed", kSeed},
-        {"samples", kFromOneTo2To40},
+        {"min-p", {"-0.001", "0", "1", "1.1", false}},
+        {"repetition-penalty", {"0.009", "0.01", "1000", "1000.5", false}},
+        {"num-samples", kFromOneTo2To40},
         {"threads", kThreads}}},
-      {"tokenize", {{"val-fraction", {"0", "1e-06", "0.5", "0.51", false}}}},
+      {"tokenize",
+       {{"val-fraction", {"-0.1", "0", "0.5", "0.51", false}},
+        {"vocab-size", {"256", "257", "1048576", "1048577"}},
+        {"shard-tokens", {"1023", "1024", "1099511627776", "1099511627777"}},
+        {"threads", kThreads}}},
       {"eval",
        {{"batch-size", kFromOne}, {"seq-len", kFromOne}, {"batches", kFromOne}, {"threads", kThreads}}},
       {"info",
@@ -77,7 +83,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"seq-len", kFromOne},
         {"grad-accum", kGradAccum},
         {"threads", kThreads}}},
-      {"inspect", {}}};
+      {"inspect", {}},
+      {"convert", {}}};
   return all;
 }
 

@@ -76,7 +76,7 @@ void make_valid_files(const std::string& valid) {
   std::string text;
   for (int i = 0; i < 300; ++i) text += str("line ", i % 7, " of a text\n");
   write_text(valid + "/text", text);
-  REQUIRE(run({"tokenize", "--input", valid + "/text", "--out", valid + "/my"}).status == 0);
+  REQUIRE(run({"tokenize", "--input", valid + "/text", "--out", valid + "/my", "--bytes"}).status == 0);
   REQUIRE(run({"train",
                "--out",
                valid + "/run",
@@ -161,7 +161,7 @@ TEST_CASE("random faults: 200 wrong command lines are refused, and no file is lo
   make_valid_files(valid);
   const std::map<std::string, std::vector<Group>> right = {
       {"train", {{"--out", valid + "/run"}, {"--resume"}, {"--data", valid + "/my_train.bin"}}},
-      {"generate", {{"--model", valid + "/run/model.bin"}, {"--prompt", "line"}, {"--samples", "2"}}},
+      {"generate", {{"--model", valid + "/run/model.bin"}, {"--prompt", "line"}, {"--num-samples", "2"}}},
       {"tokenize", {{"--input", valid + "/text"}, {"--out", valid + "/my"}}},
       {"eval", {{"--model", valid + "/run/model.bin"}, {"--data", valid + "/my_val.bin"}, {"--json"}}},
       {"info", {{"--model", valid + "/run/model.bin"}, {"--batch-size", "2"}}},

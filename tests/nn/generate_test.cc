@@ -1,6 +1,8 @@
 // Generation: the KV cache makes a token cheaper to compute, but does not change it.
 #include "nn/generate.h"
 
+#include <algorithm>
+
 #include "nn/checkpoint.h"
 #include "tests/support.h"
 
@@ -93,6 +95,7 @@ TEST_CASE("generate: texts generated together equal the texts generated alone, a
       GenerateSettings settings;
       settings.max_tokens = model.config().max_seq_len + 9;  // past a full context
       settings.stop_token = 17;                              // some texts draw it soon, others late or never
+      settings.sampler.repetition_penalty = 1.3f, settings.sampler.min_p = 0.01f;
       std::vector<std::vector<std::int32_t>> together(kTexts), alone(kTexts);
       std::vector<Rng> rngs;
       for (std::uint64_t i = 0; i < kTexts; ++i) rngs.emplace_back(1, i);
@@ -114,6 +117,47 @@ TEST_CASE("generate: texts generated together equal the texts generated alone, a
       CHECK(together[2].size() == 5);
     }
   });
+}
+
+TEST_CASE(
+    "generate: log-probabilities are those of the model's softmax over all logits, whatever the sampler "
+    "does") {
+  GPT2 model = load_model("tests/goldens/small.bin");
+  const std::vector<std::int32_t> prompt = {5, 6, 7};
+  GenerateSettings settings;
+  settings.max_tokens = 10, settings.log_probabilities = true;
+  settings.sampler = {.temperature = 0.5f, .top_k = 20, .repetition_penalty = 1.5f};
+  std::vector<Rng> rngs(1, Rng(3));
+  std::vector<std::int32_t> ids = prompt;
+  std::vector<double> got;
+  generate(model, prompt, settings, rngs, [&](const NewToken& token) {
+    ids.push_back(token.id);
+    got.push_back(token.log_probability);
+    return true;
+  });
+  const std::int64_t T = std::ssize(ids) - 1;
+  std::vector<std::int32_t> targets(ids.begin() + 1, ids.end());
+  std::vector<float> losses(targets.size());
+  Tape tape(Recording::off);
+  model.token_losses(tape, Tensor(ids.data(), {1, T}), Tensor(targets.data(), {1, T}), losses.data());
+  REQUIRE(got.size() == 10);
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i] == approx(-losses[i + 2]).epsilon(1e-5));
+}
+
+TEST_CASE("generate: the repetition penalty keeps greedy generation from repeating a token") {
+  GPT2 model = load_model("tests/goldens/small.bin");
+  GenerateSettings settings;
+  settings.max_tokens = 20;
+  settings.sampler = {.temperature = 0.0f, .repetition_penalty = 1000.0f};
+  std::vector<std::int32_t> ids;
+  Rng rng(1);
+  generate(model, std::vector<std::int32_t>{5, 6, 7}, settings, rng, [&](std::int32_t id) {
+    ids.push_back(id);
+    return true;
+  });
+  std::sort(ids.begin(), ids.end());
+  CHECK(std::unique(ids.begin(), ids.end()) == ids.end());
+  CHECK_FALSE(std::binary_search(ids.begin(), ids.end(), 6));
 }
 
 TEST_CASE("generate: an empty prompt and an id outside the vocabulary are errors") {
@@ -139,6 +183,25 @@ TEST_CASE("generate: logits that are not finite are an error, also if the likeli
                         contains("after 3 tokens, the scores of the next token are not finite numbers"));
     }
   }
+}
+
+TEST_CASE("generate: one logit that is infinite is an error for the first and the last id, not for padding") {
+  const auto generate_with_infinite = [](std::size_t id) {
+    GPT2 model = load_model("tests/goldens/small.bin");
+    const auto C = static_cast<std::size_t>(model.config().channels);
+    model.parameters().values_of(kLnfb)[0] = 1000;
+    model.parameters().values_of(kWte)[id * C] = 3e38f;
+    GenerateSettings settings;
+    settings.max_tokens = 1;
+    const std::vector<std::int32_t> prompt = {1, 2, 3};
+    Rng rng(1);
+    return generate(model, prompt, settings, rng, [](std::int32_t) { return true; });
+  };
+  for (const std::size_t id : {0, 130}) {
+    INFO("id " << id);
+    CHECK_THROWS_WITH(generate_with_infinite(id), contains("the scores of the next token are not finite"));
+  }
+  CHECK(generate_with_infinite(131) == 1);
 }
 
 }  // namespace

@@ -82,11 +82,55 @@ TEST_CASE("sampler: each token is drawn with the frequency of its probability") 
   }
 }
 
+std::vector<std::int32_t> kept(const SamplerSettings& settings, const std::vector<float>& logits) {
+  Sampler sampler(settings);
+  std::vector<std::int32_t> ids;
+  for (const Candidate& c : sampler.candidates(logits)) ids.push_back(c.id);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+TEST_CASE("sampler: min-p keeps the tokens that are at least m times as likely as the likeliest") {
+  // The probabilities are 8/15, 4/15, 2/15 and 1/15.
+  const std::vector<float> logits = {std::log(1.0f), std::log(8.0f), std::log(2.0f), std::log(4.0f)};
+  const auto with_min_p = [&](float min_p) { return kept({.min_p = min_p}, logits); };
+  using Ids = std::vector<std::int32_t>;
+  CHECK(with_min_p(0.0f) == Ids{0, 1, 2, 3});
+  CHECK(with_min_p(0.12f) == Ids{0, 1, 2, 3});
+  CHECK(with_min_p(0.13f) == Ids{1, 2, 3});
+  CHECK(with_min_p(0.3f) == Ids{1, 3});
+  CHECK(with_min_p(0.51f) == Ids{1});
+  CHECK(with_min_p(1.0f) == Ids{1});
+  // With temperature 2, the probabilities have the ratios 1 : 2.83 : 1.41 : 2.
+  CHECK(kept({.temperature = 2.0f, .min_p = 0.6f}, logits) == Ids{1, 3});
+  Sampler sampler({.min_p = 0.3f});
+  for (const Candidate& c : sampler.candidates(logits))
+    CHECK(c.probability == approx(c.id == 1 ? 2.0 / 3 : 1.0 / 3));
+}
+
+TEST_CASE(
+    "sampler: the repetition penalty divides positive logits and multiplies negative ones, once a token") {
+  const std::vector<float> logits = {3.0f, -1.0f, 2.0f, 0.5f}, want = {2.0f, -1.5f, 2.0f, 0.5f};
+  const std::vector<std::int32_t> text = {0, 1, 0, 3, 0};
+  SamplerSettings settings{.repetition_penalty = 1.5f, .never_penalised = 3};
+  Sampler sampler(settings), plain({});
+  const std::span<const Candidate> got = sampler.candidates(logits, text), expected = plain.candidates(want);
+  REQUIRE(got.size() == expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i].probability == expected[i].probability);
+  settings.temperature = 0;  // greedy, too
+  settings.repetition_penalty = 2.0f;
+  Rng rng(1);
+  CHECK(Sampler(settings).sample(logits, text, rng) == 2);
+  CHECK(Sampler(settings).sample(logits, rng) == 0);
+}
+
 TEST_CASE("sampler: invalid settings and NaN logits are errors") {
   CHECK_THROWS_WITH(Sampler({-1.0f, 0, 1.0f}), contains("temperature is -1"));
   CHECK_THROWS_WITH(Sampler({1.0f, -3, 1.0f}), contains("top-k is -3"));
   CHECK_THROWS_WITH(Sampler({1.0f, 0, 0.0f}), contains("top-p is 0"));
   CHECK_THROWS_WITH(Sampler({1.0f, 0, 1.5f}), contains("top-p is 1.5"));
+  CHECK_THROWS_WITH(Sampler({.min_p = 1.5f}), contains("min-p is 1.5"));
+  CHECK_THROWS_WITH(Sampler({.repetition_penalty = 0.0f}), contains("repetition-penalty is 0"));
   Sampler sampler({1.0f, 0, 1.0f});
   CHECK_THROWS_WITH(sampler.candidates(std::vector<float>{0.0f, NAN}), contains("logit 1 is nan"));
 }
