@@ -19,38 +19,32 @@ namespace inkling::fuzz {
 using Bytes = std::span<const std::byte>;
 using Target = void (*)(Bytes);
 
-void shard(Bytes bytes);         // a token shard, and then its windows and batches
-void model(Bytes bytes);         // a model checkpoint, then a few tokens generated with it
-void tokenizer(Bytes bytes);     // a tokenizer, then text encoded and decoded with it
-void optimizer(Bytes bytes);     // optimizer.bin for AdamW and for SGD
-void config(Bytes bytes);        // config.json of a run that is resumed
-void metrics(Bytes bytes);       // metrics.jsonl, and the chart of its losses
-void state(Bytes bytes);         // state.json, then batches from that position
-void manifest(Bytes bytes);      // manifest.json of a checkpoint
-void command_line(Bytes bytes);  // the arguments of a command line, one on each line
-void settings(Bytes bytes);      // flags of `train` and their values
-void grammar(Bytes bytes);       // a grammar as text
-void safetensors(Bytes bytes);   // a safetensors file, then a conversion of its model
-void huggingface(Bytes bytes);   // config.json and model.safetensors.index.json of Hugging Face
+void shard(Bytes bytes);          // a token shard, and then its windows and batches
+void token_flags(Bytes bytes);    // a loss mask and a file of document starts
+void conversations(Bytes bytes);  // JSONL of conversations and documents, then their tokens
+void model(Bytes bytes);          // a model checkpoint, then a few tokens generated with it
+void tokenizer(Bytes bytes);      // a tokenizer, then text encoded and decoded with it
+void optimizer(Bytes bytes);      // optimizer.bin for AdamW and for SGD
+void config(Bytes bytes);         // config.json of a run that is resumed
+void metrics(Bytes bytes);        // metrics.jsonl, and the chart of its losses
+void state(Bytes bytes);          // state.json, then batches from that position
+void manifest(Bytes bytes);       // manifest.json of a checkpoint
+void command_line(Bytes bytes);   // the arguments of a command line, one on each line
+void settings(Bytes bytes);       // flags of `train` and their values
+void grammar(Bytes bytes);        // a grammar as text
+void safetensors(Bytes bytes);    // a safetensors file, then a conversion of its model
+void huggingface(Bytes bytes);    // config.json and model.safetensors.index.json of Hugging Face
 
 struct NamedTarget {
   const char* name;
   Target target;
 };
 inline constexpr NamedTarget kTargets[] = {
-    {"shard", shard},
-    {"model", model},
-    {"tokenizer", tokenizer},
-    {"optimizer", optimizer},
-    {"config", config},
-    {"metrics", metrics},
-    {"state", state},
-    {"manifest", manifest},
-    {"command_line", command_line},
-    {"settings", settings},
-    {"grammar", grammar},
-    {"safetensors", safetensors},
-    {"huggingface", huggingface},
+    {"shard", shard},       {"token_flags", token_flags},   {"conversations", conversations},
+    {"model", model},       {"tokenizer", tokenizer},       {"optimizer", optimizer},
+    {"config", config},     {"metrics", metrics},           {"state", state},
+    {"manifest", manifest}, {"command_line", command_line}, {"settings", settings},
+    {"grammar", grammar},   {"safetensors", safetensors},   {"huggingface", huggingface},
 };
 
 inline std::string_view as_text(Bytes bytes) {
