@@ -146,7 +146,6 @@ void JsonlReader::end() {
 void JsonlReader::read_line() {
   std::string_view line = line_;
   if (number_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
-  if (line.ends_with('\r')) line.remove_suffix(1);
   if (!blank(line)) {
     std::optional<JsonlEntry> entry;
     try {
