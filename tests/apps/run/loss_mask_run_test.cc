@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "tests/apps/process.h"
 #include "tests/apps/run/command_run.h"
+#include "tests/apps/run/tiny_run.h"
 
 namespace inkling {
 namespace {
@@ -110,6 +111,23 @@ TEST_CASE("train: a step without any counted target makes no update, and has no 
   REQUIRE(three.steps().size() == 1);
   CHECK(three.steps().front().at("step") == 3);
   CHECK(std::isfinite(three.steps().front().at("loss").get<double>()));
+}
+
+TEST_CASE("resume: a run whose loss mask has changed is refused, and one with the same mask continues") {
+  const MaskedData data(every_third());
+  const TrainSettings settings = tiny_settings({{"data", data.path()}, {"steps", 4}, {"save_every", 2}});
+  train_whole(data / "run", settings);
+  std::filesystem::remove_all(data / "run/checkpoints/step_00000004");
+  std::filesystem::remove(data / "run/model.bin");
+  CHECK(TinyRun(data / "run", settings).resume().empty());
+  Flags other = every_third();
+  other.back() ^= 1;
+  TokenFlagsWriter flags(kLossMask, flags_beside(kLossMask, data.path()));
+  flags.append(other);
+  flags.commit();
+  TinyRun changed(data / "run", settings);
+  CHECK_THROWS_WITH(changed.resume(),
+                    contains("state.json: ") && contains("masked.mask: the loss mask differs"));
 }
 
 TEST_CASE("loss mask: train and eval without a counted target are clear errors") {
