@@ -78,8 +78,7 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
 // the prompt.
 std::string read_prompt(const GenerateCommand& command) {
   if (command.prompt_file.empty()) return command.prompt;
-  const FileView file(command.prompt_file);
-  std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::string text(FileView(command.prompt_file).text());
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
   return text;

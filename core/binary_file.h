@@ -35,6 +35,7 @@ class FileView {
   FileView& operator=(const FileView&) = delete;
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
   const std::string& path() const { return path_; }
 
   // Frees the memory of `part`, a part of bytes(). The part can still be read: the system then reads it from

@@ -210,8 +210,8 @@ std::vector<json> RunDirectory::read_metrics() const {
   const std::string path = file(kMetrics);
   if (!fs::exists(path) || fs::file_size(path) == 0) return lines;
   const FileView view(path);
-  const char* next = reinterpret_cast<const char*>(view.bytes().data());
-  const char* end = next + view.bytes().size();
+  const char* next = view.text().data();
+  const char* end = next + view.text().size();
   while (next < end) {
     const char* newline = std::find(next, end, '\n');
     if (newline == end) break;  // after a crash, the last line may be incomplete

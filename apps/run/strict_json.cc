@@ -80,8 +80,7 @@ json parse_json(std::string_view text, const std::string& source, std::int64_t m
 }
 
 json read_json(const std::string& path) {
-  const FileView file(path);
-  return parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
+  return parse_json(FileView(path).text(), path);
 }
 
 JsonObject::JsonObject(const json& value, std::string source, std::string prefix)

@@ -15,7 +15,6 @@ namespace inkling {
 
 namespace {
 
-constexpr std::string_view kSeparator = "<|endoftext|>";
 constexpr std::size_t kSeparatorLine = kSeparator.size() + 2;  // with the line end, \r\n
 
 bool is_hidden(const std::filesystem::path& path) {
@@ -119,10 +118,7 @@ std::size_t DocumentReader::find_cut() const {
   const std::size_t end = buffer_.size() - kSeparatorLine - 1;
   if (const std::size_t cut = cut_before(buffer_, end); cut > 0) return cut;
   if (buffer_.size() < longest_part_) return 0;
-  std::size_t cut = end;
-  while (cut > 1 && (static_cast<unsigned char>(buffer_[cut]) & 0xc0) == 0x80)
-    --cut;  // not inside a character
-  return cut;
+  return std::max<std::size_t>(character_start(buffer_, end), 1);
 }
 
 bool DocumentReader::next(DocumentPart& part) {

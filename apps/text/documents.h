@@ -14,6 +14,8 @@
 
 namespace inkling {
 
+inline constexpr std::string_view kSeparator = "<|endoftext|>";  // between documents, on a line of its own
+
 // Makes the list of files to read: a file stands for itself, a directory for all files below it, in the order
 // of their names, without hidden files. Error if a path does not exist, or if a directory has no file.
 std::vector<std::string> find_text_files(const std::vector<std::string>& paths);

@@ -32,7 +32,7 @@ class GrammarCompiler {
     end_of_text_ = static_cast<std::int32_t>(vocabulary_.size());
     find_followers();
     for (std::size_t i = 0; i < choices().size(); ++i) predict(i);
-    vocabulary_.emplace_back("<|endoftext|>");
+    vocabulary_.emplace_back(kEndOfTextBytes);
     grammar_.tokenizer_ = Tokenizer(vocabulary_, end_of_text_, "story tokenizer");
   }
 

@@ -78,9 +78,8 @@ void ParallelEncoder::finish() {
 }
 
 std::size_t cut_near(std::string_view text, std::size_t at) {
-  if (const std::size_t cut = cut_before(text, at); cut > 0) return cut;
-  while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
-  return at;
+  const std::size_t cut = cut_before(text, at);
+  return cut > 0 ? cut : character_start(text, at);
 }
 
 }  // namespace inkling

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -26,7 +25,6 @@ namespace {
 
 constexpr std::int64_t kManyDocuments = 100;  // from so many on, whole documents are chosen for validation
 constexpr std::size_t kSample = std::size_t{1} << 16;  // bytes whose tokens are counted, to know their length
-constexpr std::string_view kSeparator = "<|endoftext|>";
 
 // Standard input can be read only once, so it is copied into a file beside the output. The destructor removes
 // the file.
@@ -110,12 +108,18 @@ Survey survey(const std::vector<std::string>& files, bool count_pieces, double v
   return found;
 }
 
+bool trains_tokenizer(const TokenizeSettings& settings) {
+  return settings.tokenizer_path.empty() && !settings.bytes;
+}
+
+// The vocabulary that a tokenizer trained on the text is to have.
+std::int32_t wanted_vocabulary(const TokenizeSettings& settings, const Survey& found) {
+  return settings.vocab_size == 0 ? suitable_vocabulary(found.text_bytes) : settings.vocab_size;
+}
+
 Tokenizer make_tokenizer(const TokenizeSettings& settings, const Survey& found) {
-  if (!settings.tokenizer_path.empty()) return Tokenizer::read(settings.tokenizer_path);
-  if (settings.bytes) return Tokenizer::bytes();
-  const std::int32_t wanted =
-      settings.vocab_size == 0 ? suitable_vocabulary(found.text_bytes) : settings.vocab_size;
-  return train_bpe(found.pieces, wanted);
+  if (trains_tokenizer(settings)) return train_bpe(found.pieces, wanted_vocabulary(settings, found));
+  return settings.bytes ? Tokenizer::bytes() : Tokenizer::read(settings.tokenizer_path);
 }
 
 // Returns the bytes of a token, measured on the sample. If the sample cannot be encoded, the second reading
@@ -129,15 +133,12 @@ double bytes_in_a_token(const Tokenizer& tokenizer, const std::string& sample) {
   }
 }
 
-// The number of bytes for validation.
-std::int64_t validation_bytes(const TokenizeSettings& settings, const Survey& found, double bytes_per_token) {
-  if (settings.val_fraction == 0) return 0;
-  const auto n = found.text_bytes;
-  const auto share = static_cast<std::int64_t>(std::ceil(settings.val_fraction * static_cast<double>(n)));
-  const auto least =
-      static_cast<std::int64_t>(std::ceil(static_cast<double>(settings.min_val_tokens) * bytes_per_token));
-  return std::min(std::max(share, std::min(least, n / 2)), n - 1);
-}
+// Which part of the text is for validation.
+struct Split {
+  bool none = false;         // no part
+  bool by_document = false;  // the documents that chosen_for_validation() chooses
+  std::int64_t start = 0;    // otherwise: the text from this byte on
+};
 
 // Returns the byte at which the validation part of the text begins: if possible at the start of a document,
 // the last one at or before the wanted position. If this would more than double the part, it begins at the
@@ -147,6 +148,62 @@ std::int64_t validation_start(const Survey& found, std::int64_t val_bytes) {
   const auto after = std::upper_bound(found.starts.begin(), found.starts.end(), natural);
   const std::int64_t start = after == found.starts.begin() ? 0 : *std::prev(after);
   return start > std::max<std::int64_t>(0, natural - val_bytes) ? start : natural;
+}
+
+Split choose_split(const TokenizeSettings& settings, const Survey& found, double bytes_per_token) {
+  if (settings.val_fraction == 0) return {.none = true};
+  const auto n = found.text_bytes;
+  const auto share = static_cast<std::int64_t>(std::ceil(settings.val_fraction * static_cast<double>(n)));
+  const auto least =
+      static_cast<std::int64_t>(std::ceil(static_cast<double>(settings.min_val_tokens) * bytes_per_token));
+  const std::int64_t val_bytes = std::min(std::max(share, std::min(least, n / 2)), n - 1);
+  return {.by_document = found.documents >= kManyDocuments && 2 * found.chosen_bytes >= val_bytes &&
+                         2 * found.chosen_bytes <= n,
+          .start = validation_start(found, val_bytes)};
+}
+
+// Gives the parts of a text to an encoder, with the tag true for validation.
+class Distributor {
+ public:
+  Distributor(const Split& split, double val_fraction, ParallelEncoder& encoder)
+      : split_(split), val_fraction_(val_fraction), encoder_(encoder) {}
+
+  void add(const DocumentPart& part, const std::string& name) {
+    const std::int64_t begin = at_, end = at_ += std::ssize(part.text);
+    if (split_.none) {
+      encoder_.add(part.text, part.begins, false, name, part.at);
+    } else if (split_.by_document) {
+      if (part.begins) in_val_ = chosen_for_validation(part.text, val_fraction_);
+      encoder_.add(part.text, part.begins, in_val_, name, part.at);
+    } else if (begin < split_.start && split_.start < end) {
+      cuts_document_ = true;  // validation begins with an end-of-text of its own
+      const std::size_t cut = cut_near(part.text, static_cast<std::size_t>(split_.start - begin));
+      encoder_.add(part.text.substr(0, cut), part.begins, false, name, part.at);
+      encoder_.add(part.text.substr(cut), true, true, name, part.at + static_cast<std::int64_t>(cut));
+    } else {
+      encoder_.add(part.text, part.begins || begin == split_.start, begin >= split_.start, name, part.at);
+    }
+  }
+
+  std::int64_t text_bytes() const { return at_; }  // so far
+  bool cuts_document() const { return cuts_document_; }
+
+ private:
+  Split split_;
+  double val_fraction_;
+  ParallelEncoder& encoder_;
+  std::int64_t at_ = 0;
+  bool in_val_ = false, cuts_document_ = false;
+};
+
+std::int64_t size_of_files(const std::vector<std::string>& files) {
+  std::int64_t total = 0;
+  for (const std::string& file : files) {
+    std::error_code unknown;
+    const auto size = std::filesystem::file_size(file, unknown);
+    if (!unknown) total += static_cast<std::int64_t>(size);
+  }
+  return total;
 }
 
 }  // namespace
@@ -171,72 +228,46 @@ TokenizeResult tokenize_files(const TokenizeSettings& settings) {
     input = standard_input.emplace(settings.out).path();
   }
   const std::vector<std::string> files = find_text_files(inputs);
-  std::int64_t total = 0;
-  for (const std::string& file : files) {
-    std::error_code unknown;
-    const auto size = std::filesystem::file_size(file, unknown);
-    if (!unknown) total += static_cast<std::int64_t>(size);
-  }
-  const auto report = [&](std::int64_t bytes) {
-    if (settings.progress) settings.progress(bytes, 2 * total);
+  const auto report = [&, total = size_of_files(files)](std::int64_t reading, std::int64_t bytes) {
+    if (settings.progress) settings.progress(reading * total + bytes, 2 * total);
   };
 
-  const bool trains = settings.tokenizer_path.empty() && !settings.bytes;
-  const Survey found = survey(files, trains, settings.val_fraction, report);
+  const Survey found = survey(files, trains_tokenizer(settings), settings.val_fraction,
+                              [&](std::int64_t bytes) { report(0, bytes); });
   const Tokenizer tokenizer = make_tokenizer(settings, found);
-
-  TokenizeResult result;
-  result.files = std::ssize(files);
-  result.documents = found.documents;
-  result.text_bytes = found.text_bytes;
-  result.inline_separators = found.inline_separators;
-  result.vocab_size = tokenizer.vocab_size();
-  result.no_pair_left =
-      trains && tokenizer.vocab_size() <
-                    (settings.vocab_size == 0 ? suitable_vocabulary(found.text_bytes) : settings.vocab_size);
-  const std::int64_t val_bytes = validation_bytes(settings, found, bytes_in_a_token(tokenizer, found.sample));
-  result.split_by_document = found.documents >= kManyDocuments && 2 * found.chosen_bytes >= val_bytes &&
-                             2 * found.chosen_bytes <= found.text_bytes;
-  const std::int64_t val_start = validation_start(found, val_bytes);
+  const Split split = choose_split(settings, found, bytes_in_a_token(tokenizer, found.sample));
 
   ShardedWriter train(settings.out + "_train", tokenizer.vocab_size(), settings.shard_tokens);
   ShardedWriter val(settings.out + "_val", tokenizer.vocab_size(), settings.shard_tokens);
   ParallelEncoder encoder(
       tokenizer, [&](bool in_val, std::span<const std::int32_t> ids) { (in_val ? val : train).append(ids); });
-  std::int64_t at = 0;  // bytes of text before the part
-  bool in_val = false, cut_document = false;
+  Distributor distributor(split, settings.val_fraction, encoder);
   for_each_part(files, [&](const std::string& file, const DocumentPart& part) {
-    const std::string& name = standard_input && file == standard_input->path() ? "standard input" : file;
-    const auto bytes = std::ssize(part.text);
-    if (result.split_by_document) {
-      if (part.begins) in_val = chosen_for_validation(part.text, settings.val_fraction);
-      encoder.add(part.text, part.begins, in_val, name, part.at);
-    } else if (val_bytes > 0 && at < val_start && at + bytes > val_start) {
-      cut_document = true;  // validation begins with an end-of-text of its own
-      const std::size_t cut = cut_near(part.text, static_cast<std::size_t>(val_start - at));
-      encoder.add(part.text.substr(0, cut), part.begins, false, name, part.at);
-      encoder.add(part.text.substr(cut), true, true, name, part.at + static_cast<std::int64_t>(cut));
-    } else {
-      encoder.add(part.text, part.begins || (val_bytes > 0 && at == val_start),
-                  val_bytes > 0 && at >= val_start, name, part.at);
-    }
-    at += bytes;
-    report(total + at);
+    distributor.add(part, standard_input && file == standard_input->path() ? "standard input" : file);
+    report(1, distributor.text_bytes());
   });
   encoder.finish();
 
-  const std::int64_t n = train.size() + val.size() - cut_document;
+  const std::int64_t n = train.size() + val.size() - distributor.cuts_document();
   constexpr std::int64_t kFewest = 8;  // with fewer tokens, one of the two parts would be useless
   if (n < kFewest)
     fail(settings.inputs.front(), ": the text has ", n, " tokens, expected at least ", kFewest);
 
+  TokenizeResult result;
   result.tokenizer_path = settings.out + "_tokenizer.bin";
   tokenizer.write(result.tokenizer_path);
   if (!settings.hf_directory.empty()) write_merges_directory(tokenizer, settings.hf_directory);
   result.train_paths = train.commit();
-  if (settings.val_fraction > 0) result.val_paths = val.commit();
+  if (!split.none) result.val_paths = val.commit();
+  result.documents = found.documents;
+  result.text_bytes = found.text_bytes;
   result.train_tokens = train.size();
   result.val_tokens = val.size();
+  result.inline_separators = found.inline_separators;
+  result.split_by_document = split.by_document;
+  result.vocab_size = tokenizer.vocab_size();
+  result.no_pair_left =
+      trains_tokenizer(settings) && tokenizer.vocab_size() < wanted_vocabulary(settings, found);
   return result;
 }
 

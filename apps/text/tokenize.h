@@ -43,7 +43,7 @@ struct TokenizeSettings {
 struct TokenizeResult {
   std::vector<std::string> train_paths, val_paths;
   std::string tokenizer_path;
-  std::int64_t files = 0, documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
+  std::int64_t documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
   std::int64_t inline_separators = 0;  // how often <|endoftext|> is inside a line, where it is ordinary text
   bool split_by_document = false;      // otherwise the last part of the text is for validation
   std::int32_t vocab_size = 0;

@@ -186,7 +186,7 @@ Tokenizer train_bpe(const PieceCounts& pieces, std::int32_t vocab_size) {
     corpus.merge(pair, static_cast<std::int32_t>(tokens.size()));
     tokens.push_back(std::move(token));
   }
-  tokens.emplace_back("<|endoftext|>");
+  tokens.emplace_back(kEndOfTextBytes);
   const auto end_of_text = static_cast<std::int32_t>(tokens.size()) - 1;
   return Tokenizer(std::move(tokens), end_of_text, "trained tokenizer");
 }

@@ -17,7 +17,6 @@ namespace {
 // The names of the vocabulary and of the merges: Hugging Face's, and GPT-2's.
 constexpr std::pair<const char*, const char*> kFiles[] = {{"vocab.json", "merges.txt"},
                                                           {"encoder.json", "vocab.bpe"}};
-constexpr std::string_view kEndOfText = "<|endoftext|>";
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
 
 std::vector<std::string> parse_vocabulary(std::string_view text, const std::string& name) {
@@ -46,7 +45,7 @@ std::vector<std::string> parse_vocabulary(std::string_view text, const std::stri
 }
 
 std::int32_t find_end_of_text(const std::vector<std::string>& tokens, const std::string& name) {
-  const auto found = std::find(tokens.begin(), tokens.end(), kEndOfText);
+  const auto found = std::find(tokens.begin(), tokens.end(), kEndOfTextBytes);
   if (found == tokens.end()) fail(name, ": has no token <|endoftext|>, expected one");
   return static_cast<std::int32_t>(found - tokens.begin());
 }
@@ -83,11 +82,6 @@ void check_merges(const Tokenizer& tokenizer, std::string_view merges, const std
   }
 }
 
-std::string read_whole(const std::string& path) {
-  const FileView file(path);
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-
 void write_whole(const std::string& path, const std::string& text) {
   AtomicFile file(path);
   file.write(text);
@@ -120,7 +114,8 @@ Tokenizer read_merges_directory(const std::string& directory) {
     if (!std::filesystem::exists(folder / vocabulary)) continue;
     const std::string vocabulary_path = (folder / vocabulary).string(),
                       merges_path = (folder / merges).string();
-    return parse_merges(read_whole(vocabulary_path), vocabulary_path, read_whole(merges_path), merges_path);
+    const FileView vocabulary_file(vocabulary_path), merges_file(merges_path);
+    return parse_merges(vocabulary_file.text(), vocabulary_path, merges_file.text(), merges_path);
   }
   fail(directory, ": has no tokenizer, expected vocab.json and merges.txt, or encoder.json and vocab.bpe");
 }
@@ -132,7 +127,7 @@ std::vector<std::string> written_tokens(const Tokenizer& tokenizer) {
   std::vector<std::string> written;
   std::unordered_map<std::string, std::int32_t> ids;
   for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    written.push_back(id == tokenizer.end_of_text() ? std::string(kEndOfText)
+    written.push_back(id == tokenizer.end_of_text() ? std::string(kEndOfTextBytes)
                                                     : to_byte_alphabet(tokenizer.token(id)));
     const auto [first, is_new] = ids.emplace(written.back(), id);
     if (!is_new)

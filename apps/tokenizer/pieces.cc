@@ -174,4 +174,9 @@ std::size_t cut_before(std::string_view text, std::size_t at) {
   return 0;
 }
 
+std::size_t character_start(std::string_view text, std::size_t at) {
+  while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
+  return at;
+}
+
 }  // namespace inkling

@@ -16,7 +16,6 @@ namespace {
 constexpr std::size_t kLongestToken = 255;  // the file stores the length of a token in one byte
 constexpr std::int32_t kGpt2EndOfText = 50256;
 constexpr std::string_view kTokenizerEnd = "_tokenizer.bin";
-constexpr std::string_view kEndOfTextBytes = "<|endoftext|>";
 
 std::size_t index(std::int32_t id) {
   return static_cast<std::size_t>(id);

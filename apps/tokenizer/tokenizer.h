@@ -31,6 +31,8 @@
 namespace inkling {
 
 constexpr std::int32_t kTokenizerMagic = 20240328;
+// The bytes of end-of-text in the tokenizers that inkling makes, as in GPT-2.
+inline constexpr std::string_view kEndOfTextBytes = "<|endoftext|>";
 
 class Tokenizer {
  public:
