@@ -17,7 +17,7 @@ using Ids = std::vector<std::int32_t>;
 std::string words(Rng& rng, std::size_t bytes) {
   std::string text;
   while (text.size() < bytes)
-    text += "word" + std::to_string(rng.below(500)) + (rng.below(9) == 0 ? ".\n" : " ");
+    text += std::to_string(rng.below(500)) + "word" + (rng.below(9) == 0 ? ".\n" : " ");
   return text;
 }
 
@@ -45,8 +45,9 @@ TEST_CASE("parallel encoder: the tokens do not depend on the number of threads o
     });
     for (std::size_t i = 0; i < texts.size(); ++i) parallel.add(texts[i], true, i % 2 == 1, "file", 0);
     parallel.finish();
-    CHECK(got[0] == expected[0]);
-    CHECK(got[1] == expected[1]);
+    // In parentheses: Catch2 would need minutes to print millions of ids.
+    CHECK((got[0] == expected[0]));
+    CHECK((got[1] == expected[1]));
   }
 }
 
