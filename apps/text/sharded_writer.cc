@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/text/token_flags.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -38,6 +39,7 @@ std::vector<std::string> ShardedWriter::commit() {
     fail(next, ": is a shard from earlier, expected none; remove it or choose another --out");
   std::vector<std::string> paths;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
+    remove_flags_beside(path(i + 1));
     shards_[i]->commit();
     paths.push_back(path(i + 1));
   }

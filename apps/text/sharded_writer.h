@@ -20,7 +20,8 @@ class ShardedWriter {
   void append(std::span<const std::int32_t> ids);
   std::int64_t size() const { return size_; }  // the number of tokens in all shards
 
-  // Makes the shards appear under their names, which it returns. Error if there are shards with higher
+  // Makes the shards appear under their names, which it returns. A loss mask or document starts of an older
+  // shard with the same name are removed. Error if there are shards with higher
   // numbers from earlier: a pattern would take them for shards of this text.
   std::vector<std::string> commit();
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "apps/text/shard.h"
+#include "apps/text/token_flags.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tests/catch.h"
@@ -222,6 +223,18 @@ TEST_CASE(
 
   files.settings.vocab_size = 100000;
   CHECK(tokenize_files(files.settings).no_pair_left);
+}
+
+TEST_CASE("tokenize: the loss mask of an older shard does not stay beside the new one") {
+  Files files(many_documents(3));
+  const TokenizeResult first = tokenize_files(files.settings);
+  const std::string mask = flags_beside(kLossMask, first.train_paths.at(0));
+  TokenFlagsWriter flags(kLossMask, mask);
+  flags.append(std::vector<std::uint8_t>(static_cast<std::size_t>(first.train_tokens), 0));
+  flags.commit();
+  REQUIRE(std::filesystem::exists(mask));
+  tokenize_files(files.settings);
+  CHECK_FALSE(std::filesystem::exists(mask));
 }
 
 TEST_CASE("tokenize: shards of a limited size hold the same tokens, and older shards are not mixed in") {
