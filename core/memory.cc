@@ -18,7 +18,9 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kSlab = std::size_t{1} << 30;         // an arena grows by at least this many bytes
+// An arena grows by at least this many bytes. AddressSanitizer looks at all of them when an arena is
+// destroyed.
+constexpr std::size_t kSlab = std::size_t{1} << (kFence > 0 ? 26 : 30);
 constexpr std::size_t kWorkspace = std::size_t{256} << 20;  // a workspace reserves at least this many bytes
 constexpr std::size_t kScratch = std::size_t{64} << 20;     // a thread reserves at least this many bytes
 
