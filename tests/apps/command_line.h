@@ -57,6 +57,7 @@ class Captured {
 
 inline void add_commands_but_train(CLI::App& app, Action& action) {
   add_generate(app, action);
+  add_chat(app, action);
   add_tokenize(app, action);
   add_eval(app, action);
   add_info(app, action);

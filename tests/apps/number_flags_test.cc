@@ -66,6 +66,15 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"repetition-penalty", {"0.009", "0.01", "1000", "1000.5", false}},
         {"num-samples", kFromOneTo2To40},
         {"threads", kThreads}}},
+      {"chat",
+       {{"max-tokens", kFromOneTo2To40},
+        {"temperature", kToThousand},
+        {"top-k", {"-1", "0", "1099511627776", "1099511627777"}},
+        {"top-p", {"0", "1e-06", "1", "1.1", false}},
+        {"min-p", {"-0.001", "0", "1", "1.1", false}},
+        {"repetition-penalty", {"0.009", "0.01", "1000", "1000.5", false}},
+        {"seed", kSeed},
+        {"threads", kThreads}}},
       {"tokenize", {{"val-fraction", {"0", "1e-06", "0.5", "0.51", false}}}},
       {"eval",
        {{"batch-size", kFromOne}, {"seq-len", kFromOne}, {"batches", kFromOne}, {"threads", kThreads}}},
@@ -85,6 +94,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
 
 // The flags that a subcommand requires.
 const std::map<std::string, Words> kRequired = {{"generate", {"--model", "m"}},
+                                                {"chat", {"--model", "m"}},
                                                 {"tokenize", {"--input", "i", "--out", "o"}},
                                                 {"eval", {"--model", "m", "--data", "d"}}};
 
