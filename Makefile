@@ -57,7 +57,7 @@ PRECOMPILED := $(BUILD)/tests/precompiled.h
 $(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 -include $(PRECOMPILED)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
-LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/text/*.cc apps/run/*.cc apps/preflight/*.cc apps/talk/*.cc)
+LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc)
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))

@@ -42,9 +42,10 @@ void notice_interrupts() {
   struct sigaction handler = {};
   handler.sa_handler = [](int) {
     const int before = errno;
-    interrupted = 1;
-    // If the pipe is full, it has a byte to read already.
+    // If the pipe is full, it has a byte to read already. The handler may run on another thread, so the pipe
+    // comes first: who sees `interrupted` finds the byte.
     if (write(wake_pipe[1], "", 1) < 0) errno = before;
+    interrupted = 1;
   };
   handler.sa_flags = SA_RESTART;
   sigaction(SIGINT, &handler, nullptr);
@@ -91,7 +92,7 @@ int run(const ChatCommand& command) {
   tokenizer->check_vocabulary(command.model, model.config().vocab_size);
   model.set_precision(precision, Recording::off);
   Chat chat(model, *tokenizer, command.chat, terminal(STDOUT_FILENO), std::cout, std::cerr);
-  from_flags([&] { chat.conversation().set_system(command.system); }, "--system: ");
+  from_flags([&] { chat.history().set_system(command.system); }, "--system: ");
   notice_interrupts();
   return talk(chat);
 }

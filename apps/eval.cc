@@ -13,8 +13,8 @@
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"
 #include "apps/run/progress.h"
-#include "apps/text/tokenizer.h"
 #include "apps/text/windows.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "nn/checkpoint.h"
@@ -30,6 +30,7 @@ struct EvalCommand {
   std::int64_t batches = 0;  // the number of batches to evaluate; 0 means all
   int threads = hardware_threads();
   bool documents = false, as_json = false;
+  std::optional<bool> document_mask;  // nothing: yes if the data has document starts
 };
 
 struct Evaluation {
@@ -44,18 +45,21 @@ struct Evaluation {
   double bits_per_byte() const { return text_nats / std::log(2.0) / static_cast<double>(text_bytes); }
 };
 
+// With `document_mask`, attention and positions do not cross the documents in a window.
 Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int64_t batches,
-                    const std::optional<Tokenizer>& tokenizer) {
+                    const std::optional<Tokenizer>& tokenizer, bool document_mask) {
   const auto places = static_cast<std::size_t>(shape.numel());
-  std::vector<std::int32_t> inputs(places), targets(places);
+  std::vector<std::int32_t> inputs(places), targets(places), positions(places);
   std::vector<float> losses(places);
   Tape tape(Recording::off);
   Progress progress(batches, shape.numel());
   Evaluation result;
-  for (std::int64_t batch = 1; batch <= batches && windows.next(inputs.data(), targets.data()); ++batch) {
+  for (std::int64_t batch = 1;
+       batch <= batches && windows.next(inputs.data(), targets.data(), positions.data()); ++batch) {
     const auto start = std::chrono::steady_clock::now();
     tape.clear();
-    model.token_losses(tape, Tensor(inputs.data(), shape), Tensor(targets.data(), shape), losses.data());
+    model.token_losses(tape, Tensor(inputs.data(), shape), Tensor(targets.data(), shape), losses.data(),
+                       document_mask ? Tensor(positions.data(), shape) : Tensor());
     for (std::size_t i = 0; i < places; ++i) {
       if (targets[i] < 0) continue;
       if (!std::isfinite(losses[i])) {
@@ -70,7 +74,11 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result.seconds += seconds;
-    progress.update(batch, result.loss(), seconds * 1000);
+    progress.update(batch, result.tokens > 0 ? result.loss() : 0.0, seconds * 1000);
+  }
+  if (result.tokens == 0) {
+    fail("eval: no target of the first ", batches, " batches counts (they are outside the loss mask), ",
+         "expected at least one; a larger --batches reads more of them");
   }
   return result;
 }
@@ -81,7 +89,10 @@ int run(const EvalCommand& command) {
   GPT2 model = load_model(command.model);
   expect_finite(model, command.model);
   const GPT2Config& config = model.config();
-  const std::int64_t T = command.seq_len == 0 ? config.max_seq_len : command.seq_len;
+  const std::vector<std::string> shards = find_shards(command.data);
+  const DocumentMarks marks = find_document_marks(shards);
+  const std::int64_t longest = marks.row_tokens > 0 ? marks.row_tokens : config.max_seq_len;
+  const std::int64_t T = command.seq_len == 0 ? longest : command.seq_len;
   if (T > config.max_seq_len) {
     throw UsageError(
         str("--seq-len is ", T, ", expected at most the model's maximum of ", config.max_seq_len));
@@ -89,11 +100,15 @@ int run(const EvalCommand& command) {
   const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
   if (tokenizer) tokenizer->check_vocabulary(command.model, config.vocab_size);
   model.set_precision(precision, Recording::off);
-  const std::int32_t begins = command.documents ? end_of_text(tokenizer, config.vocab_size) : -1;
-  Windows windows(find_shards(command.data), command.batch_size, T, config.vocab_size, begins);
+  // A window that ends with its document needs no mask. The windows of shards with document starts hold
+  // several documents, and have a mask.
+  const bool document_mask = command.document_mask.value_or(marks.starts);
+  const bool ends = command.documents || (document_mask && !marks.starts);
+  const std::int32_t begins = ends ? end_of_text(tokenizer, config.vocab_size) : -1;
+  Windows windows(shards, command.batch_size, T, config.vocab_size, begins);
   const std::int64_t batches =
       command.batches == 0 ? windows.batches() : std::min(command.batches, windows.batches());
-  const Evaluation e = evaluate(model, windows, {windows.batch_size(), T}, batches, tokenizer);
+  const Evaluation e = evaluate(model, windows, {windows.batch_size(), T}, batches, tokenizer, document_mask);
 
   const double tokens_per_s = static_cast<double>(e.tokens) / e.seconds;
   const bool has_text = e.text_bytes > 0;
@@ -137,12 +152,17 @@ void add_eval(CLI::App& app, Action& action) {
                    "token shards: a file name or a pattern, for example 'data/*_val.bin'")
       ->required();
   eval->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file, for bits per byte; default: tokenizer.bin in the model's directory");
+                   "tokenizer file, for bits per byte; default: the tokenizer in the model's directory");
   number("--batch-size", command->batch_size, "sequences in a batch (B)")->capture_default_str();
   number("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum");
   number("--batches", command->batches, "maximum number of batches to evaluate; default: all");
   eval->add_flag("--documents", command->documents,
                  "start a window at the beginning of each document; use it for models of stories");
+  eval->add_flag_function(
+      "--document-mask,!--no-document-mask", [command](std::int64_t n) { command->document_mask = n > 0; },
+      "attention and positions do not cross documents; default: yes for chats (data with *.starts), "
+      "otherwise "
+      "no");
   eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
   number_flag(
       eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it"),

@@ -16,7 +16,7 @@
 #include "apps/run/terminal_text.h"
 #include "apps/sampler_flags.h"
 #include "apps/talk/stop_texts.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -197,7 +197,7 @@ void add_generate(CLI::App& app, Action& action) {
   };
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   generate->add_option("--tokenizer", command->tokenizer,
-                       "tokenizer file; default: tokenizer.bin in the model's directory");
+                       "tokenizer file; default: the tokenizer in the model's directory");
   add_prompt_flags(*generate, command);
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
   number("--max-tokens", command->generation.max_tokens, std::int64_t{1}, kMost,

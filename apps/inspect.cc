@@ -10,7 +10,7 @@
 #include "apps/run/format.h"
 #include "apps/run/optimizer_file.h"
 #include "apps/text/shard.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "nn/file_header.h"

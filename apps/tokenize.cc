@@ -1,54 +1,172 @@
-// inkling tokenize: turns a text file into shards for training.
+// inkling tokenize: turns texts into shards for training.
+#include <chrono>
 #include <iostream>
 
 #include "apps/commands.h"
 #include "apps/number_flag.h"
 #include "apps/run/format.h"
+#include "apps/run/terminal.h"
+#include "apps/run/terminal_text.h"
 #include "apps/text/tokenize.h"
+#include "core/parallel.h"
 
 namespace inkling {
 
 namespace {
+
+struct TokenizeCommand {
+  TokenizeSettings settings;
+  std::string show;
+  int threads = hardware_threads();
+};
 
 std::string share(const TokenizeResult& result) {
   const auto val = static_cast<double>(result.val_tokens), train = static_cast<double>(result.train_tokens);
   return format_fixed(100.0 * val / (val + train), 1);
 }
 
+// The progress on a terminal: one line, drawn again about four times a second, only for texts that take
+// longer.
+class ByteProgress {
+ public:
+  ~ByteProgress() {
+    if (drawn_) std::cerr << "\r\33[K" << std::flush;
+  }
+
+  void update(std::int64_t read, std::int64_t total) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_ || total == 0) return;
+    next_ = now + std::chrono::milliseconds(250);
+    const Terminal screen = terminal(2);
+    if (!screen.redraws) return;
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    const double done = static_cast<double>(read) / static_cast<double>(total);
+    const double speed = static_cast<double>(read) / seconds;
+    std::string line = str(format_fixed(100 * done, 0), "% of two readings, ", format_fixed(speed / 1e6, 1),
+                           " MB/s, ", format_fixed((1 - done) / done * seconds, 0), " s left");
+    line = line.substr(0, static_cast<std::size_t>(std::max(screen.columns - 1, 0)));
+    std::cerr << "\r\33[K" << line << std::flush;
+    drawn_ = true;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point next_ = start_ + std::chrono::milliseconds(500);
+  bool drawn_ = false;
+};
+
+// Returns the bytes of a token in quotes, on one line.
+std::string quoted(const std::string& token) {
+  std::string shown = "\"";
+  for (const char c : terminal_text(terminal(1), token))
+    shown += c == '\n' ? "\\n" : c == '\t' ? "\\t" : std::string(1, c);
+  return shown + "\"";
+}
+
+// Prints the tokens of a text: the id and the bytes of each.
+int show(const TokenizeCommand& command) {
+  const TokenizeSettings& settings = command.settings;
+  if (settings.tokenizer_path.empty() && !settings.bytes)
+    throw UsageError("--show needs --tokenizer or --bytes");
+  const Tokenizer tokenizer = settings.bytes ? Tokenizer::bytes() : Tokenizer::read(settings.tokenizer_path);
+  const std::vector<std::int32_t> ids = tokenizer.encode(command.show);
+  for (const std::int32_t id : ids) {
+    std::cout << id << "\t" << quoted(tokenizer.token(id)) << "\n";
+  }
+  std::cout << format_count(std::ssize(ids)) << " tokens, " << format_count(std::ssize(command.show))
+            << " bytes\n";
+  return 0;
+}
+
+void print(const TokenizeResult& result) {
+  std::cout << format_count(result.text_bytes) << " bytes, " << format_count(result.documents)
+            << " documents\n"
+            << result.tokenizer_path << ": " << format_count(result.vocab_size) << " tokens, "
+            << format_fixed(static_cast<double>(result.text_bytes) /
+                                static_cast<double>(result.train_tokens + result.val_tokens),
+                            2)
+            << " bytes of text in a token\n";
+  const auto shards = [](const std::vector<std::string>& paths, std::int64_t tokens) {
+    std::cout << paths.front() << (paths.size() > 1 ? str(" and ", paths.size() - 1, " more") : "") << ": "
+              << format_count(tokens) << " tokens";
+  };
+  shards(result.train_paths, result.train_tokens);
+  std::cout << "\n";
+  if (!result.val_paths.empty()) {
+    shards(result.val_paths, result.val_tokens);
+    std::cout << ", " << share(result) << "% of all, "
+              << (result.split_by_document ? "chosen document by document" : "the end of the text") << "\n";
+  }
+  if (result.no_pair_left)
+    std::cerr << "inkling: no pair of tokens is left to merge, so the tokenizer has only "
+              << format_count(result.vocab_size) << " tokens" << std::endl;
+  if (result.inline_separators > 0) {
+    std::cerr << "inkling: <|endoftext|> is inside a line " << result.inline_separators
+              << (result.inline_separators == 1 ? " time" : " times")
+              << "; there it is text and separates no documents" << std::endl;
+  }
+}
+
+int run(const TokenizeCommand& command) {
+  set_threads(command.threads);
+  if (!command.show.empty()) return show(command);
+  if (command.settings.inputs.empty()) throw UsageError("--input is missing, expected texts or directories");
+  if (command.settings.out.empty())
+    throw UsageError("--out is missing, expected the beginning of the files' names");
+  TokenizeSettings settings = command.settings;
+  TokenizeResult result;
+  {
+    ByteProgress progress;
+    settings.progress = [&](std::int64_t read, std::int64_t total) { progress.update(read, total); };
+    result = tokenize_files(settings);
+  }
+  print(result);
+  return 0;
+}
+
 }  // namespace
 
 void add_tokenize(CLI::App& app, Action& action) {
-  CLI::App* tokenize = app.add_subcommand("tokenize", "Turn a text file into training and validation shards");
-  auto settings = std::make_shared<TokenizeSettings>();
-  tokenize
-      ->add_option("--input", settings->input,
-                   "text file in UTF-8, - for standard input; lines of <|endoftext|> separate documents")
-      ->required();
-  tokenize->add_option("--out", settings->out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin")
-      ->required();
-  tokenize->add_option("--tokenizer", settings->tokenizer_path,
-                       "tokenizer file; default: every byte is a token");
-  number_flag(tokenize->add_option(
-                  "--val-fraction", settings->val_fraction,
-                  "share of the tokens for validation; of a small text it is more: 2,049 tokens, or half"),
-              1e-6, 0.5)
+  CLI::App* tokenize = app.add_subcommand("tokenize", "Turn texts into training and validation shards");
+  auto command = std::make_shared<TokenizeCommand>();
+  TokenizeSettings& settings = command->settings;
+  tokenize->add_option(
+      "--input", settings.inputs,
+      "text files in UTF-8 and directories of them, - for standard input; lines of <|endoftext|> "
+      "separate documents");
+  tokenize->add_option("--out", settings.out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin");
+  CLI::Option* tokenizer = tokenize->add_option("--tokenizer", settings.tokenizer_path,
+                                                "tokenizer file, or a directory with vocab.json and "
+                                                "merges.txt or encoder.json and vocab.bpe; default: train "
+                                                "a byte pair encoding on the text");
+  CLI::Option* bytes = tokenize->add_flag("--bytes", settings.bytes, "every byte is a token");
+  CLI::Option* vocab_size = number_flag(
+      tokenize->add_option("--vocab-size", settings.vocab_size,
+                           "tokens of the trained tokenizer; default: 512 to 32768, more for larger texts"),
+      std::int32_t{257}, std::int32_t{1} << 20);
+  tokenizer->excludes(bytes)->excludes(vocab_size);
+  bytes->excludes(vocab_size);
+  tokenize->add_option(
+      "--hf", settings.hf_directory,
+      "also write the tokenizer into this directory, as vocab.json and merges.txt of Hugging Face");
+  number_flag(
+      tokenize->add_option("--val-fraction", settings.val_fraction,
+                           "share of the text for validation, 0 for none; of a small text it is more: 2,049 "
+                           "tokens, or half"),
+      0.0, 0.5)
       ->capture_default_str();
-  tokenize->callback([&action, settings] {
-    action = [settings] {
-      const TokenizeResult result = tokenize_file(*settings);
-      std::cout << format_count(result.text_bytes) << " bytes, " << format_count(result.documents)
-                << " documents\n"
-                << result.train_path << ": " << format_count(result.train_tokens) << " tokens\n"
-                << result.val_path << ": " << format_count(result.val_tokens) << " tokens, " << share(result)
-                << "% of all\n"
-                << result.tokenizer_path << "\n";
-      if (result.inline_separators > 0) {
-        std::cerr << "inkling: <|endoftext|> is inside a line " << result.inline_separators
-                  << " times; there it is text and separates no documents" << std::endl;
-      }
-      return 0;
-    };
-  });
+  number_flag(
+      tokenize->add_option("--shard-tokens", settings.shard_tokens,
+                           "most tokens in a shard; the shards are then OUT_train_000001.bin and so on; "
+                           "default: one shard"),
+      std::int64_t{1024}, std::int64_t{1} << 40);
+  tokenize->add_option("--show", command->show,
+                       "print the ids and bytes of the tokens of this text, and end");
+  number_flag(tokenize->add_option("--threads", command->threads,
+                                   "number of threads; the shards do not depend on it"),
+              1, kMostThreads)
+      ->capture_default_str();
+  tokenize->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 
 }  // namespace inkling

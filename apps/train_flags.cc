@@ -74,6 +74,20 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
           "train on batches in llm.c's shuffled order (the default), or in the order of the text")
       ->group(data);
 
+  train
+      .add_flag_function(
+          "--document-mask,!--no-document-mask", [&given](std::int64_t n) { given["document_mask"] = n > 0; },
+          "attention and positions do not cross documents, so no document has an effect on another one in "
+          "its "
+          "row; default: yes for chats (data with *.starts), otherwise no")
+      ->group(data);
+  train
+      .add_flag_function(
+          "--loss-mask,!--no-loss-mask", [&given](std::int64_t n) { given["loss_mask"] = n > 0; },
+          "leave out the targets that the shards' loss masks (*.mask) leave out: for chats, all except the "
+          "assistant's tokens; --no-loss-mask counts every token; default: yes")
+      ->group(data);
+
   const char* model = "Model";
   train
       .add_option("--model", command.flags.model_name,

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -90,6 +91,16 @@ FileView& FileView::operator=(FileView&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(bytes_, other.bytes_);
   return *this;
+}
+
+void FileView::release(std::span<const std::byte> part) const {
+  assert(part.data() >= bytes_.data() && part.data() + part.size() <= bytes_.data() + bytes_.size());
+  // The system frees whole pages. The mapping starts at the start of a page.
+  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = static_cast<std::size_t>(part.data() - bytes_.data()) / page * page;
+  const auto end = static_cast<std::size_t>(part.data() + part.size() - bytes_.data());
+  // The result does not matter: if the system refuses, the memory stays in use until the view is destroyed.
+  madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
 }
 
 std::span<const std::byte> ByteReader::take(std::int64_t count, std::string_view what) {

@@ -37,6 +37,10 @@ class FileView {
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::string& path() const { return path_; }
 
+  // Frees the memory of `part`, a part of bytes(). The part can still be read: the system then reads it from
+  // the file again. A program that goes through a large file once keeps its memory small with this.
+  void release(std::span<const std::byte> part) const;
+
  private:
   std::string path_;
   std::span<const std::byte> bytes_;

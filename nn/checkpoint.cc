@@ -7,7 +7,6 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "nn/file_header.h"
 
 namespace inkling {
 
@@ -57,6 +56,21 @@ ModelHeader read_model_header(ByteReader& in) {
   return model;
 }
 
+Header model_header(const GPT2Config& config, DType dtype, const std::string& path) {
+  if (dtype != DType::f32 && dtype != DType::bf16)
+    fail(path, ": cannot save weights as ", name(dtype), ", expected f32 or bf16");
+  Header h;
+  h[0] = kModelMagic;
+  h[1] = dtype == DType::f32 ? kVersionF32 : kVersionBF16;
+  h[2] = static_cast<std::int32_t>(config.max_seq_len);
+  h[3] = static_cast<std::int32_t>(config.vocab_size);
+  h[4] = static_cast<std::int32_t>(config.layers);
+  h[5] = static_cast<std::int32_t>(config.heads);
+  h[6] = static_cast<std::int32_t>(config.channels);
+  h[7] = static_cast<std::int32_t>(config.padded_vocab_size());
+  return h;
+}
+
 GPT2 load_model(const std::string& path) {
   const FileView file(path);
   ByteReader in(file);
@@ -102,17 +116,7 @@ void save_model(const std::string& path, const GPT2Config& config, std::span<con
     fail(path, ": cannot save ", weights.size(), " weights, expected ", config.parameter_count(),
          " for this model");
   }
-  if (dtype != DType::f32 && dtype != DType::bf16)
-    fail(path, ": cannot save weights as ", name(dtype), ", expected f32 or bf16");
-  Header h;
-  h[0] = kModelMagic;
-  h[1] = dtype == DType::f32 ? kVersionF32 : kVersionBF16;
-  h[2] = static_cast<std::int32_t>(config.max_seq_len);
-  h[3] = static_cast<std::int32_t>(config.vocab_size);
-  h[4] = static_cast<std::int32_t>(config.layers);
-  h[5] = static_cast<std::int32_t>(config.heads);
-  h[6] = static_cast<std::int32_t>(config.channels);
-  h[7] = static_cast<std::int32_t>(config.padded_vocab_size());
+  const Header h = model_header(config, dtype, path);
   AtomicFile file(path);
   file.write_value(h);
   if (dtype == DType::f32) {

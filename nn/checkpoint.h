@@ -11,6 +11,7 @@
 
 #include "core/binary_file.h"
 #include "core/tensor.h"
+#include "nn/file_header.h"
 #include "nn/gpt2.h"
 
 namespace inkling {
@@ -25,6 +26,9 @@ struct ModelHeader {
 // Reads and checks the header of a model file. Afterwards `in` is at the first weight. Error unless the rest
 // of the file has exactly the weights of this model.
 ModelHeader read_model_header(ByteReader& in);
+
+// Returns the header of a model file. Error unless the dtype is f32 or bf16, the dtypes that a file can have.
+Header model_header(const GPT2Config& config, DType dtype, const std::string& path);
 
 GPT2 load_model(const std::string& path);
 GPT2 load_model(ByteReader& in);

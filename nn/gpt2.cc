@@ -82,7 +82,7 @@ Tensor GPT2::attention_block(Tape& tape, const Tensor& x, std::int64_t l, const 
   const auto w = [&](GPT2Tensor t) { return leaf(tape, t, l, pass); };
   const Tensor n = layernorm(tape, x, w(kLn1w), w(kLn1b), pass.inner);         // (B, T, C)
   const Tensor qkv = linear(tape, n, matrix(tape, kQkvw, l, pass), w(kQkvb));  // (B, T, 3C)
-  const Tensor a = pass.caches.empty() ? attention(tape, qkv, config_.heads)
+  const Tensor a = pass.caches.empty() ? attention(tape, qkv, config_.heads, pass.positions)
                                        : attend(tape, l, qkv, pass.caches);       // (B, T, C)
   return linear_add(tape, x, a, matrix(tape, kAttprojw, l, pass), w(kAttprojb));  // (B, T, C)
 }
@@ -111,7 +111,8 @@ Tensor GPT2::hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DTyp
   }
   const auto w = [&](GPT2Tensor t) { return leaf(tape, t, 0, pass); };
   const Arena::Mark mark = tape.mark();
-  Tensor x = embedding(tape, w(kWte), w(kWpe), ids, config_.vocab_size, first_position);  // (B, T, C)
+  Tensor x = embedding(tape, w(kWte), w(kWpe), ids, config_.vocab_size, first_position,
+                       pass.positions);  // (B, T, C)
   for (std::int64_t l = 0; l < config_.layers; ++l) x = tape.rewind(mark, block(tape, x, l, pass));
   return layernorm(tape, x, w(kLnfw), w(kLnfb), out);
 }
@@ -119,15 +120,16 @@ Tensor GPT2::hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DTyp
 // ---- Losses and logits ----
 
 Tensor GPT2::loss(Tape& tape, const Tensor& ids, const Tensor& targets, LeafGradient mode,
-                  std::int64_t mean_over) {
-  const Pass pass{.mode = mode, .inner = inner_dtype()};
+                  std::int64_t mean_over, const Tensor& positions) {
+  const Pass pass{.mode = mode, .inner = inner_dtype(), .positions = positions};
   const Tensor x = hidden_states(tape, ids, pass, pass.inner);
   return linear_cross_entropy(tape, x, matrix(tape, kWte, 0, pass), targets, config_.vocab_size, mean_over);
 }
 
-void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses) {
+void GPT2::token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses,
+                        const Tensor& positions) {
   if (tape.recording()) fail("gpt2: token_losses: the tape records, expected a tape with Recording::off");
-  const Pass pass{.inner = inner_dtype()};
+  const Pass pass{.inner = inner_dtype(), .positions = positions};
   const Tensor x = hidden_states(tape, ids, pass, pass.inner);
   linear_token_losses(losses, x, matrix(tape, kWte, 0, pass), targets, config_.vocab_size);
 }

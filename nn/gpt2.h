@@ -56,12 +56,18 @@ class GPT2 {
   // The mean cross-entropy over all targets (B, T) that are not -1. In a step of several micro-batches,
   // `mean_over` is the number of such targets in the whole step; the losses of the micro-batches then add up
   // to the mean (ops/linear_cross_entropy.h). loss() never stores all (B, T, V) logits.
+  //
+  // If rows hold several documents, `positions` i32 (B, T) has each token's position in its document
+  // (ops/attention/attention.h). Then no document has any effect on another document's losses. The memory of
+  // ids and positions must live until backward.
   Tensor loss(Tape& tape, const Tensor& ids, const Tensor& targets,
-              LeafGradient mode = LeafGradient::overwrite, std::int64_t mean_over = 0);
+              LeafGradient mode = LeafGradient::overwrite, std::int64_t mean_over = 0,
+              const Tensor& positions = {});
 
   // Computes the loss of each token, 0 where the target is -1: losses (B*T). The tape must have
   // Recording::off.
-  void token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses);
+  void token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses,
+                    const Tensor& positions = {});
 
   // Returns all logits (B, T, Vp); the columns from V on have no meaning. The definition of the model in one
   // call: the program never stores all logits, but tests compare them with the logits of PyTorch.
@@ -78,6 +84,7 @@ class GPT2 {
     LeafGradient mode = LeafGradient::overwrite;
     DType inner = DType::f32;              // dtype of activations between matrices; x is always f32
     std::span<const KvCache> caches = {};  // empty if `ids` holds whole texts
+    Tensor positions = {};                 // of each token in its document; empty if a row is one document
   };
 
   Tensor hidden_states(Tape& tape, const Tensor& ids, const Pass& pass, DType out);

@@ -6,6 +6,10 @@
 //   dwte[v, :] = sum over the (b, t) with ids[b, t] = v of dy[b, t, :]      as in ops/gather.h
 //   dwpe[first_position + t, :] = sum_b dy[b, t, :]                         zero for positions not used
 //
+// If a row holds several documents (attention/attention.h), each token has its own position:
+//   y[b, t, :] = wte[ids[b, t], :] + wpe[positions[b, t], :]
+//   dwpe[p, :] = sum over the (b, t) with positions[b, t] = p of dy[b, t, :]
+//
 // In training this runs as embedding and backward in ops/embedding.cc; backward calls scatter_add
 // (ops/gather.h).
 //
@@ -19,10 +23,10 @@ namespace inkling {
 
 // Returns the embeddings of ids (B, T): a tensor (B, T, C). Error for an id outside 0 .. vocab-1 (the message
 // gives its place), for positions beyond maxT, and for shapes that do not fit. first_position is the position
-// of the first token; with a KV cache it is the number of tokens in the cache. The ids' memory must live
-// until backward.
+// of the first token; with a KV cache it is the number of tokens in the cache. With positions i32 (B, T),
+// first_position is not used. The memory of ids and positions must live until backward.
 Tensor embedding(Tape& tape, const Tensor& wte, const Tensor& wpe, const Tensor& ids, std::int64_t vocab,
-                 std::int64_t first_position = 0);
+                 std::int64_t first_position = 0, const Tensor& positions = {});
 
 namespace reference {  // Real is float or double; wpe points to the row of the first position
 

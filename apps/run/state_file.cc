@@ -12,8 +12,12 @@ namespace {
 
 nlohmann::json to_json(const std::vector<ShardId>& shards) {
   nlohmann::json all = nlohmann::json::array();
-  for (const ShardId& shard : shards)
-    all.push_back({{"file", shard.file}, {"bytes", shard.bytes}, {"xxh3", shard.checksum}});
+  for (const ShardId& shard : shards) {
+    nlohmann::json& one = all.emplace_back();
+    one = {{"file", shard.file}, {"bytes", shard.bytes}, {"xxh3", shard.checksum}};
+    if (!shard.mask.empty()) one["mask"] = shard.mask;
+    if (!shard.starts.empty()) one["starts"] = shard.starts;
+  }
   return all;
 }
 
@@ -22,8 +26,9 @@ std::vector<ShardId> shards_in(const JsonObject& object, const std::string& key)
   std::vector<ShardId> shards;
   if (!object.has(key)) return shards;
   for (const JsonObject& shard : object.objects(key)) {
+    const auto text_if_any = [&](const char* name) { return shard.has(name) ? shard.text(name) : ""; };
     shards.push_back({shard.text("file"), shard.integer("bytes", 1, std::numeric_limits<std::int64_t>::max()),
-                      shard.text("xxh3")});
+                      shard.text("xxh3"), text_if_any("mask"), text_if_any("starts")});
   }
   return shards;
 }

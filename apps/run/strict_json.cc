@@ -67,9 +67,9 @@ class Limits {
 
 }  // namespace
 
-json parse_json(std::string_view text, const std::string& source) {
-  if (std::ssize(text) > kMostJsonBytes)
-    fail(source, ": has ", text.size(), " bytes of JSON, expected at most ", kMostJsonBytes);
+json parse_json(std::string_view text, const std::string& source, std::int64_t most_bytes) {
+  if (std::ssize(text) > most_bytes)
+    fail(source, ": has ", text.size(), " bytes of JSON, expected at most ", most_bytes);
   try {
     return json::parse(text.begin(), text.end(), Limits(source));
   } catch (const json::exception& error) {

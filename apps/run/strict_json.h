@@ -24,8 +24,10 @@ constexpr int kMostJsonLevels = 16;
 // memory.
 constexpr std::int64_t kMostJsonBytes = std::int64_t{16} << 20;
 
-// Parses JSON. `source` is the path of the file that contains `text`; errors start with this path.
-nlohmann::json parse_json(std::string_view text, const std::string& source);
+// Parses JSON. `source` is the path of the file that contains `text`; errors start with this path. Error if
+// the text has more than `most_bytes`.
+nlohmann::json parse_json(std::string_view text, const std::string& source,
+                          std::int64_t most_bytes = kMostJsonBytes);
 nlohmann::json read_json(const std::string& path);
 
 class JsonObject {

@@ -7,8 +7,9 @@
 #include "apps/run/data_files.h"
 #include "apps/run/flags.h"
 #include "apps/run/strict_json.h"
+#include "apps/text/data_shard.h"
 #include "apps/text/stories.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "optim/schedule.h"
@@ -131,7 +132,7 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
   s.model = flags.model_name.empty() ? defaults.model
                                      : from_flags([&] { return GPT2Config::named(flags.model_name); });
   s.model.vocab_size = vocabulary(s);
-  const std::int64_t seq_len = flags.given.value("seq_len", defaults.seq_len);
+  const std::int64_t seq_len = flags.given.value("seq_len", s.seq_len);
   // seq_len is checked here, because max_seq_len is computed from it.
   Origin::flags().in_range("seq_len", seq_len, std::int64_t{1}, kMostCount);
   s.model.max_seq_len = std::max(s.model.max_seq_len, seq_len);
@@ -160,7 +161,8 @@ void check(const TrainSettings& s, const Origin& origin) {
 // other key.
 void check_types(const JsonObject& saved, const json& example) {
   for (const auto& [key, value] : example.items()) {
-    if (key == "recompute" && !saved.has(key)) continue;  // runs of older versions do not have this key
+    // Runs of older versions do not have these keys.
+    if ((key == "recompute" || key == "loss_mask" || key == "document_mask") && !saved.has(key)) continue;
     switch (value.type()) {
       case json::value_t::string:
         saved.text(key);
@@ -239,8 +241,11 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   choose_data(s, given);
   s.init = given.value("init", "");
   const Defaults& defaults = defaults_for(s, flags);
+  const DocumentMarks marks = s.stories() ? DocumentMarks{} : find_document_marks(training_shards(s));
+  s.document_mask = marks.starts;
+  s.seq_len = marks.row_tokens > 0 ? marks.row_tokens : defaults.seq_len;
   choose_model(s, flags, defaults);
-  s.seq_len = std::min(defaults.seq_len, s.model.max_seq_len);
+  if (marks.row_tokens == 0) s.seq_len = std::min(s.seq_len, s.model.max_seq_len);
   s.batch_size = defaults.batch_size;
   s.steps = flags.given.value("steps", defaults.steps);
   s.lr = flags.given.value("lr", defaults.lr);

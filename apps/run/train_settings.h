@@ -36,6 +36,8 @@ struct TrainSettings {
   double eps = 1e-8;
   double grad_clip = 1.0;  // the largest norm of the gradient; 0 means no limit
   bool shuffle = true;
+  bool document_mask = false;  // attention and positions do not cross documents
+  bool loss_mask = true;       // leave out the targets that the shards' loss masks leave out
   std::uint64_t seed = 42;
   std::string precision = "f32";
   std::string precision_reason;  // why the run chose it; empty if --precision did
@@ -82,8 +84,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
                                                 batch_size, seq_len, grad_accum, steps, lr, min_lr, warmup,
                                                 schedule, optimizer, momentum, weight_decay, beta1, beta2,
-                                                eps, grad_clip, shuffle, seed, precision, precision_reason,
-                                                recompute, val_every, val_batches, sample_every, save_every)
+                                                eps, grad_clip, shuffle, document_mask, loss_mask, seed,
+                                                precision, precision_reason, recompute, val_every,
+                                                val_batches, sample_every, save_every)
 
 // The flags that the user gave, and no others, in the layout of config.json, for example {"batch_size": 8,
 // "model": {"layers": 2}}.

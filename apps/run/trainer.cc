@@ -64,11 +64,13 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory& directory)
   check_step_tokens(tokens, micro_batches);
   inputs_.resize(static_cast<std::size_t>(tokens * micro_batches));
   targets_.resize(inputs_.size());
+  if (settings_.document_mask) positions_.resize(inputs_.size());
   token_losses_.resize(static_cast<std::size_t>(tokens));
   places_.resize(static_cast<std::size_t>(micro_batches));
   for (std::int64_t i = 0; i < micro_batches; ++i) {
-    micro_batches_.push_back(
-        {Tensor(inputs_.data() + i * tokens, shape), Tensor(targets_.data() + i * tokens, shape)});
+    micro_batches_.push_back({Tensor(inputs_.data() + i * tokens, shape),
+                              Tensor(targets_.data() + i * tokens, shape),
+                              positions_.empty() ? Tensor() : Tensor(positions_.data() + i * tokens, shape)});
   }
 }
 
@@ -98,12 +100,14 @@ void Trainer::open_data() {
                       .seed = shuffle_seed(settings_.seed),
                       // A row of stories starts at the beginning of a story, which is shorter than T.
                       .align_documents = settings_.stories(),
-                      .end_of_text = tokenizer_ ? tokenizer_->end_of_text() : -1};
+                      .document_mask = settings_.document_mask,
+                      .end_of_text = end_of_text(tokenizer_, settings_.model.vocab_size),
+                      .loss_mask = settings_.loss_mask ? LossMask::use : LossMask::ignore};
   batches_.emplace(training, batch);
   if (validation.empty() || settings_.val_every == 0) return;
   batch.shuffle = false;
   validation_batches_.emplace(validation, batch);
-  if (settings_.stories()) story_nats_ = story_nats(validation_batches_->shards().front());
+  if (settings_.stories()) story_nats_ = story_nats(validation_batches_->shards().front().tokens());
 }
 
 void Trainer::adopt(GPT2 model) {
@@ -202,7 +206,7 @@ StepResult Trainer::train_step(float lr) {
   for (std::size_t i = 0; i < micro_batches_.size(); ++i) {
     const MicroBatch& batch = micro_batches_[i];
     const ProfileScope scope(profile(), Phase::data, "batch", batch.ids.shape());
-    batches_->next(batch.ids.i32(), batch.targets.i32());
+    batches_->next(batch.ids.i32(), batch.targets.i32(), batch.positions ? batch.positions.i32() : nullptr);
     places_[i] = batches_->place();
   }
   try {
@@ -217,15 +221,15 @@ StepResult Trainer::train_step(float lr) {
 }
 
 void Trainer::validate() {
-  const auto& [ids, targets] = micro_batches_.front();
+  const auto& [ids, targets, positions] = micro_batches_.front();
   double loss = 0, row_nats = 0;
   std::int64_t tokens = 0;
   validation_batches_->rewind();
   const std::int64_t batches = std::min(settings_.val_batches, validation_batches_->epoch_batches());
   for (std::int64_t batch = 0; batch < batches; ++batch) {
-    validation_batches_->next(ids.i32(), targets.i32());
+    validation_batches_->next(ids.i32(), targets.i32(), positions ? positions.i32() : nullptr);
     inference_tape_.clear();
-    model_->token_losses(inference_tape_, ids, targets, token_losses_.data());
+    model_->token_losses(inference_tape_, ids, targets, token_losses_.data(), positions);
     for (std::size_t i = 0; i < token_losses_.size(); ++i) {
       if (targets_[i] < 0) continue;
       loss += token_losses_[i];
@@ -235,6 +239,10 @@ void Trainer::validate() {
       const std::int64_t input = validation_batches_->rows()[row].first + static_cast<std::int64_t>(i % T);
       row_nats += story_nats_[static_cast<std::size_t>(target_of(input))];
     }
+  }
+  if (tokens == 0) {
+    fail("validation: no target of the first ", batches, " batches counts (they are outside the loss mask), ",
+         "expected at least one; a larger --val-batches reads more of them");
   }
   Validation v{.step = step_, .loss = loss / static_cast<double>(tokens)};
   if (!std::isfinite(v.loss))
@@ -316,15 +324,16 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     const double ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (report_ != nullptr) report_->end_step();
-    losses_.emplace_back(step_, result.loss);
-    directory_.append_metrics(
-        {{"step", step_},
-         {"loss", result.loss},
-         {"grad_norm", result.grad_norm},
-         {"lr", static_cast<double>(lr)},
-         {"ms", ms},
-         {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}});
-    progress.update(step_, result.loss, ms);
+    json line = {{"step", step_},
+                 {"lr", static_cast<double>(lr)},
+                 {"ms", ms},
+                 {"tokens_per_s", static_cast<double>(settings_.tokens_per_step()) / ms * 1000.0}};
+    if (result.counted > 0) {  // otherwise the step has no loss
+      losses_.emplace_back(step_, result.loss);
+      line["loss"] = result.loss, line["grad_norm"] = result.grad_norm;
+    }
+    directory_.append_metrics(line);
+    progress.update(step_, losses_.empty() ? 0.0 : losses_.back().second, ms);
     if (validation_batches_ && due(settings_.val_every)) {
       validate();
       report_validation();

@@ -18,7 +18,7 @@
 #include "apps/run/train_settings.h"
 #include "apps/run/training_step.h"
 #include "apps/text/batches.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "nn/gpt2.h"
 #include "optim/optimizer.h"
 
@@ -84,9 +84,10 @@ class Trainer {
   ProfileReport* report_ = nullptr;
   Tape tape_;
   Tape inference_tape_{Recording::off};
-  std::vector<std::int32_t> inputs_, targets_;  // the tokens of all micro-batches of a step
-  std::vector<MicroBatch> micro_batches_;       // ids and targets as views of inputs_ and targets_
-  std::vector<Batches::Place> places_;          // the places in the shards of each micro-batch
+  // The tokens of all micro-batches of a step. positions_ is empty without --document-mask.
+  std::vector<std::int32_t> inputs_, targets_, positions_;
+  std::vector<MicroBatch> micro_batches_;  // views of these vectors
+  std::vector<Batches::Place> places_;     // the places in the shards of each micro-batch
   std::vector<float> token_losses_;
   std::int64_t step_ = 0;
   std::vector<Validation> validations_;

@@ -9,14 +9,9 @@ namespace inkling {
 
 namespace {
 
-std::int64_t counted_targets(std::span<const MicroBatch> batches) {
-  std::int64_t counted = 0;
-  for (const MicroBatch& batch : batches) {
-    const std::int32_t* targets = batch.targets.i32();
-    counted += batch.targets.numel() - std::count(targets, targets + batch.targets.numel(), -1);
-  }
-  if (counted == 0) fail("training step: all targets are -1, expected at least one token id");
-  return counted;
+std::int64_t counted_targets(const MicroBatch& batch) {
+  const std::int32_t* targets = batch.targets.i32();
+  return batch.targets.numel() - std::count(targets, targets + batch.targets.numel(), -1);
 }
 
 void check_finite(const char* what, double value, std::int64_t step) {
@@ -58,11 +53,13 @@ void check_step_tokens(std::int64_t micro_batch_tokens, std::int64_t grad_accum)
 StepResult training_step(GPT2& model, Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
                          const StepSettings& settings) {
   StepResult result;
-  const std::int64_t counted = counted_targets(batches);
+  for (const MicroBatch& batch : batches) result.counted += counted_targets(batch);
+  if (result.counted == 0) return result;  // nothing to learn from
   LeafGradient mode = LeafGradient::overwrite;
   for (const MicroBatch& batch : batches) {
+    if (counted_targets(batch) == 0) continue;  // its loss and its gradient are 0
     tape.clear();
-    const Tensor loss = model.loss(tape, batch.ids, batch.targets, mode, counted);
+    const Tensor loss = model.loss(tape, batch.ids, batch.targets, mode, result.counted, batch.positions);
     result.loss += static_cast<double>(loss.item());
     check_finite("the loss", result.loss, settings.step);
     tape.backward(loss);

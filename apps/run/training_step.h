@@ -24,10 +24,12 @@ class Diverged : public Error {
   using Error::Error;
 };
 
-// A micro-batch: token ids and their targets, i32 (B, T). A target of -1 is not counted.
+// A micro-batch: token ids and their targets, i32 (B, T). A target of -1 is not counted. If rows hold several
+// documents, `positions` i32 (B, T) has each token's position in its document (GPT2::loss).
 struct MicroBatch {
   Tensor ids;
   Tensor targets;
+  Tensor positions = {};
 };
 
 // Error unless a step of grad_accum micro-batches has at most kMostStepTokens tokens. The limit exists
@@ -42,12 +44,13 @@ struct StepSettings {
 };
 
 struct StepResult {
-  double loss = 0;       // mean loss over all counted targets of the step, before the update
-  double grad_norm = 0;  // the norm of the gradient before clipping
+  double loss = 0;           // mean loss over all counted targets of the step, before the update
+  double grad_norm = 0;      // the norm of the gradient before clipping
+  std::int64_t counted = 0;  // the targets of the step that are not -1
 };
 
 // Takes one training step. Throws Diverged, before the update, if the loss or the gradient norm is not
-// finite. Error if all targets are -1.
+// finite. If all targets are -1, the step changes nothing, and loss and grad_norm are 0.
 StepResult training_step(GPT2& model, Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
                          const StepSettings& settings);
 

@@ -7,7 +7,6 @@
 #include "apps/run/format.h"
 #include "apps/run/terminal_text.h"
 #include "apps/sampler_flags.h"
-#include "apps/talk/conversation_file.h"
 #include "apps/talk/stop_texts.h"
 #include "core/error.h"
 
@@ -15,12 +14,12 @@ namespace inkling {
 
 namespace {
 
-constexpr char kHelp[] =
+constexpr std::string_view kHelp =
     R"(/reset             forget the conversation
 /system TEXT       tell the model how to behave; without TEXT: nothing
 /temperature NUMBER, /top-k NUMBER, /top-p NUMBER, /seed NUMBER
                    set how answers are drawn; without NUMBER: print the value
-/save FILE         save the conversation as a line of JSON
+/save FILE         save the conversation as a line of JSON, to load it again or to train on it
 /load FILE         continue a saved conversation
 /help              this list
 A line that starts with // is a message that starts with /. Ctrl-C stops an answer, Ctrl-D leaves.
@@ -54,7 +53,7 @@ Chat::Chat(GPT2& model, const Tokenizer& tokenizer, const ChatSettings& settings
       terminal_(terminal),
       out_(&out),
       notes_(&notes),
-      conversation_(tokenizer) {
+      history_(tokenizer) {
   settings_.sampler.check();
   // End-of-text is in the prompt. If it were penalised, answers would not end.
   settings_.sampler.never_penalised = tokenizer.end_of_text();
@@ -77,9 +76,9 @@ void Chat::obey(const std::string& line, const std::function<bool()>& stop) {
 void Chat::answer(const std::string& message, const std::function<bool()>& stop) {
   const std::int64_t maxT = model_->config().max_seq_len;
   const std::int64_t room = std::min(settings_.max_tokens, std::max<std::int64_t>(1, maxT / 4));
-  conversation_.add(Role::user, message);
+  history_.add(Role::user, message);
   try {
-    const Conversation::Prompt prompt = conversation_.prompt(maxT - room);
+    const History::Prompt prompt = history_.prompt(maxT - room);
     if (std::ssize(prompt.ids) >= maxT) {
       fail("the message is too long: with it, the prompt has ", prompt.ids.size(),
            " tokens, expected fewer than the model's context of ", maxT);
@@ -90,45 +89,48 @@ void Chat::answer(const std::string& message, const std::function<bool()>& stop)
           "oldest messages and answers");
       said_left_out_ = true;
     }
-    write_answer(prompt.ids, maxT - std::ssize(prompt.ids), stop);
+    const std::string text = write_answer(prompt.ids, maxT - std::ssize(prompt.ids), stop);
+    if (text.find_first_not_of(" \t\r\n\v\f") != std::string::npos)
+      return history_.add(Role::assistant, text);
   } catch (const std::exception&) {
-    conversation_.remove_last();
+    history_.remove_last();
     throw;
   }
+  // In training, no answer was empty.
+  history_.remove_last();
+  note("the answer is empty, so the message is forgotten");
 }
 
-// Writes at most `most` tokens of an answer, and adds it to the conversation.
-void Chat::write_answer(const std::vector<std::int32_t>& prompt, std::int64_t most,
-                        const std::function<bool()>& stop) {
+// Writes at most `most` tokens of an answer, and returns its text.
+std::string Chat::write_answer(const std::vector<std::int32_t>& prompt, std::int64_t most,
+                               const std::function<bool()>& stop) {
   GenerateSettings generation{.max_tokens = std::min(most, settings_.max_tokens),
                               .stop_token = tokenizer_->end_of_text(),
                               .sampler = settings_.sampler};
-  Rng rng(settings_.seed, static_cast<std::uint64_t>(conversation_.answers()));
+  Rng rng(settings_.seed, asked_++);
   // A model that did not learn to end its answers writes the user's next message, too.
-  StopTexts until({text_before(Role::user)});
+  StopTexts until({std::string(turn_prefix(Role::user))});
   TerminalText shown(terminal_);
   std::string text;
-  std::vector<std::int32_t> ids;
   const auto write = [&](const std::string& bytes) {
     text += bytes;
     *out_ << shown.push(bytes) << std::flush;
   };
   bool stopped = false;
   const std::int64_t made = generate(*model_, prompt, generation, rng, [&](std::int32_t id) {
-    ids.push_back(id);
     write(until.push(tokenizer_->token(id)));
     stopped = stop();
     return !stopped && !until.stopped();
   });
   write(until.finish());
   *out_ << shown.finish() << std::endl;
-  conversation_.add_answer(text, ids);
   if (stopped) {
     note("stopped");
   } else if (made == generation.max_tokens && !until.stopped()) {
     note(str("the answer was cut after ", format_count(made), " tokens: ",
              made == settings_.max_tokens ? "the limit of --max-tokens" : "the model's context is full"));
   }
+  return text;
 }
 
 void Chat::obey_command(const std::string& command, const std::string& value) {
@@ -138,16 +140,17 @@ void Chat::obey_command(const std::string& command, const std::string& value) {
     note(str(command.substr(1), " is ", setting));
   };
   const auto need_file = [&] {
-    if (value.empty()) fail(command, " needs the name of a file");
+    if (value.empty() || value == "-") fail(command, " needs the name of a file");
   };
   if (command == "/help") {
     *notes_ << kHelp << std::flush;
   } else if (command == "/reset") {
-    conversation_.clear();
+    history_.clear();
+    asked_ = 0;
     said_left_out_ = false;
     note("the conversation is empty");
   } else if (command == "/system") {
-    conversation_.set_system(value);
+    history_.set_system(value);
     note(value.empty() ? "there is no system text" : "the system text is set");
   } else if (command == "/temperature") {
     number(0.0f, 1000.0f, sampler.temperature);
@@ -159,13 +162,14 @@ void Chat::obey_command(const std::string& command, const std::string& value) {
     number(std::uint64_t{0}, UINT64_MAX, settings_.seed);
   } else if (command == "/save") {
     need_file();
-    save_conversation(value, conversation_);
-    note(str("saved ", conversation_.answers(), " exchanges"));
+    history_.save(value);
+    note(str("saved ", history_.answers(), " answers"));
   } else if (command == "/load") {
     need_file();
-    load_conversation(value, conversation_);
+    history_.load(value);
+    asked_ = static_cast<std::uint64_t>(history_.answers());
     said_left_out_ = false;
-    note(str("loaded ", conversation_.answers(), " exchanges"));
+    note(str("loaded ", history_.answers(), " answers"));
   } else {
     fail(command, ": there is no such command; /help lists all commands");
   }

@@ -1,10 +1,10 @@
 // A chat: a model answers messages, and a few commands change how.
 //
-// For each answer, the model reads the prompt of the conversation (conversation.h) and writes tokens until it
+// For each answer, the model reads the prompt of the history (history.h) and writes tokens until it
 // writes end-of-text. The prompt and the answer share the context of maxT tokens. If the prompt leaves less
-// than a quarter of the context for the answer, whole oldest exchanges are left out of the prompt.
+// than a quarter of the context for the answer, the oldest messages and answers are left out of the prompt.
 //
-// The random numbers of an answer come from the seed and from the number of the answer. So the same seed,
+// The random numbers of an answer come from the seed and from the number of the message. So the same seed,
 // settings and messages give the same answers, also after /save and /load.
 //
 // Chat reads no input and knows no signals; apps/chat.cc does. Read next: chat.cc, then apps/chat.cc.
@@ -15,7 +15,7 @@
 #include <string>
 
 #include "apps/run/terminal.h"
-#include "apps/talk/conversation.h"
+#include "apps/talk/history.h"
 #include "nn/generate.h"
 
 namespace inkling {
@@ -39,13 +39,13 @@ class Chat {
   // Then the chat is as it was before the line.
   void obey(const std::string& line, const std::function<bool()>& stop);
 
-  Conversation& conversation() { return conversation_; }
+  History& history() { return history_; }
   const ChatSettings& settings() const { return settings_; }
 
  private:
   void answer(const std::string& message, const std::function<bool()>& stop);
-  void write_answer(const std::vector<std::int32_t>& prompt, std::int64_t most,
-                    const std::function<bool()>& stop);
+  std::string write_answer(const std::vector<std::int32_t>& prompt, std::int64_t most,
+                           const std::function<bool()>& stop);
   void obey_command(const std::string& command, const std::string& value);
   void note(const std::string& text);
 
@@ -55,7 +55,8 @@ class Chat {
   Terminal terminal_;
   std::ostream* out_;
   std::ostream* notes_;
-  Conversation conversation_;
+  History history_;
+  std::uint64_t asked_ = 0;  // messages so far: the stream of the next answer's random numbers
   bool said_left_out_ = false;
 };
 

@@ -31,9 +31,13 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
          settings_.end_of_text);
   }
   if (paths.empty()) fail("batches: no shards, expected at least one");
-  std::int64_t most_samples = 0;
+  std::int64_t most_samples = 0, counted = 0;
   for (const std::string& path : paths) {
-    const Shard& shard = shards_.emplace_back(path);
+    const DataShard& shard = shards_.emplace_back(path, settings_.loss_mask);
+    shard.check_row_tokens(T);
+    if (settings_.document_mask && !shard.has_document_starts() && settings_.end_of_text < 0)
+      fail(path, ": document_mask is on, expected the id of the end-of-text token, got ",
+           settings_.end_of_text);
     if (shard.size() < B * T + 1) {
       fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1,
            " for one batch of B=", B, ", T=", T, "; a smaller --batch-size or --seq-len needs less");
@@ -42,8 +46,10 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
     most_samples = std::max(most_samples, samples);
     batches_ += samples;
     tokens_ += shard.size();
+    counted += shard.counted(target_of(0), target_of(samples * B * T));
     shard_ids_.push_back(shard.id());
   }
+  expect_counted_targets(counted, paths);
   checked_.assign(shards_.size(), false);
   shard_order_.resize(shards_.size());
   sample_order_.reserve(index(most_samples));
@@ -86,7 +92,7 @@ void Batches::begin_epoch() {
 
 void Batches::begin_shard() {
   const std::int64_t shard = shard_order_[index(place_)];
-  if (!checked_[index(shard)]) shards_[index(shard)].check_tokens(settings_.vocab_size);
+  if (!checked_[index(shard)]) shards_[index(shard)].tokens().check_tokens(settings_.vocab_size);
   checked_[index(shard)] = true;
   sample_ = 0;
   draws_before_samples_ = draws_;
@@ -95,16 +101,16 @@ void Batches::begin_shard() {
   if (settings_.shuffle) permute(sample_order_);
 }
 
-std::int64_t Batches::row_start(const Shard& shard, std::int64_t natural) const {
+std::int64_t Batches::row_start(const DataShard& shard, std::int64_t natural) const {
   if (!settings_.align_documents) return natural;
   const std::int64_t earliest = std::max<std::int64_t>(0, natural - settings_.T + 1);
   for (std::int64_t i = natural; i >= earliest; --i) {
-    if (shard[i] == settings_.end_of_text) return i;
+    if (shard.tokens()[i] == settings_.end_of_text) return i;
   }
   return natural;
 }
 
-void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
+void Batches::next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions) {
   const auto [B, T] = std::pair(settings_.B, settings_.T);
   if (sample_ == static_cast<std::int64_t>(sample_order_.size())) {
     if (++place_ < static_cast<std::int64_t>(shards_.size())) {
@@ -115,13 +121,15 @@ void Batches::next(std::int32_t* inputs, std::int32_t* targets) {
     }
   }
   const std::int64_t s = shard_order_[index(place_)];
-  const Shard& shard = shards_[index(s)];
+  const DataShard& shard = shards_[index(s)];
   const std::int64_t sample_start = sample_order_[index(sample_++)] * B * T;
   last_epoch_ = epoch_;
   rows_.clear();
   for (std::int64_t b = 0; b < B; ++b) {
     const std::int64_t first = row_start(shard, sample_start + b * T);
     copy_row(shard, first, T, inputs + b * T, targets + b * T);
+    if (settings_.document_mask && positions != nullptr)
+      shard.copy_positions(first, T, settings_.end_of_text, positions + b * T);
     rows_.push_back({s, first});
   }
 }

@@ -1,5 +1,6 @@
 // Batches: turns token shards into the inputs and targets of a training step. label_shift.h explains what a
-// target is; batches.h defines which tokens a batch has.
+// target is, and which targets are -1 because a loss mask says that they do not count; batches.h defines
+// which tokens a batch has.
 //
 // Order: a sample is a whole batch, B*T+1 tokens in sequence. Row b is tokens [b*T, b*T + T] of the sample,
 // and the next sample starts B*T tokens later. Without shuffling, samples are taken in order, and shards in
@@ -12,6 +13,10 @@
 // and their first targets depend on a beginning that the model cannot see. With align_documents, a row starts
 // at the last end-of-text token at or before its normal start, if there is such a token less than T tokens
 // before. No two rows of an epoch start at the same token.
+//
+// Several documents in a row: with document_mask, a batch also has the position of each token in its
+// document, so that attention and positions do not cross documents (ops/attention/attention.h). DataShard
+// knows where documents begin. Packed chats (packing.h) have rows of a fixed length, which T must be.
 //
 // Thread safety: only one thread at a time may use a Batches object. next() allocates no memory. Read next:
 // nn/gpt2.h.
@@ -35,7 +40,11 @@ struct BatchSettings {
   bool shuffle = false;
   std::uint32_t seed = 42;
   bool align_documents = false;
-  std::int32_t end_of_text = -1;  // the id of end-of-text; align_documents needs it
+  bool document_mask = false;
+  // The id of end-of-text. align_documents needs it, and so does document_mask for shards without document
+  // starts.
+  std::int32_t end_of_text = -1;
+  LossMask loss_mask = LossMask::use;
 };
 
 // Reduces a run's 64-bit seed to the 32 bits of the seed of llm.c's shuffle: the lower half, xor a hash of
@@ -74,13 +83,13 @@ class Batches {
     std::int64_t shard = 0, begin = 0, end = 0, epoch = 0;
   };
 
-  // Opens the shards. Error for a shard with fewer than B*T+1 tokens. Error, in the constructor or at the
-  // shard's first use, for a token outside the vocabulary.
+  // Opens the shards. Error for a shard with fewer than B*T+1 tokens, and if no target of all batches counts.
+  // Error, in the constructor or at the shard's first use, for a token outside the vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
 
-  // Writes the next batch: inputs (B,T), targets (B,T). The batch after the last batch of an epoch is the
-  // first batch of the next epoch.
-  void next(std::int32_t* inputs, std::int32_t* targets);
+  // Writes the next batch: inputs (B,T), targets (B,T) and, with document_mask, positions (B,T), which may be
+  // nullptr. The batch after the last batch of an epoch is the first batch of the next epoch.
+  void next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions = nullptr);
 
   // rows() and place() describe the last batch that next() returned. Call next() first.
   std::span<const Row> rows() const { return rows_; }
@@ -95,7 +104,7 @@ class Batches {
       const BatchPosition& position) const;  // the number of batches from the first batch of epoch 0
   void rewind();                             // goes back to the first batch of epoch 0
 
-  const std::vector<Shard>& shards() const { return shards_; }
+  const std::vector<DataShard>& shards() const { return shards_; }
   // As the shards were when they were opened, even if another program has changed them since.
   const std::vector<ShardId>& shard_ids() const { return shard_ids_; }
   std::int64_t tokens() const { return tokens_; }          // the number of tokens in all shards
@@ -108,13 +117,13 @@ class Batches {
   void permute(std::span<std::int64_t> order);
   void begin_epoch();
   void begin_shard();
-  std::int64_t row_start(const Shard& shard, std::int64_t natural) const;
+  std::int64_t row_start(const DataShard& shard, std::int64_t natural) const;
   void check_state(const BatchPosition& position) const;
   std::int64_t samples_before_shard(const BatchPosition& position) const;  // only samples of the same epoch
   std::uint64_t draws_before(const BatchPosition& position) const;
 
   BatchSettings settings_;
-  std::vector<Shard> shards_;
+  std::vector<DataShard> shards_;
   std::vector<ShardId> shard_ids_;
   std::vector<bool> checked_;  // whether all tokens of a shard are known to be in the vocabulary
   std::int64_t tokens_ = 0, batches_ = 0;

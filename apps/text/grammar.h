@@ -47,7 +47,7 @@
 #include <string_view>
 #include <vector>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/rng.h"
 
 namespace inkling {

@@ -11,12 +11,14 @@
 // has T prediction tasks at once.
 //
 // The shift is only in this file. All other code compares position t with targets[t] and never shifts again.
-// A target of -1 is masked: it does not contribute to the loss. Read next: batches.h.
+// A target of -1 is masked: it does not contribute to the loss. A target becomes -1 here if the loss mask of
+// its shard (token_flags.h) says that it does not count. The mask belongs to the target: the first token of
+// an answer counts, although the token that predicts it is the end of the question. Read next: batches.h.
 #pragma once
 
 #include <cstdint>
 
-#include "apps/text/shard.h"
+#include "apps/text/data_shard.h"
 
 namespace inkling {
 
@@ -26,10 +28,14 @@ constexpr std::int64_t target_of(std::int64_t input) {
 }
 
 // Copies one row from a shard: `count` inputs from token `first` on, and their targets.
-inline void copy_row(const Shard& shard, std::int64_t first, std::int64_t count, std::int32_t* inputs,
+inline void copy_row(const DataShard& shard, std::int64_t first, std::int64_t count, std::int32_t* inputs,
                      std::int32_t* targets) {
-  shard.copy(first, count, inputs);
-  shard.copy(target_of(first), count, targets);
+  shard.tokens().copy(first, count, inputs);
+  shard.tokens().copy(target_of(first), count, targets);
+  if (!shard.has_loss_mask()) return;
+  for (std::int64_t t = 0; t < count; ++t) {
+    if (!shard.counts(target_of(first + t))) targets[t] = -1;
+  }
 }
 
 }  // namespace inkling

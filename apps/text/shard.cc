@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "apps/text/token_flags.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "nn/file_header.h"
@@ -104,21 +105,6 @@ ShardId Shard::id() const {
   return {std::filesystem::path(path()).filename().string(), std::ssize(bytes), checksum};
 }
 
-void expect_same_contents(std::span<const ShardId> saved, std::span<const Shard> shards) {
-  if (saved.size() != shards.size()) fail("the run has ", saved.size(), " shards, got ", shards.size());
-  for (std::size_t i = 0; i < saved.size(); ++i) {
-    const ShardId now = shards[i].id();
-    if (now.bytes != saved[i].bytes) {
-      fail(shards[i].path(), ": has ", now.bytes, " bytes, expected ", saved[i].bytes, " as in ",
-           saved[i].file, " of the run");
-    }
-    if (now.checksum != saved[i].checksum) {
-      fail(shards[i].path(), ": the contents differ from those of ", saved[i].file, " of the run (checksum ",
-           now.checksum, ", expected ", saved[i].checksum, ")");
-    }
-  }
-}
-
 void Shard::check_tokens(std::int64_t vocab_size) const {
   constexpr std::int64_t kBlock = 1 << 16;
   std::atomic<std::int64_t> first{size()};
@@ -193,9 +179,14 @@ std::vector<std::string> find_shards(const std::string& pattern) {
   // `tokenize` writes its tokenizer into the same directory as its shards, so a pattern may match the
   // tokenizer too. If the tokenizer is the only match, the user asked for it; then reading it as a shard
   // gives the error.
-  if (paths.size() > 1)
-    std::erase_if(paths, [](const std::string& p) { return p.ends_with("_tokenizer.bin"); });
-  if (paths.empty()) fail(pattern, ": matches tokenizers only, expected at least one token shard");
+  if (paths.size() > 1) {
+    std::erase_if(paths, [](const std::string& p) {
+      return p.ends_with("_tokenizer.bin") || p.ends_with(kLossMask.extension) ||
+             p.ends_with(kDocumentStarts.extension);
+    });
+  }
+  if (paths.empty())
+    fail(pattern, ": matches tokenizers and token flags only, expected at least one token shard");
   std::sort(paths.begin(), paths.end());
   return paths;
 }

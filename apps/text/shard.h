@@ -29,12 +29,14 @@ struct ShardLayout {
 ShardLayout parse_shard(ByteReader& in);
 
 // Tells one shard from another: the name of its file without the folder, its size, and the XXH3 checksum (64
-// bits, as 16 hexadecimal digits) of its header and of a sample of its tokens. A run saves the ids of its
-// shards, so that it does not continue on other data by mistake.
+// bits, as 16 hexadecimal digits) of its header and of a sample of its tokens. `mask` and `starts` are the
+// checksums of the files beside the shard (token_flags.h), empty without such a file. A run saves the ids of
+// its shards, so that it does not continue on other data by mistake.
 struct ShardId {
   std::string file;
   std::int64_t bytes = 0;
   std::string checksum;
+  std::string mask = {}, starts = {};
 };
 
 // A Shard is immutable, so threads may call all its members at the same time.
@@ -52,7 +54,8 @@ class Shard {
   // Copies tokens [begin, begin + count) to `out`. The range must be inside the shard.
   void copy(std::int64_t begin, std::int64_t count, std::int32_t* out) const;
 
-  // Returns the shard's id. Reads the header and a sample of the tokens: 16 blocks of 4 KiB.
+  // Returns the shard's id, without the files beside it. Reads the header and a sample of the tokens: 16
+  // blocks of 4 KiB.
   ShardId id() const;
 
   // Reads all tokens of the shard, in parallel. Error if an id is not below `vocab_size`; the Error names the
@@ -64,10 +67,6 @@ class Shard {
   ShardLayout layout_;
   const std::byte* tokens_ = nullptr;
 };
-
-// Error, which names the first file that differs, unless the shards have the contents that `saved` describes.
-// Their names and folders may have changed.
-void expect_same_contents(std::span<const ShardId> saved, std::span<const Shard> shards);
 
 // Writes a shard piece by piece. The complete shard appears under its name at commit(); without commit(), no
 // file appears.
@@ -91,7 +90,8 @@ class ShardWriter {
 };
 
 // Returns the file of this name, if it exists, otherwise the files that match a glob pattern, sorted by name.
-// Tokenizer files (*_tokenizer.bin) are left out if other files match too. Error if no file matches.
+// Tokenizer files (*_tokenizer.bin) and token flags (*.mask, *.starts) are left out if other files match too.
+// Error if no file matches.
 std::vector<std::string> find_shards(const std::string& pattern);
 
 }  // namespace inkling

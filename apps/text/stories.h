@@ -23,7 +23,7 @@
 
 #include "apps/text/grammar.h"
 #include "apps/text/shard.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 namespace inkling {
 

@@ -1,41 +1,60 @@
-// Prepares a text file for training: writes a training shard, a validation shard, and the tokenizer.
+// Prepares text for training: writes training shards, validation shards, and the tokenizer.
 //
-// The text is bytes, normally UTF-8. A byte-order mark at its beginning is left out. UTF-16 is refused. Lines
-// that contain only <|endoftext|> separate documents; a file without such a line is one document. An
-// end-of-text token is written before each document. The last part of the tokens, 10% by default, is the
-// validation shard. The model never trains on the validation shard, so the loss on this shard shows whether
-// the model learns or only memorises.
+// The texts are read twice, in parts (documents.h), so they may be larger than the memory. The first reading
+// counts documents and bytes and, if a tokenizer is to be trained, the pieces that it is trained on
+// (bpe_training.h). The second reading encodes them on all threads. An end-of-text token is written before
+// each document.
+//
+// Validation: the model never trains on the validation shards, so the loss on them shows whether the model
+// learns or only memorises. If there are at least 100 documents, each document is in training or in
+// validation according to a hash of its first part: the same document is always on the same side, also if
+// others are added. Of fewer documents, the last part of the text is for validation.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 namespace inkling {
 
 struct TokenizeSettings {
-  std::string input;           // the path of a text file; "-" is standard input
-  std::string out;             // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
-  std::string tokenizer_path;  // the path of a tokenizer file; if empty, the byte tokenizer is used
-  double val_fraction = 0.1;
+  std::vector<std::string> inputs;  // text files and directories; "-" is standard input
+  std::string out;                  // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
+  // Which tokenizer: a file or directory, or else the bytes, or else a tokenizer trained on the text.
+  std::string tokenizer_path;
+  bool bytes = false;
+  std::int32_t vocab_size = 0;  // of the trained tokenizer; 0: suited to the size of the text
+  std::string
+      hf_directory;  // if not empty, the trained tokenizer is also written here, as merges_files.h does
+  double val_fraction = 0.1;  // 0: no validation shard
   // The minimum number of tokens of the validation shard, but never more than half of the text. For small
   // texts it is more than val_fraction. It allows at least one batch of the default size, B=8 and T=256.
   std::int64_t min_val_tokens = 2049;
+  // If not 0, shards have at most so many tokens, and are named <out>_train_000001.bin and so on.
+  std::int64_t shard_tokens = 0;
+  // Called from time to time with the number of bytes read, of all that will be read.
+  std::function<void(std::int64_t read, std::int64_t total)> progress;
 };
 
 struct TokenizeResult {
-  std::string train_path, val_path, tokenizer_path;
-  std::int64_t documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
+  std::vector<std::string> train_paths, val_paths;
+  std::string tokenizer_path;
+  std::int64_t files = 0, documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
   std::int64_t inline_separators = 0;  // how often <|endoftext|> is inside a line, where it is ordinary text
+  bool split_by_document = false;      // otherwise the last part of the text is for validation
+  std::int32_t vocab_size = 0;
+  bool no_pair_left = false;  // training ended with fewer tokens than wanted
 };
 
-// Tokenizes a text file. Error if the text cannot be encoded or is too short for two shards.
-TokenizeResult tokenize_file(const TokenizeSettings& settings);
+// Tokenizes texts. Error if a text cannot be encoded or is too short for two shards. No file is written
+// before everything is encoded.
+TokenizeResult tokenize_files(const TokenizeSettings& settings);
 
-// Returns the documents of a text, without empty documents. A separator line belongs to no document.
-std::vector<std::string_view> split_documents(std::string_view text);
+// The size of the vocabulary that suits a text of so many bytes: larger texts teach more tokens.
+std::int32_t suitable_vocabulary(std::int64_t text_bytes);
 
 }  // namespace inkling

@@ -9,40 +9,44 @@
 namespace inkling {
 
 Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T,
-                 std::int64_t vocab_size, std::int32_t end_of_text)
+                 std::int64_t vocab_size, std::int32_t end_of_text, LossMask mask)
     : B_(B), T_(T), end_of_text_(end_of_text) {
   if (B < 1 || T < 1) fail("windows: B=", B, " and T=", T, ", expected 1 or more each");
   if (paths.empty()) fail("windows: no shards, expected at least one");
   std::int64_t windows = 0;
   for (const std::string& path : paths) {
-    const Shard& shard = shards_.emplace_back(path);
+    const DataShard& shard = shards_.emplace_back(path, mask);
+    shard.check_row_tokens(T);
     if (shard.size() < 2)
       fail(path, ": has ", shard.size(), " tokens, expected at least 2, so that there is a token to predict");
-    shard.check_tokens(vocab_size);
-    targets_ += shard.size() - 1;
+    shard.tokens().check_tokens(vocab_size);
+    targets_ += shard.counted(target_of(0), shard.size());
     for (std::int64_t first = 0; first < shard.size() - 1; first += count_at(shard, first)) ++windows;
   }
+  expect_counted_targets(targets_, paths);
   B_ = std::min(B, windows);
   batches_ = ceil_div(windows, B_);
 }
 
-std::int64_t Windows::count_at(const Shard& shard, std::int64_t first) const {
+std::int64_t Windows::count_at(const DataShard& shard, std::int64_t first) const {
   const std::int64_t most = std::min(T_, shard.size() - 1 - first);
   if (end_of_text_ < 0) return most;
   for (std::int64_t i = 1; i < most; ++i) {
-    if (shard[first + i] == end_of_text_) return i;
+    if (shard.begins_document(first + i, end_of_text_)) return i;
   }
   return most;
 }
 
-bool Windows::next(std::int32_t* inputs, std::int32_t* targets) {
+bool Windows::next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions) {
   if (shard_ == shards_.size()) return false;
   std::fill(inputs, inputs + B_ * T_, 0);
   std::fill(targets, targets + B_ * T_, -1);
+  if (positions != nullptr) std::fill(positions, positions + B_ * T_, 0);
   for (std::int64_t b = 0; b < B_ && shard_ < shards_.size(); ++b) {
-    const Shard& shard = shards_[shard_];
+    const DataShard& shard = shards_[shard_];
     const std::int64_t count = count_at(shard, first_);
     copy_row(shard, first_, count, inputs + b * T_, targets + b * T_);
+    if (positions != nullptr) shard.copy_positions(first_, count, -1, positions + b * T_);
     first_ += count;
     if (first_ < shard.size() - 1) continue;
     ++shard_;

@@ -6,7 +6,8 @@
 // because the next document starts with an end-of-text token. Then no token is predicted from another
 // document, and every window of a short document starts at the document's beginning; a model that was trained
 // with align_documents has seen texts in this way. Positions of a window or batch that are past the end of
-// the shard have target -1 and are not counted. Batches (apps/text/batches.h) may leave out, shuffle and
+// the shard have target -1 and are not counted. Neither are targets that the shard's loss mask leaves out
+// (label_shift.h). Batches (apps/text/batches.h) may leave out, shuffle and
 // repeat tokens; Windows never does.
 #pragma once
 
@@ -14,32 +15,34 @@
 #include <string>
 #include <vector>
 
-#include "apps/text/shard.h"
+#include "apps/text/data_shard.h"
 
 namespace inkling {
 
 class Windows {
  public:
   // Opens the shards. A batch has at most B windows of T targets; if there are fewer windows in all, B is
-  // lowered to their number. Documents start with the token
-  // `end_of_text`; if `end_of_text` is -1, windows do not end at the end of a document. Error for a shard
-  // with fewer than two tokens or with a token outside the vocabulary.
+  // lowered to their number. Documents start where DataShard says, in shards without document starts with the
+  // token `end_of_text`; if `end_of_text` is -1, windows do not end at the end of a document. Error for a
+  // shard with fewer than two tokens or with a token outside the vocabulary, and if no target counts.
   Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T, std::int64_t vocab_size,
-          std::int32_t end_of_text = -1);
+          std::int32_t end_of_text = -1, LossMask mask = LossMask::use);
 
-  std::int64_t targets() const { return targets_; }  // the number of targets in all batches
+  // The number of targets in all batches that count.
+  std::int64_t targets() const { return targets_; }
   std::int64_t batches() const { return batches_; }
   std::int64_t batch_size() const { return B_; }  // B
 
-  // Writes the next batch: inputs (B,T), targets (B,T). Returns false and writes nothing if there are no more
-  // batches.
-  bool next(std::int32_t* inputs, std::int32_t* targets);
+  // Writes the next batch: inputs (B,T), targets (B,T). `positions` (B,T) may be nullptr; it gets the
+  // position of each token in its document, where document starts (token_flags.h) say where documents begin.
+  // Returns false and writes nothing if there are no more batches.
+  bool next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions = nullptr);
 
  private:
-  std::int64_t count_at(const Shard& shard,
+  std::int64_t count_at(const DataShard& shard,
                         std::int64_t first) const;  // the number of targets of the window at `first`
 
-  std::vector<Shard> shards_;
+  std::vector<DataShard> shards_;
   std::int64_t B_, T_;
   std::int32_t end_of_text_;
   std::int64_t targets_ = 0, batches_ = 0;

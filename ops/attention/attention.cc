@@ -127,91 +127,139 @@ std::int64_t attention_scratch_floats(std::int64_t T, std::int64_t HS) {
 
 namespace {
 
-// One task for each head of each sequence. A task writes only its own columns of out and dqkv.
+// A document in a row, and a head of it.
+struct Part {
+  std::int64_t in, out, row;  // the offsets of its first token in qkv, in out, and in max and inverse_sum
+  std::int64_t T;             // its number of tokens
+};
+
+// Calls f(begin, end) for each document in a row of T tokens.
 template <class F>
-void for_each_head(const Tensor& qkv, std::int64_t heads, F&& f) {
+void for_each_document(const std::int32_t* positions, std::int64_t T, F&& f) {
+  if (positions == nullptr) return f(std::int64_t{0}, T);
+  for (std::int64_t begin = 0, end = 0; begin < T; begin = end) {
+    for (end = begin + 1; end < T && positions[end] != 0;) ++end;
+    f(begin, end);
+  }
+}
+
+// One task for each head of each sequence. A task writes only its own columns of out and dqkv. It calls
+// f(part, scratch) for each of the sequence's documents.
+template <class F>
+void for_each_part(const Tensor& qkv, std::int64_t heads, const Tensor& positions, F&& f) {
   const std::int64_t B = qkv.dim(0), T = qkv.dim(1), C = qkv.dim(2) / 3, HS = C / heads;
+  const std::int32_t* all_positions = positions ? positions.i32() : nullptr;
   parallel_chunks(B * heads, [&](std::int64_t bh) {
     const std::int64_t b = bh / heads, h = bh % heads;
     float* scratch = static_cast<float*>(
         thread_scratch(static_cast<std::size_t>(attention_scratch_floats(T, HS)) * sizeof(float)));
-    f(b * T * 3 * C + h * HS, b * T * C + h * HS, bh * T, scratch);
+    const std::int32_t* row = all_positions == nullptr ? nullptr : all_positions + b * T;
+    for_each_document(row, T, [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t bt = b * T + begin;
+      f(Part{bt * 3 * C + h * HS, bt * C + h * HS, bh * T + begin, end - begin}, scratch);
+    });
   });
 }
 
 template <class Real>
-void forward(const Tensor& y, float* max, float* inverse_sum, const Tensor& qkv, std::int64_t heads) {
-  const std::int64_t T = qkv.dim(1), C = qkv.dim(2) / 3, HS = C / heads;
+void forward(const Tensor& y, float* max, float* inverse_sum, const Tensor& qkv, std::int64_t heads,
+             const Tensor& positions) {
+  const std::int64_t C = qkv.dim(2) / 3, HS = C / heads;
   const bool keep = max != nullptr;
-  for_each_head(qkv, heads, [&](std::int64_t in, std::int64_t out, std::int64_t row, float* scratch) {
-    const Real* q = qkv.data<Real>() + in;
-    kernels().of<Real>().attention_forward({.out = y.data<Real>() + out,
+  for_each_part(qkv, heads, positions, [&](const Part& part, float* scratch) {
+    const Real* q = qkv.data<Real>() + part.in;
+    kernels().of<Real>().attention_forward({.out = y.data<Real>() + part.out,
                                             .out_stride = C,
-                                            .max = keep ? max + row : nullptr,
-                                            .inverse_sum = keep ? inverse_sum + row : nullptr,
+                                            .max = keep ? max + part.row : nullptr,
+                                            .inverse_sum = keep ? inverse_sum + part.row : nullptr,
                                             .q = q,
                                             .k = q + C,
                                             .v = q + 2 * C,
                                             .stride = 3 * C,
-                                            .T = T,
+                                            .T = part.T,
                                             .HS = HS},
                                            scratch);
   });
 }
 
 template <class Real>
-void backward(Gradients& gradients, const Tensor& y, const Tensor& qkv, std::int64_t heads, const float* max,
-              const float* inverse_sum) {
-  const std::int64_t T = qkv.dim(1), C = qkv.dim(2) / 3, HS = C / heads;
+void backward(Gradients& gradients, const Tensor& y, const Tensor& qkv, std::int64_t heads,
+              const Tensor& positions, const float* max, const float* inverse_sum) {
+  const std::int64_t C = qkv.dim(2) / 3, HS = C / heads;
   const Real* dy = gradients.of<Real>(y);
   const GradientTarget dqkv = gradients.target<Real>(qkv);
-  for_each_head(qkv, heads, [&](std::int64_t in, std::int64_t out, std::int64_t row, float* scratch) {
-    const Real* q = qkv.data<Real>() + in;
-    Real* dq = dqkv.data + in;
+  for_each_part(qkv, heads, positions, [&](const Part& part, float* scratch) {
+    const Real* q = qkv.data<Real>() + part.in;
+    Real* dq = dqkv.data + part.in;
     kernels().of<Real>().attention_backward({.dq = dq,
                                              .dk = dq + C,
                                              .dv = dq + 2 * C,
-                                             .dout = dy + out,
-                                             .out = y.data<Real>() + out,
+                                             .dout = dy + part.out,
+                                             .out = y.data<Real>() + part.out,
                                              .out_stride = C,
                                              .q = q,
                                              .k = q + C,
                                              .v = q + 2 * C,
                                              .stride = 3 * C,
-                                             .max = max + row,
-                                             .inverse_sum = inverse_sum + row,
-                                             .T = T,
+                                             .max = max + part.row,
+                                             .inverse_sum = inverse_sum + part.row,
+                                             .T = part.T,
                                              .HS = HS,
                                              .accumulate = dqkv.accumulate},
                                             scratch);
   });
 }
 
+// The number of (query, key) pairs of all rows: n (n + 1) / 2 for each document of n tokens.
+std::int64_t count_pairs(std::int64_t B, std::int64_t T, const Tensor& positions) {
+  std::int64_t pairs = 0;
+  for (std::int64_t b = 0; b < B; ++b) {
+    for_each_document(
+        positions ? positions.i32() + b * T : nullptr, T,
+        [&](std::int64_t begin, std::int64_t end) { pairs += (end - begin) * (end - begin + 1) / 2; });
+  }
+  return pairs;
+}
+
+void check_positions(const Tensor& positions, std::int64_t B, std::int64_t T) {
+  check_dtype("attention", "positions", positions, DType::i32);
+  if (!(positions.shape() == Shape{B, T}) || !positions.contiguous())
+    fail("attention: positions is ", positions.shape(), ", expected a contiguous (B=", B, ", T=", T, ")");
+  for (std::int64_t bt = 0; bt < B * T; ++bt) {
+    const std::int32_t position = positions.i32()[bt], next = bt % T == 0 ? 0 : positions.i32()[bt - 1] + 1;
+    if (position == 0 || position == next) continue;
+    fail("attention: positions(", bt / T, ", ", bt % T, ") is ", position, ", expected ",
+         next == 0 ? "0, because the row begins here" : str("0 or ", next, ", one more than the one before"));
+  }
+}
+
 template <class Real>
-Tensor attention_of(Tape& tape, const Tensor& qkv, std::int64_t heads) {
+Tensor attention_of(Tape& tape, const Tensor& qkv, std::int64_t heads, const Tensor& positions) {
   const std::int64_t B = qkv.dim(0), T = qkv.dim(1), C = qkv.dim(2) / 3;
   const Tensor y = tape.output({B, T, C}, {qkv}, dtype_of<Real>);
   float* max = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
   float* inverse_sum = y.has_gradient() ? tape.keep(B * heads * T) : nullptr;
   // The multiply-adds of the causal half of one product. Forward has two products, backward five.
-  const std::int64_t product = B * T * (T + 1) / 2 * C;
+  const std::int64_t product = count_pairs(B, T, positions) * C;
   const auto scope = tape.scope("attention", y, multiplying(2 * product, {qkv, y}));
-  forward<Real>(y, max, inverse_sum, qkv, heads);
-  tape.record("attention", {y}, {qkv}, multiplying(5 * product, {qkv, y, y, qkv}),
-              [=](Gradients& gradients) { backward<Real>(gradients, y, qkv, heads, max, inverse_sum); });
+  forward<Real>(y, max, inverse_sum, qkv, heads, positions);
+  tape.record("attention", {y}, {qkv}, multiplying(5 * product, {qkv, y, y, qkv}), [=](Gradients& gradients) {
+    backward<Real>(gradients, y, qkv, heads, positions, max, inverse_sum);
+  });
   return y;
 }
 
 }  // namespace
 
-Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads) {
+Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads, const Tensor& positions) {
   if (qkv.rank() != 3 || qkv.dim(2) % 3 != 0)
     fail("attention: qkv is ", qkv.shape(), ", expected (B, T, 3C)");
   const std::int64_t C = qkv.dim(2) / 3;
   if (heads < 1 || C % heads != 0) fail("attention: heads is ", heads, ", expected a divisor of C=", C);
   if (!qkv.contiguous()) fail("attention: qkv ", qkv.shape(), " is not contiguous");
-  if (qkv.dtype() == DType::bf16) return attention_of<bf16>(tape, qkv, heads);
-  if (qkv.dtype() == DType::f32) return attention_of<float>(tape, qkv, heads);
+  if (positions) check_positions(positions, qkv.dim(0), qkv.dim(1));
+  if (qkv.dtype() == DType::bf16) return attention_of<bf16>(tape, qkv, heads, positions);
+  if (qkv.dtype() == DType::f32) return attention_of<float>(tape, qkv, heads, positions);
   fail("attention: qkv is ", name(qkv.dtype()), ", expected f32 or bf16");
 }
 

@@ -36,6 +36,12 @@
 // Causality is exact: row t of O is computed from rows 0..t of K and V, by operations whose order depends
 // only on t and k. Later rows cannot change a single bit of it, not even if they hold NaN.
 //
+// Documents. A row may hold several documents, one after another. A token then sees only the tokens of its
+// own document, itself and those before it. `positions` says where documents begin: it has each token's
+// position in its document, so a document begins wherever it is 0. Attention inside a document of n tokens is
+// attention with T = n on these tokens, so the kernels run once for each document. Tokens of other documents
+// are not read, and the work is n^2 for each document instead of T^2.
+//
 // In training, forward runs as attention_forward in ops/attention/attention_forward_simd.h and backward as
 // attention_backward in ops/attention/attention_backward_simd.h.
 //
@@ -48,8 +54,9 @@
 namespace inkling {
 
 // qkv (B, T, 3C) -> (B, T, C), C = heads * HS; f32 or bf16. With bf16 inputs, the maximum and all sums are
-// still f32.
-Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads);
+// still f32. positions is i32 (B, T), or empty if each row is one document. Error unless each position is 0
+// or one more than the position before it. The memory of positions must live until backward.
+Tensor attention(Tape& tape, const Tensor& qkv, std::int64_t heads, const Tensor& positions = {});
 
 // Sizes that the kernels and their callers share.
 constexpr std::int64_t kQueryTile = 64;  // queries in a tile

@@ -92,13 +92,13 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit th
 TEST_CASE("bad input: a tokenizer of another vocabulary, and tokenizers given as shards, are refused") {
   const TemporaryDirectory t;
   write_text(t / "text", std::string(9000, 'x'));
-  REQUIRE(run({"tokenize", "--input", t / "text", "--out", t / "a"}).status == 0);
+  REQUIRE(run({"tokenize", "--input", t / "text", "--out", t / "a", "--bytes"}).status == 0);
   expect({"train", "--out", t / "run", "--data", t / "a_train.bin", "--vocab-size", "300"}, 1,
          {"a_tokenizer.bin", "257", "300"});
   expect({"train", "--out", t / "run", "--init", "tests/goldens/small.bin", "--seq-len", "8"}, 1,
          {"498", "small.bin has 131"});
   std::filesystem::copy(t / "a_tokenizer.bin", t / "b_tokenizer.bin");
-  expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches tokenizers only"});
+  expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches tokenizers and token flags only"});
 }
 
 TEST_CASE("bad input: the exit status is 1 if the result cannot be written to stdout") {
@@ -140,7 +140,7 @@ TEST_CASE("bad input: unknown flags and wrong values of flags are refused") {
          {"--temperature is nan"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--top-p", "1.5"}, 2, {"--top-p"});
   expect({"generate", "--model", "tests/goldens/small.bin", "--top-p", "nan"}, 2, {"--top-p is nan"});
-  expect({"tokenize", "--input", "README.md", "--out", t / "x", "--val-fraction", "0"}, 2,
+  expect({"tokenize", "--input", "README.md", "--out", t / "x", "--val-fraction", "0.7"}, 2,
          {"--val-fraction"});
   CHECK(std::filesystem::is_empty(t.path()));  // refused commands create no files
   expect({"generate", "--model", "tests/goldens/small.bin", "--max-tokens", "0"}, 2, {"--max-tokens"});

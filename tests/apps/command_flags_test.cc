@@ -5,7 +5,7 @@
 #include <set>
 
 #include "apps/text/shard.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
@@ -298,13 +298,13 @@ TEST_CASE("tokenize flags: --input, --out, --tokenizer and --val-fraction have t
   const auto tokenize = [&](const Words& flags) {
     return run_here(Words{"tokenize", "--input", temporary / "text", "--out", temporary / "my"} + flags).out;
   };
-  CHECK_THAT(tokenize({}), contains("30,000 bytes, 1 documents"));
-  // Validation has a tenth of the 30,001 tokens, rounded up, and an end-of-text token before them.
-  CHECK(tokens("train") == 27000);
-  CHECK(tokens("val") == 3002);
-  tokenize({"--val-fraction", "0.25"});
-  CHECK(tokens("train") == 22500);
-  CHECK(tokens("val") == 7502);
+  CHECK_THAT(tokenize({"--bytes"}), contains("30,000 bytes, 1 documents"));
+  // Validation has a tenth of the bytes, and an end-of-text token before them.
+  CHECK(tokens("train") == 27001);
+  CHECK(tokens("val") == 3001);
+  tokenize({"--bytes", "--val-fraction", "0.25"});
+  CHECK(tokens("train") == 22501);
+  CHECK(tokens("val") == 7501);
   Tokenizer({"aaa", "a", "<|endoftext|>"}, 2).write(temporary / "pairs.bin");
   tokenize({"--tokenizer", temporary / "pairs.bin"});
   CHECK(tokens("train") + tokens("val") == 10002);
@@ -340,14 +340,17 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
       {"chat",
        {"model", "tokenizer", "system", "max-tokens", "temperature", "greedy", "top-k", "top-p", "min-p",
         "repetition-penalty", "seed", "precision", "threads"}},
-      {"tokenize", {"input", "out", "tokenizer", "val-fraction"}},
+      {"tokenize",
+       {"input", "out", "tokenizer", "bytes", "vocab-size", "hf", "val-fraction", "shard-tokens", "show",
+        "threads"}},
       {"eval",
-       {"model", "data", "tokenizer", "batch-size", "seq-len", "batches", "documents", "precision", "threads",
-        "json"}},
+       {"model", "data", "tokenizer", "batch-size", "seq-len", "batches", "documents", "document-mask",
+        "precision", "threads", "json"}},
       {"info",
        {"model", "layers", "heads", "channels", "max-seq-len", "vocab-size", "batch-size", "seq-len",
         "grad-accum", "recompute", "precision", "threads", "json"}},
       {"inspect", {"files"}},
+      {"convert", {"from", "to", "tokenizer"}},
   };
   CLI::App app;
   Action action;

@@ -1,5 +1,5 @@
-// tokenize and generate as processes: the exact texts on stdout and stderr.
-#include "apps/text/tokenizer.h"
+// Commands as processes: the exact texts on stdout and stderr, and files in the current directory.
+#include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
 #include "tests/apps/process.h"
@@ -17,36 +17,39 @@ TEST_CASE("tokenize: the output has the size of the text, and the names and size
   while (text.size() < 12000) text += "words and words. ";
   text.resize(12000);
   write_text(temporary / "text", text + "\n<|endoftext|>\n" + std::string(987, 'x'));
-  const Outcome outcome = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"});
+  const Outcome outcome =
+      run({"tokenize", "--input", temporary / "text", "--out", temporary / "my", "--bytes"});
   CHECK(outcome.status == 0);
   // Documents of 12,001 and 987 bytes, and an end-of-text token before each: 12,990 tokens. The last 2,049
-  // are kept for validation. No document begins near that place, so one more end-of-text token is added
-  // there.
-  CHECK(outcome.out == "13,002 bytes, 2 documents\n" + temporary.path() + "/my_train.bin: 10,941 tokens\n" +
-                           temporary.path() + "/my_val.bin: 2,050 tokens, 15.8% of all\n" + temporary.path() +
-                           "/my_tokenizer.bin\n");
+  // are kept for validation, and 4 more up to the end of a word. No document begins near that place, so one
+  // more end-of-text token is added there.
+  CHECK(outcome.out == "12,988 bytes, 2 documents\n" + temporary.path() +
+                           "/my_tokenizer.bin: 257 tokens, 1.00 bytes of text in a token\n" +
+                           temporary.path() + "/my_train.bin: 10,937 tokens\n" + temporary.path() +
+                           "/my_val.bin: 2,054 tokens, 15.8% of all, the end of the text\n");
   CHECK(outcome.err.empty());
-  CHECK(Shard(temporary / "my_train.bin").size() == 10'941);
-  CHECK(Shard(temporary / "my_val.bin").size() == 2'050);
+  CHECK(Shard(temporary / "my_train.bin").size() == 10'937);
+  CHECK(Shard(temporary / "my_val.bin").size() == 2'054);
 }
 
 TEST_CASE("tokenize: --input - reads standard input, and tells of separators inside lines") {
   const TemporaryDirectory temporary;
   const std::string text = "some <|endoftext|> text of a pipe\n";
   write_text(temporary / "text", text);
-  const std::string command = "cat " + temporary / "text" + " | " + binary() + " tokenize --input - --out " +
-                              temporary / "my" + " > " + temporary / "out" + " 2> " + temporary / "err";
+  const std::string command = "cat " + temporary / "text" + " | " + binary() +
+                              " tokenize --bytes --input - --out " + temporary / "my" + " > " +
+                              temporary / "out" + " 2> " + temporary / "err";
   REQUIRE(std::system(command.c_str()) == 0);
   CHECK_THAT(read_text(temporary / "out"), contains("34 bytes, 1 documents") && contains("% of all"));
-  CHECK_THAT(read_text(temporary / "err"), contains("<|endoftext|> is inside a line 1 times"));
+  CHECK_THAT(read_text(temporary / "err"), contains("<|endoftext|> is inside a line 1 time;"));
   CHECK(Shard(temporary / "my_train.bin").size() + Shard(temporary / "my_val.bin").size() >= 35);
 }
 
 TEST_CASE("tokenize: --val-fraction is the share of the tokens that is kept for validation") {
   const TemporaryDirectory temporary;
   write_text(temporary / "text", std::string(19'999, 'x'));
-  const Outcome outcome =
-      run({"tokenize", "--input", temporary / "text", "--out", temporary / "my", "--val-fraction", "0.25"});
+  const Outcome outcome = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my",
+                               "--bytes", "--val-fraction", "0.25"});
   CHECK_THAT(outcome.out, contains("my_train.bin: 15,000 tokens") && contains("my_val.bin: 5,001 tokens"));
 }
 
@@ -107,6 +110,29 @@ TEST_CASE("generate: end-of-text ends a text and is not printed; with --ignore-e
   CHECK(ended.out == "\n");
   CHECK(ended.err.starts_with("0 tokens, "));
   CHECK(run(greedy + std::vector<std::string>{"--ignore-end"}).out == "ENDENDEND\n");
+}
+
+TEST_CASE("commands: files in the current directory are written, and found beside others, by name only") {
+  const TemporaryDirectory temporary;
+  const std::string program = "'" + std::filesystem::absolute(binary()).string() + "' ";
+  const auto succeeds = [&](const std::string& command) {
+    INFO(command);
+    REQUIRE(std::system(("cd '" + temporary.path() + "' && " + command + " 2> err").c_str()) == 0);
+  };
+  write_text(temporary / "text", std::string(5000, 'x'));
+  succeeds(program + "tokenize --input text --out my --bytes > out");
+  succeeds(program +
+           "train --data 'my_train*.bin' --out run --layers 1 --channels 16 --heads 2 --seq-len 16 --steps 1 "
+           "--precision f32 > out");
+  const auto config = nlohmann::json::parse(read_text(temporary / "run/config.json"));
+  CHECK(config.at("data") == temporary / "my_train*.bin");
+  CHECK(config.at("val_data") == temporary / "my_val*.bin");
+  CHECK(config.at("tokenizer") == temporary / "my_tokenizer.bin");
+  succeeds("mv run/model.bin run/tokenizer.bin .");
+  succeeds(program + "generate --model model.bin --prompt xx --max-tokens 1 --greedy > out");
+  CHECK(read_text(temporary / "out").starts_with("xx"));
+  succeeds(program + "eval --model model.bin --data my_val.bin > out");
+  CHECK_THAT(read_text(temporary / "out"), contains("bits per byte"));
 }
 
 }  // namespace

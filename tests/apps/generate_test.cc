@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/process.h"
 #include "tests/support.h"
@@ -62,7 +62,7 @@ TEST_CASE("generate: bf16 and int8 also write --max-tokens tokens") {
 TEST_CASE("generate: with a tokenizer, the prompt and the output are text") {
   const TemporaryDirectory temporary;
   write_text(temporary / "text", std::string(5000, 'x'));
-  REQUIRE(run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"}).status == 0);
+  REQUIRE(run({"tokenize", "--input", temporary / "text", "--out", temporary / "my", "--bytes"}).status == 0);
   REQUIRE(run({"train", "--out", temporary / "run", "--data", temporary / "my_train.bin", "--layers", "1",
                "--channels", "16", "--heads", "2", "--seq-len", "16", "--steps", "30", "--lr", "0.01"})
               .status == 0);
@@ -120,7 +120,7 @@ TEST_CASE("inspect: shards, models and tokenizers are described with their conte
   CHECK_THAT(inspected("tests/goldens/curve_tokens.bin"), contains("token shard, uint16"));
   CHECK_THAT(inspected("tests/goldens/small.bin"), contains("wte"));
   write_text(temporary / "text", std::string(3000, 'x') + std::string(3000, 'y'));
-  REQUIRE(run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"}).status == 0);
+  REQUIRE(run({"tokenize", "--input", temporary / "text", "--out", temporary / "my", "--bytes"}).status == 0);
   CHECK_THAT(inspected(temporary / "my_tokenizer.bin"), contains("end-of-text is 256"));
   CHECK_THAT(inspected(temporary / "my_train.bin"), contains("ids 120 to 256, 3 different"));
 }

@@ -1,7 +1,7 @@
 // The flags of `inkling generate` that are about text: --prompt-file, --stop and --logprobs.
 #include <nlohmann/json.hpp>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/command_line.h"
 #include "tests/temporary_directory.h"

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "apps/run/optimizer_file.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "optim/adamw.h"
 #include "tests/apps/process.h"

@@ -75,7 +75,11 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"repetition-penalty", {"0.009", "0.01", "1000", "1000.5", false}},
         {"seed", kSeed},
         {"threads", kThreads}}},
-      {"tokenize", {{"val-fraction", {"0", "1e-06", "0.5", "0.51", false}}}},
+      {"tokenize",
+       {{"val-fraction", {"-0.1", "0", "0.5", "0.51", false}},
+        {"vocab-size", {"256", "257", "1048576", "1048577"}},
+        {"shard-tokens", {"1023", "1024", "1099511627776", "1099511627777"}},
+        {"threads", kThreads}}},
       {"eval",
        {{"batch-size", kFromOne}, {"seq-len", kFromOne}, {"batches", kFromOne}, {"threads", kThreads}}},
       {"info",
@@ -88,7 +92,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"seq-len", kFromOne},
         {"grad-accum", kGradAccum},
         {"threads", kThreads}}},
-      {"inspect", {}}};
+      {"inspect", {}},
+      {"convert", {}}};
   return all;
 }
 

@@ -76,7 +76,7 @@ void make_valid_files(const std::string& valid) {
   std::string text;
   for (int i = 0; i < 300; ++i) text += str("line ", i % 7, " of a text\n");
   write_text(valid + "/text", text);
-  REQUIRE(run({"tokenize", "--input", valid + "/text", "--out", valid + "/my"}).status == 0);
+  REQUIRE(run({"tokenize", "--input", valid + "/text", "--out", valid + "/my", "--bytes"}).status == 0);
   REQUIRE(run({"train",
                "--out",
                valid + "/run",

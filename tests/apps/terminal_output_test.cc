@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "apps/run/terminal_text.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "tests/apps/pseudo_terminal.h"
 #include "tests/support.h"
 
@@ -69,7 +69,7 @@ TEST_CASE("terminal output: train shows samples with escapes, and stores their r
   std::string text;
   for (int document = 0; document < 500; ++document) text += "\x1b[2J\a\n<|endoftext|>\n";
   write_text(t / "text", text);
-  REQUIRE(run({"tokenize", "--input", t / "text", "--out", t / "my"}).status == 0);
+  REQUIRE(run({"tokenize", "--input", t / "text", "--out", t / "my", "--bytes"}).status == 0);
   const auto train = [&](const std::string& out) {
     return std::vector<std::string>{"train",    "--out",     t / out,      "--data",       t / "my_train.bin",
                                     "--layers", "1",         "--channels", "16",           "--heads",

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <set>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "tests/apps/command_line.h"
 #include "tests/temporary_directory.h"
@@ -140,9 +140,9 @@ TEST_CASE("train flags: --out, --threads, --resume, --profile and --trace reach 
 }
 
 TEST_CASE("train flags: every flag is in the list of tested flags") {
-  std::set<std::string> tested = {"help",      "data",    "tokenizer",   "init",    "stories",
-                                  "out",       "threads", "resume",      "profile", "trace",
-                                  "recompute", "shuffle", "print-config"};
+  std::set<std::string> tested = {"help",    "document-mask", "loss-mask", "data",    "tokenizer",
+                                  "init",    "stories",       "out",       "threads", "resume",
+                                  "profile", "trace",         "recompute", "shuffle", "print-config"};
   for (const Row& row : rows()) tested.insert(row.flag.front().substr(2));
   CLI::App app;
   TrainCommand command;

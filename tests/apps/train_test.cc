@@ -231,6 +231,46 @@ TEST_CASE("train: a run that was killed before its first checkpoint starts again
         20);
 }
 
+TEST_CASE("train: --resume saves changed settings in config.json, and the next --resume uses them") {
+  const TemporaryDirectory temporary;
+  const std::string old = temporary / "old/", moved = temporary / "new/",
+                    config = temporary / "run/config.json";
+  std::filesystem::create_directory(old);
+  for (const char* shard : {"my_train.bin", "my_val.bin"})
+    std::filesystem::copy("tests/goldens/curve_tokens.bin", old + shard);
+  const auto expect_success = [](const Words& words) {
+    const Outcome outcome = run(words);
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+  };
+  const Words resume = {"train", "--out", temporary / "run", "--resume"};
+  expect_success(Words{"train", "--out", temporary / "run", "--data", old + "my_train.bin"} +
+                 Words{"--vocab-size", "131", "--layers", "1", "--heads", "2", "--channels", "16"} +
+                 Words{"--seq-len", "16", "--steps", "2", "--precision", "f32"});
+  json want = json::parse(read_text(config));
+  std::filesystem::rename(old, moved);
+  expect_success(resume + Words{"--data", moved + "my_train.bin", "--steps", "4", "--val-every", "4",
+                                "--val-batches", "7", "--sample-every", "0", "--save-every", "3",
+                                "--recompute"});
+  want.update({{"data", moved + "my_train.bin"},
+               {"val_data", moved + "my_val.bin"},
+               {"steps", 4},
+               {"val_every", 4},
+               {"val_batches", 7},
+               {"sample_every", 0},
+               {"save_every", 3},
+               {"recompute", true}});
+  CHECK(json::parse(read_text(config)) == want);
+  expect_success(resume + Words{"--steps", "5"});
+  want["steps"] = 5;
+  CHECK(json::parse(read_text(config)) == want);
+  // A resume that fails changes nothing, and neither does --print-config.
+  const std::string before = read_text(config);
+  expect(resume + Words{"--steps", "1", "--val-every", "1"}, 2, {"--steps is 1"});
+  expect_success(resume + Words{"--steps", "9", "--print-config"});
+  CHECK(read_text(config) == before);
+}
+
 TEST_CASE("train: without checkpoints, the summary does not suggest --resume") {
   const TemporaryDirectory temporary;
   const Outcome outcome =
@@ -244,9 +284,9 @@ TEST_CASE("train: a short text of the user, cut by tokenize, is long enough for 
   std::string text;
   while (text.size() < 9000) text += "the quick brown fox jumps over the lazy dog. ";
   write_text(temporary / "text", text);
-  const Outcome cut = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my"});
+  const Outcome cut = run({"tokenize", "--input", temporary / "text", "--out", temporary / "my", "--bytes"});
   CHECK(cut.status == 0);
-  CHECK_THAT(cut.out, contains("my_val.bin: 2,050 tokens"));
+  CHECK_THAT(cut.out, contains("my_val.bin: 2,052 tokens"));
   // The glob matches both shards and the tokenizer. Their names distinguish them.
   const Outcome trained = run({"train", "--out", temporary / "run", "--data", temporary / "my_*.bin",
                                "--layers", "1", "--channels", "16", "--heads", "2", "--steps", "2"});

@@ -3,9 +3,11 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "core/error.h"
 #include "tests/support.h"
@@ -26,6 +28,10 @@ std::string file_in(const TemporaryDirectory& dir, const std::string& name, cons
   return dir / name;
 }
 
+std::string as_string(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 ByteReader reader(const std::string& bytes) {
   return ByteReader(std::as_bytes(std::span(bytes)), "some.bin");
 }
@@ -34,14 +40,41 @@ TEST_CASE("files: a view gives the bytes of a file and can be moved") {
   const TemporaryDirectory dir;
   FileView view(file_in(dir, "a", "hello"));
   FileView moved(std::move(view));
-  const auto text_of = [](const FileView& file) {
-    return std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  };
+  const auto text_of = [](const FileView& file) { return as_string(file.bytes()); };
   CHECK(text_of(moved) == "hello");
   FileView other(file_in(dir, "b", "xy"));
   other = std::move(moved);
   CHECK(text_of(other) == "hello");
   CHECK(other.path() == dir / "a");
+}
+
+TEST_CASE("files: a released part of a view uses no memory and can be read again") {
+  const TemporaryDirectory dir;
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::string text;
+  for (std::size_t i = 0; text.size() < 64 * page; ++i) text += str(i, " ");
+  const FileView view(file_in(dir, "a", text));
+  const auto bytes = [&] { return as_string(view.bytes()); };
+  const auto pages_in_use = [&] {
+    std::ifstream maps("/proc/self/smaps");
+    std::int64_t rss = -1;
+    bool here = false;
+    for (std::string line; std::getline(maps, line);) {
+      if (line.find(dir / "a") != std::string::npos) here = true;
+      if (here && line.starts_with("Rss:")) {
+        rss = std::stoll(line.substr(4)) * 1024 / static_cast<std::int64_t>(page);
+        break;
+      }
+    }
+    return rss;
+  };
+  CHECK(bytes() == text);
+  CHECK(pages_in_use() >= 64);
+  view.release(view.bytes().subspan(3 * page + 5, 50 * page));
+  CHECK(pages_in_use() < 20);
+  view.release(view.bytes().last(1));
+  view.release(view.bytes().first(0));
+  CHECK(bytes() == text);
 }
 
 TEST_CASE("files: missing, directory, empty and pipe are four different errors") {

@@ -81,6 +81,22 @@ TEST_CASE("profile: an event has the shape of the result, the work and the memor
   }
 }
 
+TEST_CASE("profile: the events of every step report the same memory, also after clear()") {
+  Profile profile;
+  Tape tape;
+  tape.profile_into(&profile);
+  const auto bytes_of_a_step = [&](std::int64_t number) {
+    profile.begin_step(number);
+    take_step(tape);
+    std::vector<std::int64_t> bytes;
+    for (const ProfileEvent& event : profile.end_step().events) bytes.push_back(event.allocated_bytes);
+    return bytes;
+  };
+  const std::vector<std::int64_t> first = bytes_of_a_step(1);
+  CHECK(first.front() == 64);  // the result of linear
+  for (const std::int64_t number : {2, 3}) CHECK(bytes_of_a_step(number) == first);
+}
+
 TEST_CASE(
     "profile: recomputation has an event for each op, forward and backward, and none for its own node") {
   Profile profile;

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "apps/text/shard.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/binary_file.h"
 #include "tests/faults/disk.h"
 #include "tests/faults/short_run.h"

@@ -11,7 +11,7 @@
 #include "apps/run/run_directory.h"
 #include "apps/run/trainer.h"
 #include "apps/text/shard.h"
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "tests/support.h"
 
 namespace inkling::test {

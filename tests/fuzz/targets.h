@@ -30,16 +30,27 @@ void manifest(Bytes bytes);      // manifest.json of a checkpoint
 void command_line(Bytes bytes);  // the arguments of a command line, one on each line
 void settings(Bytes bytes);      // flags of `train` and their values
 void grammar(Bytes bytes);       // a grammar as text
+void safetensors(Bytes bytes);   // a safetensors file, then a conversion of its model
+void huggingface(Bytes bytes);   // config.json and model.safetensors.index.json of Hugging Face
 
 struct NamedTarget {
   const char* name;
   Target target;
 };
 inline constexpr NamedTarget kTargets[] = {
-    {"shard", shard},         {"model", model},       {"tokenizer", tokenizer},
-    {"optimizer", optimizer}, {"config", config},     {"metrics", metrics},
-    {"state", state},         {"manifest", manifest}, {"command_line", command_line},
-    {"settings", settings},   {"grammar", grammar},
+    {"shard", shard},
+    {"model", model},
+    {"tokenizer", tokenizer},
+    {"optimizer", optimizer},
+    {"config", config},
+    {"metrics", metrics},
+    {"state", state},
+    {"manifest", manifest},
+    {"command_line", command_line},
+    {"settings", settings},
+    {"grammar", grammar},
+    {"safetensors", safetensors},
+    {"huggingface", huggingface},
 };
 
 inline std::string_view as_text(Bytes bytes) {

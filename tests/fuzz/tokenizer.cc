@@ -1,4 +1,4 @@
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 
 #include <algorithm>
 #include <cstdint>

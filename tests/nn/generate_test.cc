@@ -185,5 +185,24 @@ TEST_CASE("generate: logits that are not finite are an error, also if the likeli
   }
 }
 
+TEST_CASE("generate: one logit that is infinite is an error for the first and the last id, not for padding") {
+  const auto generate_with_infinite = [](std::size_t id) {
+    GPT2 model = load_model("tests/goldens/small.bin");
+    const auto C = static_cast<std::size_t>(model.config().channels);
+    model.parameters().values_of(kLnfb)[0] = 1000;
+    model.parameters().values_of(kWte)[id * C] = 3e38f;
+    GenerateSettings settings;
+    settings.max_tokens = 1;
+    const std::vector<std::int32_t> prompt = {1, 2, 3};
+    Rng rng(1);
+    return generate(model, prompt, settings, rng, [](std::int32_t) { return true; });
+  };
+  for (const std::size_t id : {0, 130}) {
+    INFO("id " << id);
+    CHECK_THROWS_WITH(generate_with_infinite(id), contains("the scores of the next token are not finite"));
+  }
+  CHECK(generate_with_infinite(131) == 1);
+}
+
 }  // namespace
 }  // namespace inkling

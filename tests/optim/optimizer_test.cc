@@ -1,7 +1,10 @@
 // AdamW and SGD over segments. They update only the weights of the segments, decay only the segments with
 // weight decay, and continue exactly from a saved state.
+#include <cmath>
+#include <limits>
 #include <memory>
 
+#include "core/error.h"
 #include "core/parallel.h"
 #include "ops/update/adamw.h"
 #include "optim/adamw.h"
@@ -93,18 +96,44 @@ TEST_CASE("optimizers: 1, 2, 3 and 4 threads give the same bits") {
   }
 }
 
-TEST_CASE("optimizers: settings out of range and overlapping segments are errors that name them") {
-  CHECK_THROWS_WITH(AdamW(kSegments, {1.0, 0.95, 1e-8, 0.1}),
-                    contains("adamw: beta1 is 1, expected 0 <= beta1 < 1"));
-  CHECK_THROWS_WITH(AdamW(kSegments, {0.9, -0.1, 1e-8, 0.1}), contains("adamw: beta2 is -0.1"));
-  CHECK_THROWS_WITH(AdamW(kSegments, {0.9, 0.95, 0, 0.1}), contains("adamw: eps is 0"));
-  CHECK_THROWS_WITH(AdamW(kSegments, {0.9, 0.95, 1e-8, NAN}), contains("adamw: weight decay is nan"));
-  CHECK_THROWS_WITH(Sgd(kSegments, {1.5, 0}), contains("sgd: momentum is 1.5"));
+TEST_CASE("optimizers: each setting is accepted up to its limits, and one step beyond is an error") {
+  const double below_1 = std::nextafter(1.0, 0.0), below_0 = -std::numeric_limits<double>::denorm_min();
+  for (const double beta : {0.0, below_1}) {
+    CHECK_NOTHROW(AdamW(kSegments, {beta, 0.95, 1e-8, 0.1}));
+    CHECK_NOTHROW(AdamW(kSegments, {0.9, beta, 1e-8, 0.1}));
+    CHECK_NOTHROW(Sgd(kSegments, {beta, 0}));
+  }
+  for (const double beta : {below_0, 1.0, 1.5, static_cast<double>(NAN)}) {
+    CHECK_THROWS_WITH(AdamW(kSegments, {beta, 0.95, 1e-8, 0.1}),
+                      contains(str("adamw: beta1 is ", beta, ", expected 0 <= beta1 < 1")));
+    CHECK_THROWS_WITH(AdamW(kSegments, {0.9, beta, 1e-8, 0.1}),
+                      contains(str("adamw: beta2 is ", beta, ", expected 0 <= beta2 < 1")));
+    CHECK_THROWS_WITH(Sgd(kSegments, {beta, 0}),
+                      contains(str("sgd: momentum is ", beta, ", expected 0 <= momentum < 1")));
+  }
+  CHECK_NOTHROW(AdamW(kSegments, {0.9, 0.95, -below_0, 0}));
+  CHECK_NOTHROW(Sgd(kSegments, {0.9, 0}));
+  for (const double eps : {below_0, 0.0, static_cast<double>(NAN)})
+    CHECK_THROWS_WITH(AdamW(kSegments, {0.9, 0.95, eps, 0.1}), contains(str("adamw: eps is ", eps)));
+  for (const double decay : {below_0, static_cast<double>(NAN)}) {
+    CHECK_THROWS_WITH(AdamW(kSegments, {0.9, 0.95, 1e-8, decay}),
+                      contains(str("adamw: weight decay is ", decay, ", expected 0 or more")));
+    CHECK_THROWS_WITH(Sgd(kSegments, {0.9, decay}),
+                      contains(str("sgd: weight decay is ", decay, ", expected 0 or more")));
+  }
+}
+
+TEST_CASE("optimizers: overlapping segments and steps before the first are errors that name them") {
   CHECK_THROWS_WITH(Sgd({{0, 10, true, "a"}, {9, 5, true, "b"}}, {}),
                     contains("parameter b has 5 floats at offset 9, expected offset >= 10"));
   AdamW adamw(kSegments, {});
-  CHECK_THROWS_WITH(adamw.step(nullptr, nullptr, 0, 0.1f, 1.0f),
-                    contains("adamw: step is 0, expected 1 or more"));
+  Sgd sgd(kSegments, {});
+  for (const std::int64_t step : {0, -1}) {
+    CHECK_THROWS_WITH(adamw.step(nullptr, nullptr, step, 0.1f, 1.0f),
+                      contains(str("adamw: step is ", step, ", expected 1 or more")));
+    CHECK_THROWS_WITH(sgd.step(nullptr, nullptr, step, 0.1f, 1.0f),
+                      contains(str("sgd: step is ", step, ", expected 1 or more")));
+  }
 }
 
 TEST_CASE("segments: chunks cover each segment exactly once, also beyond 2^32 floats") {

@@ -144,6 +144,21 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("run directory: damage in any one file of a checkpoint is found") {
+  for (const std::string damaged : {"model.bin", "optimizer.bin", "state.json"}) {
+    INFO(damaged);
+    const TemporaryDirectory temporary;
+    RunDirectory run(temporary / "run");
+    run.commit_checkpoint(10, [](const std::string& directory) {
+      for (const char* file : {"/model.bin", "/optimizer.bin", "/state.json"})
+        write_text(directory + file, "1234");
+    });
+    REQUIRE(run.newest_checkpoint(ignore)->step == 10);
+    write_text(temporary / ("run/checkpoints/step_00000010/" + damaged), "1235");
+    CHECK_THROWS_WITH(run.newest_checkpoint(ignore), contains(damaged + ": the checksum"));
+  }
+}
+
 TEST_CASE("run directory: saving a step again replaces a damaged checkpoint, but not an undamaged one") {
   const TemporaryDirectory temporary;
   RunDirectory run(temporary / "run");

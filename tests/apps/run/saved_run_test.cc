@@ -44,18 +44,22 @@ json with(const std::string& pointer, const json& value) {
   return saved;
 }
 
-TEST_CASE("config.json: a complete file is read, and so is an older file without recompute") {
+TEST_CASE("config.json: a complete file is read, and so is an older file without the newer settings") {
   json saved = saved_settings();
   CHECK(json(resolve_resumed(saved, {}, "c")) == saved);
   saved.erase("recompute");
+  saved.erase("loss_mask");
+  saved.erase("document_mask");
   CHECK_FALSE(resolve_resumed(saved, {}, "c").recompute);
+  CHECK(resolve_resumed(saved, {}, "c").loss_mask);
+  CHECK_FALSE(resolve_resumed(saved, {}, "c").document_mask);
 }
 
 TEST_CASE("config.json: each missing setting is an error that names the file and the setting") {
   refused(json::object(), {"is missing"});
   const json whole = saved_settings();
   for (const auto& [key, value] : whole.items()) {
-    if (key == "recompute") continue;
+    if (key == "recompute" || key == "loss_mask" || key == "document_mask") continue;
     json saved = whole;
     saved.erase(key);
     refused(saved, {key + " is missing, expected "});

@@ -51,6 +51,29 @@ TEST_CASE("strict json: text that is not JSON, too long or has a key twice is an
   CHECK_THROWS_WITH(parse_json(blank + "1", "f.json"), contains("16777217 bytes") && contains("16777216"));
 }
 
+TEST_CASE(
+    "strict json: a key may appear in several objects, but only once in each, before and after others") {
+  for (const char* accepted : {R"({"a": {"a": 1}})", R"({"a": {"b": 1}, "b": 2})", R"([{"a": 1}, {"a": 2}])",
+                               R"({"a": [{"b": 1}, {"b": 2}], "b": {"a": {}, "b": []}})"}) {
+    INFO(accepted);
+    CHECK_NOTHROW(parse_json(accepted, "f.json"));
+  }
+  for (const char* refused :
+       {R"({"a": {}, "a": 1})", R"({"a": {"b": 1}, "a": 2})", R"({"a": 1, "b": {"c": {"d": 2}}, "a": 3})",
+        R"({"a": 1, "b": [{"c": 2}, {"c": 3}], "a": 4})",
+        R"([{"b": {}}, {"a": 1, "b": {"c": 2}, "a": 3}])"}) {
+    INFO(refused);
+    CHECK_THROWS_WITH(parse_json(refused, "f.json"), contains("the key \"a\" appears twice in one object"));
+  }
+}
+
+TEST_CASE("strict json: a level that has ended does not count for the values after it") {
+  const std::string next_to = arrays(15) + ",{}," + arrays(15);
+  CHECK_NOTHROW(parse_json("[" + next_to + "]", "f.json"));
+  CHECK_THROWS_WITH(parse_json("[" + next_to + "," + arrays(16) + "]", "f.json"),
+                    contains("deeper than 16 levels"));
+}
+
 TEST_CASE("strict json: an integer is accepted inside its range, up to 64 bits, and refused outside") {
   CHECK(integer("0") == 0);
   CHECK(integer("9223372036854775807") == kMost);

@@ -150,6 +150,8 @@ const std::map<std::string, Change>& resumed_with() {
       {"/eps", {false, 1e-3}},
       {"/grad_clip", {false, 0}},
       {"/shuffle", {false, false}},
+      {"/loss_mask", {false, false}},
+      {"/document_mask", {false, true}},
       {"/seed", {false, 43}},
       {"/precision", {false, "bf16"}},
       {"/precision_reason", {false, "x"}},

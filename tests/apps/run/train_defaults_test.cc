@@ -28,11 +28,23 @@ json resolved(const json& given, const std::string& model_name = "", Precision f
 
 // The defaults that are the same for every kind of run.
 json common() {
-  return {{"val_data", ""},     {"tokenizer", ""},      {"init", ""},
-          {"grad_accum", 1},    {"optimizer", "adamw"}, {"momentum", 0.9},
-          {"beta1", 0.9},       {"eps", 1e-8},          {"grad_clip", 1.0},
-          {"shuffle", true},    {"seed", 42},           {"precision", "f32"},
-          {"recompute", false}, {"val_batches", 40},    {"precision_reason", "measured"}};
+  return {{"val_data", ""},
+          {"tokenizer", ""},
+          {"init", ""},
+          {"grad_accum", 1},
+          {"optimizer", "adamw"},
+          {"momentum", 0.9},
+          {"beta1", 0.9},
+          {"eps", 1e-8},
+          {"grad_clip", 1.0},
+          {"shuffle", true},
+          {"seed", 42},
+          {"precision", "f32"},
+          {"document_mask", false},
+          {"loss_mask", true},
+          {"recompute", false},
+          {"val_batches", 40},
+          {"precision_reason", "measured"}};
 }
 
 json with(json base, const json& more) {
@@ -192,6 +204,36 @@ TEST_CASE("train defaults: validation shards and the tokenizer are found beside 
   CHECK(none.at("model").at("vocab_size") == 50257);
 }
 
+// Writes BASE_train.bin, BASE_val.bin and BASE_tokenizer.bin.
+void write_data(const std::string& base) {
+  std::filesystem::create_directories(std::filesystem::path(base).parent_path());
+  for (const char* part : {"_train.bin", "_val.bin"}) std::filesystem::copy_file(kShard, base + part);
+  Tokenizer::bytes().write(base + "_tokenizer.bin");
+}
+
+TEST_CASE(
+    "train defaults: only the last `train` in the path of a shard is replaced to find the files beside it") {
+  const TemporaryDirectory temporary;
+  // Files with the names that a replacement of the first `train` would give.
+  std::filesystem::create_directory(temporary / "my_val");
+  std::filesystem::copy_file(kShard, temporary / "my_val/x_train.bin");
+  Tokenizer::bytes().write(temporary / "my_tokenizer.bin");
+  write_data(temporary / "old");
+  const json saved = resolved({{"data", temporary / "old_train.bin"}});
+  for (const char* name : {"my_train/x", "my_train/my_train", "train_data/x", "x_train"}) {
+    INFO(name);
+    const std::string base = temporary / name;
+    write_data(base);
+    const json started = resolved({{"data", base + "_train.bin"}});
+    CHECK(started.at("val_data") == base + "_val.bin");
+    CHECK(started.at("tokenizer") == base + "_tokenizer.bin");
+    const json given = {{"data", base + "_train.bin"}};
+    const json resumed = resolve_resumed(saved, {.given = given, .model_name = ""}, "config.json");
+    CHECK(resumed.at("val_data") == base + "_val.bin");
+    CHECK(resumed.at("tokenizer") == base + "_tokenizer.bin");
+  }
+}
+
 TEST_CASE("defaults: the default model is GPT-2 124M, and the named models are OpenAI's four") {
   const json published = model(1024, 50257, 12, 12, 768);
   CHECK(json(GPT2Config{}) == published);
@@ -242,6 +284,9 @@ TEST_CASE("defaults: optimisers, schedule, batches and tokenize have the expecte
   CHECK(tokenize.val_fraction == 0.1);
   CHECK(tokenize.min_val_tokens == 8 * 256 + 1);  // one batch of the default size
   CHECK(tokenize.tokenizer_path.empty());
+  CHECK_FALSE(tokenize.bytes);
+  CHECK(tokenize.vocab_size == 0);    // suited to the text
+  CHECK(tokenize.shard_tokens == 0);  // one shard
 }
 
 }  // namespace

@@ -297,5 +297,31 @@ TEST_CASE("trainer: weights that are not finite are never saved") {
   }
 }
 
+TEST_CASE("trainer: a weight that is not finite is found at each end of the weights") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"save_every", 6}});
+  train_whole(temporary / "run", settings);
+  const std::string checkpoint = temporary / "run/checkpoints/step_00000006";
+  const std::string optimizer = read_text(checkpoint + "/optimizer.bin"),
+                    state = read_text(checkpoint + "/state.json");
+  const std::int64_t last = settings.model.parameter_count() - 1;
+  for (const std::int64_t at : {std::int64_t{0}, last}) {
+    INFO("weight " << at);
+    GPT2 model = load_model(temporary / "run/model.bin");
+    model.parameters().values()[static_cast<std::size_t>(at)] = NAN;
+    std::filesystem::remove_all(checkpoint);
+    TinyRun run(temporary / "run", settings);
+    run.directory.commit_checkpoint(6, [&](const std::string& into) {
+      save_model(into + "/model.bin", model.config(), model.parameters().values());
+      write_text(into + "/optimizer.bin", optimizer);
+      write_text(into + "/state.json", state);
+    });
+    run.resume();
+    const std::string before = read_text(temporary / "run/model.bin");
+    CHECK_THROWS_WITH(run.trainer.run(never), contains("diverged: a weight is nan after step 6"));
+    CHECK((read_text(temporary / "run/model.bin") == before));
+  }
+}
+
 }  // namespace
 }  // namespace inkling

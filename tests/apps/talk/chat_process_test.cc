@@ -2,7 +2,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "tests/apps/pseudo_terminal.h"
 #include "tests/support.h"
@@ -12,14 +12,23 @@ namespace {
 
 using namespace inkling::test;
 
-// Writes a model of bytes with random weights, and its tokenizer. Its answers are random and usually end with
-// the context of maxT tokens.
+// Writes a model of bytes with random weights, and its tokenizer.
 std::string write_model(const TemporaryDirectory& temporary, std::int64_t maxT) {
   GPT2 model({.max_seq_len = maxT, .vocab_size = 257, .layers = 1, .heads = 1, .channels = 8});
   model.initialise(3);
   save_model(temporary / "model.bin", model.config(), model.parameters().values());
   Tokenizer::bytes().write(temporary / "tokenizer.bin");
   return temporary / "model.bin";
+}
+
+// Writes a model that repeats one byte, the control character ESC, and never ends its answer.
+void write_endless_model(const TemporaryDirectory& temporary) {
+  GPT2 model({.max_seq_len = 400'000, .vocab_size = 257, .layers = 1, .heads = 1, .channels = 8});
+  std::fill(model.parameters().values().begin(), model.parameters().values().end(), 0.0f);
+  model.parameters().values_of(kWte)[27 * 8] = 1;
+  model.parameters().values_of(kLnfb)[0] = 100;
+  save_model(temporary / "model.bin", model.config(), model.parameters().values());
+  Tokenizer::bytes().write(temporary / "tokenizer.bin");
 }
 
 Outcome chat(const TemporaryDirectory& temporary, const std::string& input,
@@ -107,7 +116,7 @@ struct NamedPipe {
 
 TEST_CASE("chat process: Ctrl-C stops an answer but not the program") {
   const TemporaryDirectory temporary;
-  write_model(temporary, 400'000);  // an answer that would take minutes
+  write_endless_model(temporary);
   NamedPipe input(temporary / "pipe");
   Process process({"chat", "--model", temporary / "model.bin", "--max-tokens", "1000000"}, 100, input.path);
   input.open_for_writing();
@@ -158,7 +167,7 @@ TEST_CASE(
     "chat process: on a terminal Ctrl-C keeps the program, Ctrl-D leaves, and control characters are "
     "escaped") {
   const TemporaryDirectory temporary;
-  write_model(temporary, 400'000);
+  write_endless_model(temporary);
   const Environment locale("LC_ALL", "C");
   PseudoTerminal terminal;
   termios settings = {};

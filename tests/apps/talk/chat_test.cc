@@ -37,17 +37,17 @@ struct Talk {
 };
 
 std::string last_answer(Talk& talk) {
-  return talk.chat.conversation().turns().back().text;
+  return talk.chat.history().conversation().turns.back().text;
 }
 
 TEST_CASE("chat: an answer is what the model generates after the conversation's prompt") {
   Talk talk(512, {.max_tokens = 20});
   for (std::uint64_t number = 0; number < 3; ++number) {
     const std::string said = talk.say("Hello");
-    const auto turns = talk.chat.conversation().turns();
+    const auto turns = talk.chat.history().conversation().turns;
     REQUIRE(turns.size() == 2 * number + 2);
     CHECK(said == turns.back().text + "\n");
-    Conversation before(talk.tokenizer);
+    History before(talk.tokenizer);
     for (std::size_t i = 0; i + 1 < turns.size(); ++i) before.add(turns[i].role, turns[i].text);
     GenerateSettings settings{.max_tokens = 20, .stop_token = 256};
     Rng rng(42, number);
@@ -71,12 +71,12 @@ TEST_CASE("chat: the same seed and messages give the same answers, also after /r
   const std::string first = talk.say("a"), second = talk.say("b");
   CHECK(first != second);
   talk.say("/reset");
-  CHECK(talk.chat.conversation().turns().empty());
+  CHECK(talk.chat.history().conversation().turns.empty());
   CHECK(talk.say("a") == first);
   talk.say("/save " + (temporary / "chat"));
   CHECK(talk.say("b") == second);
   talk.say("/load " + (temporary / "chat"));
-  CHECK(talk.chat.conversation().answers() == 1);
+  CHECK(talk.chat.history().answers() == 1);
   CHECK(talk.say("b") == second);
   talk.say("/reset");
   talk.say("/seed 7");
@@ -100,11 +100,11 @@ TEST_CASE("chat: commands set the sampler, the seed and the system text, and pri
   CHECK(talk.chat.settings().sampler.top_p == 0.5f);
   CHECK(talk.chat.settings().seed == UINT64_MAX);
   CHECK_THAT(note("/system Be brief."), contains("is set"));
-  CHECK(talk.chat.conversation().system() == "Be brief.");
+  CHECK(talk.chat.history().conversation().turns.front() == Turn{Role::system, "Be brief."});
   CHECK_THAT(note("/reset"), contains("is empty"));
-  CHECK(talk.chat.conversation().system() == "Be brief.");
+  CHECK(talk.chat.history().conversation().turns.front() == Turn{Role::system, "Be brief."});
   CHECK_THAT(note("/system"), contains("no system text"));
-  CHECK(talk.chat.conversation().system().empty());
+  CHECK(talk.chat.history().conversation().turns.empty());
   const std::string help = note("/help");
   for (const char* command : {"/reset", "/system", "/temperature", "/top-k", "/top-p", "/seed", "/save",
                               "/load", "/help", "Ctrl-C", "Ctrl-D"})
@@ -128,9 +128,9 @@ TEST_CASE("chat: wrong commands are errors that change nothing; // begins a mess
   refused("/load no/such/file", "no/such/file");
   CHECK(talk.chat.settings().sampler.temperature == 1.0f);
   talk.say("//help");
-  CHECK(talk.chat.conversation().turns().front().text == "/help");
+  CHECK(talk.chat.history().conversation().turns.front().text == "/help");
   for (const char* empty : {"", "  ", "\t"}) CHECK(talk.say(empty).empty());
-  CHECK(talk.chat.conversation().turns().size() == 2);
+  CHECK(talk.chat.history().conversation().turns.size() == 2);
 }
 
 TEST_CASE("chat: old exchanges leave a full context, which is said once; the answer fits into the context") {
@@ -143,7 +143,7 @@ TEST_CASE("chat: old exchanges leave a full context, which is said once; the ans
   INFO(notes);
   REQUIRE(notes.find(said) != std::string::npos);
   CHECK(notes.find(said) == notes.rfind(said));
-  CHECK(talk.chat.conversation().answers() == 12);
+  CHECK(talk.chat.history().answers() > 8);  // more than the context holds
   talk.say("/reset");
   for (int i = 0; i < 6; ++i) talk.say(str("message ", i));
   CHECK(talk.notes.str().find(said) != talk.notes.str().rfind(said));  // said again after /reset
@@ -157,7 +157,7 @@ TEST_CASE("chat: a message that leaves no room is refused and forgotten; a long 
   };
   CHECK_THROWS_WITH(talk.say(message(maxT)), contains("the prompt has 64 tokens, expected fewer than the "
                                                       "model's context of 64"));
-  CHECK(talk.chat.conversation().turns().empty());
+  CHECK(talk.chat.history().conversation().turns.empty());
   talk.say(message(maxT - 1));
   CHECK(last_answer(talk).size() == 1);
   CHECK_THAT(talk.notes.str(), contains("(the answer was cut after 1 tokens: the model's context is full)"));
@@ -171,19 +171,19 @@ TEST_CASE("chat: an answer ends when stop() returns true, and the part that was 
   CHECK(talk.out.str() == last_answer(talk) + "\n");
   CHECK_THAT(talk.notes.str(), contains("(stopped)"));
   talk.say("Go on");
-  CHECK(talk.chat.conversation().answers() == 2);
+  CHECK(talk.chat.history().answers() == 2);
 }
 
 TEST_CASE("chat: an answer ends before the text of the user's next turn") {
   const std::vector<std::string> tokens = {
-      "Yes.\nUser: No", "r: \nUse", "\n", "System: ", "User: ", "Assistant: ", "a", "end"};
+      "Yes.\nUser: No", "r: \nUse", "\n", "System: ", "User: ", "Assistant: ", "a", "end", "Yes.", "r: "};
   const Tokenizer tokenizer(tokens, 7);
-  GPT2 model({.max_seq_len = 64, .vocab_size = 8, .layers = 1, .heads = 1, .channels = 8});
+  GPT2 model({.max_seq_len = 64, .vocab_size = 10, .layers = 1, .heads = 1, .channels = 16});
   std::fill(model.parameters().values().begin(), model.parameters().values().end(), 0.0f);
   // wte is the identity and all other weights are 0, so the largest bias of the last norm decides every
   // token.
   const auto wte = model.parameters().values_of(kWte);
-  for (std::size_t id = 0; id < 8; ++id) wte[id * 8 + id] = 1.0f;
+  for (std::size_t id = 0; id < 10; ++id) wte[id * 16 + id] = 1.0f;
   const auto bias = model.parameters().values_of(kLnfb);
   std::ostringstream out, notes;
   const auto said = [&](std::size_t favourite) {
@@ -198,6 +198,7 @@ TEST_CASE("chat: an answer ends before the text of the user's next turn") {
   CHECK(said(0) == "Yes.\n");
   CHECK(said(1) == "r: \n");  // "\nUse" is held back until "r: " completes the text
   CHECK(said(7) == "\n");     // end-of-text: the answer is empty
+  CHECK_THAT(notes.str(), contains("(the answer is empty, so the message is forgotten)"));
 }
 
 }  // namespace

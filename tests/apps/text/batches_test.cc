@@ -186,6 +186,21 @@ TEST_CASE(
   CHECK_THROWS_WITH(again.set_state(position), contains("a.bin: the contents differ from those of a.bin"));
 }
 
+TEST_CASE("batches: a change in any one of several shards is found, and the error names this shard") {
+  const TemporaryDirectory directory;
+  std::vector<std::string> paths;
+  for (const char* name : {"a.bin", "b.bin", "c.bin"})
+    paths.push_back(counting_shard(directory / name, 4, 6));
+  const BatchPosition position = Batches(paths, settings(2, 3)).state();
+  CHECK_NOTHROW(Batches(paths, settings(2, 3)).set_state(position));
+  for (const std::string& path : paths) {
+    counting_shard(path, 4, 6, 1);
+    CHECK_THROWS_WITH(Batches(paths, settings(2, 3)).set_state(position),
+                      contains(path + ": the contents differ"));
+    counting_shard(path, 4, 6);
+  }
+}
+
 TEST_CASE("batches: after restoring any position of three epochs, the same batches follow") {
   const TemporaryDirectory directory;
   const std::vector<std::string> paths = {counting_shard(directory / "a.bin", 7, 6),

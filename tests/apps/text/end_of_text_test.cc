@@ -2,7 +2,7 @@
 // GPT-2's id 50256 in a longer table.
 #include <optional>
 
-#include "apps/text/tokenizer.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/file_header.h"
 #include "tests/catch.h"

@@ -204,6 +204,26 @@ TEST_CASE(
         tokens_of("story = Yes ( \"Hi,\" said | he) so."));
 }
 
+TEST_CASE(
+    "grammar: texts with optional words deep inside rules, and several in sequence, have their scores") {
+  const auto check = [](const std::string& notation, const std::vector<std::string>& texts) {
+    const Grammar grammar(notation);
+    for (const std::string& text : texts) {  // all texts of the grammar; they are equally likely
+      INFO(text);
+      const Ids ids = with_end_of_text(grammar, text);
+      std::vector<float> nats(ids.size());
+      REQUIRE_NOTHROW(grammar.score(ids, nats));
+      CHECK(std::abs(std::accumulate(nats.begin(), nats.end(), 0.0) -
+                     std::log(static_cast<double>(texts.size()))) < 10 * kFloatRounding);
+    }
+  };
+  check("story = A <a> b, <a> c.\n\na = e <f>\n\nf = g <h>\n\nh = i <j>\n\nj = k (l |)",
+        {"A e g i k b, e g i k c.", "A e g i k b, e g i k l c.", "A e g i k l b, e g i k c.",
+         "A e g i k l b, e g i k l c."});
+  check("story = A (b |) (c |) (d |) e.",
+        {"A e.", "A b e.", "A c e.", "A d e.", "A b c e.", "A b d e.", "A c d e.", "A b c d e."});
+}
+
 TEST_CASE("grammar: ambiguous grammars are refused") {
   const auto refused = [](const std::string& text, const std::string& message) {
     CHECK_THROWS_WITH(Grammar(text), contains(message));
@@ -216,6 +236,11 @@ TEST_CASE("grammar: ambiguous grammars are refused") {
   refused("story = A (very |) <big> dog.\n\nbig = | very big", "ambiguous: \" very\"");
   refused("story = A dog (barks |)", "it is not clear whether the text has ended");
   refused("story = A <dog>\n\ndog = | dog", "it is not clear whether the text has ended");
+  const std::string nested = "\n\na = e <f>\n\nf = g <h>\n\nh = i <j>\n\nj = k (l |)";
+  refused("story = A <a> l." + nested, "rule j: ambiguous: \" l\"");
+  refused("story = A <a> b, <a> l." + nested, "rule j: ambiguous: \" l\"");
+  refused("story = A <a>" + nested, "rule j: after an empty alternative it is not clear whether the text");
+  refused("story = A (b |) (c |) (d |) b.", "ambiguous: \" b\"");
   refused("list x\n a_dog / a_dog_house\n\nstory = See {a_dog}.", "one value is the beginning of another");
   refused("list x\n a_dog_house / a_dog\n\nstory = See {a_dog_house}.",
           "one value is the beginning of another");

@@ -70,13 +70,14 @@ TEST_CASE("limits: a message shows 24 bytes of a text completely, and cuts off a
 TEST_CASE("limits: a text of 8 tokens is cut into shards; 7 tokens are refused") {
   const TemporaryDirectory directory;
   TokenizeSettings settings;
-  settings.input = directory / "my.txt", settings.out = directory / "my", settings.min_val_tokens = 4;
-  test::write_text(settings.input, "sevenhe");  // one token for each byte, and end-of-text
-  const TokenizeResult result = tokenize_file(settings);
+  settings.inputs = {directory / "my.txt"}, settings.out = directory / "my", settings.bytes = true;
+  settings.min_val_tokens = 4;
+  test::write_text(settings.inputs[0], "sevenhe");  // one token for each byte, and end-of-text
+  const TokenizeResult result = tokenize_files(settings);
   CHECK(result.train_tokens >= 2);
   CHECK(result.val_tokens >= 2);
-  test::write_text(settings.input, "sixsix");
-  CHECK_THROWS_WITH(tokenize_file(settings), contains("has 7 tokens, expected at least 8"));
+  test::write_text(settings.inputs[0], "sixsix");
+  CHECK_THROWS_WITH(tokenize_files(settings), contains("has 7 tokens, expected at least 8"));
 }
 
 // ShardWriter writes 2^16 bytes at a time, and check_tokens() checks 2^16 tokens at a time.

@@ -1,0 +1,191 @@
+#include "apps/chat/conversations.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/error.h"
+
+namespace inkling {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kBlanks = " \t\r\n\v\f";
+
+bool blank(std::string_view text) {
+  return text.find_first_not_of(kBlanks) == std::string_view::npos;
+}
+
+// The JSON parser calls this for each piece of JSON, so a line that is nested too deep is refused before it
+// uses the stack.
+bool check_depth(int levels, json::parse_event_t event, const json& /*parsed*/) {
+  const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+  if (opens && levels >= kMostLineLevels)
+    fail("the JSON is nested deeper than ", kMostLineLevels, " levels, expected at most ", kMostLineLevels);
+  return true;
+}
+
+json parse_object(std::string_view line) {
+  json value;
+  try {
+    value = json::parse(line.begin(), line.end(), check_depth);
+  } catch (const json::exception& error) {
+    // The message of the JSON parser starts with a code for programs, "[json.exception.parse_error.101] ".
+    const std::string_view what = error.what();
+    fail("not valid JSON: ", what.substr(what.find("] ") + 2));
+  }
+  if (!value.is_object()) fail("is a JSON ", value.type_name(), ", expected an object");
+  return value;
+}
+
+// Returns the text at `key`. `where` is printed before the key in errors.
+std::string text_of(const json& object, const char* key, const std::string& where = "") {
+  const auto found = object.find(key);
+  if (found == object.end()) fail(where, key, " is missing, expected text");
+  if (!found->is_string()) fail(where, key, " is a JSON ", found->type_name(), ", expected text");
+  std::string text = *found;
+  if (blank(text)) fail(where, key, " is empty, expected text");
+  return text;
+}
+
+// The names of the keys and roles of a form that has a list of turns.
+struct TurnList {
+  const char *list, *role, *text;
+  const char *system, *user, *assistant;
+};
+constexpr TurnList kTurnLists[] = {{"messages", "role", "content", "system", "user", "assistant"},
+                                   {"conversations", "from", "value", "system", "human", "gpt"}};
+
+Role role_of(const TurnList& names, const std::string& name, const std::string& where) {
+  if (name == names.system) return Role::system;
+  if (name == names.user) return Role::user;
+  if (name == names.assistant) return Role::assistant;
+  fail(where, names.role, " is ", json(name).dump(-1, ' ', true), ", expected ", names.system, ", ",
+       names.user, " or ", names.assistant);
+}
+
+Conversation conversation_of(const TurnList& names, const json& list) {
+  if (!list.is_array()) fail(names.list, " is a JSON ", list.type_name(), ", expected an array");
+  Conversation conversation;
+  for (const json& turn : list) {
+    const std::string where = str(names.list, "[", conversation.turns.size(), "]");
+    if (!turn.is_object()) fail(where, " is a JSON ", turn.type_name(), ", expected an object");
+    const Role role = role_of(names, text_of(turn, names.role, where + "."), where + ".");
+    conversation.turns.push_back({role, text_of(turn, names.text, where + ".")});
+  }
+  return conversation;
+}
+
+Conversation alpaca_of(const json& object) {
+  std::string request = text_of(object, "instruction");
+  const auto input = object.find("input");
+  if (input != object.end() && !(input->is_string() && blank(input->get_ref<const std::string&>())))
+    request += "\n\n" + text_of(object, "input");
+  return {{{Role::user, std::move(request)}, {Role::assistant, text_of(object, "output")}}};
+}
+
+void check_order(const Conversation& conversation) {
+  const std::vector<Turn>& turns = conversation.turns;
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    if (turns[i].role == Role::system && i > 0)
+      fail("turn ", i, " is a system turn, expected it only as the first turn");
+    if (i == 0 || turns[i].role != turns[i - 1].role) continue;
+    fail("two ", turns[i].role == Role::user ? "user" : "assistant", " turns running, turns ", i - 1, " and ",
+         i, ", expected user and assistant in turn");
+  }
+  if (std::none_of(turns.begin(), turns.end(), [](const Turn& t) { return t.role == Role::assistant; }))
+    fail("no assistant turn, expected at least one");
+}
+
+}  // namespace
+
+JsonlEntry parse_jsonl_line(std::string_view line) {
+  if (line.size() > kMostLineBytes)
+    fail("the line is longer than ", kMostLineBytes, " bytes (16 MiB), expected at most that");
+  const json object = parse_object(line);
+  for (const TurnList& names : kTurnLists) {
+    if (!object.contains(names.list)) continue;
+    Conversation conversation = conversation_of(names, object[names.list]);
+    check_order(conversation);
+    return conversation;
+  }
+  if (object.contains("instruction")) return alpaca_of(object);
+  if (object.contains("text")) return Document{text_of(object, "text")};
+  fail("has none of the keys messages, conversations, instruction and text, expected one of them");
+}
+
+JsonlReader::JsonlReader(std::string name, BadLines bad_lines, Use use, Report report)
+    : name_(std::move(name)), mode_(bad_lines), use_(std::move(use)), report_(std::move(report)) {}
+
+void JsonlReader::feed(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t newline = bytes.find('\n');
+    const std::string_view part = bytes.substr(0, newline);
+    // Of a line that is too long, only so much is kept that read_line() notices it.
+    line_.append(part.substr(0, kMostLineBytes + 1 - line_.size()));
+    if (newline == std::string_view::npos) return;
+    read_line();
+    bytes.remove_prefix(newline + 1);
+  }
+}
+
+void JsonlReader::end() {
+  read_line();
+  if (conversations_ + documents_ > 0) return;
+  fail(name_, ": has no conversation and no document, expected at least one",
+       first_bad_.empty() ? "" : str("; all ", bad_, " lines are bad, the first one is ", first_bad_));
+}
+
+void JsonlReader::read_line() {
+  std::string_view line = line_;
+  if (number_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (!blank(line)) {
+    std::optional<JsonlEntry> entry;
+    try {
+      entry = parse_jsonl_line(line);
+    } catch (const Error& error) {
+      refuse_line(error.what());
+    }
+    if (entry) {
+      ++(std::holds_alternative<Conversation>(*entry) ? conversations_ : documents_);
+      use_(std::move(*entry));
+    }
+  }
+  line_.clear();
+  ++number_;
+}
+
+void JsonlReader::refuse_line(const std::string& reason) {
+  const std::string message = str(name_, ": line ", number_, ": ", reason);
+  if (mode_ == BadLines::fail) fail(message);
+  ++bad_;
+  if (first_bad_.empty()) first_bad_ = message;
+  report_(message);
+}
+
+JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines, JsonlReader::Use use,
+                       JsonlReader::Report report) {
+  const auto close = [](std::FILE* file) {
+    if (file != stdin) std::fclose(file);
+  };
+  const std::unique_ptr<std::FILE, decltype(close)> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"),
+                                                         close);
+  if (!file) fail(path, ": cannot open: ", std::strerror(errno));
+  JsonlReader reader(path == "-" ? "standard input" : path, bad_lines, std::move(use), std::move(report));
+  std::vector<char> buffer(std::size_t{1} << 16);
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get()))
+    reader.feed({buffer.data(), count});
+  if (std::ferror(file.get()) != 0) fail(path, ": cannot read: ", std::strerror(errno));
+  reader.end();
+  return reader;
+}
+
+}  // namespace inkling
