@@ -346,6 +346,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
       {"eval",
        {"model", "data", "tokenizer", "batch-size", "seq-len", "batches", "documents", "document-mask",
         "precision", "threads", "json"}},
+      {"explain", {"model", "tokenizer", "text", "text-file", "top", "precision", "threads", "json"}},
       {"info",
        {"model", "layers", "heads", "channels", "max-seq-len", "vocab-size", "batch-size", "seq-len",
         "grad-accum", "recompute", "precision", "threads", "json"}},

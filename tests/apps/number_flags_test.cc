@@ -82,6 +82,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"threads", kThreads}}},
       {"eval",
        {{"batch-size", kFromOne}, {"seq-len", kFromOne}, {"batches", kFromOne}, {"threads", kThreads}}},
+      {"explain", {{"top", {"-1", "0", "1000", "1001"}}, {"threads", kThreads}}},
       {"info",
        {{"layers", kDim},
         {"heads", kDim},
@@ -99,6 +100,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
 
 // The flags that a subcommand requires.
 const std::map<std::string, Words> kRequired = {{"generate", {"--model", "m"}},
+                                                {"explain", {"--model", "m"}},
                                                 {"chat", {"--model", "m"}},
                                                 {"tokenize", {"--input", "i", "--out", "o"}},
                                                 {"eval", {"--model", "m", "--data", "d"}}};
