@@ -27,6 +27,7 @@ struct EvalCommand {
   std::string model, data, tokenizer, precision = "f32";
   std::int64_t batch_size = 4;
   std::int64_t seq_len = 0;  // T, the length of a window; 0 means the model's maximum
+  std::int64_t stride = 0;   // tokens from one window to the next; 0 means T
   std::int64_t batches = 0;  // the number of batches to evaluate; 0 means all
   int threads = hardware_threads();
   bool documents = false, as_json = false;
@@ -105,7 +106,11 @@ int run(const EvalCommand& command) {
   const bool document_mask = command.document_mask.value_or(marks.starts);
   const bool ends = command.documents || (document_mask && !marks.starts);
   const std::int32_t begins = ends ? end_of_text(tokenizer, config.vocab_size) : -1;
-  Windows windows(shards, command.batch_size, T, config.vocab_size, begins);
+  const std::int64_t stride = command.stride == 0 ? T : command.stride;
+  if (stride > T) throw UsageError(str("--stride is ", stride, ", expected at most --seq-len, which is ", T));
+  if (stride < T && marks.row_tokens > 0)
+    throw UsageError("--stride works for texts, but the rows of these shards hold whole conversations");
+  Windows windows(shards, command.batch_size, T, config.vocab_size, begins, LossMask::use, stride);
   const std::int64_t batches =
       command.batches == 0 ? windows.batches() : std::min(command.batches, windows.batches());
   const Evaluation e = evaluate(model, windows, {windows.batch_size(), T}, batches, tokenizer, document_mask);
@@ -118,6 +123,9 @@ int run(const EvalCommand& command) {
                                   {"precision", command.precision},
                                   {"loss", e.loss()},
                                   {"perplexity", perplexity(e.loss())},
+                                  {"context", T},
+                                  {"stride", stride},
+                                  {"documents", command.documents},
                                   {"tokens", e.tokens},
                                   {"tokens_per_s", tokens_per_s}};
     if (has_text) out["bits_per_byte"] = e.bits_per_byte(), out["text_bytes"] = e.text_bytes;
@@ -135,6 +143,9 @@ int run(const EvalCommand& command) {
   }
   line("tokens", format_count(e.tokens) +
                      (e.tokens < windows.targets() ? " of " + format_count(windows.targets()) : ""));
+  line("protocol",
+       str("windows of ", format_count(T), " tokens, stride ", format_count(stride),
+           command.documents ? ", each window inside a document" : "", "; each token is scored once"));
   line("tokens/s", format_count(static_cast<std::int64_t>(tokens_per_s)));
   return 0;
 }
@@ -155,6 +166,9 @@ void add_eval(CLI::App& app, Action& action) {
                    "tokenizer file, for bits per byte; default: the tokenizer in the model's directory");
   number("--batch-size", command->batch_size, "sequences in a batch (B)")->capture_default_str();
   number("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum");
+  number("--stride", command->stride,
+         "tokens from one window to the next; below T, windows overlap, so that each token has more context; "
+         "default: T");
   number("--batches", command->batches, "maximum number of batches to evaluate; default: all");
   eval->add_flag("--documents", command->documents,
                  "start a window at the beginning of each document; use it for models of stories");

@@ -344,7 +344,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
        {"input", "out", "tokenizer", "bytes", "vocab-size", "hf", "val-fraction", "shard-tokens", "show",
         "threads"}},
       {"eval",
-       {"model", "data", "tokenizer", "batch-size", "seq-len", "batches", "documents", "document-mask",
+       {"model", "data", "tokenizer", "batch-size", "seq-len", "stride", "batches", "documents", "document-mask",
         "precision", "threads", "json"}},
       {"explain", {"model", "tokenizer", "text", "text-file", "top", "precision", "threads", "json"}},
       {"info",
