@@ -48,8 +48,10 @@ Action parse_command_line(int argc, const char* const* argv) {
   Action action;
   add_train(app, action);
   add_generate(app, action);
+  add_chat(app, action);
   add_tokenize(app, action);
   add_eval(app, action);
+  add_explain(app, action);
   add_info(app, action);
   add_inspect(app, action);
   add_convert(app, action);

@@ -1,4 +1,6 @@
 // inkling eval: measures how well a model predicts a text.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -8,6 +10,8 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/eval/chat_eval.h"
+#include "apps/eval/choice_eval.h"
 #include "apps/number_flag.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
@@ -24,12 +28,13 @@ namespace inkling {
 namespace {
 
 struct EvalCommand {
-  std::string model, data, tokenizer, precision = "f32";
+  std::string model, data, choices, chat, tokenizer, precision = "f32";
   std::int64_t batch_size = 4;
   std::int64_t seq_len = 0;  // T, the length of a window; 0 means the model's maximum
+  std::int64_t stride = 0;   // tokens from one window to the next; 0 means T
   std::int64_t batches = 0;  // the number of batches to evaluate; 0 means all
   int threads = hardware_threads();
-  bool documents = false, as_json = false;
+  bool documents = false, cut_context = false, as_json = false;
   std::optional<bool> document_mask;  // nothing: yes if the data has document starts
 };
 
@@ -83,29 +88,132 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
   return result;
 }
 
-int run(const EvalCommand& command) {
-  set_threads(command.threads);
-  const Precision precision = precision_flag(command.precision, Recording::off);
-  GPT2 model = load_model(command.model);
-  expect_finite(model, command.model);
-  const GPT2Config& config = model.config();
-  const std::vector<std::string> shards = find_shards(command.data);
-  const DocumentMarks marks = find_document_marks(shards);
-  const std::int64_t longest = marks.row_tokens > 0 ? marks.row_tokens : config.max_seq_len;
+// A line on a terminal that says how far the evaluation is, drawn again about four times a second.
+class Counter {
+ public:
+  ~Counter() {
+    if (drawn_) std::cerr << "\r\33[K" << std::flush;
+  }
+  void update(std::int64_t done, std::int64_t all, double share) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_ || !terminal(STDERR_FILENO).redraws) return;
+    next_ = now + std::chrono::milliseconds(250);
+    drawn_ = true;
+    std::cerr << "\r\33[K" << format_count(done) << " of " << format_count(all) << ", right "
+              << format_fixed(100 * share, 1) << "%" << std::flush;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now();
+  bool drawn_ = false;
+};
+
+void line(const char* what, const std::string& value) {
+  std::cout << std::left << std::setw(16) << what << value << "\n";
+}
+
+std::string share_of(double share, std::int64_t right, std::int64_t all) {
+  return str(format_fixed(100 * share, 2), "% (", format_count(right), " of ", format_count(all), ")");
+}
+
+void print_cut(std::int64_t cut, std::int64_t T) {
+  if (cut > 0)
+    line("cut", str(format_count(cut), ": the oldest tokens were left out, to fit into ", format_count(T)));
+}
+
+// Returns T, the longest row, for a model and data whose rows have at most `longest` tokens.
+std::int64_t row_tokens(const EvalCommand& command, const GPT2Config& config, std::int64_t longest) {
   const std::int64_t T = command.seq_len == 0 ? longest : command.seq_len;
   if (T > config.max_seq_len) {
     throw UsageError(
         str("--seq-len is ", T, ", expected at most the model's maximum of ", config.max_seq_len));
   }
-  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
-  if (tokenizer) tokenizer->check_vocabulary(command.model, config.vocab_size);
-  model.set_precision(precision, Recording::off);
+  return T;
+}
+
+int run_choices(const EvalCommand& command, GPT2& model) {
+  const std::int64_t T = row_tokens(command, model.config(), model.config().max_seq_len);
+  const std::vector<Question> questions = read_choices(command.choices);
+  check_tokens(questions, model.config().vocab_size, command.choices);
+  Counter counter;
+  const ChoiceResult result = evaluate_choices(
+      model, questions, command.batch_size, T, command.cut_context ? LongContext::cut : LongContext::fail,
+      [&](const ChoiceResult& r) {
+        counter.update(r.questions, std::ssize(questions), r.accuracy_by_mean());
+      });
+  if (command.as_json) {
+    const nlohmann::ordered_json out = {{"model", command.model},
+                                        {"choices", command.choices},
+                                        {"precision", command.precision},
+                                        {"context", T},
+                                        {"questions", result.questions},
+                                        {"accuracy_by_mean", result.accuracy_by_mean()},
+                                        {"accuracy_by_sum", result.accuracy_by_sum()},
+                                        {"right_by_mean", result.right_by_mean},
+                                        {"right_by_sum", result.right_by_sum},
+                                        {"cut_contexts", result.cut_contexts},
+                                        {"tokens", result.tokens}};
+    std::cout << out.dump(2) << "\n";
+    return 0;
+  }
+  line("accuracy", share_of(result.accuracy_by_mean(), result.right_by_mean, result.questions) +
+                       ", by the lowest mean loss of an ending's tokens");
+  line("accuracy, sums", share_of(result.accuracy_by_sum(), result.right_by_sum, result.questions) +
+                             ", by the lowest sum of losses");
+  line("tokens", format_count(result.tokens) + " of endings");
+  print_cut(result.cut_contexts, T);
+  return 0;
+}
+
+int run_chat(const EvalCommand& command, GPT2& model, const Tokenizer& tokenizer) {
+  std::vector<Conversation> conversations;
+  read_jsonl(
+      command.chat, JsonlReader::BadLines::fail,
+      [&](JsonlEntry&& entry) {
+        auto* conversation = std::get_if<Conversation>(&entry);
+        if (conversation == nullptr) fail(command.chat, ": has a document, expected conversations");
+        conversations.push_back(std::move(*conversation));
+      },
+      [](const std::string&) {});
+  Counter counter;
+  const ChatResult result = evaluate_chats(
+      model, tokenizer, conversations, command.cut_context ? LongContext::cut : LongContext::fail,
+      command.chat, [&](const ChatResult& r) {
+        counter.update(r.conversations, std::ssize(conversations), r.exact_match());
+      });
+  if (command.as_json) {
+    const nlohmann::ordered_json out = {{"model", command.model},
+                                        {"chat", command.chat},
+                                        {"precision", command.precision},
+                                        {"conversations", result.conversations},
+                                        {"right", result.right},
+                                        {"exact_match", result.exact_match()},
+                                        {"cut_contexts", result.cut_contexts}};
+    std::cout << out.dump(2) << "\n";
+    return 0;
+  }
+  line("exact match", share_of(result.exact_match(), result.right, result.conversations) +
+                          ": the model's greedy answer is the last answer of the conversation");
+  print_cut(result.cut_contexts, model.config().max_seq_len);
+  return 0;
+}
+
+int run_text(const EvalCommand& command, GPT2& model, const std::optional<Tokenizer>& tokenizer) {
+  const GPT2Config& config = model.config();
+  const std::vector<std::string> shards = find_shards(command.data);
+  const DocumentMarks marks = find_document_marks(shards);
+  const std::int64_t T =
+      row_tokens(command, config, marks.row_tokens > 0 ? marks.row_tokens : config.max_seq_len);
   // A window that ends with its document needs no mask. The windows of shards with document starts hold
   // several documents, and have a mask.
   const bool document_mask = command.document_mask.value_or(marks.starts);
   const bool ends = command.documents || (document_mask && !marks.starts);
   const std::int32_t begins = ends ? end_of_text(tokenizer, config.vocab_size) : -1;
-  Windows windows(shards, command.batch_size, T, config.vocab_size, begins);
+  const std::int64_t stride = command.stride == 0 ? T : command.stride;
+  if (stride > T) throw UsageError(str("--stride is ", stride, ", expected at most --seq-len, which is ", T));
+  if (stride < T && marks.row_tokens > 0)
+    throw UsageError("--stride works for texts, but the rows of these shards hold whole conversations");
+  Windows windows(shards, command.batch_size, T, config.vocab_size, begins, LossMask::use, stride);
   const std::int64_t batches =
       command.batches == 0 ? windows.batches() : std::min(command.batches, windows.batches());
   const Evaluation e = evaluate(model, windows, {windows.batch_size(), T}, batches, tokenizer, document_mask);
@@ -118,15 +226,15 @@ int run(const EvalCommand& command) {
                                   {"precision", command.precision},
                                   {"loss", e.loss()},
                                   {"perplexity", perplexity(e.loss())},
+                                  {"context", T},
+                                  {"stride", stride},
+                                  {"documents", command.documents},
                                   {"tokens", e.tokens},
                                   {"tokens_per_s", tokens_per_s}};
     if (has_text) out["bits_per_byte"] = e.bits_per_byte(), out["text_bytes"] = e.text_bytes;
     std::cout << out.dump(2) << "\n";
     return 0;
   }
-  const auto line = [](const char* what, const std::string& value) {
-    std::cout << std::left << std::setw(16) << what << value << "\n";
-  };
   line("loss", format_fixed(e.loss(), 4) + " nats per token");
   line("perplexity", format_fixed(perplexity(e.loss()), 2));
   if (has_text) {
@@ -135,26 +243,55 @@ int run(const EvalCommand& command) {
   }
   line("tokens", format_count(e.tokens) +
                      (e.tokens < windows.targets() ? " of " + format_count(windows.targets()) : ""));
+  line("protocol",
+       str("windows of ", format_count(T), " tokens, stride ", format_count(stride),
+           command.documents ? ", each window inside a document" : "", "; each token is scored once"));
   line("tokens/s", format_count(static_cast<std::int64_t>(tokens_per_s)));
   return 0;
+}
+
+int run(const EvalCommand& command) {
+  set_threads(command.threads);
+  const Precision precision = precision_flag(command.precision, Recording::off);
+  if (command.data.empty() && command.choices.empty() && command.chat.empty())
+    throw UsageError("there is nothing to evaluate: give --data, --choices or --chat");
+  GPT2 model = load_model(command.model);
+  expect_finite(model, command.model);
+  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
+  if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
+  if (!command.chat.empty() && !tokenizer)
+    throw UsageError("--chat needs a tokenizer, but there is none: give --tokenizer FILE");
+  model.set_precision(precision, Recording::off);
+  if (!command.choices.empty()) return run_choices(command, model);
+  if (!command.chat.empty()) return run_chat(command, model, *tokenizer);
+  return run_text(command, model, tokenizer);
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app, Action& action) {
-  CLI::App* eval = app.add_subcommand("eval", "Measure how well a model predicts the tokens of shards");
+  CLI::App* eval =
+      app.add_subcommand("eval", "Measure how well a model predicts texts, chooses endings, or answers");
   auto command = std::make_shared<EvalCommand>();
   const auto number = [&](const char* name, std::int64_t& value, const char* help) {
     return number_flag(eval->add_option(name, value, help), std::int64_t{1}, std::int64_t{1} << 31);
   };
   eval->add_option("--model", command->model, "model checkpoint (.bin)")->required();
-  eval->add_option("--data", command->data,
-                   "token shards: a file name or a pattern, for example 'data/*_val.bin'")
-      ->required();
-  eval->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file, for bits per byte; default: the tokenizer in the model's directory");
+  CLI::Option* data = eval->add_option(
+      "--data", command->data, "token shards: a file name or a pattern, for example 'data/*_val.bin'");
+  CLI::Option* choices = eval->add_option("--choices", command->choices,
+                                          "multiple-choice questions, in llm.c's format for HellaSwag");
+  CLI::Option* chat = eval->add_option(
+      "--chat", command->chat,
+      "conversations (.jsonl): the last answer of each is compared with what the model writes");
+  eval->add_option(
+      "--tokenizer", command->tokenizer,
+      "tokenizer file, for bits per byte and for --chat; default: the tokenizer in the model's directory");
   number("--batch-size", command->batch_size, "sequences in a batch (B)")->capture_default_str();
   number("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum");
+  number("--stride", command->stride,
+         "tokens from one window to the next; below T, windows overlap, so that each token has more context; "
+         "default: T");
   number("--batches", command->batches, "maximum number of batches to evaluate; default: all");
   eval->add_flag("--documents", command->documents,
                  "start a window at the beginning of each document; use it for models of stories");
@@ -168,7 +305,18 @@ void add_eval(CLI::App& app, Action& action) {
       eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it"),
       1, kMostThreads)
       ->capture_default_str();
+  CLI::Option* cut = eval->add_flag(
+      "--cut-context", command->cut_context,
+      "leave out the oldest tokens of questions and chats that are longer than the model's context, and say "
+      "how many were cut");
   eval->add_flag("--json", command->as_json, "print the result as JSON");
+  data->excludes(choices)->excludes(chat)->excludes(cut);
+  choices->excludes(chat);
+  for (const char* flag : {"--stride", "--batches", "--documents", "--document-mask"}) {
+    choices->excludes(eval->get_option(flag));
+    chat->excludes(eval->get_option(flag));
+  }
+  for (const char* flag : {"--batch-size", "--seq-len"}) chat->excludes(eval->get_option(flag));
   eval->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "apps/run/format.h"
 #include "apps/run/optimizer_file.h"
+#include "apps/text/choices.h"
 #include "apps/text/shard.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
@@ -19,8 +20,8 @@ namespace inkling {
 
 namespace {
 
-// Magic numbers of two other kinds of llm.c's files. For such a file, `inspect` prints only the header.
-constexpr std::int32_t kDebugStateMagic = 20240327, kEvalMagic = 20240522;
+// The magic number of llm.c's debug states. `inspect` prints only their header.
+constexpr std::int32_t kDebugStateMagic = 20240327;
 
 void print_model(const FileView& file) {
   ByteReader in(file), again(file);
@@ -118,7 +119,7 @@ void inspect(const std::string& path) {
       return print_tokenizer(file);
     case kDebugStateMagic:
       return print_header(file, "debug state (magic, version, B, T)");
-    case kEvalMagic:
+    case kChoicesMagic:
       return print_header(file, "multiple-choice eval (magic, version, examples, longest example in bytes)");
     case kOptimizerMagic:
       return print_header(file, "optimiser state (magic, version, arrays, floats in each: low, high)");
@@ -126,7 +127,7 @@ void inspect(const std::string& path) {
       fail(path, ": not a file of inkling or llm.c: it starts with ", magic,
            ", expected the magic number of a model (", kModelMagic, "), debug state (", kDebugStateMagic,
            "), tokenizer (", kTokenizerMagic, "), shard (", kShardMagic, ", ", kWideShardMagic, "), eval (",
-           kEvalMagic, ") or optimiser state (", kOptimizerMagic, ")");
+           kChoicesMagic, ") or optimiser state (", kOptimizerMagic, ")");
   }
 }
 

@@ -25,7 +25,7 @@ namespace inkling {
 struct GenerateSettings {
   std::int64_t max_tokens = 128;  // the maximum number of tokens of each text
   std::int32_t stop_token = -1;   // a text ends when this token is drawn; -1: no such token
-  SamplerSettings sampler;
+  SamplerSettings sampler = {};
   bool log_probabilities = false;  // true: compute NewToken::log_probability
 };
 

@@ -70,7 +70,7 @@ class GPT2 {
                     const Tensor& positions = {});
 
   // Returns all logits (B, T, Vp); the columns from V on have no meaning. The definition of the model in one
-  // call: the program never stores all logits, but tests compare them with the logits of PyTorch.
+  // call. Only `inkling explain` stores all logits, and tests compare them with the logits of PyTorch.
   Tensor logits(Tape& tape, const Tensor& ids);
 
   // One step of generation: appends each row of ids (B, T) to its cache, which holds the earlier tokens of

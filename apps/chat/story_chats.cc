@@ -177,7 +177,9 @@ std::string to_jsonl(const Conversation& conversation) {
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   for (const Turn& turn : conversation.turns)
     messages.push_back({{"role", kRoles[static_cast<std::size_t>(turn.role)]}, {"content", turn.text}});
-  return nlohmann::ordered_json{{"messages", messages}}.dump() + "\n";
+  return nlohmann::ordered_json{{"messages", messages}}.dump(-1, ' ', false,
+                                                             nlohmann::json::error_handler_t::replace) +
+         "\n";
 }
 
 StoryChatFiles write_story_chats(const std::string& directory, std::uint64_t seed,

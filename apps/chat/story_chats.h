@@ -34,7 +34,8 @@ std::vector<QuestionAnswer> story_questions(std::string_view story);
 // Writes a story and a conversation about it: three questions, in random order.
 Conversation write_story_chat(Rng& rng);
 
-// The conversation as one line in OpenAI's form (conversations.h), with its line end.
+// The conversation as one line in OpenAI's form (conversations.h), with its line end. Bytes that are not
+// UTF-8 become U+FFFD.
 std::string to_jsonl(const Conversation& conversation);
 
 struct StoryChatCounts {

@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cmath>
+#include <set>
 
 #include "core/error.h"
 
@@ -178,6 +179,19 @@ void Grammar::score(std::span<const std::int32_t> tokens, std::span<float> nats)
   if (tokens.size() != nats.size())
     fail("story: the buffer has room for ", nats.size(), " nats, expected ", tokens.size());
   Reader(*this, tokens, nats).read_stories();
+}
+
+std::vector<std::int32_t> Grammar::similar_tokens(std::int32_t token) const {
+  std::set<std::int32_t> similar;
+  for (const Mention& mention : mentions_) {
+    std::set<std::int32_t> values;
+    for (const Branch& branch : mention.values) {
+      if (branch.next.empty()) values.insert(branch.token);
+    }
+    if (values.contains(token)) similar.merge(values);
+  }
+  similar.erase(token);
+  return {similar.begin(), similar.end()};
 }
 
 }  // namespace inkling

@@ -75,6 +75,10 @@ class Grammar {
   // written; the Error names the token.
   void score(std::span<const std::int32_t> tokens, std::span<float> nats) const;
 
+  // Returns the other tokens that are values of a column that has `token` as a value, in ascending order. For
+  // the token " Tom", these are the names of the other heroes. Values of several tokens are left out.
+  std::vector<std::int32_t> similar_tokens(std::int32_t token) const;
+
  private:
   friend class GrammarCompiler;
   class Writer;

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "apps/text/stories_grammar.h"
+#include "apps/text/story_choices.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -11,6 +12,7 @@ namespace inkling {
 namespace {
 
 constexpr std::uint64_t kTrainStream = 11, kValStream = 12;
+constexpr std::int64_t kQuestions = 500;
 
 // Writes stories into a shard until it has at least `tokens` tokens. Returns the sum of the nats of all
 // written tokens.
@@ -58,10 +60,12 @@ StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_
   corpus.train_path = stem.string() + "_train.bin";
   corpus.val_path = stem.string() + "_val.bin";
   corpus.tokenizer_path = stem.string() + "_tokenizer.bin";
+  corpus.choices_path = stem.string() + "_choices.bin";
   corpus.train_nats =
       write_shard(corpus.train_path, train_tokens, Rng(seed, kTrainStream), corpus.train_tokens);
   corpus.val_nats = write_shard(corpus.val_path, val_tokens, Rng(seed, kValStream), corpus.val_tokens);
   story_tokenizer().write(corpus.tokenizer_path);
+  write_choices(corpus.choices_path, story_choices(seed, kQuestions));
   return corpus;
 }
 

@@ -35,16 +35,17 @@ const Tokenizer& story_tokenizer();
 Story write_story(Rng& rng);
 
 struct StoryCorpus {
-  std::string train_path, val_path, tokenizer_path;
+  std::string train_path, val_path, tokenizer_path, choices_path;
   std::int64_t train_tokens = 0, val_tokens = 0;
   // Sums over all tokens. Divided by the number of tokens, they are the minimum over whole stories.
   double train_nats = 0, val_nats = 0;
 };
 
-// Writes stories_train.bin, stories_val.bin and stories_tokenizer.bin into `directory`, which is created if
-// needed. A shard has only whole stories, and just enough of them for the given number of tokens. The
-// training and the validation shard use separate streams of random numbers, so the length of one shard does
-// not change the other shard. The same seed writes the same bytes on every machine.
+// Writes stories_train.bin, stories_val.bin, stories_tokenizer.bin and stories_choices.bin (500
+// multiple-choice questions, story_choices.h) into `directory`, which is created if needed. A shard has only
+// whole stories, and just enough of them for the given number of tokens. The training and the validation
+// shard use separate streams of random numbers, so the length of one shard does not change the other shard.
+// The same seed writes the same bytes on every machine.
 StoryCorpus write_story_corpus(const std::string& directory, std::int64_t train_tokens,
                                std::int64_t val_tokens, std::uint64_t seed);
 

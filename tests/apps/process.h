@@ -32,8 +32,9 @@ struct Outcome {
 
 class Process {
  public:
-  // After `seconds`, SIGALRM ends the process; 0: never.
-  explicit Process(const std::vector<std::string>& arguments, unsigned seconds = 0) {
+  // After `seconds`, SIGALRM ends the process; 0: never. stdin is the file `input`; if empty, that of the test.
+  explicit Process(const std::vector<std::string>& arguments, unsigned seconds = 0,
+                   const std::string& input = "") {
     pid_ = fork();
     if (pid_ != 0) return;
     alarm(seconds);
@@ -42,6 +43,7 @@ class Process {
     };
     to(out_path(), STDOUT_FILENO);
     to(err_path(), STDERR_FILENO);
+    if (!input.empty()) dup2(open(input.c_str(), O_RDONLY), STDIN_FILENO);
     std::string program = binary();
     std::vector<std::string> copies = arguments;
     std::vector<char*> argv = {program.data()};
@@ -57,6 +59,8 @@ class Process {
     // The pause leaves the core to the process. No result depends on its length.
     while (!reached() && running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  std::string out_so_far() const { return read_text(out_path()); }
+  std::string err_so_far() const { return read_text(err_path()); }
   Outcome wait() {
     int status = 0;
     waitpid(pid_, &status, 0);
@@ -77,8 +81,9 @@ class Process {
   pid_t pid_ = 0;
 };
 
-inline Outcome run(const std::vector<std::string>& arguments, unsigned seconds = 0) {
-  return Process(arguments, seconds).wait();
+inline Outcome run(const std::vector<std::string>& arguments, unsigned seconds = 0,
+                   const std::string& input = "") {
+  return Process(arguments, seconds, input).wait();
 }
 
 // Checks that the command fails with this exit status and one line on stderr that contains all `words`.

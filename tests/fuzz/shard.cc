@@ -14,8 +14,8 @@ namespace {
 constexpr std::int64_t kB = 2, kT = 3;
 constexpr std::int32_t kEndOfText = 7;
 
-void read_windows(const std::string& path, std::int64_t vocab_size) {
-  Windows windows({path}, kB, kT, vocab_size, kEndOfText);
+void read_windows(const std::string& path, std::int64_t vocab_size, std::int64_t stride) {
+  Windows windows({path}, kB, kT, vocab_size, kEndOfText, LossMask::use, stride);
   std::vector<std::int32_t> inputs(kB * kT), targets(kB * kT);
   std::int64_t counted = 0;
   while (windows.next(inputs.data(), targets.data())) {
@@ -50,7 +50,8 @@ void shard(Bytes bytes) {
   for (std::int64_t i = 0; i < shard.size(); ++i)
     require(shard[i] == tokens[static_cast<std::size_t>(i)], "shard: copy() and [] agree");
   for (std::int64_t vocab_size : {300, 1 << 20}) {
-    accepted([&] { read_windows(path, vocab_size); });
+    for (std::int64_t stride = 1; stride <= kT; ++stride)
+      accepted([&] { read_windows(path, vocab_size, stride); });
     for (bool shuffle : {false, true}) {
       for (bool align_documents : {false, true})
         accepted([&] { read_batches(path, vocab_size, shuffle, align_documents); });

@@ -34,6 +34,7 @@ void settings(Bytes bytes);       // flags of `train` and their values
 void grammar(Bytes bytes);        // a grammar as text
 void safetensors(Bytes bytes);    // a safetensors file, then a conversion of its model
 void huggingface(Bytes bytes);    // config.json and model.safetensors.index.json of Hugging Face
+void choices(Bytes bytes);        // multiple-choice questions
 
 struct NamedTarget {
   const char* name;
@@ -45,6 +46,7 @@ inline constexpr NamedTarget kTargets[] = {
     {"config", config},     {"metrics", metrics},           {"state", state},
     {"manifest", manifest}, {"command_line", command_line}, {"settings", settings},
     {"grammar", grammar},   {"safetensors", safetensors},   {"huggingface", huggingface},
+    {"choices", choices},
 };
 
 inline std::string_view as_text(Bytes bytes) {
