@@ -169,9 +169,10 @@ int run_chat(const EvalCommand& command, GPT2& model, const Tokenizer& tokenizer
   std::vector<Conversation> conversations;
   read_jsonl(
       command.chat, JsonlReader::BadLines::fail,
-      [&](JsonlEntry&& entry) {
+      [&](JsonlEntry&& entry, std::int64_t line) {
         auto* conversation = std::get_if<Conversation>(&entry);
-        if (conversation == nullptr) fail(command.chat, ": has a document, expected conversations");
+        if (conversation == nullptr)
+          fail(command.chat, ": line ", line, ": has a document, expected conversations");
         conversations.push_back(std::move(*conversation));
       },
       [](const std::string&) {});

@@ -7,7 +7,7 @@
 #include "apps/run/format.h"
 #include "apps/run/terminal.h"
 #include "apps/run/terminal_text.h"
-#include "apps/text/tokenize.h"
+#include "apps/tokenize/tokenize.h"
 #include "core/parallel.h"
 
 namespace inkling {
@@ -78,25 +78,51 @@ int show(const TokenizeCommand& command) {
   return 0;
 }
 
-void print(const TokenizeResult& result) {
+// What is said of conversations: how many lost turns or were dropped, and how many tokens count.
+void print_conversations(const TokenizeResult& result, std::int64_t T) {
+  const ConversationCounts& counts = result.conversations;
+  const std::int64_t tokens = result.train_tokens + result.val_tokens;
+  if (counts.shortened > 0)
+    std::cout << format_count(counts.shortened) << " conversations are longer than " << T + 1
+              << " tokens and lost their oldest turns, " << format_count(counts.dropped_turns)
+              << " in all\n";
+  if (counts.dropped > 0)
+    std::cout << format_count(counts.dropped) << " conversations are left out: their shortest exchange has more than "
+              << T + 1 << " tokens\n";
+  std::cout << format_count(counts.counted_tokens) << " tokens of answers count as targets, "
+            << format_fixed(100.0 * static_cast<double>(counts.counted_tokens) / static_cast<double>(tokens), 1)
+            << "% of all; rows have " << T << " tokens\n";
+}
+
+void print_shards(const std::vector<std::string>& paths, std::int64_t tokens) {
+  std::cout << paths.front() << (paths.size() > 1 ? str(" and ", paths.size() - 1, " more") : "") << ": "
+            << format_count(tokens) << " tokens";
+}
+
+void print(const TokenizeResult& result, std::int64_t T) {
+  const bool chats = result.conversations.read > 0;
+  const std::int64_t tokens = result.train_tokens + result.val_tokens;
   std::cout << format_count(result.text_bytes) << " bytes, " << format_count(result.documents)
-            << " documents\n"
-            << result.tokenizer_path << ": " << format_count(result.vocab_size) << " tokens, "
-            << format_fixed(static_cast<double>(result.text_bytes) /
-                                static_cast<double>(result.train_tokens + result.val_tokens),
-                            2)
-            << " bytes of text in a token\n";
-  const auto shards = [](const std::vector<std::string>& paths, std::int64_t tokens) {
-    std::cout << paths.front() << (paths.size() > 1 ? str(" and ", paths.size() - 1, " more") : "") << ": "
-              << format_count(tokens) << " tokens";
-  };
-  shards(result.train_paths, result.train_tokens);
+            << (chats ? " conversations\n" : " documents\n") << result.tokenizer_path << ": "
+            << format_count(result.vocab_size) << " tokens";
+  if (!chats)
+    std::cout << ", " << format_fixed(static_cast<double>(result.text_bytes) / static_cast<double>(tokens), 2)
+              << " bytes of text in a token";
+  std::cout << "\n";
+  if (chats) print_conversations(result, T);
+  print_shards(result.train_paths, result.train_tokens);
   std::cout << "\n";
   if (!result.val_paths.empty()) {
-    shards(result.val_paths, result.val_tokens);
+    print_shards(result.val_paths, result.val_tokens);
     std::cout << ", " << share(result) << "% of all, "
-              << (result.split_by_document ? "chosen document by document" : "the end of the text") << "\n";
+              << (!result.split_by_document ? chats ? "the last conversations" : "the end of the text"
+                  : chats                   ? "chosen conversation by conversation"
+                                            : "chosen document by document")
+              << "\n";
   }
+  if (result.bad_lines > 0)
+    std::cerr << "inkling: " << format_count(result.bad_lines) << " bad "
+              << (result.bad_lines == 1 ? "line was" : "lines were") << " skipped" << std::endl;
   if (result.no_pair_left)
     std::cerr << "inkling: no pair of tokens is left to merge, so the tokenizer has only "
               << format_count(result.vocab_size) << " tokens" << std::endl;
@@ -110,17 +136,20 @@ void print(const TokenizeResult& result) {
 int run(const TokenizeCommand& command) {
   set_threads(command.threads);
   if (!command.show.empty()) return show(command);
-  if (command.settings.inputs.empty()) throw UsageError("--input is missing, expected texts or directories");
+  if (command.settings.inputs.empty()) throw UsageError("--input is missing, expected texts, JSONL files or directories");
   if (command.settings.out.empty())
     throw UsageError("--out is missing, expected the beginning of the files' names");
   TokenizeSettings settings = command.settings;
   TokenizeResult result;
   {
     ByteProgress progress;
+    settings.report_bad_line = [](const std::string& message) {
+      std::cerr << "inkling: skipped " << terminal_text(terminal(2), message) << std::endl;
+    };
     settings.progress = [&](std::int64_t read, std::int64_t total) { progress.update(read, total); };
     result = tokenize_files(settings);
   }
-  print(result);
+  print(result, settings.seq_len);
   return 0;
 }
 
@@ -132,8 +161,16 @@ void add_tokenize(CLI::App& app, Action& action) {
   TokenizeSettings& settings = command->settings;
   tokenize->add_option(
       "--input", settings.inputs,
-      "text files in UTF-8 and directories of them, - for standard input; lines of <|endoftext|> "
-      "separate documents");
+      "texts in UTF-8, .jsonl files of documents or conversations, directories of them, - for standard "
+      "input; in texts, lines of <|endoftext|> separate documents");
+  tokenize->add_flag("--jsonl", settings.jsonl, "the inputs are JSONL, whatever their names are");
+  tokenize->add_flag("--strict", settings.strict,
+                     "stop at the first bad line of JSONL; default: skip it and say so");
+  number_flag(tokenize->add_option("--seq-len", settings.seq_len,
+                                   "conversations are packed in rows of this many tokens (T); training then "
+                                   "needs this T; of a longer one, the oldest turns are left out"),
+              std::int64_t{2}, std::int64_t{1} << 20)
+      ->capture_default_str();
   tokenize->add_option("--out", settings.out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin");
   CLI::Option* tokenizer = tokenize->add_option("--tokenizer", settings.tokenizer_path,
                                                 "tokenizer file, or a directory with vocab.json and "

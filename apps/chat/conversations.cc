@@ -155,7 +155,7 @@ void JsonlReader::read_line() {
     }
     if (entry) {
       ++(std::holds_alternative<Conversation>(*entry) ? conversations_ : documents_);
-      use_(std::move(*entry));
+      use_(std::move(*entry), number_);
     }
   }
   line_.clear();
@@ -171,18 +171,19 @@ void JsonlReader::refuse_line(const std::string& reason) {
 }
 
 JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines, JsonlReader::Use use,
-                       JsonlReader::Report report) {
+                       JsonlReader::Report report, std::string name) {
   const auto close = [](std::FILE* file) {
     if (file != stdin) std::fclose(file);
   };
   const std::unique_ptr<std::FILE, decltype(close)> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"),
                                                          close);
-  if (!file) fail(path, ": cannot open: ", std::strerror(errno));
-  JsonlReader reader(path == "-" ? "standard input" : path, bad_lines, std::move(use), std::move(report));
+  if (name.empty()) name = path == "-" ? "standard input" : path;
+  if (!file) fail(name, ": cannot open: ", std::strerror(errno));
+  JsonlReader reader(name, bad_lines, std::move(use), std::move(report));
   std::vector<char> buffer(std::size_t{1} << 16);
   while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get()))
     reader.feed({buffer.data(), count});
-  if (std::ferror(file.get()) != 0) fail(path, ": cannot read: ", std::strerror(errno));
+  if (std::ferror(file.get()) != 0) fail(name, ": cannot read: ", std::strerror(errno));
   reader.end();
   return reader;
 }

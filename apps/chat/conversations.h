@@ -54,7 +54,7 @@ JsonlEntry parse_jsonl_line(std::string_view line);
 class JsonlReader {
  public:
   enum class BadLines { skip, fail };
-  using Use = std::function<void(JsonlEntry&&)>;
+  using Use = std::function<void(JsonlEntry&&, std::int64_t line)>;  // `line` counts from 1
   using Report = std::function<void(const std::string&)>;
 
   // Calls `use` for each entry, and `report` with a message for each bad line that is skipped: "chats.jsonl:
@@ -84,8 +84,9 @@ class JsonlReader {
   std::string first_bad_;
 };
 
-// Reads a whole file; "-" is standard input. Returns the reader, for its counts.
+// Reads a whole file; "-" is standard input. Messages call the file `name`; if that is empty, they say its path.
+// Returns the reader, for its counts.
 JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines, JsonlReader::Use use,
-                       JsonlReader::Report report);
+                       JsonlReader::Report report, std::string name = "");
 
 }  // namespace inkling

@@ -77,7 +77,7 @@ void History::save(const std::string& path) const {
 
 void History::load(const std::string& path) {
   History loaded(*tokenizer_);
-  const auto use = [&](JsonlEntry&& entry) {
+  const auto use = [&](JsonlEntry&& entry, std::int64_t /*line*/) {
     const auto* conversation = std::get_if<Conversation>(&entry);
     if (conversation == nullptr) fail(path, ": has a document, expected a conversation");
     if (!loaded.conversation_.turns.empty()) fail(path, ": has several conversations, expected one");

@@ -30,7 +30,7 @@ struct Result {
 Result read(const std::string& bytes, BadLines mode = BadLines::skip, std::size_t piece = 1000) {
   Result result;
   JsonlReader reader(
-      "chats.jsonl", mode, [&](JsonlEntry&& entry) { result.entries.push_back(std::move(entry)); },
+      "chats.jsonl", mode, [&](JsonlEntry&& entry, std::int64_t /*line*/) { result.entries.push_back(std::move(entry)); },
       [&](const std::string& message) { result.reports.push_back(message); });
   for (std::size_t at = 0; at < bytes.size(); at += piece)
     reader.feed(std::string_view(bytes).substr(at, piece));
@@ -163,7 +163,7 @@ TEST_CASE("conversations: a file is read, and a missing one is an error") {
   const TemporaryDirectory directory;
   test::write_text(directory / "a.jsonl", kFranceLine + "\n" + kFranceLine);
   std::int64_t entries = 0;
-  const auto count = [&](JsonlEntry&&) { ++entries; };
+  const auto count = [&](JsonlEntry&&, std::int64_t /*line*/) { ++entries; };
   const auto ignore = [](const std::string&) {};
   CHECK(read_jsonl(directory / "a.jsonl", BadLines::fail, count, ignore).conversations() == 2);
   CHECK(entries == 2);

@@ -140,7 +140,7 @@ TEST_CASE("story chats: the files have the requested lines, the same for the sam
   CHECK((test::read_text(files.held_out) == test::read_text(again.held_out)));
   CHECK((test::read_text(files.train) != test::read_text(other.train)));
   std::set<std::string> stories;
-  const auto add = [&](JsonlEntry&& entry) {
+  const auto add = [&](JsonlEntry&& entry, std::int64_t /*line*/) {
     const auto* document = std::get_if<Document>(&entry);
     const std::string& text = document ? document->text : std::get<Conversation>(entry).turns[0].text;
     CHECK(stories.insert(text.substr(0, text.find('\n'))).second);

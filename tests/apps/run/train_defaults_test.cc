@@ -2,7 +2,7 @@
 #include "apps/run/train_settings.h"
 #include "apps/text/batches.h"
 #include "apps/text/stories.h"
-#include "apps/text/tokenize.h"
+#include "apps/tokenize/tokenize.h"
 #include "nn/generate.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"

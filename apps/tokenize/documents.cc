@@ -1,4 +1,4 @@
-#include "apps/text/documents.h"
+#include "apps/tokenize/documents.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "apps/text/parallel_encoder.h"
+#include "apps/tokenize/parallel_encoder.h"
 
 #include <algorithm>
 

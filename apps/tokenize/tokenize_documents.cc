@@ -1,58 +1,19 @@
-#include "apps/text/tokenize.h"
-
-#include <unistd.h>
-#include <xxhash.h>
+#include "apps/tokenize/tokenize_documents.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <optional>
 
-#include "apps/text/documents.h"
-#include "apps/text/parallel_encoder.h"
-#include "apps/text/sharded_writer.h"
-#include "apps/tokenizer/bpe_training.h"
-#include "apps/tokenizer/merges_files.h"
+#include "apps/tokenize/chosen_tokenizer.h"
+#include "apps/tokenize/parallel_encoder.h"
+#include "apps/tokenize/sharded_writer.h"
+#include "apps/tokenize/validation_choice.h"
 #include "core/error.h"
 
 namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kManyDocuments = 100;  // from so many on, whole documents are chosen for validation
 constexpr std::size_t kSample = std::size_t{1} << 16;  // bytes whose tokens are counted, to know their length
-
-// Standard input can be read only once, so it is copied into a file beside the output. The destructor removes
-// the file.
-class SpooledInput {
- public:
-  explicit SpooledInput(const std::string& out) : path_(out + "_input_XXXXXX") {
-    const int file = mkstemp(path_.data());
-    if (file < 0) fail(path_, ": cannot make a file for standard input: ", std::strerror(errno));
-    close(file);
-    std::ofstream copy(path_, std::ios::binary);
-    if (std::cin.peek() != std::char_traits<char>::eof()) copy << std::cin.rdbuf();
-    if (!copy.flush()) {
-      std::filesystem::remove(path_);
-      fail(path_, ": cannot write standard input to this file");
-    }
-  }
-  ~SpooledInput() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  SpooledInput(const SpooledInput&) = delete;
-  SpooledInput& operator=(const SpooledInput&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 std::int64_t count_separators(std::string_view text) {
   std::int64_t count = 0;
@@ -63,13 +24,6 @@ std::int64_t count_separators(std::string_view text) {
   return count;
 }
 
-// Whether a document is for validation, from the beginning of its text.
-bool chosen_for_validation(std::string_view text, double fraction) {
-  constexpr std::size_t kHashed = std::size_t{1} << 16;
-  const auto hash = static_cast<std::uint64_t>(XXH3_64bits(text.data(), std::min(text.size(), kHashed)));
-  return static_cast<double>(hash >> 11) * 0x1p-53 < fraction;
-}
-
 // What the first reading finds out.
 struct Survey {
   PieceCounts pieces;
@@ -78,20 +32,11 @@ struct Survey {
   std::vector<std::int64_t> starts;  // of the first documents, as bytes of text before them
 };
 
-// Calls f(file, part) for each part of each document.
-template <class F>
-void for_each_part(const std::vector<std::string>& files, F&& f) {
-  DocumentPart part;
-  for (const std::string& file : files) {
-    for (DocumentReader reader(file); reader.next(part);) f(file, part);
-  }
-}
-
-Survey survey(const std::vector<std::string>& files, bool count_pieces, double val_fraction,
+Survey survey(Inputs& inputs, bool count_pieces, double val_fraction,
               const std::function<void(std::int64_t)>& report) {
   Survey found;
   bool chosen = false;
-  for_each_part(files, [&](const std::string&, const DocumentPart& part) {
+  inputs.for_each_document([&](const std::string&, const DocumentPart& part) {
     if (part.begins) {
       ++found.documents;
       chosen = chosen_for_validation(part.text, val_fraction);
@@ -106,20 +51,6 @@ Survey survey(const std::vector<std::string>& files, bool count_pieces, double v
     report(found.text_bytes);
   });
   return found;
-}
-
-bool trains_tokenizer(const TokenizeSettings& settings) {
-  return settings.tokenizer_path.empty() && !settings.bytes;
-}
-
-// The vocabulary that a tokenizer trained on the text is to have.
-std::int32_t wanted_vocabulary(const TokenizeSettings& settings, const Survey& found) {
-  return settings.vocab_size == 0 ? suitable_vocabulary(found.text_bytes) : settings.vocab_size;
-}
-
-Tokenizer make_tokenizer(const TokenizeSettings& settings, const Survey& found) {
-  if (trains_tokenizer(settings)) return train_bpe(found.pieces, wanted_vocabulary(settings, found));
-  return settings.bytes ? Tokenizer::bytes() : Tokenizer::read(settings.tokenizer_path);
 }
 
 // Returns the bytes of a token, measured on the sample. If the sample cannot be encoded, the second reading
@@ -196,45 +127,16 @@ class Distributor {
   bool in_val_ = false, cuts_document_ = false;
 };
 
-std::int64_t size_of_files(const std::vector<std::string>& files) {
-  std::int64_t total = 0;
-  for (const std::string& file : files) {
-    std::error_code unknown;
-    const auto size = std::filesystem::file_size(file, unknown);
-    if (!unknown) total += static_cast<std::int64_t>(size);
-  }
-  return total;
-}
-
 }  // namespace
 
-std::int32_t suitable_vocabulary(std::int64_t text_bytes) {
-  if (text_bytes < std::int64_t{1} << 15) return 257 + static_cast<std::int32_t>(text_bytes >> 7);
-  std::int32_t vocab_size = 512;
-  for (std::int64_t enough = std::int64_t{1} << 18; text_bytes >= enough && vocab_size < 32768; enough *= 4)
-    vocab_size *= 2;
-  return vocab_size;
-}
-
-TokenizeResult tokenize_files(const TokenizeSettings& settings) {
-  if (!(settings.val_fraction >= 0 && settings.val_fraction < 1)) {
-    fail("tokenize: the validation fraction is ", settings.val_fraction, ", expected from 0 to below 1");
-  }
-  std::optional<SpooledInput> standard_input;
-  std::vector<std::string> inputs = settings.inputs;
-  for (std::string& input : inputs) {
-    if (input != "-") continue;
-    if (standard_input) fail("tokenize: standard input is given twice, expected once");
-    input = standard_input.emplace(settings.out).path();
-  }
-  const std::vector<std::string> files = find_text_files(inputs);
-  const auto report = [&, total = size_of_files(files)](std::int64_t reading, std::int64_t bytes) {
-    if (settings.progress) settings.progress(reading * total + bytes, 2 * total);
+TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs) {
+  const auto report = [&](std::int64_t reading, std::int64_t bytes) {
+    if (settings.progress) settings.progress(reading * inputs.bytes() + bytes, 2 * inputs.bytes());
   };
-
-  const Survey found = survey(files, trains_tokenizer(settings), settings.val_fraction,
+  const Survey found = survey(inputs, trains_tokenizer(settings), settings.val_fraction,
                               [&](std::int64_t bytes) { report(0, bytes); });
-  const Tokenizer tokenizer = make_tokenizer(settings, found);
+  const ChosenTokenizer chosen = choose_tokenizer(settings, found.pieces, found.text_bytes);
+  const Tokenizer& tokenizer = chosen.tokenizer;
   const Split split = choose_split(settings, found, bytes_in_a_token(tokenizer, found.sample));
 
   ShardedWriter train(settings.out + "_train", tokenizer.vocab_size(), settings.shard_tokens);
@@ -242,8 +144,8 @@ TokenizeResult tokenize_files(const TokenizeSettings& settings) {
   ParallelEncoder encoder(
       tokenizer, [&](bool in_val, std::span<const std::int32_t> ids) { (in_val ? val : train).append(ids); });
   Distributor distributor(split, settings.val_fraction, encoder);
-  for_each_part(files, [&](const std::string& file, const DocumentPart& part) {
-    distributor.add(part, standard_input && file == standard_input->path() ? "standard input" : file);
+  inputs.for_each_document([&](const std::string& name, const DocumentPart& part) {
+    distributor.add(part, name);
     report(1, distributor.text_bytes());
   });
   encoder.finish();
@@ -254,9 +156,7 @@ TokenizeResult tokenize_files(const TokenizeSettings& settings) {
     fail(settings.inputs.front(), ": the text has ", n, " tokens, expected at least ", kFewest);
 
   TokenizeResult result;
-  result.tokenizer_path = settings.out + "_tokenizer.bin";
-  tokenizer.write(result.tokenizer_path);
-  if (!settings.hf_directory.empty()) write_merges_directory(tokenizer, settings.hf_directory);
+  write_tokenizer(settings, chosen, result);
   result.train_paths = train.commit();
   if (!split.none) result.val_paths = val.commit();
   result.documents = found.documents;
@@ -265,9 +165,6 @@ TokenizeResult tokenize_files(const TokenizeSettings& settings) {
   result.val_tokens = val.size();
   result.inline_separators = found.inline_separators;
   result.split_by_document = split.by_document;
-  result.vocab_size = tokenizer.vocab_size();
-  result.no_pair_left =
-      trains_tokenizer(settings) && tokenizer.vocab_size() < wanted_vocabulary(settings, found);
   return result;
 }
 

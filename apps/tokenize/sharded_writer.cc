@@ -1,4 +1,4 @@
-#include "apps/text/sharded_writer.h"
+#include "apps/tokenize/sharded_writer.h"
 
 #include <algorithm>
 #include <filesystem>

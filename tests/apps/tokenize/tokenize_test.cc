@@ -1,6 +1,6 @@
 // tokenize_files() turns a text file into shards and a tokenizer. No byte is lost, documents are separated,
 // and the end of the text is for validation.
-#include "apps/text/tokenize.h"
+#include "apps/tokenize/tokenize.h"
 
 #include <algorithm>
 #include <cmath>

@@ -5,10 +5,14 @@
 // (bpe_training.h). The second reading encodes them on all threads. An end-of-text token is written before
 // each document.
 //
+// Conversations (apps/chat/conversations.h) become packed shards with a loss mask: only the assistant's tokens
+// count as targets (apps/chat/packing.h).
+//
 // Validation: the model never trains on the validation shards, so the loss on them shows whether the model
 // learns or only memorises. If there are at least 100 documents, each document is in training or in
 // validation according to a hash of its first part: the same document is always on the same side, also if
-// others are added. Of fewer documents, the last part of the text is for validation.
+// others are added. Of fewer documents, the last part of the text is for validation. Conversations are split in
+// the same way; of fewer than 100, the last ones are for validation.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +26,11 @@
 namespace inkling {
 
 struct TokenizeSettings {
-  std::vector<std::string> inputs;  // text files and directories; "-" is standard input
+  // Texts, files of JSON lines (inputs.h) and directories of them; "-" is standard input.
+  std::vector<std::string> inputs;
+  bool jsonl = false;   // all inputs are JSON lines, whatever their names
+  bool strict = false;  // a bad line of JSON is an error; otherwise it is skipped
+  std::function<void(const std::string& message)> report_bad_line;
   std::string out;                  // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
   // Which tokenizer: a file or directory, or else the bytes, or else a tokenizer trained on the text.
   std::string tokenizer_path;
@@ -36,14 +44,25 @@ struct TokenizeSettings {
   std::int64_t min_val_tokens = 2049;
   // If not 0, shards have at most so many tokens, and are named <out>_train_000001.bin and so on.
   std::int64_t shard_tokens = 0;
+  std::int64_t seq_len = 256;  // conversations are packed in rows of so many tokens (T)
   // Called from time to time with the number of bytes read, of all that will be read.
   std::function<void(std::int64_t read, std::int64_t total)> progress;
+};
+
+// Zero for documents.
+struct ConversationCounts {
+  std::int64_t read = 0;
+  std::int64_t shortened = 0, dropped_turns = 0;  // lost whole turns, the oldest ones, to fit into a row
+  std::int64_t dropped = 0;                       // not even one exchange fits into a row
+  std::int64_t counted_tokens = 0;                // tokens that count as targets
 };
 
 struct TokenizeResult {
   std::vector<std::string> train_paths, val_paths;
   std::string tokenizer_path;
   std::int64_t documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
+  std::int64_t bad_lines = 0;  // lines of JSON that were skipped
+  ConversationCounts conversations;
   std::int64_t inline_separators = 0;  // how often <|endoftext|> is inside a line, where it is ordinary text
   bool split_by_document = false;      // otherwise the last part of the text is for validation
   std::int32_t vocab_size = 0;
@@ -53,8 +72,5 @@ struct TokenizeResult {
 // Tokenizes texts. Error if a text cannot be encoded or is too short for two shards. No file is written
 // before everything is encoded.
 TokenizeResult tokenize_files(const TokenizeSettings& settings);
-
-// The size of the vocabulary that suits a text of so many bytes: larger texts teach more tokens.
-std::int32_t suitable_vocabulary(std::int64_t text_bytes);
 
 }  // namespace inkling

@@ -1,5 +1,5 @@
 // ParallelEncoder: many texts are encoded on all threads, and come back in order.
-#include "apps/text/parallel_encoder.h"
+#include "apps/tokenize/parallel_encoder.h"
 
 #include "apps/tokenizer/bpe_training.h"
 #include "core/error.h"

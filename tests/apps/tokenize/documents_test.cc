@@ -1,5 +1,5 @@
 // Documents: texts of any size are read in parts, and the documents do not depend on the size of the parts.
-#include "apps/text/documents.h"
+#include "apps/tokenize/documents.h"
 
 #include <filesystem>
 
