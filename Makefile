@@ -69,7 +69,7 @@ LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KER
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench train test bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa clean
+.PHONY: help all deps deps-check deps-bench train chat test bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -90,11 +90,15 @@ train: $(BUILD)/inkling  ## train on stories, or on your own text with DATA=my.t
 train: export TEXT := $(value DATA)
 train: export RUN := $(value OUT)
 
+chat: $(BUILD)/inkling  ## pre-train on stories, fine-tune on conversations about them, and talk (OUT=, FLAGS=)
+	@sh apps/chat.sh $(BUILD)/inkling $(FLAGS)
+chat: export RUN := $(value OUT)
+
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
 
-bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
-	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)'
+bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=, TEXT=file)
+	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)' --text='$(TEXT)'
 
 # g++ 12 takes parts of the standard library for uninitialised when it instruments them.
 asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer

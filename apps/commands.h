@@ -12,6 +12,7 @@ using Action = std::function<int()>;
 void add_train(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
 void add_chat(CLI::App& app, Action& action);
+void add_story_chats(CLI::App& app, Action& action);
 void add_tokenize(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);

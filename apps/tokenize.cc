@@ -1,4 +1,6 @@
 // inkling tokenize: turns texts into shards for training.
+#include <unistd.h>
+
 #include <chrono>
 #include <iostream>
 
@@ -7,6 +9,7 @@
 #include "apps/run/format.h"
 #include "apps/run/terminal.h"
 #include "apps/run/terminal_text.h"
+#include "apps/token_text.h"
 #include "apps/tokenize/tokenize.h"
 #include "core/parallel.h"
 
@@ -55,14 +58,6 @@ class ByteProgress {
   bool drawn_ = false;
 };
 
-// Returns the bytes of a token in quotes, on one line.
-std::string quoted(const std::string& token) {
-  std::string shown = "\"";
-  for (const char c : terminal_text(terminal(1), token))
-    shown += c == '\n' ? "\\n" : c == '\t' ? "\\t" : std::string(1, c);
-  return shown + "\"";
-}
-
 // Prints the tokens of a text: the id and the bytes of each.
 int show(const TokenizeCommand& command) {
   const TokenizeSettings& settings = command.settings;
@@ -70,8 +65,9 @@ int show(const TokenizeCommand& command) {
     throw UsageError("--show needs --tokenizer or --bytes");
   const Tokenizer tokenizer = settings.bytes ? Tokenizer::bytes() : Tokenizer::read(settings.tokenizer_path);
   const std::vector<std::int32_t> ids = tokenizer.encode(command.show);
+  const Terminal screen = terminal(STDOUT_FILENO);
   for (const std::int32_t id : ids) {
-    std::cout << id << "\t" << quoted(tokenizer.token(id)) << "\n";
+    std::cout << id << "\t" << quoted_token(screen, tokenizer.token(id)) << "\n";
   }
   std::cout << format_count(std::ssize(ids)) << " tokens, " << format_count(std::ssize(command.show))
             << " bytes\n";

@@ -121,6 +121,16 @@ JsonlEntry parse_jsonl_line(std::string_view line) {
   fail("has none of the keys messages, conversations, instruction and text, expected one of them");
 }
 
+std::string to_jsonl(const Conversation& conversation) {
+  constexpr const char* kRoles[] = {"system", "user", "assistant"};
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  for (const Turn& turn : conversation.turns)
+    messages.push_back({{"role", kRoles[static_cast<std::size_t>(turn.role)]}, {"content", turn.text}});
+  return nlohmann::ordered_json{{"messages", messages}}.dump(-1, ' ', false,
+                                                             nlohmann::json::error_handler_t::replace) +
+         "\n";
+}
+
 JsonlReader::JsonlReader(std::string name, BadLines bad_lines, Use use, Report report)
     : name_(std::move(name)), mode_(bad_lines), use_(std::move(use)), report_(std::move(report)) {}
 

@@ -51,6 +51,10 @@ constexpr int kMostLineLevels = 64;
 // Parses one line. Error, which gives only the reason, if the line is bad.
 JsonlEntry parse_jsonl_line(std::string_view line);
 
+// The conversation as one line in OpenAI's form, with its line end. Bytes that are not
+// UTF-8 become U+FFFD.
+std::string to_jsonl(const Conversation& conversation);
+
 class JsonlReader {
  public:
   enum class BadLines { skip, fail };

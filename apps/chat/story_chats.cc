@@ -165,21 +165,11 @@ Conversation write_story_chat(Rng& rng) {
   Conversation chat;
   for (std::size_t asked = 0; asked < kQuestions && !questions.empty(); ++asked) {
     const auto chosen = questions.begin() + static_cast<std::ptrdiff_t>(rng.below(questions.size()));
-    chat.turns.push_back({Role::user, asked == 0 ? story + "\n" + chosen->question : chosen->question});
+    chat.turns.push_back({Role::user, asked == 0 ? story + " " + chosen->question : chosen->question});
     chat.turns.push_back({Role::assistant, chosen->answer});
     questions.erase(chosen);
   }
   return chat;
-}
-
-std::string to_jsonl(const Conversation& conversation) {
-  constexpr const char* kRoles[] = {"system", "user", "assistant"};
-  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
-  for (const Turn& turn : conversation.turns)
-    messages.push_back({{"role", kRoles[static_cast<std::size_t>(turn.role)]}, {"content", turn.text}});
-  return nlohmann::ordered_json{{"messages", messages}}.dump(-1, ' ', false,
-                                                             nlohmann::json::error_handler_t::replace) +
-         "\n";
 }
 
 StoryChatFiles write_story_chats(const std::string& directory, std::uint64_t seed,

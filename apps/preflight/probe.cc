@@ -105,9 +105,11 @@ double predicted_seconds(const Preflight& preflight, const std::vector<OpTime>& 
 PrecisionChoice choose_precision(double f32_seconds, double bf16_seconds) {
   const auto ms = [](double seconds) { return format_fixed(1e3 * seconds, 1) + " ms"; };
   if (bf16_seconds <= kWorthwhile * f32_seconds) {
-    return {Precision::bf16, str("a step takes about ", ms(bf16_seconds), ", in f32 ", ms(f32_seconds))};
+    return {Precision::bf16, str("a step takes about ", ms(bf16_seconds), ", in f32 ", ms(f32_seconds)),
+            bf16_seconds};
   }
-  return {Precision::f32, str("a step takes about ", ms(f32_seconds), ", in bf16 ", ms(bf16_seconds))};
+  return {Precision::f32, str("a step takes about ", ms(f32_seconds), ", in bf16 ", ms(bf16_seconds)),
+          f32_seconds};
 }
 
 PrecisionChoice faster_precision(const PreflightRequest& request) {

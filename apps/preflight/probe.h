@@ -31,6 +31,7 @@ constexpr double kTimeFactor = 1.3;
 struct PrecisionChoice {
   Precision precision;
   std::string reason;  // "a step takes 3.1 ms, in f32 5.0 ms"
+  double seconds = 0;  // the time of a step
 };
 PrecisionChoice choose_precision(double f32_seconds, double bf16_seconds);
 PrecisionChoice faster_precision(const PreflightRequest& request);  // measures both

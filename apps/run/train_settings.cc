@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <set>
 
+#include "apps/preflight/text_model.h"
 #include "apps/run/data_files.h"
 #include "apps/run/flags.h"
 #include "apps/run/strict_json.h"
 #include "apps/text/data_shard.h"
+#include "apps/text/shard.h"
 #include "apps/text/stories.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
@@ -43,8 +45,8 @@ constexpr Defaults kStories{
     .schedule = "wsd",
     .beta2 = 0.99,
     .weight_decay = 0.01};
-// The defaults for the user's own text: a slightly deeper model and longer sequences, because the text may be
-// anything.
+// The defaults for the user's own text: longer sequences, because the text may be anything. The model is the
+// smallest one; choose_text_model() chooses a larger one for a larger text.
 constexpr Defaults kText{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -140,6 +142,19 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
   merged.merge_patch(flags.given.value("model", json::object()));
   s.model = merged.get<GPT2Config>();
   from_flags([&] { s.model.check("model"); });
+}
+
+// The user's own text, without a flag about the model, gets a model that suits the text and the machine.
+void choose_text_model(TrainSettings& s, const TrainFlags& flags, const ChoosePrecision& choose) {
+  if (s.stories() || !s.init.empty() || !flags.model_name.empty() || flags.given.contains("model")) return;
+  std::int64_t tokens = 0;
+  for (const std::string& path : training_shards(s)) tokens += Shard(path).size();
+  s.model = suitable_model({.model = s.model,
+                            .batch_size = s.batch_size,
+                            .seq_len = s.seq_len,
+                            .grad_accum = s.grad_accum,
+                            .recompute = s.recompute},
+                           tokens, s.steps, choose);
 }
 
 void check(const TrainSettings& s, const Origin& origin) {
@@ -262,6 +277,7 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   s = merged.get<TrainSettings>();
   check(s, Origin::flags());
   check_effects(s, given);
+  choose_text_model(s, flags, choose);
   if (!flags.given.contains("precision")) {
     const PrecisionChoice choice = choose({.model = s.model,
                                            .batch_size = s.batch_size,

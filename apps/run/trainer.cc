@@ -263,14 +263,18 @@ std::string Trainer::sample(std::int64_t tokens) {
   GenerateSettings generation;
   generation.max_tokens = tokens;
   generation.sampler.temperature = 0.8f;
-  const std::int32_t start = end_of_text(tokenizer_, settings_.model.vocab_size);
-  generation.stop_token = start;
+  generation.stop_token = end_of_text(tokenizer_, settings_.model.vocab_size);
   Rng rng(settings_.seed, kSampleStream + static_cast<std::uint64_t>(step_));
   std::string text;
-  generate(*model_, std::span(&start, 1), generation, rng, [&](std::int32_t id) {
+  const auto append = [&](std::int32_t id) {
     text += tokenizer_ ? tokenizer_->decode(std::span(&id, 1)) : str(text.empty() ? "" : " ", id);
     return true;
-  });
+  };
+  const Batches& data = validation_batches_ ? *validation_batches_ : *batches_;
+  const std::vector<std::int32_t> prompt =
+      sample_prompt(data.shards().front(), generation.stop_token, settings_.seq_len - 1);
+  std::for_each(prompt.begin() + 1, prompt.end(), append);  // the prompt begins with end-of-text
+  generate(*model_, prompt, generation, rng, append);
   return text;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "apps/chat/story_chats.h"
+#include "apps/chat/conversations.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 

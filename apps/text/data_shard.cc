@@ -43,6 +43,19 @@ void DataShard::copy_positions(std::int64_t first, std::int64_t count, std::int3
     positions[t] = t == 0 || begins_document(first + t, end_of_text) ? 0 : positions[t - 1] + 1;
 }
 
+std::vector<std::int32_t> sample_prompt(const DataShard& shard, std::int32_t end_of_text, std::int64_t most) {
+  std::vector<std::int32_t> prompt = {end_of_text};
+  if (!shard.has_loss_mask()) return prompt;
+  std::int64_t end = 1;
+  while (end < shard.size() && !shard.counts(end)) ++end;
+  std::int64_t begin = end - 1;
+  while (begin > 0 && !shard.begins_document(begin, end_of_text)) --begin;
+  if (end == shard.size() || end - begin > most) return prompt;
+  prompt.resize(static_cast<std::size_t>(end - begin));
+  shard.tokens().copy(begin, end - begin, prompt.data());
+  return prompt;
+}
+
 DocumentMarks find_document_marks(std::span<const std::string> shards) {
   DocumentMarks marks;
   for (const std::string& shard : shards) {

@@ -66,6 +66,11 @@ struct DocumentMarks {
 };
 DocumentMarks find_document_marks(std::span<const std::string> shards);
 
+// Returns what a model is to continue in a sample: of a shard with a loss mask, the tokens before the first
+// target that counts, from the beginning of their document on, if there are at most `most`. Otherwise, only
+// end-of-text.
+std::vector<std::int32_t> sample_prompt(const DataShard& shard, std::int32_t end_of_text, std::int64_t most);
+
 // Error unless some of the targets count, that is, unless `counted` is at least 1: such data teaches nothing.
 void expect_counted_targets(std::int64_t counted, std::span<const std::string> paths);
 

@@ -341,8 +341,8 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
        {"model", "tokenizer", "system", "max-tokens", "temperature", "greedy", "top-k", "top-p", "min-p",
         "repetition-penalty", "seed", "precision", "threads"}},
       {"tokenize",
-       {"input", "out", "tokenizer", "bytes", "vocab-size", "hf", "val-fraction", "shard-tokens", "show",
-        "threads"}},
+       {"input", "jsonl", "strict", "seq-len", "out", "tokenizer", "bytes", "vocab-size", "hf", "val-fraction",
+        "shard-tokens", "show", "threads"}},
       {"eval",
        {"model", "data", "choices", "chat", "cut-context", "tokenizer", "batch-size", "seq-len", "stride",
         "batches", "documents", "document-mask", "precision", "threads", "json"}},
@@ -350,7 +350,8 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
       {"info",
        {"model", "layers", "heads", "channels", "max-seq-len", "vocab-size", "batch-size", "seq-len",
         "grad-accum", "recompute", "precision", "threads", "json"}},
-      {"inspect", {"files"}},
+      {"inspect", {"files", "show", "tokenizer", "from", "tokens"}},
+      {"story-chats", {"out", "seed", "stories", "train", "held-out", "example"}},
       {"convert", {"from", "to", "tokenizer"}},
   };
   CLI::App app;

@@ -1,4 +1,4 @@
-#include "bench/torch_process.h"
+#include "bench/python_process.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -12,8 +12,6 @@
 namespace inkling::bench {
 
 namespace {
-
-constexpr const char* kScript = "bench/peers/torch_step.py";
 
 struct Child {
   pid_t pid;
@@ -45,6 +43,22 @@ Child start(const std::string& program, const std::vector<std::string>& argument
   return {pid, in[1], out[0]};
 }
 
+// Returns the name and version of a package of Python, or "" if it is not installed or `script` is not there.
+std::string name_of_package(const std::string& name, const std::string& package, const char* script) {
+  if (access(script, R_OK) != 0) return "";
+  const std::string ask =
+      "from importlib.metadata import version; print(version('" + package + "').split('+')[0])";
+  const Child child = start(python_program(), {"-c", ask});
+  close(child.to);
+  std::array<char, 64> answer{};
+  const ssize_t length = read(child.from, answer.data(), answer.size() - 1);
+  close(child.from);
+  waitpid(child.pid, nullptr, 0);
+  std::string version(answer.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  version.erase(version.find_last_not_of('\n') + 1);
+  return version.empty() ? "" : name + " " + version;
+}
+
 }  // namespace
 
 std::string& python_program() {
@@ -53,24 +67,18 @@ std::string& python_program() {
 }
 
 const std::string& torch_name() {
-  static const std::string name = [] {
-    if (access(kScript, R_OK) != 0) return std::string();
-    const char* ask = "from importlib.metadata import version; print(version('torch').split('+')[0])";
-    const Child child = start(python_program(), {"-c", ask});
-    close(child.to);
-    std::array<char, 64> answer{};
-    const ssize_t length = read(child.from, answer.data(), answer.size() - 1);
-    close(child.from);
-    waitpid(child.pid, nullptr, 0);
-    std::string version(answer.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
-    version.erase(version.find_last_not_of('\n') + 1);
-    return version.empty() ? version : "PyTorch " + version;
-  }();
+  static const std::string name = name_of_package("PyTorch", "torch", kTorchStep);
   return name;
 }
 
-TorchProcess::TorchProcess(const std::vector<std::string>& arguments) {
-  std::vector<std::string> all = {kScript};
+const std::string& tiktoken_name() {
+  static const std::string name = name_of_package("tiktoken", "tiktoken", kTiktokenEncode);
+  return name;
+}
+
+PythonProcess::PythonProcess(const char* script, const std::vector<std::string>& arguments)
+    : script_(script) {
+  std::vector<std::string> all = {script};
   all.insert(all.end(), arguments.begin(), arguments.end());
   const Child child = start(python_program(), all);
   pid_ = child.pid;
@@ -79,21 +87,21 @@ TorchProcess::TorchProcess(const std::vector<std::string>& arguments) {
   ready_ = read_line().starts_with("ready");
 }
 
-TorchProcess::~TorchProcess() {
+PythonProcess::~PythonProcess() {
   std::fclose(to_);  // the child ends at the end of its input
   std::fclose(from_);
   waitpid(pid_, nullptr, 0);
 }
 
-std::string TorchProcess::read_line() {
+std::string PythonProcess::read_line() {
   std::array<char, 128> line{};
   return std::fgets(line.data(), static_cast<int>(line.size()), from_) == nullptr ? "" : line.data();
 }
 
-double TorchProcess::seconds() {
-  if (std::fputs("run\n", to_) < 0 || std::fflush(to_) != 0) fail(kScript, ": the process has ended");
+double PythonProcess::seconds() {
+  if (std::fputs("run\n", to_) < 0 || std::fflush(to_) != 0) fail(script_, ": the process has ended");
   const std::string answer = read_line();
-  if (answer.empty()) fail(kScript, ": the process has ended");
+  if (answer.empty()) fail(script_, ": the process has ended");
   return std::stod(answer);
 }
 
