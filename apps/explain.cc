@@ -36,7 +36,8 @@ std::string read_text(const ExplainCommand& command) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-// Returns a token in quotes. It stays on one line, and has no control characters and no halves of characters.
+// Returns a token in quotes. It stays on one line, and has no control characters and no incomplete
+// characters.
 std::string quoted(const Terminal& screen, const std::string& token) {
   const Terminal careful{.columns = std::max(screen.columns, 1), .redraws = false, .utf8 = screen.utf8};
   std::string shown = "\"";
