@@ -6,8 +6,7 @@
 //             bench/peers/onednn.cc. Operands have the same layout as ours; a bf16 weight is packed in
 //             advance, like ours.
 //   PyTorch   training steps and generated tokens: bench/peers/torch_step.py, in a separate process that
-//   sleeps
-//             while our code runs
+//             sleeps while our code runs
 // All use the same number of threads as our code.
 #pragma once
 
