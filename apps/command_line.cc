@@ -33,7 +33,7 @@ void check_given_once(const CLI::App& app) {
   }
 }
 
-// The message of an error of CLI11 in words that name no type of the program.
+// Returns CLI11's error message without names of C++ types.
 std::string in_plain_words(const CLI::ParseError& error) {
   const std::string message = error.what();
   const bool needs_value = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ArgumentMismatch);

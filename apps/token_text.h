@@ -8,7 +8,7 @@
 
 namespace inkling {
 
-// Returns a token in quotes. It stays on one line, and has no control characters and no halves of characters,
+// Returns a token in quotes. It stays on one line, and has no control characters and no incomplete characters,
 // also in a file or a pipe.
 std::string quoted_token(const Terminal& screen, std::string_view token);
 

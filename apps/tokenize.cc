@@ -28,8 +28,8 @@ std::string share(const TokenizeResult& result) {
   return format_fixed(100.0 * val / (val + train), 1);
 }
 
-// The progress on a terminal: one line, drawn again about four times a second, only for texts that take
-// longer.
+// The progress on a terminal: one line, which is drawn again about four times a second. Nothing is drawn in
+// the first half second.
 class ByteProgress {
  public:
   ~ByteProgress() {
@@ -45,8 +45,9 @@ class ByteProgress {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double done = static_cast<double>(read) / static_cast<double>(total);
     const double speed = static_cast<double>(read) / seconds;
-    std::string line = str(format_fixed(100 * done, 0), "% of two readings, ", format_fixed(speed / 1e6, 1),
-                           " MB/s, ", format_fixed((1 - done) / done * seconds, 0), " s left");
+    std::string line =
+        str(format_fixed(100 * done, 0), "% of two passes over the text, ", format_fixed(speed / 1e6, 1),
+            " MB/s, ", format_fixed((1 - done) / done * seconds, 0), " s left");
     line = line.substr(0, static_cast<std::size_t>(std::max(screen.columns - 1, 0)));
     std::cerr << "\r\33[K" << line << std::flush;
     drawn_ = true;
@@ -74,7 +75,7 @@ int show(const TokenizeCommand& command) {
   return 0;
 }
 
-// What is said of conversations: how many lost turns or were dropped, and how many tokens count.
+// Prints how many conversations lost turns or were left out, and how many tokens count as targets.
 void print_conversations(const TokenizeResult& result, std::int64_t T) {
   const ConversationCounts& counts = result.conversations;
   const std::int64_t tokens = result.train_tokens + result.val_tokens;
@@ -125,7 +126,7 @@ void print(const TokenizeResult& result, std::int64_t T) {
   if (result.inline_separators > 0) {
     std::cerr << "inkling: <|endoftext|> is inside a line " << result.inline_separators
               << (result.inline_separators == 1 ? " time" : " times")
-              << "; there it is text and separates no documents" << std::endl;
+              << "; there it is ordinary text and does not separate documents" << std::endl;
   }
 }
 
@@ -134,7 +135,7 @@ int run(const TokenizeCommand& command) {
   if (!command.show.empty()) return show(command);
   if (command.settings.inputs.empty()) throw UsageError("--input is missing, expected texts, JSONL files or directories");
   if (command.settings.out.empty())
-    throw UsageError("--out is missing, expected the beginning of the files' names");
+    throw UsageError("--out is missing, expected the beginning of the names of the new files");
   TokenizeSettings settings = command.settings;
   TokenizeResult result;
   {
@@ -159,24 +160,27 @@ void add_tokenize(CLI::App& app, Action& action) {
       "--input", settings.inputs,
       "texts in UTF-8, .jsonl files of documents or conversations, directories of them, - for standard "
       "input; in texts, lines of <|endoftext|> separate documents");
-  tokenize->add_flag("--jsonl", settings.jsonl, "the inputs are JSONL, whatever their names are");
+  tokenize->add_flag("--jsonl", settings.jsonl, "read all inputs as JSONL, whatever their names are");
   tokenize->add_flag("--strict", settings.strict,
-                     "stop at the first bad line of JSONL; default: skip it and say so");
+                     "stop at the first bad line of JSONL; default: skip bad lines and report them");
   number_flag(tokenize->add_option("--seq-len", settings.seq_len,
-                                   "conversations are packed in rows of this many tokens (T); training then "
-                                   "needs this T; of a longer one, the oldest turns are left out"),
+                                   "conversations: pack them in rows of this many tokens (T), which training "
+                                   "must use too; longer conversations lose their oldest turns"),
               std::int64_t{2}, std::int64_t{1} << 20)
       ->capture_default_str();
-  tokenize->add_option("--out", settings.out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin");
+  tokenize->add_option(
+      "--out", settings.out,
+      "beginning of the names of the files: OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin");
   CLI::Option* tokenizer = tokenize->add_option("--tokenizer", settings.tokenizer_path,
                                                 "tokenizer file, or a directory with vocab.json and "
                                                 "merges.txt or encoder.json and vocab.bpe; default: train "
                                                 "a byte pair encoding on the text");
   CLI::Option* bytes = tokenize->add_flag("--bytes", settings.bytes, "every byte is a token");
-  CLI::Option* vocab_size = number_flag(
-      tokenize->add_option("--vocab-size", settings.vocab_size,
-                           "tokens of the trained tokenizer; default: 512 to 32768, more for larger texts"),
-      std::int32_t{257}, std::int32_t{1} << 20);
+  CLI::Option* vocab_size =
+      number_flag(tokenize->add_option(
+                      "--vocab-size", settings.vocab_size,
+                      "number of tokens of the new tokenizer; default: 512 to 32768, more for larger texts"),
+                  std::int32_t{257}, std::int32_t{1} << 20);
   tokenizer->excludes(bytes)->excludes(vocab_size);
   bytes->excludes(vocab_size);
   tokenize->add_option(
@@ -184,17 +188,17 @@ void add_tokenize(CLI::App& app, Action& action) {
       "also write the tokenizer into this directory, as vocab.json and merges.txt of Hugging Face");
   number_flag(
       tokenize->add_option("--val-fraction", settings.val_fraction,
-                           "share of the text for validation, 0 for none; of a small text it is more: 2,049 "
-                           "tokens, or half"),
+                           "share of the text for validation; 0: none; of a small text at least 2,049 "
+                           "tokens, but at most half of the text"),
       0.0, 0.5)
       ->capture_default_str();
-  number_flag(
-      tokenize->add_option("--shard-tokens", settings.shard_tokens,
-                           "most tokens in a shard; the shards are then OUT_train_000001.bin and so on; "
-                           "default: one shard"),
-      std::int64_t{1024}, std::int64_t{1} << 40);
+  number_flag(tokenize->add_option(
+                  "--shard-tokens", settings.shard_tokens,
+                  "maximum number of tokens in a shard; the shards are then OUT_train_000001.bin and so on; "
+                  "default: one shard"),
+              std::int64_t{1024}, std::int64_t{1} << 40);
   tokenize->add_option("--show", command->show,
-                       "print the ids and bytes of the tokens of this text, and end");
+                       "print the ids and bytes of the tokens of this text, and exit");
   number_flag(tokenize->add_option("--threads", command->threads,
                                    "number of threads; the shards do not depend on it"),
               1, kMostThreads)

@@ -56,8 +56,9 @@ void check_run_exists(const TrainCommand& command) {
     throw UsageError(
         str(command.out, ": there is no run to resume in this directory; leave out --resume to start a run"));
   if (!command.resume && there) {
-    throw UsageError(str(
-        command.out, ": holds a run already; --resume continues this run, another --out starts a new run"));
+    throw UsageError(
+        str(command.out,
+            ": this directory already has a run; --resume continues it, another --out starts a new run"));
   }
 }
 

@@ -20,7 +20,7 @@ using json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 9;
-constexpr int kRoundsOfSlow = 3;  // rounds of a row whose calls take more than a second
+constexpr int kRoundsOfSlow = 3;  // the number of rounds if a call takes more than a second
 constexpr double kWarmSeconds = 0.03;
 constexpr double kTimedSeconds = 0.03;
 constexpr auto kFallAsleep = std::chrono::milliseconds(60);  // OpenBLAS spins for 2^26 cycles

@@ -95,20 +95,20 @@ void check_order(const Conversation& conversation) {
   const std::vector<Turn>& turns = conversation.turns;
   for (std::size_t i = 0; i < turns.size(); ++i) {
     if (turns[i].role == Role::system && i > 0)
-      fail("turn ", i, " is a system turn, expected it only as the first turn");
+      fail("turn ", i, " is a system turn, expected a system turn only at the beginning");
     if (i == 0 || turns[i].role != turns[i - 1].role) continue;
-    fail("two ", turns[i].role == Role::user ? "user" : "assistant", " turns running, turns ", i - 1, " and ",
-         i, ", expected user and assistant in turn");
+    fail("turns ", i - 1, " and ", i, " are both ", turns[i].role == Role::user ? "user" : "assistant",
+         " turns, expected user and assistant turns to alternate");
   }
   if (std::none_of(turns.begin(), turns.end(), [](const Turn& t) { return t.role == Role::assistant; }))
-    fail("no assistant turn, expected at least one");
+    fail("has no assistant turn, expected at least one");
 }
 
 }  // namespace
 
 JsonlEntry parse_jsonl_line(std::string_view line) {
   if (line.size() > kMostLineBytes)
-    fail("the line is longer than ", kMostLineBytes, " bytes (16 MiB), expected at most that");
+    fail("the line is too long, expected at most ", kMostLineBytes, " bytes (16 MiB)");
   const json object = parse_object(line);
   for (const TurnList& names : kTurnLists) {
     if (!object.contains(names.list)) continue;
@@ -138,7 +138,8 @@ void JsonlReader::feed(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t newline = bytes.find('\n');
     const std::string_view part = bytes.substr(0, newline);
-    // Of a line that is too long, only so much is kept that read_line() notices it.
+    // A line that is too long is cut off one byte after the limit, so that read_line() sees that it is too
+    // long.
     line_.append(part.substr(0, kMostLineBytes + 1 - line_.size()));
     if (newline == std::string_view::npos) return;
     read_line();

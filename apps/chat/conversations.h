@@ -8,10 +8,11 @@
 // Other keys are ignored. A file may begin with a byte-order mark, have CRLF line ends, have blank lines, and
 // lack the last line end.
 //
-// A conversation has an assistant's turn, no turn without text, and no two turns of one role running; a
-// system turn, if there is one, comes first. Every other line is bad, and so is a line that is not JSON, has
-// invalid UTF-8 or a lone surrogate, is longer than 16 MiB, or is nested deeper than 64 levels. A bad line is
-// reported with file, line and reason. It is skipped, or, if the reader is strict, it is an error.
+// A conversation has at least one assistant's turn, no turn without text, and no two turns of the same role
+// after each other; a system turn, if there is one, comes first. A line is bad if it breaks one of these
+// rules, is in none of the four forms, is not JSON, has invalid UTF-8 or a lone surrogate, is longer than 16
+// MiB, or is nested deeper than 64 levels. A bad line is reported with file, line and reason. It is skipped,
+// or, if the reader is strict, it is an error.
 //
 // This file does not know tokens. Read next: chat_template.h.
 #pragma once
@@ -62,7 +63,7 @@ class JsonlReader {
   using Report = std::function<void(const std::string&)>;
 
   // Calls `use` for each entry, and `report` with a message for each bad line that is skipped: "chats.jsonl:
-  // line 7: two user turns running, ...". `name` is the file's name, for messages.
+  // line 7: turns 2 and 3 are both user turns, ...". `name` is the file's name, for messages.
   JsonlReader(std::string name, BadLines bad_lines, Use use, Report report);
 
   // Gives the reader the next bytes of the file, cut at any place. Stores at most one line.

@@ -40,7 +40,7 @@ class PackedShardWriter {
   // Adds a conversation of at most T+1 tokens that begins and ends with end-of-text.
   void add(ChatTokens conversation);
 
-  // Writes what is left. The three files appear under their names. Error if there was no conversation.
+  // Writes the last rows. The three files then appear under their names. Error if there was no conversation.
   void commit();
 
   std::int64_t conversations() const { return conversations_; }  // added so far

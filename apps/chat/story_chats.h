@@ -8,8 +8,8 @@
 //   assistant: It was the red ball.
 //
 // A model that learned to write stories has already learned to look back at a story's names and colours. From
-// the chats it learns what a question is, and to answer it. Held-out chats are about stories that are in no
-// other file.
+// the chats it learns what a question is, and how to answer it. Held-out chats are about stories that are in
+// no other file.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,8 @@ namespace inkling {
 
 namespace {
 
-// The work of a step of the miniature. With an instruction for bf16 products the same time allows more.
+// The work of a step of the miniature. A CPU with an instruction for bf16 products does more work in the same
+// time.
 constexpr double kFlops = 20e9, kBf16Flops = 60e9;
 constexpr std::int64_t kMostVocabulary = 4096, kMostSeqLen = 512, kLeastTokens = 64;
 constexpr double kWorthwhile =

@@ -164,7 +164,7 @@ void check(const TrainSettings& s, const Origin& origin) {
   if (s.optimizer != "adamw" && s.optimizer != "sgd")
     origin.refuse("optimizer", str("is ", s.optimizer, ", expected adamw or sgd"));
   origin.checked_by([&] { parse_precision(s.precision, Recording::on); }, "--");
-  origin.checked_by([&] { parse_learning_rate_decay(s.schedule); });
+  origin.checked_by([&] { parse_learning_rate_decay(s.schedule); }, "--");
   origin.checked_by([&] { s.model.check("model"); });
   if (s.seq_len > s.model.max_seq_len) {
     origin.refuse("seq_len",
@@ -236,7 +236,8 @@ void check_effects(const TrainSettings& s, const json& given) {
   }
 }
 
-// The data of a resumed run may move, but stories stay stories, and files stay files.
+// The data of a resumed run may be in another place, but a run on stories cannot change to files, and a run
+// on files cannot change to stories.
 void check_same_kind_of_data(const json& saved, const json& given, const std::string& path) {
   const bool stories = saved["data"] == "";
   for (const char* key : {"data", "val_data", "tokenizer"}) {

@@ -136,8 +136,8 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
     const std::string result = directory_.file("model.bin");
     if (std::filesystem::exists(result)) {
       fail(directory_.file("checkpoints"),
-           ": the run has no checkpoint to continue from, but it has a result; "
-           "train on from its weights with --init ",
+           ": the run has a trained model, but no checkpoint to continue from; "
+           "to train this model further, use --init ",
            result, " and another --out");
     }
     report(directory_.file("checkpoints") + ": has no checkpoint yet; the run starts again from step 0");
@@ -241,8 +241,8 @@ void Trainer::validate() {
     }
   }
   if (tokens == 0) {
-    fail("validation: no target of the first ", batches, " batches counts (they are outside the loss mask), ",
-         "expected at least one; a larger --val-batches reads more of them");
+    fail("validation: the loss mask leaves out every target of the first ", batches,
+         " batches, expected at least one target that counts; a larger --val-batches reads more batches");
   }
   Validation v{.step = step_, .loss = loss / static_cast<double>(tokens)};
   if (!std::isfinite(v.loss))

@@ -28,7 +28,8 @@ struct Validation {
   std::int64_t step = 0;
   double loss = 0;  // mean over the targets of the validation's rows of T tokens
   // The theoretical minima (apps/text/stories.h), known for stories only: the mean of the exact -log p over
-  // the same targets, and over the validation shard's whole stories. The loss compares with the first.
+  // the same targets, and over the validation shard's whole stories. Compare the loss with the first of the
+  // two.
   std::optional<double> min_over_rows = {}, min_over_stories = {};
   double percent_above_min_over_rows() const { return 100.0 * (loss / *min_over_rows - 1.0); }
 };

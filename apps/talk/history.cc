@@ -79,7 +79,7 @@ void History::load(const std::string& path) {
   History loaded(*tokenizer_);
   const auto use = [&](JsonlEntry&& entry, std::int64_t /*line*/) {
     const auto* conversation = std::get_if<Conversation>(&entry);
-    if (conversation == nullptr) fail(path, ": has a document, expected a conversation");
+    if (conversation == nullptr) fail(path, ": is a document, expected a conversation");
     if (!loaded.conversation_.turns.empty()) fail(path, ": has several conversations, expected one");
     if (conversation->turns.back().role != Role::assistant)
       fail(path, ": the last turn is not the assistant's, expected an answer");

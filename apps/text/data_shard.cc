@@ -18,10 +18,12 @@ void expect_same_flags(const FlagKind& kind, const std::string& saved, const std
                        const DataShard& shard) {
   if (saved == now) return;
   const std::string path = flags_beside(kind, shard.path());
-  if (saved.empty()) fail(path, ": there is a ", kind.name, ", expected none as in the run");
-  if (now.empty()) fail(path, ": there is no ", kind.name, ", expected the one of the run");
-  fail(path, ": the ", kind.name, " differs from the one of the run (checksum ", now, ", expected ", saved,
-       ")");
+  if (saved.empty())
+    fail(path, ": there is a ", kind.name, " beside the shard, expected none, as when the run started");
+  if (now.empty())
+    fail(path, ": there is no ", kind.name, " beside the shard, expected the same as when the run started");
+  fail(path, ": the ", kind.name, " is not the same as when the run started (checksum ", now, ", expected ",
+       saved, ")");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The tokenizer of `inkling tokenize`: one that exists, the bytes, or one that is trained on the text.
+// The tokenizer of `inkling tokenize`: an existing tokenizer, the byte tokenizer, or a new tokenizer that is
+// trained on the text.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,10 @@ struct ChosenTokenizer {
 ChosenTokenizer choose_tokenizer(const TokenizeSettings& settings, const PieceCounts& pieces,
                                  std::int64_t text_bytes);
 
-// Writes the tokenizer's files, and fills in what `result` says of it.
+// Writes the tokenizer's files, and stores the facts about the tokenizer in `result`.
 void write_tokenizer(const TokenizeSettings& settings, const ChosenTokenizer& chosen, TokenizeResult& result);
 
-// The size of the vocabulary that suits a text of so many bytes: larger texts teach more tokens.
+// Returns a suitable size of the vocabulary for a text of `text_bytes` bytes: larger texts get more tokens.
 std::int32_t suitable_vocabulary(std::int64_t text_bytes);
 
 }  // namespace inkling

@@ -31,7 +31,7 @@ std::vector<std::string> files_below(const std::string& directory) {
       files.push_back(entry->path().string());
     }
   }
-  if (files.empty()) fail(directory, ": the directory has no files, expected files with text");
+  if (files.empty()) fail(directory, ": the directory has no files, expected text files");
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -73,7 +73,8 @@ DocumentReader::~DocumentReader() {
   close(file_);
 }
 
-// Removes what was given out, and reads until the buffer has `wanted` bytes or the file ends.
+// Removes the bytes that were returned already, and reads until the buffer has `wanted` bytes or the file
+// ends.
 void DocumentReader::refill(std::size_t wanted) {
   buffer_.erase(0, at_);
   buffer_begins_ += static_cast<std::int64_t>(at_);

@@ -3,8 +3,8 @@
 // The text is bytes, normally UTF-8. A byte-order mark at the beginning of a file is left out; UTF-16 is
 // refused. Lines that contain only <|endoftext|> separate documents; a file without such a line is one
 // document. A long document comes in several parts, which are cut where the tokens do not depend on the cut
-// (cut_before() of pieces.h). Only if a text has no such place within 64 MiB, it is cut anywhere. This file
-// knows no tokens.
+// (cut_before() of pieces.h). A text without such a place within 64 MiB is cut anywhere. This file knows no
+// tokens.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace inkling {
 
 inline constexpr std::string_view kSeparator = "<|endoftext|>";  // between documents, on a line of its own
 
-// Makes the list of files to read: a file stands for itself, a directory for all files below it, in the order
-// of their names, without hidden files. Error if a path does not exist, or if a directory has no file.
+// Makes the list of files to read. A directory is replaced by all files below it, in the order of their
+// names, without hidden files. Error if a path does not exist, or if a directory has no file.
 std::vector<std::string> find_text_files(const std::vector<std::string>& paths);
 
 struct DocumentPart {

@@ -20,8 +20,8 @@ const char* kind_name(bool conversations) {
   return conversations ? "conversations" : "documents";
 }
 
-// Whether the first entry of a JSONL file that is not a bad line is a conversation. No value if there is no
-// such entry: reading the file then reports it.
+// Returns whether the first good line of a JSONL file is a conversation. Returns no value if the file has no
+// good line; the error comes later, when the file is read.
 std::optional<bool> begins_with_conversation(const std::string& path) {
   JsonlReader reader(path, JsonlReader::BadLines::skip, [](JsonlEntry&&, std::int64_t) {},
                      [](const std::string&) {});
@@ -44,7 +44,7 @@ class Inputs::SpooledInput {
  public:
   explicit SpooledInput(const std::string& prefix) : path_(prefix + "_input_XXXXXX") {
     const int file = mkstemp(path_.data());
-    if (file < 0) fail(path_, ": cannot make a file for standard input: ", std::strerror(errno));
+    if (file < 0) fail(path_, ": cannot create a temporary file for standard input: ", std::strerror(errno));
     close(file);
     std::ofstream copy(path_, std::ios::binary);
     if (std::cin.peek() != std::char_traits<char>::eof()) copy << std::cin.rdbuf();
@@ -97,7 +97,7 @@ void Inputs::check_kinds() {
       conversations_ = *found;
     } else if (*found != conversations_) {
       fail(file.name, ": has ", kind_name(*found), ", expected ", kind_name(conversations_), " as in ",
-           first->name, "; tokenize them apart, because they become shards of different kinds");
+           first->name, "; tokenize them separately, because they become shards of different kinds");
     }
   }
 }
@@ -116,7 +116,7 @@ void Inputs::read_entries(const File& file,
         const bool conversation = std::holds_alternative<Conversation>(entry);
         if (conversation != conversations_) {
           fail(name, ": a ", conversation ? "conversation" : "document", ", expected only ",
-               kind_name(conversations_), " as in the first line; tokenize them apart");
+               kind_name(conversations_), " as in the first line; tokenize them separately");
         }
         use(name, entry);
       },

@@ -33,11 +33,11 @@ class Inputs {
 
   // Whether the inputs have conversations, not documents.
   bool conversations() const { return conversations_; }
-  std::int64_t bytes() const { return bytes_; }  // of all files
+  std::int64_t bytes() const { return bytes_; }  // the size of all files
   std::int64_t bad_lines() const { return bad_lines_; }
 
-  // Both read all files. They can be called again; bad lines are counted and reported only the first time.
-  // `name` is a file's name for messages, with the line in a JSONL file.
+  // Both functions read all files. They can be called again; bad lines are counted and reported only the
+  // first time. `name` is a file's name for messages, with the line in a JSONL file.
   void for_each_document(const std::function<void(const std::string& name, const DocumentPart& part)>& use);
   void for_each_conversation(
       const std::function<void(const std::string& name, const Conversation& conversation)>& use);

@@ -26,7 +26,7 @@ class ParallelEncoder {
   // Adds a text. An end-of-text token comes before it if it `begins` a document. `file` and `at` say where it
   // comes from, for errors. The text is copied.
   void add(std::string_view text, bool begins, bool tag, const std::string& file, std::int64_t at);
-  // Encodes what was collected. Call it after the last text.
+  // Encodes the texts that are not encoded yet. Call it after the last text.
   void finish();
 
  private:
@@ -36,7 +36,7 @@ class ParallelEncoder {
     std::string file;
     std::int64_t at;
   };
-  // What one thread encodes: some consecutive texts, and their tokens.
+  // The share of one thread: some consecutive texts, and their tokens.
   struct Share {
     std::size_t first, end;
     std::vector<std::int32_t> ids;

@@ -36,7 +36,7 @@ std::vector<std::string> ShardedWriter::commit() {
   if (shards_.empty()) open_shard();
   const std::string next = path(shards_.size() + 1);
   if (shard_tokens_ > 0 && std::filesystem::exists(next))
-    fail(next, ": is a shard from earlier, expected none; remove it or choose another --out");
+    fail(next, ": is a shard of an earlier text, expected no such file; remove it or choose another --out");
   std::vector<std::string> paths;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     remove_flags_beside(path(i + 1));

@@ -13,7 +13,7 @@ namespace inkling {
 
 class ShardedWriter {
  public:
-  // shard_tokens = 0: one shard, <prefix>.bin. Otherwise shards of at most so many tokens:
+  // shard_tokens = 0: one shard, <prefix>.bin. Otherwise shards of at most shard_tokens tokens:
   // <prefix>_000001.bin and so on.
   ShardedWriter(std::string prefix, std::int64_t vocab_size, std::int64_t shard_tokens);
 
@@ -21,8 +21,8 @@ class ShardedWriter {
   std::int64_t size() const { return size_; }  // the number of tokens in all shards
 
   // Makes the shards appear under their names, which it returns. A loss mask or document starts of an older
-  // shard with the same name are removed. Error if there are shards with higher
-  // numbers from earlier: a pattern would take them for shards of this text.
+  // shard with the same name are removed. Error if there are older shards
+  // with higher numbers: a pattern would match them, too, as if they belonged to this text.
   std::vector<std::string> commit();
 
  private:

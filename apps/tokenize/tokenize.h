@@ -10,9 +10,9 @@
 //
 // Validation: the model never trains on the validation shards, so the loss on them shows whether the model
 // learns or only memorises. If there are at least 100 documents, each document is in training or in
-// validation according to a hash of its first part: the same document is always on the same side, also if
-// others are added. Of fewer documents, the last part of the text is for validation. Conversations are split in
-// the same way; of fewer than 100, the last ones are for validation.
+// validation according to a hash of its first part: the same document is always on the same side, even if
+// other documents are added. If there are fewer documents, the last part of the text is for validation.
+// Conversations are split in the same way; if there are fewer than 100, the last ones are for validation.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ struct TokenizeSettings {
   bool strict = false;  // a bad line of JSON is an error; otherwise it is skipped
   std::function<void(const std::string& message)> report_bad_line;
   std::string out;                  // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
-  // Which tokenizer: a file or directory, or else the bytes, or else a tokenizer trained on the text.
+  // An existing tokenizer: a file or a directory. If empty, the byte tokenizer is used (`bytes`), or a
+  // tokenizer is trained on the text.
   std::string tokenizer_path;
   bool bytes = false;
   std::int32_t vocab_size = 0;  // of the trained tokenizer; 0: suited to the size of the text
@@ -42,14 +43,15 @@ struct TokenizeSettings {
   // The minimum number of tokens of the validation shard, but never more than half of the text. For small
   // texts it is more than val_fraction. It allows at least one batch of the default size, B=8 and T=256.
   std::int64_t min_val_tokens = 2049;
-  // If not 0, shards have at most so many tokens, and are named <out>_train_000001.bin and so on.
+  // If not 0: the maximum number of tokens in a shard. The shards are then named <out>_train_000001.bin and
+  // so on.
   std::int64_t shard_tokens = 0;
-  std::int64_t seq_len = 256;  // conversations are packed in rows of so many tokens (T)
+  std::int64_t seq_len = 256;  // T: conversations are packed in rows of T tokens
   // Called from time to time with the number of bytes read, of all that will be read.
   std::function<void(std::int64_t read, std::int64_t total)> progress;
 };
 
-// Zero for documents.
+// The counts for conversations; all are 0 if the inputs are documents.
 struct ConversationCounts {
   std::int64_t read = 0;
   std::int64_t shortened = 0, dropped_turns = 0;  // lost whole turns, the oldest ones, to fit into a row

@@ -13,7 +13,7 @@ namespace inkling {
 
 namespace {
 
-// What the first reading finds out.
+// The results of the first reading.
 struct Survey {
   PieceCounts pieces;
   std::int64_t conversations = 0, text_bytes = 0;
@@ -82,7 +82,7 @@ void require_rows(const PackedShardWriter& writer, const TokenizeSettings& setti
 TokenizeResult tokenize_conversations(const TokenizeSettings& settings, Inputs& inputs) {
   if (settings.shard_tokens != 0)
     fail("tokenize: --shard-tokens is ", settings.shard_tokens,
-         ", expected none: conversations are packed into one shard");
+         ", but conversations are packed into one shard; leave the flag out");
   const auto report = [&](std::int64_t reading, std::int64_t bytes) {
     if (settings.progress) settings.progress(reading * inputs.bytes() + bytes, 2 * inputs.bytes());
   };

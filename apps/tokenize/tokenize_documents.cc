@@ -24,12 +24,12 @@ std::int64_t count_separators(std::string_view text) {
   return count;
 }
 
-// What the first reading finds out.
+// The results of the first reading.
 struct Survey {
   PieceCounts pieces;
   std::string sample;  // the beginning of the text
   std::int64_t documents = 0, text_bytes = 0, chosen_bytes = 0, inline_separators = 0;
-  std::vector<std::int64_t> starts;  // of the first documents, as bytes of text before them
+  std::vector<std::int64_t> starts;  // for each of the first documents: the number of bytes of text before it
 };
 
 Survey survey(Inputs& inputs, bool count_pieces, double val_fraction,
@@ -107,7 +107,7 @@ class Distributor {
       if (part.begins) in_val_ = chosen_for_validation(part.text, val_fraction_);
       encoder_.add(part.text, part.begins, in_val_, name, part.at);
     } else if (begin < split_.start && split_.start < end) {
-      cuts_document_ = true;  // validation begins with an end-of-text of its own
+      cuts_document_ = true;  // an end-of-text token is added where validation begins
       const std::size_t cut = cut_near(part.text, static_cast<std::size_t>(split_.start - begin));
       encoder_.add(part.text.substr(0, cut), part.begins, false, name, part.at);
       encoder_.add(part.text.substr(cut), true, true, name, part.at + static_cast<std::int64_t>(cut));

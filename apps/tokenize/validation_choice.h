@@ -6,10 +6,12 @@
 
 namespace inkling {
 
-constexpr std::int64_t kManyDocuments = 100;  // from so many on, whole documents are chosen for validation
+constexpr std::int64_t kManyDocuments =
+    100;  // with at least this many, whole documents are chosen for validation
 
 // Whether a document or conversation is for validation: a hash of the beginning of its text decides. So the
-// same text is always on the same side, also if others are added. `fraction` of all texts are chosen.
+// same text is always on the same side, even if other texts are added. About the share `fraction` of all
+// texts is chosen.
 bool chosen_for_validation(std::string_view text, double fraction);
 
 }  // namespace inkling

@@ -112,9 +112,9 @@ TEST_CASE("files: negative counts and counts whose bytes overflow are errors") {
   ByteReader in = reader(bytes);
   double values[8];
   CHECK_THROWS_WITH(in.read_into(values, std::int64_t{1} << 61, "weights"), contains("truncated: weights"));
-  CHECK_THROWS_WITH(in.read_into(values, -1, "weights"), contains("weights is -1 values"));
+  CHECK_THROWS_WITH(in.read_into(values, -1, "weights"), contains("weights needs -1 values"));
   CHECK_THROWS_WITH(in.read_into(values, 9, "weights"),
-                    contains("weights is 9 values of 8 bytes, got 64 bytes"));
+                    contains("weights needs 9 values of 8 bytes, got 64 bytes"));
   CHECK_NOTHROW(in.read_into(values, 8, "weights"));
   CHECK_NOTHROW(in.read_into(values, 0, "nothing"));
 }

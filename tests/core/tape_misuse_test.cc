@@ -41,9 +41,9 @@ TEST_CASE("tape: leaf() with the gradient buffer of another leaf is an error, un
   Floats other = {4, 5, 6};
   Tape tape;
   leaf.on(tape);
-  CHECK_THROWS_WITH(
-      tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite),
-      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got a leaf of shape (3)"));
+  CHECK_THROWS_WITH(tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite),
+                    contains("leaf: the gradient buffer already belongs to a leaf of 3 elements, got another "
+                             "leaf of shape (3)"));
   CHECK_THROWS_WITH(tape.leaf(leaf.x.data(), leaf.dx.data(), {4}, LeafGradient::overwrite),
                     contains("got a leaf of shape (4)"));
   tape.clear();

@@ -76,9 +76,9 @@ TEST_CASE("tape: two calls of leaf() with one buffer give one leaf: the gradient
   CHECK(again.shape() == Shape{3, 1});
   tape.backward(sum(tape, mul(tape, y, again.reshape({3}))));
   CHECK(leaf.dx == std::vector<float>{4, 8, 12});
-  CHECK_THROWS_WITH(
-      tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
-      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got a leaf of shape (2)"));
+  CHECK_THROWS_WITH(tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
+                    contains("leaf: the gradient buffer already belongs to a leaf of 3 elements, got another "
+                             "leaf of shape (2)"));
 }
 
 TEST_CASE("tape: the loss may be one element of a larger tensor") {
@@ -100,7 +100,7 @@ TEST_CASE(
   const Tensor a = sum(tape, y), b = sum(tape, y);
   tape.backward(a);
   CHECK_THROWS_WITH(tape.backward(a),
-                    contains("backward: called twice on one tape, expected clear() in between"));
+                    contains("backward: called twice on one tape, expected clear() between the two calls"));
   tape.set_schedule(Schedule::serial);
   CHECK_THROWS_WITH(tape.backward(b), contains("called twice"));
   CHECK(leaf.dx == std::vector<float>{2, 2});

@@ -1,4 +1,4 @@
-// Conversations from JSONL: the four forms, what a line may have around it, and every kind of bad line.
+// Conversations from JSONL: the four forms, byte-order marks and line ends, and every kind of bad line.
 #include "apps/chat/conversations.h"
 
 #include <nlohmann/json.hpp>
@@ -66,7 +66,7 @@ TEST_CASE("conversations: the four forms are read, and other keys are ignored") 
         Document{"Once \u00e9\U0001F600\n"});
 }
 
-TEST_CASE("conversations: a byte-order mark, CRLF, blank lines and a missing last line end lose nothing") {
+TEST_CASE("conversations: with a byte-order mark, CRLF, blank lines or no last line end, nothing is lost") {
   const std::string text =
       "\xEF\xBB\xBF" + kFranceLine + "\r\n\r\n  \t\n\n{\"text\": \"a\"}\r\n" + kFranceLine;
   for (const std::size_t piece : {1u, 2u, 3u, 7u, 100'000u}) {
@@ -97,12 +97,12 @@ TEST_CASE("conversations: every bad line is named by file, line and reason") {
       {R"({"text": "a"} x)", "not valid JSON: "},
       {"[1]", "is a JSON array, expected an object"},
       {R"({"a": "b"})", "has none of the keys messages, conversations, instruction and text"},
-      {messages({turn("user", "a")}), "no assistant turn"},
-      {messages({}), "no assistant turn"},
+      {messages({turn("user", "a")}), "has no assistant turn"},
+      {messages({}), "has no assistant turn"},
       {messages({turn("user", "a"), turn("user", "b"), turn("assistant", "c")}),
-       "two user turns running, turns 0 and 1"},
+       "turns 0 and 1 are both user turns"},
       {messages({turn("user", "a"), turn("assistant", "b"), turn("assistant", "c")}),
-       "two assistant turns running, turns 1 and 2"},
+       "turns 1 and 2 are both assistant turns"},
       {messages({turn("user", "a"), turn("system", "b"), turn("assistant", "c")}), "turn 1 is a system turn"},
       {messages({turn("user", ""), turn("assistant", "c")}), "messages[0].content is empty"},
       {messages({turn("user", "a"), turn("assistant", " \n")}), "messages[1].content is empty"},

@@ -153,7 +153,7 @@ TEST_CASE("story chats: the files have the requested lines, the same for the sam
   CHECK(read(files.train).conversations() == 200);
   CHECK(read(files.held_out).conversations() == 100);
   CHECK_THROWS_WITH(write_story_chats(directory / "d", 7, {.stories = 1, .train = 0, .held_out = 1}),
-                    contains("0 and 1 chats, expected at least 1 each"));
+                    contains("0 training chats and 1 held-out chats, expected at least 1 of each"));
 }
 
 }  // namespace

@@ -185,7 +185,7 @@ TEST_CASE("gguf: the tokenizer is written in GPT-2's byte alphabet, with its mer
   CHECK(file.number("tokenizer.ggml.add_bos_token") == 1);
 }
 
-TEST_CASE("gguf: a tokenizer of words cannot be written") {
+TEST_CASE("gguf: a word tokenizer cannot be written") {
   const TemporaryDirectory directory;
   write_random_model(directory / "a.bin");
   const Tokenizer words({"ab", "<|endoftext|>"}, 1);

@@ -148,7 +148,7 @@ TEST_CASE("resume: if every checkpoint is damaged, the run is refused, and no fi
   train_whole(temporary / "run", settings);
   write_text(temporary / "run/checkpoints/step_00000008/optimizer.bin", "short");
   std::filesystem::remove(temporary / "run/checkpoints/step_00000006/manifest.json");
-  // Even the rest of a killed run stays: it may have the only whole model.
+  // Even the unfinished checkpoint of a killed run stays: it may have the only complete model.
   std::filesystem::create_directory(temporary / "run/checkpoints/.unfinished");
   write_text(temporary / "run/checkpoints/.unfinished/model.bin", "unfinished");
   write_text(temporary / "run/config.json.tmp-inkling", "unfinished");

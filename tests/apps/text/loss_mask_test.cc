@@ -100,14 +100,14 @@ TEST_CASE("loss mask: a saved position is refused if a mask has changed, appeare
   CHECK_NOTHROW(Batches({path}, settings).set_state(with_mask));
   masked_shard(path, {0, 1, 1, 1, 1});
   CHECK_THROWS_WITH(Batches({path}, settings).set_state(with_mask),
-                    contains("a.mask: the loss mask differs from the one of the run"));
+                    contains("a.mask: the loss mask is not the same as when the run started"));
   std::filesystem::remove(directory / "a.mask");
   CHECK_THROWS_WITH(Batches({path}, settings).set_state(with_mask),
-                    contains("a.mask: there is no loss mask, expected the one of the run"));
+                    contains("a.mask: there is no loss mask beside the shard"));
   const BatchPosition without = Batches({path}, settings).state();
   masked_shard(path, {0, 1, 0, 1, 1});
   CHECK_THROWS_WITH(Batches({path}, settings).set_state(without),
-                    contains("a.mask: there is a loss mask, expected none as in the run"));
+                    contains("a.mask: there is a loss mask beside the shard, expected none"));
   // A run that ignores masks does not care whether there is one.
   BatchSettings ignoring = settings;
   ignoring.loss_mask = LossMask::ignore;

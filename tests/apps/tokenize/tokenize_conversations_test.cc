@@ -69,7 +69,7 @@ TEST_CASE("tokenize: conversations become packed rows in which exactly the answe
   CHECK(DataShard(result.train_paths.at(0), LossMask::use).row_tokens() == 64);
 }
 
-TEST_CASE("tokenize: too long conversations lose their oldest turns or are left out, and both are counted") {
+TEST_CASE("tokenize: conversations that are too long lose turns or are left out, and both are counted") {
   const std::string turn = R"({"role": "user", "content": "Twenty letters here?"},)"
                            R"({"role": "assistant", "content": "Yes"})";
   Files files(chat_line("Who?", "Ann.") + R"({"messages": [)" + turn + "," + turn + "," + turn + "]}\n" +
@@ -126,7 +126,7 @@ TEST_CASE("tokenize: bad lines are skipped and named once, or the first one is a
   CHECK(result.bad_lines == 2);
   REQUIRE(files.reports.size() == 2);
   CHECK_THAT(files.reports[0], contains("chats.jsonl: line 2: not valid JSON"));
-  CHECK_THAT(files.reports[1], contains("chats.jsonl: line 4: no assistant turn"));
+  CHECK_THAT(files.reports[1], contains("chats.jsonl: line 4: has no assistant turn"));
   files.settings.strict = true;
   CHECK_THROWS_WITH(tokenize_files(files.settings), contains("line 2: not valid JSON"));
 }

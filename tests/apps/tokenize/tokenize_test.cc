@@ -251,7 +251,7 @@ TEST_CASE("tokenize: shards of a limited size hold the same tokens, and older sh
   }
   CHECK(joined == whole);
   files.settings.shard_tokens = 9000;
-  CHECK_THROWS_WITH(tokenize_files(files.settings), contains("is a shard from earlier"));
+  CHECK_THROWS_WITH(tokenize_files(files.settings), contains("is a shard of an earlier text"));
 }
 
 TEST_CASE("tokenize: a vocabulary over 65,535 is written as wide shards") {
