@@ -101,6 +101,9 @@ lessons: $(BUILD)/inkling  ## make the lessons' pages in build/lessons/
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
 
+test-pages: $(BUILD)/inkling_tests $(BUILD)/inkling  ## open every page in a browser and use it (make deps-pages)
+	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests '[pages]'
+
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)'
 

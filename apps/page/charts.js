@@ -3,7 +3,7 @@
 // of page.css. Read next: page.js.
 "use strict";
 
-const inkling = { models: {}, data: null, values: {}, charts: {} };
+window.inkling = { models: {}, data: null, values: {}, charts: {} };
 
 inkling.charting = (() => {
   const SVG = "http://www.w3.org/2000/svg";
@@ -62,6 +62,8 @@ inkling.charting = (() => {
     return { at, ticks: log ? logTicks(min, max, count) : linearTicks(min, max, count) };
   }
   function extent(values, log, fixedMin, fixedMax) {
+    if (log && !(fixedMin > 0)) fixedMin = undefined;  // 0 has no logarithm
+    if (log && !(fixedMax > 0)) fixedMax = undefined;
     const usable = values.filter((v) => Number.isFinite(v) && (!log || v > 0));
     let min = fixedMin ?? Math.min(...usable), max = fixedMax ?? Math.max(...usable);
     if (usable.length === 0) [min, max] = log ? [0.1, 1] : [0, 1];
@@ -143,6 +145,7 @@ inkling.charting = (() => {
     const plot = root.appendChild(svg("g", { "clip-path": `url(#${clip})` }));
     const labels = [];
     for (const m of chart.marks) {
+      if (m.axis === "y" ? logY && m.at <= 0 : logX && m.at <= 0) continue;
       const across = m.axis === "y";
       plot.append(across ? svg("line", { class: `line look-${m.look}`, x1: left, x2: width - right, y1: Y.at(m.at), y2: Y.at(m.at) })
                          : svg("line", { class: `line look-${m.look}`, x1: X.at(m.at), x2: X.at(m.at), y1: top, y2: bottom }));

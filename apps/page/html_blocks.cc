@@ -1,5 +1,6 @@
 #include "apps/page/html_blocks.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 
@@ -184,22 +185,29 @@ std::string steps_html(const Page& page, const Steps& steps) {
   return html + "</section>\n";
 }
 
+// Whether a column has texts only. Such a column is aligned to the left, with its head.
+bool has_only_text(const Table& table, std::size_t column) {
+  return std::all_of(table.rows.begin(), table.rows.end(),
+                     [&](const std::vector<Cell>& row) { return row[column].number.empty(); });
+}
+
 std::string table_html(const Page& page, const Table& table) {
   std::string html = "<div class=\"scroll\"><table class=\"numbers\">\n";
   if (!table.caption.empty()) html += "<caption>" + marked_html(page, table.caption) + "</caption>\n";
   html += "<thead><tr>";
-  for (const std::string& column : table.columns)
-    html += "<th scope=\"col\">" + marked_html(page, column) + "</th>";
+  std::vector<const char*> align;
+  for (std::size_t c = 0; c < table.columns.size(); ++c) {
+    align.push_back(has_only_text(table, c) ? " class=\"text\"" : "");
+    html += str("<th scope=\"col\"", align[c], ">", marked_html(page, table.columns[c]), "</th>");
+  }
   html += "</tr></thead>\n<tbody>\n";
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
     html += static_cast<int>(r) == table.highlighted ? "<tr class=\"highlighted\">" : "<tr>";
     for (std::size_t c = 0; c < table.rows[r].size(); ++c) {
       const Cell& cell = table.rows[r][c];
       const bool header = c == 0 && cell.number.empty();
-      html += str(header                ? "<th scope=\"row\">"
-                  : cell.number.empty() ? "<td class=\"text\">"
-                                        : "<td>",
-                  cell_html(page, cell), header ? "</th>" : "</td>");
+      const std::string tag = header ? str("<th scope=\"row\"", align[c], ">") : str("<td", align[c], ">");
+      html += tag + cell_html(page, cell) + (header ? "</th>" : "</td>");
     }
     html += "</tr>\n";
   }

@@ -11,6 +11,7 @@ namespace {
 
 // C prints 1.4e-05 and 1e+03, JavaScript prints 1.4e-5 and 1e+3. Both are printed as 1.4e-5 and 1e3.
 std::string scientific(double value, int digits) {
+  if (value == 0) return "0";
   char text[64];
   std::snprintf(text, sizeof text, "%.*e", digits, value);
   const std::string whole = text;

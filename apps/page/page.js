@@ -13,6 +13,7 @@
     if (Number.isNaN(value)) return "nan";
     if (!Number.isFinite(value)) return value > 0 ? "inf" : "−inf";
     if (detail.print === "count") return Math.round(value).toLocaleString("en-US").replace("-", "−");
+    if (detail.print === "scientific" && value === 0) return "0";
     const text = detail.print === "scientific" ? value.toExponential(detail.digits).replace("e+", "e") : value.toFixed(detail.digits);
     return (/^-[0.]*$/.test(text) ? text.slice(1) : text).replaceAll("-", "−");
   };
