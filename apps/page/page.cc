@@ -21,6 +21,8 @@ Ref Page::add_number(Number number) {
   if (!index_.emplace(number.name, numbers_.size()).second) {
     fail("page: two numbers have the name ", number.name);
   }
+  // The compiler writes ./ before a header that it found with -I.
+  if (number.source.file.starts_with("./")) number.source.file.erase(0, 2);
   numbers_.push_back(std::move(number));
   return {numbers_.back().name};
 }

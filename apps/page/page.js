@@ -155,6 +155,7 @@
       back.disabled = at === 0;
       next.disabled = at === steps.length - 1;
       place.textContent = `${at + 1} of ${steps.length}`;
+      for (const chart of steps[at].querySelectorAll("figure.chart")) inkling.charts[chart.id]?.redraw();
       if (!quietly) say(labels[at]);
     }
     bar.append(...(sequence ? [back, place, next] : choices));

@@ -27,7 +27,7 @@ async function use(frame) {
       number.focus();
       if (page.activeElement !== number) wrong(`number ${name} cannot be focused`);
       number.dispatchEvent(new view.FocusEvent("focusin", { bubbles: true }));  // headless windows may have no focus
-      if (tip.hidden || !/\.cc:\d+/.test(tip.textContent)) wrong(`number ${name}: focus shows "${tip.textContent}"`);
+      if (tip.hidden || !/\.(cc|h):\d+/.test(tip.textContent)) wrong(`number ${name}: focus shows "${tip.textContent}"`);
       const area = tip.getBoundingClientRect();
       if (area.left < 0 || area.right > root.clientWidth + 1) wrong(`number ${name}: its explanation is at ${area.left} .. ${area.right}`);
       number.blur();
