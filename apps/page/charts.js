@@ -29,6 +29,14 @@ inkling.charting = (() => {
     };
   })();
 
+  // The beginning of a text that fits into a width.
+  function fitted(text, width) {
+    if (textWidth(text) <= width) return text;
+    let end = text.length;
+    while (end > 1 && textWidth(text.slice(0, end) + "…") > width) --end;
+    return text.slice(0, end) + "…";
+  }
+
   function shortNumber(x) {
     if (x === 0) return "0";
     const size = Math.abs(x);
@@ -119,7 +127,7 @@ inkling.charting = (() => {
     const [x0, x1] = extent(xs, logX), [y0, y1] = extent(ys, logY, chart.y_min, chart.y_max);
     const labelled = !narrow && named.length + marksY.length > 0;
     const longest = Math.max(0, ...named.map((s) => textWidth(s.name)), ...marksY.map((m) => textWidth(m.label)));
-    const right = labelled ? Math.min(longest + 16, width * 0.34) : 14, top = 30, bottom = height - 42;
+    const right = labelled ? Math.min(longest * 1.06 + 18, width * 0.34) : 14, top = 30, bottom = height - 42;
     const probe = makeScale(y0, y1, logY, bottom, top, 5);
     const left = 12 + Math.max(20, ...probe.ticks.map((t) => textWidth(shortNumber(t))));
     const trueX0 = chart.series.length && !logX ? Math.min(...xs.filter(Number.isFinite)) : x0;
@@ -171,7 +179,7 @@ inkling.charting = (() => {
     if (narrow) legend(canvas, { series: named, marks: chart.marks.filter((m) => m.label) });
     else {
       spread(labels, 16, bottom);
-      for (const l of labels) root.append(svg("text", { class: `direct look-${l.look}`, x: width - right + 8, y: l.y + 4 }, l.text));
+      for (const l of labels) root.append(svg("text", { class: `direct look-${l.look}`, x: width - right + 8, y: l.y + 4 }, fitted(l.text, (right - 8) * 0.92)));
     }
     addReading(canvas, root, chart, shown, { left, right: width - right, top, bottom });
   }
@@ -232,8 +240,9 @@ inkling.charting = (() => {
   // ---- Bars ----
 
   function drawBars(canvas, chart) {
-    const width = canvas.clientWidth, row = 28, top = 4;
-    const labelWidth = Math.min(Math.max(...chart.bars.map((b) => textWidth(b.label))) + 12, width * 0.4);
+    const width = canvas.clientWidth, longest = Math.max(...chart.bars.map((b) => textWidth(b.label))) + 12;
+    const above = longest > width * 0.36;  // long labels stand above their bars
+    const row = above ? 44 : 28, top = 4, labelWidth = above ? 1 : longest, lift = above ? 18 : 0;
     const values = chart.bars.map((b) => inkling.values[b.number] ?? Number(b.value));
     const finite = values.filter(Number.isFinite);
     const max = Math.max(chart.max ?? 0, ...finite, 0), min = Math.min(0, ...finite);
@@ -244,15 +253,13 @@ inkling.charting = (() => {
     root.setAttribute("role", "group");
     chart.bars.forEach((bar, i) => {
       const y = top + i * row, value = values[i], drawn = Number.isFinite(value) ? value : 0;
-      const printed = inkling.print(bar.number, value);
-      const group = svg("g", { class: "bar", tabindex: "0", role: "img", "data-n": bar.number, "aria-label": `${bar.label}: ${printed}` });
-      const negative = drawn < 0;
-      group.append(
+      const printed = inkling.print(bar.number, value), negative = drawn < 0;
+      const label = above ? { x: 0, y: y + 15 } : { x: labelWidth - 10, y: y + 18, "text-anchor": "end" };
+      root.append(svg("g", { class: "bar", tabindex: "0", role: "img", "data-n": bar.number, "aria-label": `${bar.label}: ${printed}` },
         svg("rect", { class: "hit", x: 0, y, width, height: row }),
-        svg("text", { class: "bar-label", x: labelWidth - 10, y: y + 18, "text-anchor": "end" }, bar.label),
-        svg("rect", { class: `fill look-${bar.look}`, x: Math.min(at(0), at(drawn)), y: y + 5, width: Math.max(Math.abs(at(drawn) - at(0)), 1), height: row - 10, rx: 2 }),
-        svg("text", { class: "bar-value", x: at(drawn) + (negative ? -7 : 7), y: y + 18, "text-anchor": negative ? "end" : "start" }, printed));
-      root.append(group);
+        svg("text", { class: "bar-label", ...label }, fitted(bar.label, width)),
+        svg("rect", { class: `fill look-${bar.look}`, x: Math.min(at(0), at(drawn)), y: y + 5 + lift, width: Math.max(Math.abs(at(drawn) - at(0)), 1), height: 18, rx: 2 }),
+        svg("text", { class: "bar-value", x: at(drawn) + (negative ? -7 : 7), y: y + 18 + lift, "text-anchor": negative ? "end" : "start" }, printed)));
     });
     root.append(svg("line", { class: "axis", x1: at(0), x2: at(0), y1: top, y2: top + chart.bars.length * row }));
     if (chart.x_label) root.append(svg("text", { class: "label", x: labelWidth, y: height - 4 }, chart.x_label));
@@ -265,7 +272,7 @@ inkling.charting = (() => {
     const width = canvas.clientWidth, columns = chart.columns.length, rows = chart.rows.length;
     const labelWidth = Math.min(Math.max(...chart.rows.map(textWidth)) + 12, width * 0.35);
     const cell = Math.max(4, Math.min(54, (width - labelWidth - 2) / columns)), rowHeight = Math.min(cell, 38);
-    const longest = Math.max(...chart.columns.map(textWidth)), turned = longest > cell - 4;
+    const longest = Math.max(...chart.columns.map(textWidth)), turned = longest > cell - 4 && columns > 1;
     const top = (turned ? Math.min(longest, 110) + 10 : 22) + (chart.column_label ? 18 : 0);
     const height = top + rows * rowHeight + 6;
     const values = chart.values.map(Number), finite = values.filter(Number.isFinite);
@@ -278,7 +285,7 @@ inkling.charting = (() => {
     chart.columns.forEach((label, c) => {
       if (c % every) return;
       const x = labelWidth + (c + 0.5) * cell, y = top - 6;
-      root.append(turned ? svg("text", { class: "tick", transform: `translate(${x + 4} ${y}) rotate(-90)` }, label)
+      root.append(turned ? svg("text", { class: "tick", transform: `translate(${x + 4} ${y}) rotate(-90)` }, fitted(label, 110))
                          : svg("text", { class: "tick", x, y, "text-anchor": "middle" }, label));
     });
     values.forEach((value, i) => {
@@ -294,7 +301,7 @@ inkling.charting = (() => {
     });
     chart.rows.forEach((label, r) => {
       if (rowHeight < 10 && r % Math.ceil(12 / rowHeight)) return;
-      root.append(svg("text", { class: "tick", x: labelWidth - 8, y: top + (r + 0.5) * rowHeight + 4, "text-anchor": "end" }, label));
+      root.append(svg("text", { class: "tick", x: labelWidth - 8, y: top + (r + 0.5) * rowHeight + 4, "text-anchor": "end" }, fitted(label, labelWidth - 8)));
     });
     const frameRect = root.appendChild(svg("rect", { class: "cell-frame", width: cell - 1, height: rowHeight - 1, visibility: "hidden" }));
     canvas.append(root);

@@ -59,9 +59,9 @@ std::string foot(const Page& page) {
   std::string facts;
   for (const auto& [key, value] : page.origin.items()) {
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    if (!text.empty()) facts += str("<dt>", escaped(key), "</dt><dd>", escaped(text), "</dd>\n");
+    if (!text.empty()) facts += str(facts.empty() ? "" : " \u00b7 ", escaped(key), " ", escaped(text));
   }
-  if (!facts.empty()) html += "<dl>\n" + facts + "</dl>\n";
+  if (!facts.empty()) html += "<p>" + facts + "</p>\n";
   return html + "</footer>\n";
 }
 

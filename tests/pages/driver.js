@@ -53,6 +53,11 @@ async function use(frame) {
       const svg = chart.querySelector("svg");
       if (!svg || !svg.querySelector("title") || svg.querySelectorAll("path, rect, circle").length === 0) wrong(`chart ${chart.id} is empty`);
       if (svg && /NaN|Infinity|undefined/.test(svg.outerHTML)) wrong(`chart ${chart.id} has ${svg.outerHTML.match(/.{30}(NaN|Infinity|undefined).{30}/)?.[0]}`);
+      const inside = svg?.getBoundingClientRect();
+      for (const text of svg?.querySelectorAll("text") ?? []) {
+        const area = text.getBoundingClientRect();
+        if (area.left < inside.left - 2 || area.right > inside.right + 2) wrong(`chart ${chart.id}: "${text.textContent}" does not fit, it is at ${area.left - inside.left} .. ${area.right - inside.left} of ${inside.width}`);
+      }
       if (!chart.querySelector("table tbody tr")) wrong(`chart ${chart.id} has no table for screen readers`);
       if (svg?.getAttribute("tabindex") === "0") {
         page.getElementById("said").textContent = "";
