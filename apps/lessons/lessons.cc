@@ -6,7 +6,11 @@
 #include "core/error.h"
 
 // One line for each lesson: the function that its file defines.
-#define INKLING_LESSONS(LESSON) LESSON(logits_to_loss)
+// clang-format off
+#define INKLING_LESSONS(LESSON) \
+  LESSON(logits_to_loss) \
+  LESSON(gradient_descent)
+// clang-format on
 
 namespace inkling {
 

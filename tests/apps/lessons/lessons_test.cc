@@ -75,7 +75,7 @@ TEST_CASE("lessons: the list has every lesson, and a lesson that does not exist 
   for (const std::string number : {"0", "99", "02", "two"}) {
     INFO(number);
 
-      CHECK_THROWS_WITH(run_here({"lesson", number}), contains("there is no lesson " + number));
+    CHECK_THROWS_WITH(run_here({"lesson", number}), contains("there is no lesson " + number));
   }
   CHECK_THROWS_WITH(run_here({"lesson", "2", "--break", "everything"}),
                     contains("--break is everything, expected one of no-logarithm, no-max-subtraction"));
