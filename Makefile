@@ -23,6 +23,7 @@ TESTED  ?= *
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
 PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2
 CHECK_PACKAGES := clang clang-tidy clang-format libclang-rt-dev llvm
+PAGES_PACKAGES := tidy chromium
 BENCH_PACKAGES := libdnnl-dev libopenblas-dev
 
 # The -Wconversion family keeps sizes 64-bit. No warning is tolerated (CI sets CI=true; WERROR=1 does the same).
@@ -65,11 +66,13 @@ TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.c
 BENCH   := $(call objects,bench/*.cc)
 # make fuzz links the kernels of the ordinary build.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
+# The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
+$(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/*/*.js apps/*/*.css)
 # oneDNN's face is a library of its own, built where its headers are, or will be.
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench train chat test bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa clean
+.PHONY: help all deps deps-check deps-bench deps-pages train chat lessons test test-pages bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -83,6 +86,8 @@ deps-check:  ## install what fuzz, tidy, format and a build with clang need
 	@sh .ci/install $(CHECK_PACKAGES)
 deps-bench:  ## install the libraries that make bench compares with
 	@sh .ci/install $(BENCH_PACKAGES)
+deps-pages:  ## install what test-pages needs: a browser and a checker of HTML
+	@sh .ci/install $(PAGES_PACKAGES)
 
 train: $(BUILD)/inkling  ## train on stories, or on your own text with DATA=my.txt (OUT=, FLAGS=)
 	@sh apps/train.sh $(BUILD)/inkling $(FLAGS)
@@ -94,8 +99,14 @@ chat: $(BUILD)/inkling  ## pre-train on stories, fine-tune on conversations abou
 	@sh apps/chat.sh $(BUILD)/inkling $(FLAGS)
 chat: export RUN := $(value OUT)
 
+lessons: $(BUILD)/inkling  ## make the lessons' pages in build/lessons/
+	$(BUILD)/inkling lesson --html $(BUILD)/lessons
+
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
+
+test-pages: $(BUILD)/inkling_tests $(BUILD)/inkling  ## open every page in a browser and use it (make deps-pages)
+	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests '[pages]'
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=, TEXT=file)
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)' --text='$(TEXT)'

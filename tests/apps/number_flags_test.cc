@@ -88,6 +88,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"batches", kFromOne},
         {"threads", kThreads}}},
       {"explain", {{"top", {"-1", "0", "1000", "1001"}}, {"threads", kThreads}}},
+      {"lesson", {{"seed", kSeed}, {"threads", kThreads}}},
       {"info",
        {{"layers", kDim},
         {"heads", kDim},
