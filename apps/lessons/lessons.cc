@@ -9,7 +9,8 @@
 // clang-format off
 #define INKLING_LESSONS(LESSON) \
   LESSON(logits_to_loss) \
-  LESSON(gradient_descent)
+  LESSON(gradient_descent) \
+  LESSON(sampling)
 // clang-format on
 
 namespace inkling {

@@ -1,7 +1,11 @@
 #include "apps/lessons/story_run.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "apps/run/training_step.h"
 #include "apps/text/stories.h"
+#include "core/error.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 
@@ -58,6 +62,34 @@ GPT2 train_on_stories(const StoryRun& run,
 double mean_loss(GPT2& model, StoryRows& rows) {
   Tape tape(Recording::off);
   return static_cast<double>(model.loss(tape, rows.id_tensor(), rows.target_tensor()).item());
+}
+
+std::vector<std::int32_t> story_prompt(std::string_view text) {
+  std::vector<std::int32_t> ids = story_tokenizer().encode(text);
+  ids.insert(ids.begin(), story_tokenizer().end_of_text());
+  return ids;
+}
+
+std::vector<std::vector<float>> logits_after_each(GPT2& model, std::vector<std::int32_t> ids) {
+  Tape tape(Recording::off);
+  const std::int64_t T = std::ssize(ids), V = model.config().vocab_size;
+  const Tensor logits = model.logits(tape, Tensor(ids.data(), {1, T}));
+  std::vector<std::vector<float>> rows;
+  for (std::int64_t t = 0; t < T; ++t) {
+    const float* row = logits.f32() + t * logits.dim(2);
+    rows.emplace_back(row, row + V);
+  }
+  return rows;
+}
+
+std::int64_t tokens_without_mistake(std::span<const std::int32_t> ids) {
+  std::vector<float> nats(ids.size(), NAN);
+  try {
+    story_grammar().score(ids, nats);
+  } catch (const Error&) {
+    // The grammar has refused a token, or the text ends early. The nats of the tokens before are written.
+  }
+  return std::find_if(nats.begin(), nats.end(), [](float n) { return std::isnan(n); }) - nats.begin();
 }
 
 }  // namespace inkling

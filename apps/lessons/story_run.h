@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/rng.h"
@@ -41,5 +43,15 @@ GPT2 train_on_stories(const StoryRun& run,
 
 // The mean loss of a model on rows.
 double mean_loss(GPT2& model, StoryRows& rows);
+
+// The ids of the beginning of a story: end-of-text, then the text.
+std::vector<std::int32_t> story_prompt(std::string_view text);
+
+// The logits (T, V) after each token of a text.
+std::vector<std::vector<float>> logits_after_each(GPT2& model, std::vector<std::int32_t> ids);
+
+// The number of tokens before the first one that the grammar of the stories cannot write. If there is none,
+// the number of all tokens. The text may end in the middle of a story.
+std::int64_t tokens_without_mistake(std::span<const std::int32_t> ids);
 
 }  // namespace inkling
