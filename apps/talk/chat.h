@@ -56,7 +56,7 @@ class Chat {
   std::ostream* out_;
   std::ostream* notes_;
   History history_;
-  std::uint64_t asked_ = 0;  // messages so far: the stream of the next answer's random numbers
+  std::uint64_t asked_ = 0;  // messages so far; it chooses the random numbers of the next answer
   bool said_left_out_ = false;
 };
 

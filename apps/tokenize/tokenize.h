@@ -38,7 +38,7 @@ struct TokenizeSettings {
   bool bytes = false;
   std::int32_t vocab_size = 0;  // of the trained tokenizer; 0: suited to the size of the text
   std::string
-      hf_directory;  // if not empty, the trained tokenizer is also written here, as merges_files.h does
+      hf_directory;  // if not empty, the tokenizer is also written here, as vocab.json and merges.txt
   double val_fraction = 0.1;  // 0: no validation shard
   // The minimum number of tokens of the validation shard, but never more than half of the text. For small
   // texts it is more than val_fraction. It allows at least one batch of the default size, B=8 and T=256.
