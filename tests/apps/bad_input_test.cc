@@ -98,7 +98,7 @@ TEST_CASE("bad input: a tokenizer of another vocabulary, and tokenizers given as
   expect({"train", "--out", t / "run", "--init", "tests/goldens/small.bin", "--seq-len", "8"}, 1,
          {"498", "small.bin has 131"});
   std::filesystem::copy(t / "a_tokenizer.bin", t / "b_tokenizer.bin");
-  expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches tokenizers and token flags only"});
+  expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches only tokenizers and token flags"});
 }
 
 TEST_CASE("bad input: the exit status is 1 if the result cannot be written to stdout") {

@@ -83,7 +83,7 @@ TEST_CASE("files: missing, directory, empty and pipe are four different errors")
   CHECK_THROWS_WITH(FileView(dir.path()), contains("is a directory, expected a file"));
   CHECK_THROWS_WITH(FileView(file_in(dir, "empty", "")), contains("empty: is empty"));
   REQUIRE(mkfifo((dir / "pipe").c_str(), 0600) == 0);
-  CHECK_THROWS_WITH(FileView(dir / "pipe"), contains("is not a regular file"));
+  CHECK_THROWS_WITH(FileView(dir / "pipe"), contains("expected a regular file"));
 }
 
 TEST_CASE("files: a reader gives the bytes of the file and never reads past the end") {
@@ -164,8 +164,8 @@ TEST_CASE("files: when the target cannot be written, the error names it and exis
   file.write("x");
   CHECK_THROWS_WITH(file.commit(), contains("cannot put the finished file in place"));
   CHECK(fs::is_directory(dir / "taken/inside"));
-  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("is not a regular file"));
-  CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("is not a regular file"));
+  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("expected a regular file"));
+  CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("expected a regular file"));
   CHECK(files_in(dir) == 1);
 }
 

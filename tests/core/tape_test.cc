@@ -95,7 +95,7 @@ TEST_CASE(
   Tape tape;
   const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = scale(tape, x, 2.0f);
   CHECK_THROWS_WITH(tape.backward(y), contains("backward: loss has shape (2), expected one element"));
-  CHECK_THROWS_WITH(tape.backward(Tensor(one.x.data(), {1})), contains("does not depend on anything"));
+  CHECK_THROWS_WITH(tape.backward(Tensor(one.x.data(), {1})), contains("the loss has no gradient"));
   CHECK_THROWS_WITH(tape.backward(one.on(tape, LeafGradient::overwrite)), contains("the loss is a leaf"));
   const Tensor a = sum(tape, y), b = sum(tape, y);
   tape.backward(a);
@@ -156,7 +156,7 @@ TEST_CASE("tape: with Recording::off no node is recorded, and rewind frees a blo
   for (std::int64_t i = 0; i < 1000; ++i) REQUIRE(h.f32()[i] == 1.0f);
   CHECK(tape.graph().node_count() == 0);
   CHECK(tape.peak_bytes() == peak);
-  CHECK_THROWS_WITH(tape.backward(sum(tape, h)), contains("does not depend on anything"));
+  CHECK_THROWS_WITH(tape.backward(sum(tape, h)), contains("the loss has no gradient"));
   CHECK_THROWS_WITH(tape.rewind(tape.mark(), h.reshape({10, 100}).transpose(0, 1)),
                     contains("not contiguous"));
 }

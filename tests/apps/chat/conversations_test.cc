@@ -149,7 +149,7 @@ TEST_CASE("conversations: a line has at most 64 levels and 16 MiB") {
   CHECK(result.documents == 0);
   CHECK(result.conversations == 1);
   REQUIRE(result.reports.size() == 1);
-  CHECK_THAT(result.reports[0], contains("line 1: the line is longer than 16777216 bytes"));
+  CHECK_THAT(result.reports[0], contains("line 1: the line is too long, expected at most 16777216 bytes"));
 }
 
 TEST_CASE("conversations: a file in which nothing is left is an error with the first bad line") {

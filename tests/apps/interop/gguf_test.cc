@@ -190,7 +190,7 @@ TEST_CASE("gguf: a word tokenizer cannot be written") {
   write_random_model(directory / "a.bin");
   const Tokenizer words({"ab", "<|endoftext|>"}, 1);
   CHECK_THROWS_WITH(written(read_llmc_model(directory / "a.bin"), &words, directory / "a.gguf"),
-                    contains("one of words, expected a BPE tokenizer"));
+                    contains("is a word tokenizer, expected a BPE tokenizer"));
   CHECK(!std::filesystem::exists(directory / "a.gguf"));
 }
 

@@ -271,7 +271,7 @@ void change_byte(const std::string& path, std::ptrdiff_t at) {
 
 TEST_CASE("resume: data that has moved is found with --data, and the run ends with the same bytes") {
   CHECK(resumed_after([](const std::string&) {}, no_flags).empty());
-  CHECK_THAT(resumed_after(move, no_flags), contains("/old/a_train.bin: there is no such file") &&
+  CHECK_THAT(resumed_after(move, no_flags), contains("/old/a_train.bin: no file has this name") &&
                                                 contains("give its new place with --data"));
   CHECK(resumed_after(move, moved_data).empty());
 }

@@ -62,7 +62,7 @@ TEST_CASE("choices: a wrong file is refused with the place and the reason") {
   refused(2, 24, kWords, "there are 2 questions, expected 1 .. 1");
   refused(-1, 24, kWords, "there are -1 questions");
   refused(1, 25, kWords, "the longest question has 25 bytes, expected 24");
-  refused(1, 24, changed(0, 65534), "question 0 begins with 65534, expected 65535");
+  refused(1, 24, changed(0, 65534), "question 0 begins with the number 65534, expected 65535");
   refused(1, 24, changed(1, 26), "question 0 has 24 bytes, expected 26");
   refused(1, 24, changed(2, 1), "question 0 has the index 1, expected 0");
   refused(1, 24, changed(3, 2), "the label of question 0 is 2, expected less than 2, its number of endings");

@@ -171,7 +171,7 @@ TEST_CASE("tokenize: if no conversation fits, the error says how many there are 
   files.settings.val_fraction = 0;
   CHECK(counted_text(tokenize_files(files.settings).train_paths.at(0)) == "No.|");
   files.settings.shard_tokens = 4096;
-  CHECK_THROWS_WITH(tokenize_files(files.settings), contains("--shard-tokens is 4096, expected none"));
+  CHECK_THROWS_WITH(tokenize_files(files.settings), contains("--shard-tokens is 4096, but conversations are packed into one shard"));
 }
 
 }  // namespace
