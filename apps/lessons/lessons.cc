@@ -9,6 +9,7 @@
 // clang-format off
 #define INKLING_LESSONS(LESSON) \
   LESSON(logits_to_loss) \
+  LESSON(backpropagation) \
   LESSON(gradient_descent) \
   LESSON(sampling)
 // clang-format on

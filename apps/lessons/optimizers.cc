@@ -70,23 +70,23 @@ void inside_adam(Page& page) {
       return list;
     };
     const Ref m = page.number(name + ".m", path.of(step.m),
-                              {.formula = "$beta1 * m + (1 - beta1) * g$",
+                              {.formula = "$β_1 * m + (1 - β_1) * g$",
                                .inputs = inputs(".m", "beta1"),
                                .label = "m",
                                .engine = "adamw_update in ops/update/adamw_simd.h"});
     const Ref v = page.number(name + ".v", path.of(step.v),
                               {.digits = 2,
-                               .formula = "$beta2 * v + (1 - beta2) * g^2$",
+                               .formula = "$β_2 * v + (1 - β_2) * g^2$",
                                .inputs = inputs(".v", "beta2"),
                                .label = "v",
                                .engine = "adamw_update in ops/update/adamw_simd.h",
                                .print = Print::scientific});
     const Ref mc =
         page.number(name + ".m_corrected", COMPUTED(corrected(step.m, kBeta1, t)),
-                    {.formula = "$m / (1 - beta1^t)$", .inputs = {m, "adam.beta1"}, .label = "corrected m"});
+                    {.formula = "$m / (1 - β_1^t)$", .inputs = {m, "adam.beta1"}, .label = "corrected m"});
     const Ref vc = page.number(name + ".v_corrected", COMPUTED(corrected(step.v, kBeta2, t)),
                                {.digits = 2,
-                                .formula = "$v / (1 - beta2^t)$",
+                                .formula = "$v / (1 - β_2^t)$",
                                 .inputs = {v, "adam.beta2"},
                                 .label = "corrected v",
                                 .print = Print::scientific});
@@ -98,13 +98,13 @@ void inside_adam(Page& page) {
                                .engine = "adamw_update in ops/update/adamw_simd.h"});
     table.rows.push_back({std::to_string(t), g, m, v, mc, vc, w});
   }
-  page.heading("Inside Adam", 3);
+  page.heading("Inside Adam");
   page.paragraph(
       "Adam keeps two running means for each weight: $m$ of its gradients and $v$ of their squares. It "
       "divides one by the root of the "
       "other, so a step is about as long as the learning rate, whether gradients are large or small. Both "
       "means start at 0, which "
-      "makes them too small at first. Dividing by $1 - beta^t$ corrects this.");
+      "makes them too small at first. Dividing by $1 - β^t$ corrects this.");
   page.add(table);
 }
 
@@ -163,7 +163,7 @@ void one_history(Page& page, bool broken) {
               {.digits = 5, .formula = "length of Adam's first step", .label = "Adam's first step"});
   page.number("history.uncorrected_step", COMPUTED(std::abs(uncorrected_path(0.5, kRate)[1] - 0.5)),
               {.digits = 5,
-               .formula = "$rate * (1 - beta1) / √(1 - beta2)$",
+               .formula = "$rate * (1 - β_1) / √(1 - β_2)$",
                .inputs = {"adam.beta1", "adam.beta2"},
                .label = "first step without correction"});
   page.paragraph(

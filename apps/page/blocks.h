@@ -120,6 +120,18 @@ struct Heat {
   std::string row_label = {}, column_label = {};
 };
 
+// Boxes in rows, from the first row to the last, and arrows between them.
+struct DiagramNode {
+  std::string label, note;  // the note is a second, smaller line
+  int row;                  // from 0
+  Look look = Look::main;
+};
+struct Diagram {
+  std::string id, title;
+  std::vector<DiagramNode> nodes;
+  std::vector<std::pair<int, int>> edges;  // from node, to node
+};
+
 // A printed number of a document that is wrong, or that another document contradicts.
 struct Correction {
   std::string document;  // which document and section
@@ -160,7 +172,7 @@ struct Steps {
 };
 
 struct Block {
-  std::variant<Heading, Paragraph, List, Formula, Verbatim, Table, Tokens, LineChart, BarChart, Heat,
+  std::variant<Heading, Paragraph, List, Formula, Verbatim, Table, Tokens, LineChart, BarChart, Heat, Diagram,
                Correction, Live, DirectionToggle, Steps>
       content;
 };

@@ -1,4 +1,4 @@
-// Draws the charts of a page as SVG: lines, bars and heat maps. A chart is drawn in the width that it has, and
+// Draws the charts of a page as SVG: lines, bars, heat maps and diagrams. A chart is drawn in the width that it has, and
 // again when the width changes, so that its text keeps its size on a phone. Colours are classes and variables
 // of page.css. Read next: page.js.
 "use strict";
@@ -337,12 +337,41 @@ inkling.charting = (() => {
     });
   }
 
+  // ---- Diagrams: boxes in rows ----
+
+  function drawDiagram(canvas, chart) {
+    const width = canvas.clientWidth, rows = Math.max(...chart.nodes.map((n) => n.row)) + 1, high = 44, gap = 30;
+    const inRow = Array.from({ length: rows }, (_, r) => chart.nodes.filter((n) => n.row === r));
+    const root = frame(canvas, width, rows * (high + gap) - gap + 4, chart.title);
+    const place = new Map();
+    inRow.forEach((nodes, r) => {
+      const room = width / nodes.length;
+      nodes.forEach((node, i) => {
+        const wide = Math.min(room - 8, Math.max(textWidth(node.label), textWidth(node.note)) + 28);
+        place.set(node, { x: (i + 0.5) * room, y: r * (high + gap) + 2, wide });
+      });
+    });
+    for (const [from, to] of chart.edges) {
+      const a = place.get(chart.nodes[from]), b = place.get(chart.nodes[to]), middle = (a.y + high + b.y) / 2;
+      const down = b.y > a.y;
+      root.append(svg("path", { class: "arrow", d: `M${a.x} ${a.y + (down ? high : 0)}C${a.x} ${middle} ${b.x} ${middle} ${b.x} ${b.y + (down ? 0 : high)}` }),
+                  svg("circle", { class: "arrow-end", cx: b.x, cy: b.y + (down ? 0 : high), r: 2.5 }));
+    }
+    for (const node of chart.nodes) {
+      const { x, y, wide } = place.get(node);
+      root.append(svg("rect", { class: `box look-${node.look}`, x: x - wide / 2, y, width: wide, height: high, rx: 6 }),
+                  svg("text", { class: "box-label", x, y: y + (node.note ? 19 : 27), "text-anchor": "middle" }, fitted(node.label, wide - 6)));
+      if (node.note) root.append(svg("text", { class: "tick", x, y: y + 35, "text-anchor": "middle" }, fitted(node.note, wide - 6)));
+    }
+    canvas.append(root);
+  }
+
   // ---- A figure: its chart, and buttons for log scales ----
 
   function draw(figure, chart, state) {
     const canvas = figure.querySelector(".canvas");
     if (canvas.clientWidth === 0) return;  // in a step that is not shown
-    ({ line: drawLine, bar: drawBars, heat: drawHeat })[chart.kind](canvas, chart, state);
+    ({ line: drawLine, bar: drawBars, heat: drawHeat, diagram: drawDiagram })[chart.kind](canvas, chart, state);
   }
 
   function addToggles(figure, chart, state, redraw) {

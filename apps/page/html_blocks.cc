@@ -139,6 +139,20 @@ std::string heat_data(const Heat& heat) {
   return data_html(columns, rows);
 }
 
+std::string diagram_data(const Diagram& diagram) {
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t n = 0; n < diagram.nodes.size(); ++n) {
+    const DiagramNode& node = diagram.nodes[n];
+    std::string next;
+    for (const auto& [from, to] : diagram.edges) {
+      if (static_cast<std::size_t>(from) == n)
+        next += (next.empty() ? "" : ", ") + diagram.nodes[static_cast<std::size_t>(to)].label;
+    }
+    rows.push_back({node.label, node.note, std::to_string(node.row + 1), next});
+  }
+  return data_html({"box", "", "row", "leads to"}, rows);
+}
+
 std::string tokens_html(const Page& page, const Tokens& tokens) {
   std::string html = str("<figure class=\"tokens\" data-look=\"", name(tokens.look), "\">\n<figcaption>",
                          marked_html(page, tokens.caption), "</figcaption>\n<p>");
@@ -223,26 +237,45 @@ std::string correction_html(const Page& page, const Correction& correction) {
 
 }  // namespace
 
+namespace {
+
+// Returns how many bytes of punctuation a text starts with. They must stay on the line of the number before.
+std::size_t leading_punctuation(const std::string& text) {
+  const std::size_t end = text.find_first_not_of(".,;:!?)");
+  return end == std::string::npos ? text.size() : end;
+}
+
+std::string span_html(const Page& page, const Span& span) {
+  switch (span.kind) {
+    case Span::Kind::code:
+      return "<code>" + escaped(span.text) + "</code>";
+    case Span::Kind::strong:
+      return "<em>" + escaped(span.text) + "</em>";
+    case Span::Kind::math:
+      return "<span class=\"math\">" + math_html(span.text) + "</span>";
+    case Span::Kind::number:
+      return number_html(page, span.text);
+    default:
+      return escaped(span.text);
+  }
+}
+
+}  // namespace
+
 std::string marked_html(const Page& page, const std::string& text) {
+  std::vector<Span> spans = parse_markup(text);
   std::string html;
-  for (const Span& span : parse_markup(text)) {
-    switch (span.kind) {
-      case Span::Kind::text:
-        html += escaped(span.text);
-        break;
-      case Span::Kind::code:
-        html += "<code>" + escaped(span.text) + "</code>";
-        break;
-      case Span::Kind::strong:
-        html += "<em>" + escaped(span.text) + "</em>";
-        break;
-      case Span::Kind::math:
-        html += "<span class=\"math\">" + math_html(span.text) + "</span>";
-        break;
-      case Span::Kind::number:
-        html += number_html(page, span.text);
-        break;
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const bool number = spans[i].kind == Span::Kind::number;
+    const bool before_text = i + 1 < spans.size() && spans[i + 1].kind == Span::Kind::text;
+    const std::size_t tail = number && before_text ? leading_punctuation(spans[i + 1].text) : 0;
+    if (tail == 0) {
+      html += span_html(page, spans[i]);
+      continue;
     }
+    html +=
+        "<span class=\"keep\">" + span_html(page, spans[i]) + spans[i + 1].text.substr(0, tail) + "</span>";
+    spans[i + 1].text.erase(0, tail);
   }
   return html;
 }
@@ -268,6 +301,7 @@ std::string blocks_html(const Page& page, const std::vector<Block>& blocks) {
       [&](const LineChart& c) { return figure_html(c.id, c.title, line_data(c)); },
       [&](const BarChart& c) { return figure_html(c.id, c.title, bar_data(page, c)); },
       [&](const Heat& h) { return figure_html(h.id, h.title, heat_data(h)); },
+      [&](const Diagram& d) { return figure_html(d.id, d.title, diagram_data(d)); },
       [&](const Correction& c) { return correction_html(page, c); },
       [&](const Live& l) { return live_html(l); },
       [&](const DirectionToggle& t) {

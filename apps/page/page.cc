@@ -107,7 +107,7 @@ class References {
                             id(c.id);
                             for (const Bar& bar : c.bars) number(bar.number.name);
                           },
-                          [this](const Heat& h) { heat(h); },
+                          [this](const Heat& h) { heat(h); }, [this](const Diagram& d) { diagram(d); },
                           [this](const Correction& c) {
                             text(c.says);
                             text(c.truth);
@@ -145,6 +145,16 @@ class References {
     if (heat.values.size() != heat.rows.size() * heat.columns.size()) {
       fail("page: heat chart ", heat.id, " has ", heat.values.size(), " values, expected ", heat.rows.size(),
            " times ", heat.columns.size());
+    }
+  }
+
+  void diagram(const Diagram& diagram) {
+    id(diagram.id);
+    const auto nodes = static_cast<int>(diagram.nodes.size());
+    for (const auto& [from, to] : diagram.edges) {
+      if (from < 0 || from >= nodes || to < 0 || to >= nodes)
+        fail("page: diagram ", diagram.id, ": an arrow leads from node ", from, " to node ", to, " of ",
+             nodes);
     }
   }
 

@@ -92,10 +92,19 @@ Json heat_json(const Heat& heat) {
           {"diverging", heat.diverging}};
 }
 
+Json diagram_json(const Diagram& diagram) {
+  Json nodes = Json::array();
+  for (const DiagramNode& node : diagram.nodes)
+    nodes.push_back(
+        {{"label", node.label}, {"note", node.note}, {"row", node.row}, {"look", name(node.look)}});
+  return {{"kind", "diagram"}, {"title", diagram.title}, {"nodes", nodes}, {"edges", diagram.edges}};
+}
+
 std::string chart_id(const Block& block) {
   if (const auto* line = std::get_if<LineChart>(&block.content)) return line->id;
   if (const auto* bar = std::get_if<BarChart>(&block.content)) return bar->id;
   if (const auto* heat = std::get_if<Heat>(&block.content)) return heat->id;
+  if (const auto* diagram = std::get_if<Diagram>(&block.content)) return diagram->id;
   return "";
 }
 
@@ -113,6 +122,7 @@ Json chart_json(const Page& page, const Block& block) {
   if (const auto* line = std::get_if<LineChart>(&block.content)) return line_chart_json(*line);
   if (const auto* bar = std::get_if<BarChart>(&block.content)) return bar_chart_json(page, *bar);
   if (const auto* heat = std::get_if<Heat>(&block.content)) return heat_json(*heat);
+  if (const auto* diagram = std::get_if<Diagram>(&block.content)) return diagram_json(*diagram);
   return nullptr;
 }
 

@@ -76,6 +76,21 @@ class Writer {
     return title(c.title) + bar_chart_text(bars, c.max.value_or(0), style_);
   }
   std::string operator()(const Heat& h) const { return title(h.title) + heat_text(h, style_); }
+  std::string operator()(const Diagram& d) const {
+    std::string text = title(d.title);
+    int rows = 0;
+    for (const DiagramNode& node : d.nodes) rows = std::max(rows, node.row + 1);
+    for (int row = 0; row < rows; ++row) {
+      std::string line;
+      for (const DiagramNode& node : d.nodes) {
+        if (node.row != row) continue;
+        const std::string box = node.label + (node.note.empty() ? "" : " " + node.note);
+        line += (line.empty() ? "" : "  ") + style_.look("[" + shown(style_, box) + "]", node.look);
+      }
+      text += wrapped(pad_left(std::to_string(row + 1), 3) + "  " + line, style_.columns, "     ");
+    }
+    return text;
+  }
   std::string operator()(const Correction& c) const {
     return wrapped(style_.look("! ", Look::second) + shown(style_, c.document) + " says: " + marked(c.says),
                    style_.columns, "  ") +

@@ -56,6 +56,10 @@ inline page::Page every_block(const std::string& text) {
                 .diverging = true,
                 .row_label = text,
                 .column_label = text});
+  page.add(Diagram{.id = "diagram",
+                   .title = text,
+                   .nodes = {{text, text, 0}, {"left", "", 1, Look::second}, {"right", "", 1}},
+                   .edges = {{0, 1}, {0, 2}}});
   page.correction(text, verbatim(text), "{b}");
   page.script("inkling.models.twice = ({ a, factor }) => ({ numbers: { a, b: (a * factor) / 5 } });\n");
   page.add(Live{.id = "live",

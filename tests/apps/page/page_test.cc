@@ -64,6 +64,9 @@ TEST_CASE("page: mistakes of a lesson are errors that name the number or the blo
   Page heat("t");
   heat.add(Heat{.id = "h", .title = "", .rows = {"a"}, .columns = {"b"}, .values = {}});
   CHECK_THROWS_WITH(heat.check(), contains("0 values, expected 1 times 1"));
+  Page diagram("t");
+  diagram.add(Diagram{.id = "d", .title = "", .nodes = {{"a", "", 0}}, .edges = {{0, 1}}});
+  CHECK_THROWS_WITH(diagram.check(), contains("from node 0 to node 1 of 1"));
   Page twice("t");
   twice.add(LineChart{.id = "x", .title = "", .x_label = "", .y_label = ""});
   twice.add(BarChart{.id = "x", .title = "", .x_label = ""});
@@ -143,7 +146,7 @@ TEST_CASE("pages: a page with every block works in a browser, also with hostile 
   for (const std::string& text : {std::string("x"), kHostile}) {
     write_text(t / "page.html", page_html(every_block(text)));
     const nlohmann::json found = check_in_browser(t / "page.html");
-    CHECK(found.at("charts") == 4);
+    CHECK(found.at("charts") == 5);
     CHECK(found.at("steps") == 4);
     CHECK(found.at("sliders") == 2);
   }
