@@ -53,6 +53,7 @@ Action parse_command_line(int argc, const char* const* argv) {
   add_eval(app, action);
   add_explain(app, action);
   add_lesson(app, action);
+  add_report(app, action);
   add_info(app, action);
   add_inspect(app, action);
   add_convert(app, action);

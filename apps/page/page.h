@@ -88,6 +88,7 @@ class Page {
   std::string command = {};        // the command that made the page
   std::string check_command = {};  // the command that checks the page's numbers
   std::vector<Link> links = {};    // other pages: previous, next, index
+  int refresh_seconds = 0;         // how often a browser loads the file again; 0: never
   nlohmann::ordered_json origin =
       {};  // how to make the page again: the lesson's number, its seed, what it breaks
 

@@ -20,10 +20,14 @@ constexpr const char* kPolicy =
     "base-uri 'none'; form-action 'none'";
 
 std::string head(const Page& page) {
+  const std::string refresh =
+      page.refresh_seconds == 0
+          ? ""
+          : str("<meta http-equiv=\"refresh\" content=\"", page.refresh_seconds, "\">\n");
   return str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>",
              escaped(page.title()), "</title>\n",
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-             "<meta name=\"color-scheme\" content=\"light dark\">\n",
+             "<meta name=\"color-scheme\" content=\"light dark\">\n", refresh,
              "<meta http-equiv=\"Content-Security-Policy\" content=\"", kPolicy, "\">\n<style>\n",
              style_sheet(), "</style>\n</head>\n");
 }
