@@ -6,7 +6,7 @@
 // tests the template without SIMD. Differences between xsimd 8.1 and 14, and slow functions of xsimd, are
 // corrected only in this file:
 //   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() multiplies, then adds. The fma() of this
-//     file uses the CPU's instruction.
+//     file uses the CPU's instruction. The negative of 0 is -0 on all instruction sets.
 //   - load_n and store_n, for the tail of an array, access the memory of the first n lanes only.
 // Only ops/isa/isa_*.cc may include this file (through the *_simd.h). Each of them is compiled with its own
 // -m flags. Every function in this file and in the kernels is a template on V or Arch. Otherwise one function
@@ -72,9 +72,19 @@ struct Floats {
   friend Floats operator-(Floats a, Floats b) { return Floats(a.raw - b.raw); }
   friend Floats operator*(Floats a, Floats b) { return Floats(a.raw * b.raw); }
   friend Floats operator/(Floats a, Floats b) { return Floats(a.raw / b.raw); }
-  friend Floats operator-(Floats a) { return Floats(-a.raw); }
-  Floats& operator+=(Floats b) { return *this = *this + b; }
-  Floats& operator*=(Floats b) { return *this = *this * b; }
+  // Changes the sign, also of 0. (xsimd 8.1 computes 0 - a for AVX-512, and the negative of 0 would be 0.)
+  friend Floats operator-(Floats a) {
+#if defined(__AVX512F__)
+    if constexpr (kLanes == 16) return Floats(Raw(_mm512_xor_ps(a.raw, _mm512_set1_ps(-0.0f))));
+#endif
+    return Floats(-a.raw);
+  }
+  Floats& operator+=(Floats b) {
+    return *this = *this + b;
+  }
+  Floats& operator*=(Floats b) {
+    return *this = *this * b;
+  }
 };
 
 template <class V>
@@ -95,6 +105,15 @@ void store(float* p, Floats<Arch> v) {
   }
 }
 
+#if defined(__AVX2__)
+// The mask of the first n of eight lanes.
+template <class V>
+__m256i first_lanes(std::int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(n)),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 // Loads the first n lanes of a register from memory (0 <= n <= lanes); the other lanes are set to `rest`.
 template <class V>
 V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
@@ -102,6 +121,13 @@ V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
   if constexpr (V::kLanes == 16) {
     return V(typename V::Raw(
         _mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << n) - 1u), p)));
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (V::kLanes == 8) {
+    const __m256i first_n = first_lanes<V>(n);
+    const __m256 values = _mm256_maskload_ps(p, first_n);
+    return V(typename V::Raw(_mm256_blendv_ps(_mm256_set1_ps(rest), values, _mm256_castsi256_ps(first_n))));
   }
 #endif
   alignas(64) float lanes[V::kLanes];
@@ -118,14 +144,20 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
     return;
   }
 #endif
+#if defined(__AVX2__)
+  if constexpr (V::kLanes == 8) {
+    _mm256_maskstore_ps(p, first_lanes<V>(n), v.raw);
+    return;
+  }
+#endif
   alignas(64) float lanes[V::kLanes];
   store(lanes, v);
   for (std::int64_t i = 0; i < n; ++i) p[i] = lanes[i];
 }
 
 // Loading and storing bf16: the numbers are bf16 in memory and floats in registers. Storing rounds to
-// nearest, ties to even, and makes NaNs quiet, as to_bf16() does. Some CPUs have an instruction that rounds
-// to bf16; it also turns denormals into zeros.
+// nearest, ties to even, and makes NaNs quiet, as to_bf16() does. It turns denormals into zeros, because the
+// instruction that some CPUs have for this does so.
 [[gnu::always_inline]] inline float widened(bf16 x) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
 }
@@ -159,7 +191,10 @@ template <class Arch>
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
   const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
   const __mmask16 nan = _mm512_cmp_ps_mask(v.raw, v.raw, _CMP_UNORD_Q);
-  return _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+  const __m512i quiet = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+  const __mmask16 denormal = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(0x7f800000));  // or zero
+  return _mm512_mask_and_epi32(quiet, denormal, bits,
+                               _mm512_set1_epi32(static_cast<std::int32_t>(0x80000000u)));
 }
 #endif
 
@@ -188,7 +223,10 @@ void store(bf16* p, Floats<Arch> v) {
     const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
     const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v.raw, v.raw, _CMP_UNORD_Q));
-    const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+    const __m256i sign = _mm256_set1_epi32(static_cast<std::int32_t>(0x80000000u));
+    const __m256i normal = _mm256_cmpgt_epi32(_mm256_andnot_si256(sign, bits), _mm256_set1_epi32(0x7fffff));
+    const __m256i flushed = _mm256_and_si256(_mm256_or_si256(normal, sign), rounded);
+    const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(flushed, quiet, nan), 16);
     const __m128i all = _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), all);
     return;
@@ -200,8 +238,9 @@ void store(bf16* p, Floats<Arch> v) {
   for (std::int64_t i = 0; i < V::kLanes; ++i) {
     const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, lanes[i]);
     const std::uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    upper[i] = static_cast<std::uint16_t>((nan ? bits | 0x400000u : rounded) >> 16);
+    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u, denormal = (bits & 0x7f800000u) == 0;
+    const std::uint32_t result = nan ? bits | 0x400000u : denormal ? bits & 0x80000000u : rounded;
+    upper[i] = static_cast<std::uint16_t>(result >> 16);
   }
   __builtin_memcpy(p, upper, sizeof(upper));
 }

@@ -107,7 +107,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"train", {"0", "1", "100000000", "100000001"}},
         {"held-out", {"0", "1", "100000000", "100000001"}},
         {"seed", kSeed}}},
-      {"convert", {}}};
+      {"convert", {}},
+      {"verify", {{"threads", kThreads}}}};
   return all;
 }
 
