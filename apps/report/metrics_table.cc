@@ -42,8 +42,8 @@ std::string metrics_table(const std::vector<RunRecord>& runs) {
     for (const ValidationMetrics& v : run.validations) rows[v.step].validation = &v;
     for (const auto& [step, row] : rows) {
       const StepMetrics s = row.step != nullptr ? *row.step : StepMetrics{};
-      const ValidationMetrics v =
-          row.validation != nullptr ? *row.validation : ValidationMetrics{.loss = kNone};
+      static const ValidationMetrics none{.loss = kNone};
+      const ValidationMetrics& v = row.validation != nullptr ? *row.validation : none;
       table += str(quoted(run.path), ",", step, ",", static_cast<std::int64_t>(run.tokens(step)), ",",
                    field(run.seconds(step)));
       for (const double value : {s.loss, s.grad_norm, s.lr, s.ms, s.tokens_per_s, v.loss, perplexity(v.loss)})

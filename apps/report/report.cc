@@ -40,7 +40,7 @@ void add_numbers(Page& page, const RunRecord& run) {
   row("steps taken", page.number("run.steps", step, count));
   row("tokens seen",
       page.number("run.tokens", COMPUTED(run.tokens(run.last_step())),
-                  {.formula = "steps * tokens in a step", .inputs = {"run.steps"}, .print = Print::count}));
+                  {.formula = "steps times the tokens in a step", .inputs = {"run.steps"}, .print = Print::count}));
   row("parameters", page.number("run.parameters", COMPUTED(run.settings.model.parameter_count()), count));
   const Curve losses = curve_of(run, &StepMetrics::loss);
   if (!losses.y.empty()) {
@@ -176,7 +176,8 @@ void add_settings(Page& page, const RunRecord& run) {
   page.paragraph("This command trains with the same settings (give another `--out`):");
   page.add(Verbatim{shell_lines(words)});
   Table table{.caption = "", .columns = {"setting", "value"}};
-  for (const auto& [key, value] : nlohmann::json(run.settings).flatten().items()) {
+  const nlohmann::json settings = nlohmann::json(run.settings).flatten();
+  for (const auto& [key, value] : settings.items()) {
     std::string name = key.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
     table.rows.push_back({name, value.is_string() ? value.get<std::string>() : value.dump()});

@@ -2,6 +2,7 @@
 // against a second run.
 //
 //   config.json                        the settings
+//   report.html, session.json          the page of the run, and its newest training (apps/report)
 //   metrics.jsonl                      one line for each step, and one for each validation
 //   samples/step_00000500.txt          a text that the model wrote after step 500
 //   checkpoints/step_00000500/         model.bin (llm.c's format), optimizer.bin, state.json, manifest.json

@@ -349,6 +349,9 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     }
     const bool stop = stop_requested();
     if (due(settings_.save_every) || stop) save();
+    if ((validation_batches_ && due(settings_.val_every)) || due(settings_.sample_every) ||
+        due(settings_.save_every))
+      after_milestone_();
     if (stop && step_ < settings_.steps) return false;
   }
   directory_.sync_metrics();

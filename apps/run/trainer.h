@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/run/profile_report.h"
@@ -49,6 +50,9 @@ class Trainer {
   // After watch(), every training step is added to `report`.
   void watch(ProfileReport& report);
 
+  // run() calls `call` after each validation, sample or checkpoint.
+  void after_milestone(std::function<void()> call) { after_milestone_ = std::move(call); }
+
   // Trains until the last step, or until stop_requested() returns true. After stop_requested(), the current
   // step is finished and saved. Returns true if the run is complete.
   bool run(const std::function<bool()>& stop_requested);
@@ -84,6 +88,7 @@ class Trainer {
   std::vector<float> story_nats_;           // the exact -log p of each validation token; empty if not known
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
+  std::function<void()> after_milestone_ = [] {};
   Tape tape_;
   Tape inference_tape_{Recording::off};
   // The tokens of all micro-batches of a step. positions_ is empty without --document-mask.
