@@ -6,7 +6,7 @@
 #include "core/error.h"
 
 // One line for each lesson: the function that its file defines.
-#define INKLING_LESSONS(LESSON) LESSON(logits_to_loss) LESSON(sampling)
+#define INKLING_LESSONS(LESSON) LESSON(the_task) LESSON(logits_to_loss) LESSON(sampling)
 
 namespace inkling {
 
