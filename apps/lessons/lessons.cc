@@ -8,6 +8,7 @@
 // One line for each lesson: the function that its file defines.
 // clang-format off
 #define INKLING_LESSONS(LESSON) \
+  LESSON(the_task) \
   LESSON(logits_to_loss) \
   LESSON(backpropagation) \
   LESSON(gradient_descent) \

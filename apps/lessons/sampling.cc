@@ -154,7 +154,7 @@ nlohmann::ordered_json script_data(const NextToken& next) {
 void one_distribution(Page& page, const NextToken& next) {
   page.heading("One real distribution");
   page.paragraph("The model has learned stories for {run.steps} steps. Its prompt is:");
-  page.add(Verbatim{kPrompt});
+  page.paragraph("*" + verbatim(kPrompt) + "*");
   page.paragraph(
       "These are its probabilities for the next token, of {run.vocabulary}. The grammar that wrote the "
       "stories knows which tokens are possible here: `her`, as in *her mother*, and 14 names of animals. The "

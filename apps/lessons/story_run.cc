@@ -51,6 +51,7 @@ GPT2 train_on_stories(const StoryRun& run,
   Tape tape;
   for (std::int64_t step = 1; step <= run.steps; ++step) {
     StoryRows rows = story_rows(run.B, run.T, rng);
+    if (!run.shift_labels) rows.targets = rows.ids;
     const MicroBatch batch{rows.id_tensor(), rows.target_tensor()};
     const StepSettings settings{.step = step, .lr = learning_rate(schedule, step - 1), .max_norm = 1.0};
     const StepResult result = training_step(model, optimizer, tape, {&batch, 1}, settings);

@@ -32,6 +32,7 @@ struct StoryRun {
   std::int64_t B = 8, T = 64, steps = 200;
   double lr = 4e-3;
   std::uint64_t seed = 42;
+  bool shift_labels = true;  // false: the target of each token is the token itself (lesson 1 breaks this)
 
   GPT2Config config() const;
 };
