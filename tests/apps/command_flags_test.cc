@@ -354,6 +354,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
       {"inspect", {"files", "show", "tokenizer", "from", "tokens"}},
       {"story-chats", {"out", "seed", "stories", "train", "held-out", "example"}},
       {"convert", {"from", "to", "tokenizer"}},
+      {"report", {"run", "out", "csv"}},
       {"verify", {"all", "threads", "json"}},
   };
   CLI::App app;

@@ -108,6 +108,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"held-out", {"0", "1", "100000000", "100000001"}},
         {"seed", kSeed}}},
       {"convert", {}},
+      {"report", {}},
       {"verify", {{"threads", kThreads}}}};
   return all;
 }
