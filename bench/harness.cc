@@ -115,7 +115,10 @@ json print_row(const Row& row, const Figures& f, const std::vector<std::string>&
   const double speed = (by_flops ? row.work.flops : row.work.bytes) / f.seconds * 1e-9;
   std::cout << std::left << std::setw(kNameWidth) << row.name << std::right << std::setw(12)
             << fixed(f.seconds * 1e3, 3) << std::setw(15)
-            << (by_flops ? fixed(speed, 0) + " GFLOP/s" : fixed(speed, 1) + " GB/s") << std::setw(8)
+            << (by_flops ? fixed(speed, 0) + " GFLOP/s"
+                : speed < 0.1 ? fixed(1e3 * speed, 1) + " MB/s"
+                              : fixed(speed, 1) + " GB/s")
+            << std::setw(8)
             << fixed(100 * f.share_of_roof, 0);
   for (const std::string& peer : peers) {
     const auto ratio = f.ratios.find(peer);
