@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -45,12 +44,12 @@ struct Computed {
 };
 
 template <class T>
-Computed<std::decay_t<T>> computed(T&& value, const char* code, std::source_location at) {
-  return {std::forward<T>(value), {at.file_name(), static_cast<int>(at.line()), code}};
+Computed<std::decay_t<T>> computed(T&& value, const char* code, const char* file, int line) {
+  return {std::forward<T>(value), {file, line, code}};
 }
 
 // The only macro of the pages: no function can see the text of its argument.
-#define COMPUTED(...) ::inkling::page::computed((__VA_ARGS__), #__VA_ARGS__, std::source_location::current())
+#define COMPUTED(...) ::inkling::page::computed((__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)
 
 // fixed: 0.1494 with `digits` = 4. scientific: 1.4e-45 with `digits` = 1. count: 50,257.
 enum class Print { fixed, scientific, count };

@@ -13,7 +13,6 @@
 
 #include <functional>
 #include <map>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,9 +40,8 @@ class Page {
   }
   // Adds a number that was not computed: an input, or a number that a document gives.
   Ref given(const std::string& name, double value, About about = {},
-            std::source_location at = std::source_location::current()) {
-    return add_number(
-        {name, value, std::move(about), {at.file_name(), static_cast<int>(at.line()), "given"}});
+            const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return add_number({name, value, std::move(about), {file, line, "given"}});
   }
 
   const std::vector<Number>& numbers() const { return numbers_; }
