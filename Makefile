@@ -58,7 +58,7 @@ PRECOMPILED := $(BUILD)/tests/precompiled.h
 $(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 -include $(PRECOMPILED)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
-LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc)
+LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc apps/*/*/*.cc)
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
@@ -67,7 +67,7 @@ BENCH   := $(call objects,bench/*.cc)
 # make fuzz links the kernels of the ordinary build.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
-$(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/*/*.js apps/*/*.css)
+$(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js)
 # oneDNN's face is a library of its own, built where its headers are, or will be.
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
@@ -113,7 +113,7 @@ bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak an
 
 # g++ 12 takes parts of the standard library for uninitialised when it instruments them.
 asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for the slow ones of lessons and info
-	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -Wno-maybe-uninitialized' TEST="~lesson*' '~info*" test
+	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -Wno-maybe-uninitialized' TEST="~lesson*' '~info*' '~[pages]" test
 
 # ThreadSanitizer does not see how libtbb orders tasks; core/happens_before.h tells it, and parallel.cc, which calls TBB, is not instrumented.
 # It does not see the fence after streaming stores either (-Wno-tsan).

@@ -154,8 +154,10 @@ std::string diagram_data(const Diagram& diagram) {
 }
 
 std::string tokens_html(const Page& page, const Tokens& tokens) {
-  std::string html = str("<figure class=\"tokens\" data-look=\"", name(tokens.look), "\">\n<figcaption>",
-                         marked_html(page, tokens.caption), "</figcaption>\n<p>");
+  std::string html = str("<figure class=\"tokens\" data-look=\"", name(tokens.look), "\">\n");
+  if (!tokens.caption.empty())
+    html += "<figcaption>" + marked_html(page, tokens.caption) + "</figcaption>\n";
+  html += "<p>";
   for (const Token& token : tokens.tokens) {
     const double share = std::isfinite(token.value) ? std::min(std::max(token.value, 0.0), 1.0) : 1.0;
     html +=

@@ -7,7 +7,7 @@
 //   page.number("softmax.p.we", p.at(0), {.digits = 4, .formula = "e^{2.1} / sum"});
 //
 // So the page cannot show a line that did not compute the number. The expression must be on one line. A test
-// (tests/apps/lessons/lesson_sources_test.cc) compares every file:line with the source tree.
+// (tests/apps/lessons/lessons_test.cc) compares every file:line with the source tree.
 #pragma once
 
 #include <cstdint>

@@ -84,6 +84,14 @@ TEST_CASE("page html: hostile text is shown, never obeyed") {
   CHECK(escaped("&<>\"'é") == "&amp;&lt;&gt;&quot;&#39;é");
 }
 
+TEST_CASE("page html: tokens without a caption have no empty caption") {
+  Page page("t");
+  page.add(Tokens{.caption = "", .tokens = {{.text = "deep"}}});
+  CHECK(page_html(page).find("<figcaption></figcaption>") == std::string::npos);
+  page.add(Tokens{.caption = "words", .tokens = {{.text = "deep"}}});
+  CHECK_THAT(page_html(page), contains("<figcaption>words</figcaption>"));
+}
+
 TEST_CASE("page html: nothing is loaded from elsewhere") {
   const std::string html = page_html(every_block("x"));
   for (const char* outside : {"http:", "https:", "src=", "@import", "url(h", "url(/", "url(d", "<link"}) {

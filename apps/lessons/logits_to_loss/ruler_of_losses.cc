@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "apps/lessons/logits_to_loss.h"
+#include "apps/lessons/logits_to_loss/logits_to_loss.h"
 #include "apps/lessons/story_run.h"
 #include "apps/run/perplexity.h"
 #include "apps/text/stories.h"

@@ -1,4 +1,4 @@
-#include "apps/lessons/gpt2_words.h"
+#include "apps/lessons/the_task/gpt2_words.h"
 
 #include "apps/tokenizer/tokenizer.h"
 

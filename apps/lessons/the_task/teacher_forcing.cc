@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "apps/lessons/story_run.h"
-#include "apps/lessons/the_task.h"
+#include "apps/lessons/the_task/the_task.h"
 #include "apps/page/markup.h"
 #include "apps/text/stories.h"
 #include "core/error.h"

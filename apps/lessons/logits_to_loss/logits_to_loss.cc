@@ -1,5 +1,5 @@
 // Lesson 2: from the scores of a model to one number that says how wrong it is.
-#include "apps/lessons/logits_to_loss.h"
+#include "apps/lessons/logits_to_loss/logits_to_loss.h"
 
 #include <cmath>
 #include <numeric>
@@ -11,7 +11,7 @@
 #include "ops/cross_entropy.h"
 #include "ops/softmax.h"
 
-EMBED_FILE(inkling_logits_to_loss_js, "apps/lessons/logits_to_loss.js");
+EMBED_FILE(inkling_logits_to_loss_js, "apps/lessons/logits_to_loss/logits_to_loss.js");
 
 namespace inkling {
 

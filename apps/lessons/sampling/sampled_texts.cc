@@ -3,7 +3,7 @@
 #include <numeric>
 #include <set>
 
-#include "apps/lessons/sampling.h"
+#include "apps/lessons/sampling/sampling.h"
 #include "apps/lessons/story_run.h"
 #include "apps/page/markup.h"
 #include "apps/text/stories.h"

@@ -4,7 +4,7 @@
 #include <limits>
 #include <string>
 
-#include "apps/lessons/gradient_descent.h"
+#include "apps/lessons/gradient_descent/gradient_descent.h"
 #include "apps/lessons/sentence.h"
 #include "core/error.h"
 #include "optim/sgd.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <string>
 
-#include "apps/lessons/logits_to_loss.h"
+#include "apps/lessons/logits_to_loss/logits_to_loss.h"
 #include "core/tape.h"
 #include "ops/softmax.h"
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <string>
 
-#include "apps/lessons/gradient_descent.h"
+#include "apps/lessons/gradient_descent/gradient_descent.h"
 #include "core/error.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"

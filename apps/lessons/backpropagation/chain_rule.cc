@@ -4,8 +4,8 @@
 #include <cmath>
 #include <functional>
 
-#include "apps/lessons/backpropagation.h"
-#include "apps/lessons/watch.h"
+#include "apps/lessons/backpropagation/backpropagation.h"
+#include "apps/lessons/backpropagation/watch.h"
 #include "core/error.h"
 #include "ops/cross_entropy.h"
 #include "ops/gelu.h"

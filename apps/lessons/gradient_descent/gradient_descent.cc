@@ -1,5 +1,5 @@
 // Lesson 5: how a gradient changes a parameter, and what the learning rate and the optimiser do.
-#include "apps/lessons/gradient_descent.h"
+#include "apps/lessons/gradient_descent/gradient_descent.h"
 
 #include <array>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "optim/sgd.h"
 
-EMBED_FILE(inkling_gradient_descent_js, "apps/lessons/gradient_descent.js");
+EMBED_FILE(inkling_gradient_descent_js, "apps/lessons/gradient_descent/gradient_descent.js");
 
 namespace inkling {
 

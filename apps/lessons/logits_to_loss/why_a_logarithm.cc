@@ -2,7 +2,7 @@
 #include <cmath>
 #include <string>
 
-#include "apps/lessons/logits_to_loss.h"
+#include "apps/lessons/logits_to_loss/logits_to_loss.h"
 #include "core/tape.h"
 #include "ops/cross_entropy.h"
 #include "ops/softmax.h"

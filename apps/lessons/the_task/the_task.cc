@@ -1,10 +1,10 @@
 // Lesson 1: the task of a language model, and where its labels come from.
-#include "apps/lessons/the_task.h"
+#include "apps/lessons/the_task/the_task.h"
 
 #include <cmath>
 #include <vector>
 
-#include "apps/lessons/gpt2_words.h"
+#include "apps/lessons/the_task/gpt2_words.h"
 #include "apps/page/markup.h"
 #include "apps/text/label_shift.h"
 #include "core/error.h"

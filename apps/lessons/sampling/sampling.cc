@@ -1,5 +1,5 @@
 // Lesson 7: from the probabilities of a model to a text.
-#include "apps/lessons/sampling.h"
+#include "apps/lessons/sampling/sampling.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include "core/tape.h"
 #include "ops/softmax.h"
 
-EMBED_FILE(inkling_sampling_js, "apps/lessons/sampling.js");
+EMBED_FILE(inkling_sampling_js, "apps/lessons/sampling/sampling.js");
 
 namespace inkling {
 

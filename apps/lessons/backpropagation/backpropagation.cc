@@ -1,5 +1,5 @@
 // Lesson 4: which way should each number move, and how strongly does the loss depend on it?
-#include "apps/lessons/backpropagation.h"
+#include "apps/lessons/backpropagation/backpropagation.h"
 
 #include <array>
 #include <cmath>
