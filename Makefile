@@ -69,7 +69,7 @@ LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KER
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench train test bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa clean
+.PHONY: help all deps deps-check deps-bench train test bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -90,7 +90,7 @@ train: $(BUILD)/inkling  ## train on stories, or on your own text with DATA=my.t
 train: export TEXT := $(value DATA)
 train: export RUN := $(value OUT)
 
-test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa  ## prove everything (TEST=some)
+test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa check-libm  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
@@ -126,6 +126,9 @@ check-thresholds:  ## every size at which code changes its path has a test on ea
 
 check-isa: $(LIBRARY) $(EMULATED_AMX)  ## the kernels of two instruction sets share no inline function
 	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(EMULATED_AMX)
+
+check-libm: $(LIBRARY) $(APP)  ## nothing calls the C library's exp, log, cos and so on: their bits differ from machine to machine
+	@sh tests/check_libm.sh "$$($(CXX) -print-file-name=libm.so.6)" $^
 
 clean:  ## remove what was built
 	rm -rf $(BUILD)
