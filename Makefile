@@ -19,11 +19,16 @@ FUZZ_SECONDS ?= 10
 FUZZ    ?=
 # of tests/: the folders whose tests are built
 TESTED  ?= *
+# of make test-arm64: the cross compiler
+ARM64   ?= aarch64-linux-gnu-g++
+# what runs the programs that are built, if this machine cannot run them itself
+EMULATOR ?=
 
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
 PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2
 CHECK_PACKAGES := clang clang-tidy clang-format libclang-rt-dev llvm
 BENCH_PACKAGES := libdnnl-dev libopenblas-dev
+ARM64_PACKAGES  = g++-aarch64-linux-gnu qemu-user libtbb-dev:arm64 libxxhash-dev:arm64 $(if $(CATCH),catch2:arm64)
 
 # The -Wconversion family keeps sizes 64-bit. No warning is tolerated (CI sets CI=true; WERROR=1 does the same).
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR)$(CI),-Werror)
@@ -36,8 +41,9 @@ CATCH     = $(shell test -e /usr/include/catch2/catch_all.hpp && echo -lCatch2)
 
 EMULATED_AMX := $(BUILD)/tests/amx_emulation.o $(BUILD)/tests/emulated_amx_kernels.o
 
-# Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64.
-ifneq ($(filter x86_64,$(shell uname -m)),)
+# Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64. On arm64 they need none.
+MACHINE := $(firstword $(subst -, ,$(shell $(CXX) -dumpmachine)))
+ifeq ($(MACHINE),x86_64)
 $(BUILD)/ops/isa/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
 AVX512 := -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
 $(BUILD)/ops/isa/isa_avx512.o:      CXXFLAGS += $(AVX512)
@@ -61,7 +67,8 @@ LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
-TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
+# The tests of the AMX instructions need an x86-64 compiler.
+TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(BUILD)/tests/ops/amx_test.o),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
 # make fuzz links the kernels of the ordinary build.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
@@ -69,7 +76,7 @@ LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KER
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench train test bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
+.PHONY: help all deps deps-check deps-bench deps-arm64 train test test-arm64 bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -83,6 +90,8 @@ deps-check:  ## install what fuzz, tidy, format and a build with clang need
 	@sh .ci/install $(CHECK_PACKAGES)
 deps-bench:  ## install the libraries that make bench compares with
 	@sh .ci/install $(BENCH_PACKAGES)
+deps-arm64:  ## install a cross compiler for arm64, arm64's libraries, and qemu-user
+	@sh .ci/install $(ARM64_PACKAGES)
 
 train: $(BUILD)/inkling  ## train on stories, or on your own text with DATA=my.txt (OUT=, FLAGS=)
 	@sh apps/train.sh $(BUILD)/inkling $(FLAGS)
@@ -91,7 +100,15 @@ train: export TEXT := $(value DATA)
 train: export RUN := $(value OUT)
 
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa check-libm  ## prove everything (TEST=some)
-	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
+	INKLING=$(BUILD)/inkling$(if $(EMULATOR),.sh) INKLING_EMULATOR='$(EMULATOR)' $(EMULATOR) $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
+
+# The kernel cannot start a program for another CPU, but it can start a script that does.
+$(BUILD)/inkling.sh: $(BUILD)/inkling
+	@printf '#!/bin/sh\nexec $(EMULATOR) $< "$$@"\n' > $@ && chmod +x $@
+test: $(if $(EMULATOR),$(BUILD)/inkling.sh)
+
+test-arm64:  ## build for arm64 and run the tests in an emulator, qemu-user (TEST=some, TESTED=folders)
+	$(MAKE) BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64 test
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)'
