@@ -55,6 +55,7 @@ Action parse_command_line(int argc, const char* const* argv) {
   add_info(app, action);
   add_inspect(app, action);
   add_convert(app, action);
+  add_verify(app, action);
   check_first(app, argc > 1 ? argv[1] : "");
   try {
     app.parse(argc, argv);

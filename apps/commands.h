@@ -18,5 +18,6 @@ void add_explain(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_convert(CLI::App& app, Action& action);
+void add_verify(CLI::App& app, Action& action);
 
 }  // namespace inkling

@@ -34,6 +34,10 @@ const char* name(Isa isa) {
   return "?";
 }
 
+bool fuses_multiply_add(Isa isa) {
+  return isa != Isa::scalar && isa != Isa::sse2;
+}
+
 namespace {
 
 #if defined(__x86_64__)

@@ -18,6 +18,10 @@ enum class Isa { scalar, neon, sse2, avx2, avx512, avx512_bf16, amx };
 
 const char* name(Isa isa);
 
+// True if the kernels of this instruction set use a fused multiply-add, which rounds once and not twice. In
+// f32, all sets for which this is true give the same bytes, and so do all others (ops/README.md).
+bool fuses_multiply_add(Isa isa);
+
 struct CpuFeatures {
   bool avx2 = false;         // AVX2 and FMA; the OS saves their registers
   bool avx512 = false;       // AVX-512 F, BW, CD, DQ, VL; the OS saves their registers

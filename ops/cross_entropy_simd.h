@@ -28,10 +28,10 @@ float exp_of_one(float x) {
 // which may be x.
 template <class V, bool kKeep>
 float sum_exp(float* e, const float* x, V m, std::int64_t n) {
-  V total(0.0f);
-  for_lanes<V>(n, [&](std::int64_t i, auto lanes) {
+  RowSum<V> total;
+  for_row<V>(n, [&](std::int64_t i, int part, auto lanes) {
     const V e_i = exp(lanes.load(x + i, -std::numeric_limits<float>::infinity()) - m);
-    total += e_i;
+    total[part] += e_i;
     if constexpr (kKeep) lanes.store(e + i, e_i);
   });
   return sum(total);

@@ -197,8 +197,8 @@ const Kernels& kernels();
 // The table of one instruction set, which must be among available_isas().
 const Kernels& kernels(Isa isa);
 
-// Makes kernels() return this table, which must stay alive. Only tests use it: for each table of this
-// machine, and for one that emulates AMX.
+// Makes kernels() return this table, which must stay alive. `inkling verify --all` and the tests use it:
+// for each table of this machine, and for one that emulates AMX.
 void use_table(const Kernels& table);
 
 }  // namespace inkling

@@ -17,14 +17,14 @@ void layernorm_forward(const LayerNormForward<T>& arguments) noexcept {
     const float* x_r = arguments.x + r * C;
     T* y_r = arguments.y + r * C;
     // pass 1: mean
-    V total(0.0f);
-    for_lanes<V>(C, [&](std::int64_t c, auto lanes) { total += lanes.load(x_r + c); });
+    RowSum<V> total;
+    for_row<V>(C, [&](std::int64_t c, int part, auto lanes) { total[part] += lanes.load(x_r + c); });
     const float m = sum(total) / static_cast<float>(C);
     // pass 2: variance
-    V squares(0.0f);
-    for_lanes<V>(C, [&](std::int64_t c, auto lanes) {
+    RowSum<V> squares;
+    for_row<V>(C, [&](std::int64_t c, int part, auto lanes) {
       const V d = lanes.load(x_r + c, m) - V(m);
-      squares = fma(d, d, squares);
+      squares[part] = fma(d, d, squares[part]);
     });
     const float s = 1.0f / __builtin_sqrtf(sum(squares) / static_cast<float>(C) + kLayerNormEps);
     // pass 3: normalise, scale, shift
@@ -49,13 +49,13 @@ void layernorm_backward(const LayerNormBackward<T>& arguments) noexcept {
     float* dx_r = arguments.dx + r * C;
     const V m(arguments.mean[r]), s(arguments.rstd[r]);
     // pass 1: the means of g = dy * weight and of g * n, and the gradients of the parameters
-    V g_sum(0.0f), gn_sum(0.0f);
-    for_lanes<V>(C, [&](std::int64_t c, auto lanes) {
+    RowSum<V> g_sum, gn_sum;
+    for_row<V>(C, [&](std::int64_t c, int part, auto lanes) {
       const V n = (lanes.load(x_r + c) - m) * s;
       const V d = lanes.load(dy_r + c);
       const V g = d * lanes.load(weight + c);
-      g_sum += g;
-      gn_sum = fma(g, n, gn_sum);
+      g_sum[part] += g;
+      gn_sum[part] = fma(g, n, gn_sum[part]);
       lanes.store(dweight + c, fma(d, n, lanes.load(dweight + c)));
       lanes.store(dbias + c, lanes.load(dbias + c) + d);
     });

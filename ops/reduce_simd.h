@@ -2,23 +2,25 @@
 #pragma once
 
 #include "ops/reduce.h"
-#include "ops/simd/simd.h"
+#include "ops/simd/lanes_simd.h"
 
 namespace inkling::simd {
 
-// Returns the sum of n consecutive numbers. Four registers hold partial sums, so that an addition does not
-// have to wait for the previous addition.
+// Returns the sum of n consecutive numbers. Four times 16 numbers are partial sums, so that an addition does
+// not have to wait for the previous addition.
 template <class V>
 float sum_row(const float* x, std::int64_t n) noexcept {
   constexpr std::int64_t W = V::kLanes;
-  V parts[4] = {V(0.0f), V(0.0f), V(0.0f), V(0.0f)};
+  RowSum<V> sums[4];
   std::int64_t i = 0;
-  for (; i + 4 * W <= n; i += 4 * W) {
-    for (int u = 0; u < 4; ++u) parts[u] += load<V>(x + i + u * W);
+  for (; i + 4 * kRowLanes <= n; i += 4 * kRowLanes) {
+    for (int u = 0; u < 4; ++u) {
+#pragma GCC unroll 4
+      for (int p = 0; p < RowSum<V>::kParts; ++p) sums[u][p] += load<V>(x + i + u * kRowLanes + p * W);
+    }
   }
-  for (; i + W <= n; i += W) parts[0] += load<V>(x + i);
-  if (i < n) parts[1] += load_n<V>(x + i, n - i);
-  return sum((parts[0] + parts[1]) + (parts[2] + parts[3]));
+  for_row<V>(n - i, [&](std::int64_t k, int part, auto lanes) { sums[0][part] += lanes.load(x + i + k); });
+  return sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 // Computes the sums of as many columns as fit into R registers, and adds them to `out` or assigns them.

@@ -35,10 +35,10 @@ void softmax_forward(float* y, const float* x, std::int64_t rows, std::int64_t C
     // pass 1: maximum
     const V m(max_of<V>(x_r, C));
     // pass 2: e^(x - m) and its sum
-    V total(0.0f);
-    for_lanes<V>(C, [&](std::int64_t c, auto lanes) {
+    RowSum<V> total;
+    for_row<V>(C, [&](std::int64_t c, int part, auto lanes) {
       const V e = exp(lanes.load(x_r + c, kMinusInf) - m);
-      total += e;
+      total[part] += e;
       lanes.store(y_r + c, e);
     });
     // pass 3: divide
@@ -54,9 +54,9 @@ void softmax_backward(float* dx, const float* dy, const float* y, std::int64_t r
     const float *dy_r = dy + r * C, *y_r = y + r * C;
     float* dx_r = dx + r * C;
     // pass 1: sum dy_i y_i
-    V products(0.0f);
-    for_lanes<V>(C, [&](std::int64_t c, auto lanes) {
-      products = fma(lanes.load(dy_r + c), lanes.load(y_r + c), products);
+    RowSum<V> products;
+    for_row<V>(C, [&](std::int64_t c, int part, auto lanes) {
+      products[part] = fma(lanes.load(dy_r + c), lanes.load(y_r + c), products[part]);
     });
     const V dot(sum(products));
     // pass 2: dx = y (dy - dot)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "ops/attention/attention_forward_simd.h"
+#include "ops/simd/lanes_simd.h"
 
 namespace inkling::simd {
 
@@ -25,11 +26,10 @@ struct QueryTile {
 // Returns the sum of the products a_c b_c over n numbers.
 template <class V, class Real>
 float dot(const Real* a, const Real* b, std::int64_t n) noexcept {
-  constexpr std::int64_t W = V::kLanes;
-  V total(0.0f);
-  std::int64_t c = 0;
-  for (; c + W <= n; c += W) total = fma(load<V>(a + c), load<V>(b + c), total);
-  if (c < n) total = fma(load_n<V>(a + c, n - c), load_n<V>(b + c, n - c), total);
+  RowSum<V> total;
+  for_row<V>(n, [&](std::int64_t c, int part, auto lanes) {
+    total[part] = fma(lanes.load(a + c), lanes.load(b + c), total[part]);
+  });
   return sum(total);
 }
 

@@ -4,6 +4,7 @@
 
 #include "ops/attention/attention_decode.h"
 #include "ops/attention/attention_forward_simd.h"
+#include "ops/simd/lanes_simd.h"
 
 namespace inkling::simd {
 
@@ -58,12 +59,12 @@ void attend_one(float* out, const float* keys, const float* values, const float*
   for (std::int64_t k = W; k < padded; k += W) most = max(most, load<V>(s + k));
   const V m(greatest(most));
   // pass 3: softmax, without the factor r
-  V total(0.0f);
-  for (std::int64_t k = 0; k < padded; k += W) {
-    const V p = exp(load<V>(s + k) - m);
-    store(s + k, p);
-    total += p;
-  }
+  RowSum<V> total;
+  for_row<V>(padded, [&](std::int64_t k, int part, auto lanes) {
+    const V p = exp(lanes.load(s + k) - m);
+    lanes.store(s + k, p);
+    total[part] += p;
+  });
   // pass 4: O = P V
   for (std::int64_t k = 0; k < end; k += kKeyBlock) {
     const std::int64_t rows = end - k < kKeyBlock ? end - k : kKeyBlock;

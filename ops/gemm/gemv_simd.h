@@ -2,43 +2,31 @@
 #pragma once
 
 #include "ops/gemm/operands.h"
-#include "ops/simd/simd.h"
+#include "ops/simd/lanes_simd.h"
 
 namespace inkling::simd {
 
-// Computes ROWS x COLUMNS numbers C(m, n), from ROWS rows of x and COLUMNS rows of w. Each number has one
-// register of partial sums.
+// Computes ROWS x COLUMNS numbers C(m, n), from ROWS rows of x and COLUMNS rows of w. Each number is a sum
+// along a row, with 16 partial sums.
 template <class V, int ROWS, int COLUMNS>
 void gemv_tile(const MatrixOut<float> C, const float* x, std::int64_t ldx, const float* w, std::int64_t ldw,
                std::int64_t K) {
-  constexpr std::int64_t W = V::kLanes;
-  const std::int64_t body = K - K % W, tail = K % W;
-  V sums[ROWS][COLUMNS];
-  for (int m = 0; m < ROWS; ++m) {
-    for (int n = 0; n < COLUMNS; ++n) sums[m][n] = V(0.0f);
-  }
+  RowSum<V> sums[ROWS][COLUMNS];
   // Each step prefetches twice. Into L2: a piece of the next rows of w, in the order of memory. Into L1: a
   // piece of the current rows, because the hardware's prefetching cannot follow four streams.
   const float* next = w + COLUMNS * ldw;
   constexpr std::int64_t kNear = 192;  // prefetch this many floats ahead in a row
-  for (std::int64_t k = 0; k < body; k += W) {
-    for (int n = 0; n < COLUMNS; ++n) prefetch_second<V>(next + COLUMNS * k + n * W);
-    for (int n = 0; n < COLUMNS; ++n) prefetch_first<V>(w + n * ldw + k + kNear);
-    V w_k[COLUMNS];
-    for (int n = 0; n < COLUMNS; ++n) w_k[n] = load<V>(w + n * ldw + k);
-    for (int m = 0; m < ROWS; ++m) {
-      const V x_k = load<V>(x + m * ldx + k);
-      for (int n = 0; n < COLUMNS; ++n) sums[m][n] = fma(x_k, w_k[n], sums[m][n]);
-    }
-  }
-  if (tail != 0) {
-    V w_k[COLUMNS];
-    for (int n = 0; n < COLUMNS; ++n) w_k[n] = load_n<V>(w + n * ldw + body, tail);
-    for (int m = 0; m < ROWS; ++m) {
-      const V x_k = load_n<V>(x + m * ldx + body, tail);
-      for (int n = 0; n < COLUMNS; ++n) sums[m][n] = fma(x_k, w_k[n], sums[m][n]);
-    }
-  }
+  for_row<V>(
+      K, [&](std::int64_t k, int part, auto lanes) __attribute__((always_inline)) {
+        for (int n = 0; part == 0 && n < COLUMNS; ++n) prefetch_second<V>(next + COLUMNS * k + n * kRowLanes);
+        for (int n = 0; part == 0 && n < COLUMNS; ++n) prefetch_first<V>(w + n * ldw + k + kNear);
+        V w_k[COLUMNS];
+        for (int n = 0; n < COLUMNS; ++n) w_k[n] = lanes.load(w + n * ldw + k);
+        for (int m = 0; m < ROWS; ++m) {
+          const V x_k = lanes.load(x + m * ldx + k);
+          for (int n = 0; n < COLUMNS; ++n) sums[m][n][part] = fma(x_k, w_k[n], sums[m][n][part]);
+        }
+      });
   for (int m = 0; m < ROWS; ++m) {
     for (int n = 0; n < COLUMNS; ++n) {
       float c = sum(sums[m][n]);
@@ -49,14 +37,25 @@ void gemv_tile(const MatrixOut<float> C, const float* x, std::int64_t ldx, const
   }
 }
 
+// The rows and columns of a tile when X has several rows, so that its sums fit into the registers.
+template <class V>
+struct GemvTile {
+  static constexpr int rows = V::kLanes == 16 ? 4 : 2, columns = V::kLanes == 16 ? 4 : 2;
+};
+
 // Computes COLUMNS columns of C, from as many rows of W that start at w.
 template <class V, int COLUMNS>
 void gemv_columns(const MatrixOut<float> C, MatrixIn<float> X, const float* w, std::int64_t ldw,
                   std::int64_t M, std::int64_t K) {
+  constexpr int R = GemvTile<V>::rows, S = GemvTile<V>::columns < COLUMNS ? GemvTile<V>::columns : COLUMNS;
   const float* x = X.data;
   const std::int64_t ldx = X.row_stride;
   std::int64_t m = 0;
-  for (; m + 4 <= M; m += 4) gemv_tile<V, 4, COLUMNS>(C.from(m, 0), x + m * ldx, ldx, w, ldw, K);
+  for (; m + R <= M; m += R) {
+    for (int n = 0; n < COLUMNS; n += S) {
+      gemv_tile<V, R, S>(C.from(m, n), x + m * ldx, ldx, w + n * ldw, ldw, K);
+    }
+  }
   for (; m < M; ++m) gemv_tile<V, 1, COLUMNS>(C.from(m, 0), x + m * ldx, ldx, w, ldw, K);
 }
 

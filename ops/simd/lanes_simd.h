@@ -5,6 +5,16 @@
 //
 // The body of the loop is written once and compiled twice: `lanes` is AllLanes for full registers and
 // FirstLanes for the tail of n % W numbers, which reads and writes no memory past the end of an array.
+//
+// A sum along a row uses for_row and RowSum instead. The order of a sum decides how it is rounded, and it
+// must not depend on the width of the registers. So every instruction set adds the numbers of a row in 16
+// partial sums: number i is added to partial sum i % 16. At the end the partial sums are added in one order:
+// 8 .. 15 to 0 .. 7, then 4 .. 7 to 0 .. 3, and so on. Sixteen partial sums are one register of AVX-512, two
+// of AVX2 or four of NEON:
+//
+//   RowSum<V> total;
+//   for_row<V>(n, [&](std::int64_t i, int part, auto lanes) { total[part] += lanes.load(x + i); });
+//   const float result = sum(total);
 #pragma once
 
 #include "ops/simd/simd.h"
@@ -31,7 +41,7 @@ struct AllLanes {
 
 template <class V>
 struct FirstLanes {
-  std::int64_t count;  // the number of lanes in use: 1 .. W-1
+  std::int64_t count;  // the number of lanes in use: 0 .. W
 
   template <class T>  // lanes after the first `count` are set to `rest`
   [[gnu::always_inline]] V load(const T* p, float rest = 0.0f) const {
@@ -53,6 +63,59 @@ template <class V, class F>
   const std::int64_t tail = n % W, body = n - tail;
   for (std::int64_t i = 0; i < body; i += W) f(i, AllLanes<V>{});
   if (tail != 0) f(body, FirstLanes<V>{tail});
+}
+
+// The number of partial sums of a sum along a row.
+constexpr std::int64_t kRowLanes = 16;
+
+// The partial sums of a row, in registers. They start at 0.
+template <class V>
+struct RowSum {
+  static constexpr int kParts = static_cast<int>(kRowLanes / V::kLanes);
+  V parts[kParts];
+
+  [[gnu::always_inline]] RowSum() {
+    for (V& part : parts) part = V(0.0f);
+  }
+  [[gnu::always_inline]] V& operator[](int part) { return parts[part]; }
+  [[gnu::always_inline]] const V& operator[](int part) const { return parts[part]; }
+};
+
+// Adds the partial sums of two rows, lane by lane.
+template <class V>
+[[gnu::always_inline]] inline RowSum<V> operator+(RowSum<V> a, const RowSum<V>& b) {
+#pragma GCC unroll 4
+  for (int p = 0; p < RowSum<V>::kParts; ++p) a[p] += b[p];
+  return a;
+}
+
+// Returns the sum of the 16 partial sums.
+template <class V>
+[[gnu::always_inline]] inline float sum(RowSum<V> row) {
+  if constexpr (RowSum<V>::kParts == 2) return sum(row[0] + row[1]);
+  if constexpr (RowSum<V>::kParts == 4) return sum((row[0] + row[2]) + (row[1] + row[3]));
+  for (int half = RowSum<V>::kParts / 2; half > 0; half /= 2) {
+    for (int p = 0; p < half; ++p) row[p] += row[p + half];
+  }
+  return sum(row[0]);
+}
+
+// The loop over a row, 16 numbers at a time: calls f(i, part, lanes) for each register of 16 numbers.
+template <class V, class F>
+[[gnu::always_inline]] inline void for_row(std::int64_t n, F&& f) {
+  constexpr std::int64_t W = V::kLanes;
+  constexpr int kParts = RowSum<V>::kParts;
+  const std::int64_t tail = n % kRowLanes, body = n - tail;
+  for (std::int64_t i = 0; i < body; i += kRowLanes) {
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part) f(i + part * W, part, AllLanes<V>{});
+  }
+  if (tail == 0) return;
+#pragma GCC unroll 4
+  for (int part = 0; part < kParts; ++part) {
+    const std::int64_t left = tail - part * W;
+    if (left > 0) f(body + part * W, part, FirstLanes<V>{left < W ? left : W});
+  }
 }
 
 }  // namespace inkling::simd

@@ -6,7 +6,7 @@
 // tests the template without SIMD. Differences between xsimd 8.1 and 14, and slow functions of xsimd, are
 // corrected only in this file:
 //   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() multiplies, then adds. The fma() of this
-//     file uses the CPU's instruction.
+//     file uses the CPU's instruction. The negative of 0 is -0 on all instruction sets.
 //   - xsimd 8.1 approximates float division and square roots on NEON. The functions of this file use the
 //     CPU's instructions, which round correctly.
 //   - load_n and store_n, for the tail of an array, access the memory of the first n lanes only.
@@ -79,7 +79,11 @@ struct Floats {
 #endif
     return Floats(a.raw / b.raw);
   }
+  // Changes the sign, also of 0. (xsimd 8.1 computes 0 - a for AVX-512, and the negative of 0 would be 0.)
   friend Floats operator-(Floats a) {
+#if defined(__AVX512F__)
+    if constexpr (kLanes == 16) return Floats(Raw(_mm512_xor_ps(a.raw, _mm512_set1_ps(-0.0f))));
+#endif
     return Floats(-a.raw);
   }
   Floats& operator+=(Floats b) {
@@ -108,6 +112,15 @@ void store(float* p, Floats<Arch> v) {
   }
 }
 
+#if defined(__AVX2__)
+// The mask of the first n of eight lanes.
+template <class V>
+__m256i first_lanes(std::int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<std::int32_t>(n)),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+#endif
+
 // Loads the first n lanes of a register from memory (0 <= n <= lanes); the other lanes are set to `rest`.
 template <class V>
 V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
@@ -115,6 +128,13 @@ V load_n(const float* p, std::int64_t n, float rest = 0.0f) {
   if constexpr (V::kLanes == 16) {
     return V(typename V::Raw(
         _mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << n) - 1u), p)));
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (V::kLanes == 8) {
+    const __m256i first_n = first_lanes<V>(n);
+    const __m256 values = _mm256_maskload_ps(p, first_n);
+    return V(typename V::Raw(_mm256_blendv_ps(_mm256_set1_ps(rest), values, _mm256_castsi256_ps(first_n))));
   }
 #endif
   alignas(64) float lanes[V::kLanes];
@@ -128,6 +148,12 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
 #if defined(__AVX512F__)
   if constexpr (V::kLanes == 16) {
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v.raw);
+    return;
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (V::kLanes == 8) {
+    _mm256_maskstore_ps(p, first_lanes<V>(n), v.raw);
     return;
   }
 #endif

@@ -1,7 +1,7 @@
 // The sum of squares, vectorised. ops/update/sum_of_squares.h explains its precision.
 #pragma once
 
-#include "ops/simd/simd.h"
+#include "ops/simd/lanes_simd.h"
 #include "ops/update/sum_of_squares.h"
 
 namespace inkling::simd {
@@ -12,19 +12,22 @@ double sum_of_squares(const float* x, std::int64_t n) noexcept {
   double total = 0;
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t end = n - begin < kBlock ? n : begin + kBlock;
-    // Four partial sums, because each fma waits for the previous fma into the same sum.
-    V sums[4] = {V(0.0f), V(0.0f), V(0.0f), V(0.0f)};
+    // Four times 16 partial sums, because each fma waits for the previous fma into the same sum.
+    RowSum<V> sums[4];
     std::int64_t i = begin;
-    for (; i + 4 * W <= end; i += 4 * W) {
+    for (; i + 4 * kRowLanes <= end; i += 4 * kRowLanes) {
       for (std::int64_t k = 0; k < 4; ++k) {
-        const V v = load<V>(x + i + k * W);
-        sums[k] = fma(v, v, sums[k]);
+#pragma GCC unroll 4
+        for (int p = 0; p < RowSum<V>::kParts; ++p) {
+          const V v = load<V>(x + i + k * kRowLanes + p * W);
+          sums[k][p] = fma(v, v, sums[k][p]);
+        }
       }
     }
-    for (; i < end; i += W) {
-      const V v = load_n<V>(x + i, end - i < W ? end - i : W);
-      sums[0] = fma(v, v, sums[0]);
-    }
+    for_row<V>(end - i, [&](std::int64_t k, int part, auto lanes) {
+      const V v = lanes.load(x + i + k);
+      sums[0][part] = fma(v, v, sums[0][part]);
+    });
     total += static_cast<double>(sum((sums[0] + sums[1]) + (sums[2] + sums[3])));
   }
   return total;

@@ -352,6 +352,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
         "grad-accum", "recompute", "precision", "threads", "json"}},
       {"inspect", {"files"}},
       {"convert", {"from", "to", "tokenizer"}},
+      {"verify", {"all", "threads", "json"}},
   };
   CLI::App app;
   Action action;

@@ -64,6 +64,7 @@ inline void add_commands_but_train(CLI::App& app, Action& action) {
   add_info(app, action);
   add_inspect(app, action);
   add_convert(app, action);
+  add_verify(app, action);
 }
 
 struct Answer {

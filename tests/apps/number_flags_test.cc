@@ -98,7 +98,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"grad-accum", kGradAccum},
         {"threads", kThreads}}},
       {"inspect", {}},
-      {"convert", {}}};
+      {"convert", {}},
+      {"verify", {{"threads", kThreads}}}};
   return all;
 }
 

@@ -1,0 +1,47 @@
+// The built-in recipes of `inkling verify`: small trainings whose result is known to the last bit.
+//
+// Together the recipes use every f32 kernel of training and generation with sizes that leave tails, both
+// optimisers, all schedules, masks of losses and of documents, and gradient accumulation. A recipe needs no
+// files: its token ids come from the random numbers of core/rng.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "core/cpu.h"
+#include "nn/gpt2_config.h"
+#include "nn/precision.h"
+#include "optim/adamw.h"
+#include "optim/schedule.h"
+#include "optim/sgd.h"
+
+namespace inkling {
+
+struct Recipe {
+  const char* name;
+  GPT2Config model;
+  std::int64_t B, T;  // the size of a micro-batch
+  std::int64_t steps;
+  std::int64_t micro_batches = 1;  // in a step
+  LearningRateDecay schedule = LearningRateDecay::cosine;
+  std::variant<AdamWSettings, SgdSettings> optimizer = AdamWSettings{};
+  bool loss_mask = false;  // some targets do not count
+  bool documents = false;  // rows hold several documents that do not see each other
+  bool recompute = false;  // backward computes activations a second time
+  Precision precision = Precision::f32;
+};
+
+std::span<const Recipe> recipes();
+
+// Runs a recipe on kernels(): trains, validates and generates. Returns the hash of all results as 16
+// hexadecimal digits.
+std::string run_recipe(const Recipe& recipe);
+
+// The name of the arithmetic that the kernels of an instruction set use: "fused" with a fused multiply-add
+// and "unfused" without; "amx" for bf16 on AMX, and "avx512_bf16" for bf16 on AVX512-BF16. A recipe has one
+// hash for each arithmetic.
+const char* arithmetic(Isa isa, Precision precision);
+
+}  // namespace inkling
