@@ -60,15 +60,13 @@ const char* known_hashes() {
     "fused": "81015eb381df4555"
   },
   "bf16": {
-    "unfused": "991e58cd636c00eb",
-    "fused": "2544d252ba8438f0",
-    "avx512_bf16": "8be28b460f654fd9",
+    "unfused": "67ac291b7b69dee4",
+    "fused": "8be28b460f654fd9",
     "amx": "d18d6a04240450ef"
   },
   "bf16_accumulation": {
-    "unfused": "55f1ebbc9444c791",
-    "fused": "4fdbdf357a14ee1e",
-    "avx512_bf16": "6936abdd4ec83f1f",
+    "unfused": "01cec4d65e4d927a",
+    "fused": "6936abdd4ec83f1f",
     "amx": "5f93b59c5270a205"
   }
 }

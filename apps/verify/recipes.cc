@@ -202,7 +202,7 @@ std::string run_recipe(const Recipe& recipe) {
 }
 
 const char* arithmetic(Isa isa, Precision precision) {
-  if (precision == Precision::bf16 && isa >= Isa::avx512_bf16) return name(isa);
+  if (precision == Precision::bf16 && isa == Isa::amx) return "amx";
   return fuses_multiply_add(isa) ? "fused" : "unfused";
 }
 

@@ -40,8 +40,7 @@ std::span<const Recipe> recipes();
 std::string run_recipe(const Recipe& recipe);
 
 // The name of the arithmetic that the kernels of an instruction set use: "fused" with a fused multiply-add
-// and "unfused" without; "amx" for bf16 on AMX, and "avx512_bf16" for bf16 on AVX512-BF16. A recipe has one
-// hash for each arithmetic.
+// and "unfused" without; "amx" for bf16 on AMX. A recipe has one hash for each arithmetic.
 const char* arithmetic(Isa isa, Precision precision);
 
 }  // namespace inkling

@@ -44,7 +44,7 @@ void few_block(float* C, const bf16* a, const bf16* b, std::int64_t steps) {
           const V even = even_of_pairs<V>(pairs), odd = odd_of_pairs<V>(pairs);
 #pragma GCC unroll 16
           for (int r = 0; r < R; ++r) {
-            sums[r][t][j] = fma(a_odd[r], odd, fma(a_even[r], even, sums[r][t][j]));
+            sums[r][t][j] = fma(a_even[r], even, fma(a_odd[r], odd, sums[r][t][j]));
           }
         }
       }
@@ -78,18 +78,21 @@ std::int64_t few_rows(float* C, const bf16* a, const bf16* b, std::int64_t r, st
 template <class V>
 void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                           std::int64_t steps) noexcept requires(V::kLanes < 8) {
+  const DenormalsAreZero<V> as_in_the_instructions;
   const std::int64_t r = few_rows<V, 2, 1, 4>(C, a, b, 0, rows, steps);
   few_rows<V, 1, 1, 4>(C, a, b, r, rows, steps);
 }
 template <class V>
 void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                           std::int64_t steps) noexcept requires(V::kLanes == 8) {
+  const DenormalsAreZero<V> as_in_the_instructions;
   const std::int64_t r = few_rows<V, 2, 1, 2>(C, a, b, 0, rows, steps);
   few_rows<V, 1, 3, 2>(C, a, b, r, rows, steps);
 }
 template <class V>
 void multiply_few_widened(float* C, const bf16* a, const bf16* b, std::int64_t rows,
                           std::int64_t steps) noexcept requires(V::kLanes == 16) {
+  const DenormalsAreZero<V> as_in_the_instructions;
   std::int64_t r = few_rows<V, 4, 3, 1>(C, a, b, 0, rows, steps);
   r = few_rows<V, 2, 3, 1>(C, a, b, r, rows, steps);
   few_rows<V, 1, 3, 1>(C, a, b, r, rows, steps);

@@ -163,8 +163,8 @@ void store_n(float* p, Floats<Arch> v, std::int64_t n) {
 }
 
 // Loading and storing bf16: the numbers are bf16 in memory and floats in registers. Storing rounds to
-// nearest, ties to even, and makes NaNs quiet, as to_bf16() does. Some CPUs have an instruction that rounds
-// to bf16; it also turns denormals into zeros.
+// nearest, ties to even, and makes NaNs quiet, as to_bf16() does. It turns denormals into zeros, because the
+// instruction that some CPUs have for this does so.
 [[gnu::always_inline]] inline float widened(bf16 x) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(x.bits) << 16);
 }
@@ -198,7 +198,10 @@ template <class Arch>
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
   const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
   const __mmask16 nan = _mm512_cmp_ps_mask(v.raw, v.raw, _CMP_UNORD_Q);
-  return _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+  const __m512i quiet = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+  const __mmask16 denormal = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(0x7f800000));  // or zero
+  return _mm512_mask_and_epi32(quiet, denormal, bits,
+                               _mm512_set1_epi32(static_cast<std::int32_t>(0x80000000u)));
 }
 #endif
 
@@ -227,7 +230,10 @@ void store(bf16* p, Floats<Arch> v) {
     const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
     const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v.raw, v.raw, _CMP_UNORD_Q));
-    const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+    const __m256i sign = _mm256_set1_epi32(static_cast<std::int32_t>(0x80000000u));
+    const __m256i normal = _mm256_cmpgt_epi32(_mm256_andnot_si256(sign, bits), _mm256_set1_epi32(0x7fffff));
+    const __m256i flushed = _mm256_and_si256(_mm256_or_si256(normal, sign), rounded);
+    const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(flushed, quiet, nan), 16);
     const __m128i all = _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), all);
     return;
@@ -239,8 +245,9 @@ void store(bf16* p, Floats<Arch> v) {
   for (std::int64_t i = 0; i < V::kLanes; ++i) {
     const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, lanes[i]);
     const std::uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    upper[i] = static_cast<std::uint16_t>((nan ? bits | 0x400000u : rounded) >> 16);
+    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u, denormal = (bits & 0x7f800000u) == 0;
+    const std::uint32_t result = nan ? bits | 0x400000u : denormal ? bits & 0x80000000u : rounded;
+    upper[i] = static_cast<std::uint16_t>(result >> 16);
   }
   __builtin_memcpy(p, upper, sizeof(upper));
 }

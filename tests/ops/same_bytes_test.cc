@@ -1,5 +1,6 @@
-// All tables with a fused multiply-add give the same bytes in f32, for each op and its gradient; and so do
-// the tables without. ops/README.md ("One result on every CPU") says how the kernels achieve this.
+// All tables with a fused multiply-add give the same bytes in f32, for each op and its gradient, and in bf16
+// without AMX; and so do the tables without. ops/README.md ("One result on every CPU") says how the kernels
+// achieve this.
 //
 // Other tests prove that the numbers are right. These tests only compare tables with each other, so the sizes
 // are chosen for the order of sums: rows and columns around the widths of registers (4, 8, 16), tails in
@@ -16,6 +17,7 @@
 #include "ops/gather.h"
 #include "ops/gelu.h"
 #include "ops/gemm/gemm.h"
+#include "ops/gemm/gemm_bf16.h"
 #include "ops/layernorm.h"
 #include "ops/linear_cross_entropy.h"
 #include "ops/matmul.h"
@@ -68,11 +70,15 @@ void append(Bytes& bytes, const Tensor& t) {
 
 // Runs `run` on every table. The results of all tables with a fused multiply-add must have the same bytes,
 // and the results of all tables without.
-void check_same_bytes(const std::string& what, const std::function<Bytes()>& run) {
+// Tables for which `skipped` is true may differ.
+void check_same_bytes(
+    const std::string& what, const std::function<Bytes()>& run,
+    const std::function<bool(const Kernels&)>& skipped = [](const Kernels&) { return false; }) {
   const RestoreIsa restore;
   Bytes first[2];
   const char* first_name[2] = {};
   for (const Kernels* table : tables()) {
+    if (skipped(*table)) continue;
     use_table(*table);
     const bool fused = fuses_multiply_add(table->isa);
     const Bytes bytes = run();
@@ -243,6 +249,44 @@ TEST_CASE("same bytes: products of matrices in both orientations, all tables agr
     }
     check_op("matmul", {{{2, M, K}, 1}, {{2, K, N}, 2}},
              [](Tape& t, Tensors x) { return matmul(t, x[0], x[1]); });
+  }
+}
+
+// True for the tables that multiply bf16 with AMX, which has its own order of products.
+bool has_tiles(const Kernels& table) {
+  return table.isa == Isa::amx;
+}
+
+// Numbers whose products and sums are near the smallest normal float. Some are denormals.
+std::vector<float> tiny_numbers(std::int64_t n, std::uint64_t seed) {
+  std::vector<float> values = numbers(n, seed);
+  for (float& v : values) v *= 0x1p-63f;
+  for (std::int64_t i = 3; i < n; i += 31) values[index(i)] = 0x1p-128f;
+  return values;
+}
+
+TEST_CASE("same bytes: products of bf16, all tables without AMX agree, also near the smallest numbers") {
+  for (const auto& [M, N, K] : {std::array<std::int64_t, 3>{1, 50, 29}, {7, 61, 100}, {53, 70, 771}}) {
+    for (const bool tiny : {false, true}) {
+      const std::vector<float> a = tiny ? tiny_numbers(M * K, 1) : numbers(M * K, 1);
+      const std::vector<float> b = tiny ? tiny_numbers(K * N, 2) : numbers(K * N, 2);
+      const std::vector<bf16> a16 = to_bf16(a), b16 = to_bf16(b);
+      for (const bool packed_from_f32 : {false, true}) {
+        check_same_bytes(
+            str("gemm_bf16, M=", M, " N=", N, " K=", K),
+            [&, M = M, N = N, K = K] {
+              Bytes y(index(M * N));
+              const MatrixOut<float> C{y.data(), N};
+              if (packed_from_f32) {
+                gemm_bf16(C, rows(a.data(), K), rows(b.data(), N), {M, N, K});
+              } else {
+                gemm_bf16(C, rows(a16.data(), K), rows(b16.data(), N), {M, N, K});
+              }
+              return y;
+            },
+            has_tiles);
+      }
+    }
   }
 }
 
