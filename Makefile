@@ -76,11 +76,11 @@ LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KER
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench deps-arm64 train test test-arm64 bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
+.PHONY: help all deps deps-check deps-bench deps-arm64 train test test-arm64 verify-arm64 verify bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
 
 all: $(BUILD)/inkling $(BUILD)/inkling_tests $(BUILD)/inkling_bench $(PEERS)  ## build everything
 
@@ -109,6 +109,11 @@ test: $(if $(EMULATOR),$(BUILD)/inkling.sh)
 
 test-arm64:  ## build for arm64 and run the tests in an emulator, qemu-user (TEST=some, TESTED=folders)
 	$(MAKE) BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64 test
+verify-arm64:  ## the quick part of test-arm64: does NEON give the known hashes (inkling verify)
+	$(MAKE) BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64 verify
+
+verify: $(BUILD)/inkling check-isa check-libm  ## does this machine give the known hashes (inkling verify)
+	$(EMULATOR) $(BUILD)/inkling verify
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)'
