@@ -42,7 +42,7 @@ CATCH     = $(shell test -e /usr/include/catch2/catch_all.hpp && echo -lCatch2)
 EMULATED_AMX := $(BUILD)/tests/amx_emulation.o $(BUILD)/tests/emulated_amx_kernels.o
 
 # Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64. On arm64 they need none.
-MACHINE := $(firstword $(subst -, ,$(shell $(CXX) -dumpmachine)))
+MACHINE := $(or $(firstword $(subst -, ,$(shell $(CXX) -dumpmachine 2>/dev/null))),$(shell uname -m))
 ifeq ($(MACHINE),x86_64)
 $(BUILD)/ops/isa/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
 AVX512 := -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
@@ -189,6 +189,6 @@ $(BUILD)/bench/peers/onednn.so: bench/peers/onednn.cc bench/peers/onednn.h
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
-$(LIBRARY) $(APP) $(TESTS) $(PRECOMPILED).gch $(FUZZER) $(BENCH) $(PEERS): | $(filter deps%,$(MAKECMDGOALS))
+$(LIBRARY) $(APP) $(TESTS) $(PRECOMPILED).gch $(FUZZER) $(BENCH) $(PEERS) test-arm64 verify-arm64: | $(filter deps%,$(MAKECMDGOALS))
 
 -include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(FUZZER:.o=.d) $(BENCH:.o=.d) $(PRECOMPILED).d
