@@ -27,6 +27,7 @@ EMULATOR ?=
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
 PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2
 CHECK_PACKAGES := clang clang-tidy clang-format libclang-rt-dev llvm
+PAGES_PACKAGES := tidy chromium
 BENCH_PACKAGES := libdnnl-dev libopenblas-dev
 ARM64_PACKAGES  = g++-aarch64-linux-gnu qemu-user libtbb-dev:arm64 libxxhash-dev:arm64 $(if $(CATCH),catch2:arm64)
 
@@ -63,7 +64,7 @@ PRECOMPILED := $(BUILD)/tests/precompiled.h
 $(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 -include $(PRECOMPILED)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
-LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc)
+LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc apps/*/*/*.cc)
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
@@ -72,11 +73,13 @@ TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(M
 BENCH   := $(call objects,bench/*.cc)
 # make fuzz links the kernels of the ordinary build.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
+# The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
+$(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js)
 # oneDNN's face is a library of its own, built where its headers are, or will be.
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench deps-arm64 train test test-arm64 verify-arm64 verify bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
+.PHONY: help all deps deps-check deps-bench deps-arm64 deps-pages train chat lessons test test-pages test-arm64 verify-arm64 verify bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -92,12 +95,21 @@ deps-bench:  ## install the libraries that make bench compares with
 	@sh .ci/install $(BENCH_PACKAGES)
 deps-arm64:  ## install a cross compiler for arm64, arm64's libraries, and qemu-user
 	@sh .ci/install $(ARM64_PACKAGES)
+deps-pages:  ## install what test-pages needs: a browser and a checker of HTML
+	@sh .ci/install $(PAGES_PACKAGES)
 
 train: $(BUILD)/inkling  ## train on stories, or on your own text with DATA=my.txt (OUT=, FLAGS=)
 	@sh apps/train.sh $(BUILD)/inkling $(FLAGS)
 # $(value ...): a $ in a path is a character of it.
 train: export TEXT := $(value DATA)
 train: export RUN := $(value OUT)
+
+chat: $(BUILD)/inkling  ## pre-train on stories, fine-tune on conversations about them, and talk (OUT=, FLAGS=)
+	@sh apps/chat.sh $(BUILD)/inkling $(FLAGS)
+chat: export RUN := $(value OUT)
+
+lessons: $(BUILD)/inkling  ## make the lessons' pages in build/lessons/
+	$(BUILD)/inkling lesson --html $(BUILD)/lessons
 
 test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa check-libm  ## prove everything (TEST=some)
 	INKLING=$(BUILD)/inkling$(if $(EMULATOR),.sh) INKLING_EMULATOR='$(EMULATOR)' $(EMULATOR) $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
@@ -115,12 +127,15 @@ verify-arm64:  ## the quick part of test-arm64: does NEON give the known hashes 
 verify: $(BUILD)/inkling check-isa check-libm  ## does this machine give the known hashes (inkling verify)
 	$(EMULATOR) $(BUILD)/inkling verify
 
-bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=)
-	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)'
+test-pages: $(BUILD)/inkling_tests $(BUILD)/inkling  ## open every page in a browser and use it (make deps-pages)
+	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests '[pages]'
+
+bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=, TEXT=file)
+	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)' --text='$(TEXT)'
 
 # g++ 12 takes parts of the standard library for uninitialised when it instruments them.
-asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -Wno-maybe-uninitialized' test
+asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for the slow ones of lessons and info
+	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -Wno-maybe-uninitialized' TEST="~lesson*' '~info*' '~[pages]" test
 
 # ThreadSanitizer does not see how libtbb orders tasks; core/happens_before.h tells it, and parallel.cc, which calls TBB, is not instrumented.
 # It does not see the fence after streaming stores either (-Wno-tsan).

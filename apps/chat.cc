@@ -1,7 +1,7 @@
 // inkling chat: talk with a model, in a terminal or in a pipe.
 //
 // Answers go to stdout; the prompt "> ", notes and errors go to stderr. In a terminal, Ctrl-C stops an answer
-// and Ctrl-D leaves. In a pipe, each line is a message, and the exit status is 1 if a line was not possible.
+// and Ctrl-D leaves. In a pipe, each line is a message, and the exit status is 1 if a line caused an error.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -38,12 +38,12 @@ int wake_pipe[2] = {-1, -1};
 
 // After SIGINT, `interrupted` is 1, and wake_pipe[0] has a byte to read.
 void notice_interrupts() {
-  if (pipe2(wake_pipe, O_NONBLOCK | O_CLOEXEC) != 0) fail("cannot make a pipe: ", std::strerror(errno));
+  if (pipe2(wake_pipe, O_NONBLOCK | O_CLOEXEC) != 0) fail("cannot create a pipe: ", std::strerror(errno));
   struct sigaction handler = {};
   handler.sa_handler = [](int) {
     const int before = errno;
-    // If the pipe is full, it has a byte to read already. The handler may run on another thread, so the pipe
-    // comes first: who sees `interrupted` finds the byte.
+    // If the pipe is full, it has a byte to read already. The handler may run on another thread. So it writes
+    // to the pipe before it sets `interrupted`: a thread that sees `interrupted` also finds the byte.
     if (write(wake_pipe[1], "", 1) < 0) errno = before;
     interrupted = 1;
   };
@@ -68,8 +68,8 @@ int talk(Chat& chat) {
       }
       interrupted = 0;
       chat.obey(line, [] { return interrupted != 0; });
-      lines.forget_signals();  // they were for the answer
-      if (!std::cout) break;   // the reader of stdout has gone
+      lines.forget_signals();  // they arrived while the answer was written
+      if (!std::cout) break;   // the program that read stdout has ended
     } catch (const Error& error) {
       std::cerr << "inkling: " << terminal_text(terminal(STDERR_FILENO), error.what()) << std::endl;
       if (!typed) status = 1;

@@ -33,7 +33,7 @@ void check_given_once(const CLI::App& app) {
   }
 }
 
-// The message of an error of CLI11 in words that name no type of the program.
+// Returns CLI11's error message without names of C++ types.
 std::string in_plain_words(const CLI::ParseError& error) {
   const std::string message = error.what();
   const bool needs_value = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ArgumentMismatch);
@@ -52,9 +52,12 @@ Action parse_command_line(int argc, const char* const* argv) {
   add_tokenize(app, action);
   add_eval(app, action);
   add_explain(app, action);
+  add_lesson(app, action);
+  add_report(app, action);
   add_info(app, action);
   add_inspect(app, action);
   add_convert(app, action);
+  add_story_chats(app, action);
   add_verify(app, action);
   check_first(app, argc > 1 ? argv[1] : "");
   try {

@@ -24,7 +24,7 @@ struct ConvertCommand {
 
 enum class Form { llmc, safetensors, gguf, huggingface };
 
-// The form of a file follows from the end of its name. Every other name is a directory.
+// The end of a file's name decides its format. A name with any other end is a directory.
 Form form_of(const std::string& path) {
   if (fs::is_directory(path)) return Form::huggingface;
   if (path.ends_with(".bin")) return Form::llmc;
@@ -40,17 +40,18 @@ StoredModel read_model(const std::string& path) {
     case Form::safetensors:
       return read_safetensors_model(path);
     case Form::gguf:
-      throw UsageError(str("--from ", path,
-                           ": GGUF files are only written, expected a .bin file, a .safetensors file or ",
-                           "a directory of Hugging Face"));
+      throw UsageError(
+          str("--from ", path,
+              ": inkling can write GGUF files but not read them, expected a .bin file, a .safetensors ",
+              "file or a Hugging Face directory"));
     case Form::huggingface:
       break;
   }
   if (!fs::exists(path)) fail(path, ": cannot open: No such file or directory");
   if (!fs::is_directory(path))
     throw UsageError(str("--from ", path,
-                         ": the name does not show the form, expected a name that ends with .bin or ",
-                         ".safetensors, or a directory"));
+                         ": unknown format, expected a name that ends with .bin or .safetensors, or a ",
+                         "directory"));
   if (!is_huggingface_directory(path))
     fail(path,
          ": has no model, expected model.safetensors or model.safetensors.index.json in this directory");
@@ -65,18 +66,18 @@ struct FoundTokenizer {
   const Tokenizer* get() const { return tokenizer ? &*tokenizer : nullptr; }
 };
 
-// Reads the tokenizer that the user gave, or the tokenizer in the directory of the model. If the latter does
-// not fit, the model is converted without it, and the user is told why.
+// Reads the tokenizer that the user gave, or the tokenizer in the directory of the model. If the tokenizer in
+// the directory does not fit, the model is converted without it, and a message says why.
 FoundTokenizer find_tokenizer_of(const ConvertCommand& command, const GPT2Config& config, Form to) {
   if (to == Form::safetensors) {
     if (command.tokenizer.empty()) return {};
-    throw UsageError(str("--tokenizer: the form of ", command.to,
-                         " holds no tokenizer, expected a directory of Hugging Face, .gguf or .bin"));
+    throw UsageError(str("--tokenizer: a .safetensors file cannot have a tokenizer, got --to ", command.to,
+                         ", expected a .bin file, a .gguf file or a Hugging Face directory"));
   }
   const auto read = [&](const std::string& path) {
     FoundTokenizer found{path, Tokenizer::read(path)};
     found.tokenizer->check_vocabulary(command.from, config.vocab_size);
-    if (to != Form::llmc) written_tokens(*found.tokenizer);  // Error if this form cannot hold the tokenizer
+    if (to != Form::llmc) written_tokens(*found.tokenizer);  // Error if this format cannot hold the tokenizer
     return found;
   };
   if (!command.tokenizer.empty()) return read(command.tokenizer);
@@ -87,7 +88,7 @@ FoundTokenizer find_tokenizer_of(const ConvertCommand& command, const GPT2Config
   try {
     return read(beside);
   } catch (const Error& error) {
-    std::cerr << "without a tokenizer: " << error.what() << std::endl;
+    std::cerr << "the model is converted without a tokenizer: " << error.what() << std::endl;
     return {};
   }
 }
@@ -118,7 +119,8 @@ void check_outputs(const std::vector<std::string>& inputs, const std::vector<std
   for (const std::string& output : outputs) {
     for (const std::string& input : inputs) {
       if (same_file(input, output))
-        throw UsageError(str("--to: ", output, " is also read (", input, "), expected another place"));
+        throw UsageError(str("--to: would overwrite ", output, ", which is also read (", input,
+                             "), expected another path"));
     }
   }
 }
@@ -173,13 +175,13 @@ void add_convert(CLI::App& app, Action& action) {
   auto command = std::make_shared<ConvertCommand>();
   convert
       ->add_option("--from", command->from,
-                   "model to read: .bin (llm.c), .safetensors, or a directory of Hugging Face")
+                   "model to read: .bin (llm.c), .safetensors, or a Hugging Face directory")
       ->required();
   convert
       ->add_option(
           "--to", command->to,
-          "model to write: .bin, .safetensors, .gguf (llama.cpp), or any other name for a directory of "
-          "Hugging Face")
+          "model to write: .bin, .safetensors, .gguf (llama.cpp), or any other name for a Hugging Face "
+          "directory")
       ->required();
   convert->add_option(
       "--tokenizer", command->tokenizer,

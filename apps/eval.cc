@@ -83,8 +83,8 @@ Evaluation evaluate(GPT2& model, Windows& windows, const Shape& shape, std::int6
     progress.update(batch, result.tokens > 0 ? result.loss() : 0.0, seconds * 1000);
   }
   if (result.tokens == 0) {
-    fail("eval: no target of the first ", batches, " batches counts (they are outside the loss mask), ",
-         "expected at least one; a larger --batches reads more of them");
+    fail("eval: the loss mask leaves out every target of the first ", batches,
+         " batches, expected at least one target that counts; a larger --batches reads more batches");
   }
   return result;
 }
@@ -170,9 +170,10 @@ int run_chat(const EvalCommand& command, GPT2& model, const Tokenizer& tokenizer
   std::vector<Conversation> conversations;
   read_jsonl(
       command.chat, JsonlReader::BadLines::fail,
-      [&](JsonlEntry&& entry) {
+      [&](JsonlEntry&& entry, std::int64_t line) {
         auto* conversation = std::get_if<Conversation>(&entry);
-        if (conversation == nullptr) fail(command.chat, ": has a document, expected conversations");
+        if (conversation == nullptr)
+          fail(command.chat, ": line ", line, ": is a document, expected a conversation");
         conversations.push_back(std::move(*conversation));
       },
       [](const std::string&) {});
@@ -213,7 +214,8 @@ int run_text(const EvalCommand& command, GPT2& model, const std::optional<Tokeni
   const std::int64_t stride = command.stride == 0 ? T : command.stride;
   if (stride > T) throw UsageError(str("--stride is ", stride, ", expected at most --seq-len, which is ", T));
   if (stride < T && marks.row_tokens > 0)
-    throw UsageError("--stride works for texts, but the rows of these shards hold whole conversations");
+    throw UsageError(
+        "--stride is for texts, but these shards have rows of whole conversations; leave out --stride");
   Windows windows(shards, command.batch_size, T, config.vocab_size, begins, LossMask::use, stride);
   const std::int64_t batches =
       command.batches == 0 ? windows.batches() : std::min(command.batches, windows.batches());
@@ -284,7 +286,7 @@ void add_eval(CLI::App& app, Action& action) {
                                           "multiple-choice questions, in llm.c's format for HellaSwag");
   CLI::Option* chat = eval->add_option(
       "--chat", command->chat,
-      "conversations (.jsonl): the last answer of each is compared with what the model writes");
+      "conversations (.jsonl): the model writes the last answer of each, which must equal the real one");
   eval->add_option(
       "--tokenizer", command->tokenizer,
       "tokenizer file, for bits per byte and for --chat; default: the tokenizer in the model's directory");
@@ -295,12 +297,11 @@ void add_eval(CLI::App& app, Action& action) {
          "default: T");
   number("--batches", command->batches, "maximum number of batches to evaluate; default: all");
   eval->add_flag("--documents", command->documents,
-                 "start a window at the beginning of each document; use it for models of stories");
+                 "start a window at the beginning of each document; use it for a model trained on stories");
   eval->add_flag_function(
       "--document-mask,!--no-document-mask", [command](std::int64_t n) { command->document_mask = n > 0; },
       "attention and positions do not cross documents; default: yes for chats (data with *.starts), "
-      "otherwise "
-      "no");
+      "otherwise no");
   eval->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
   number_flag(
       eval->add_option("--threads", command->threads, "number of threads; the result does not depend on it"),

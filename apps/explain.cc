@@ -11,8 +11,8 @@
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"
-#include "apps/run/terminal_text.h"
 #include "apps/talk/explanation.h"
+#include "apps/token_text.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "core/binary_file.h"
 #include "core/error.h"
@@ -36,29 +36,6 @@ std::string read_text(const ExplainCommand& command) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-// Returns a token in quotes. It stays on one line, and has no control characters and no halves of characters.
-std::string quoted(const Terminal& screen, const std::string& token) {
-  const Terminal careful{.columns = std::max(screen.columns, 1), .redraws = false, .utf8 = screen.utf8};
-  std::string shown = "\"";
-  for (const char c : terminal_text(careful, token))
-    shown += c == '\n' ? "\\n" : c == '\t' ? "\\t" : std::string(1, c);
-  return shown + "\"";
-}
-
-// The number of characters of UTF-8 text.
-std::size_t width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
-
-// Fills up a cell with spaces, on its right or on its left.
-std::string left(const std::string& text, std::size_t columns) {
-  return text + std::string(columns > width(text) ? columns - width(text) : 0, ' ');
-}
-std::string right(const std::string& text, std::size_t columns) {
-  return std::string(columns > width(text) ? columns - width(text) : 0, ' ') + text;
-}
-
 // The escape code of the colour for a loss: green, if the model gives the target at least half of the
 // probability, yellow down to 5%, red below.
 const char* colour(double loss) {
@@ -68,21 +45,21 @@ const char* colour(double loss) {
 
 void print_table(std::span<const ExplainedPosition> positions, const Tokenizer& tokenizer) {
   const Terminal screen = terminal(STDOUT_FILENO);
-  const auto shown = [&](std::int32_t id) { return quoted(screen, tokenizer.token(id)); };
+  const auto shown = [&](std::int32_t id) { return quoted_token(screen, tokenizer.token(id)); };
   std::size_t columns = 6;  // of the word "target"
   for (const ExplainedPosition& position : positions)
-    columns = std::max({columns, width(shown(position.token)), width(shown(position.target.id))});
-  std::cout << "position  " << left("token", columns) << "  " << left("target", columns)
+    columns = std::max({columns, width_of(shown(position.token)), width_of(shown(position.target.id))});
+  std::cout << "position  " << padded_right("token", columns) << "  " << padded_right("target", columns)
             << "       p     loss  likeliest\n";
   for (std::size_t t = 0; t < positions.size(); ++t) {
     const ExplainedPosition& position = positions[t];
     std::string top;
     for (const Prediction& prediction : position.top)
       top += "  " + shown(prediction.id) + " " + format_fixed(prediction.probability, 3);
-    std::cout << right(std::to_string(t), 8) << "  " << left(shown(position.token), columns) << "  "
-              << (screen.redraws ? colour(position.loss) : "") << left(shown(position.target.id), columns)
-              << right(format_fixed(position.target.probability, 4), 8)
-              << right(format_fixed(position.loss, 4), 9) << (screen.redraws ? "\33[0m" : "") << top << "\n";
+    std::cout << padded_left(std::to_string(t), 8) << "  " << padded_right(shown(position.token), columns) << "  "
+              << (screen.redraws ? colour(position.loss) : "") << padded_right(shown(position.target.id), columns)
+              << padded_left(format_fixed(position.target.probability, 4), 8)
+              << padded_left(format_fixed(position.loss, 4), 9) << (screen.redraws ? "\33[0m" : "") << top << "\n";
   }
   const double loss = mean_loss(positions);
   std::cout << "mean loss " << format_fixed(loss, 4) << " nats per token, perplexity "

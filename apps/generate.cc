@@ -202,7 +202,7 @@ void add_generate(CLI::App& app, Action& action) {
   number("--max-tokens", command->generation.max_tokens, std::int64_t{1}, kMost,
          "maximum number of tokens to generate");
   add_sampler_flags(*generate, command->generation.sampler);
-  generate->add_option("--stop", command->stops, "the text ends before this text; may be given several times")
+  generate->add_option("--stop", command->stops, "end the text before this text; may be given several times")
       ->allow_extra_args(false);
   generate->add_flag("--ignore-end", command->ignore_end, "do not stop when the model writes end-of-text");
   number("--seed", command->seed, std::uint64_t{0}, UINT64_MAX, "seed of the random numbers");

@@ -166,7 +166,7 @@ void print_machine(const json& machine) {
   const json& roof = machine["roof"];
   line("CPU", machine["cpu"]);
   line("can run", isas);
-  line("runs", str(machine["kernels"].get<std::string>(), " (INKLING_ISA chooses)"));
+  line("runs", str(machine["kernels"].get<std::string>(), " (INKLING_ISA can choose another one)"));
   line("threads", str(machine["threads"].get<int>(), " (default: ", machine["default_threads"].get<int>(),
                       ", set by ", machine["default_threads_set_by"].get<std::string>(), ")"));
   line("memory", memory_text(machine));
@@ -194,13 +194,13 @@ void print_model(const json& p) {
 void print_needed_memory(const json& p, const json& machine) {
   std::cout << "\nTraining with B=" << p["batch_size"] << " T=" << p["seq_len"];
   if (p["grad_accum"] > 1) std::cout << ", " << p["grad_accum"] << " micro-batches in a step";
-  std::cout << ", " << p["precision"].get<std::string>() << (p["recompute"] ? ", recomputing" : "")
+  std::cout << ", " << p["precision"].get<std::string>() << (p["recompute"] ? ", with --recompute" : "")
             << ": memory, MiB\n";
   const auto mib = [](const json& bytes) { return format_fixed(bytes.get<double>() / kMiB, 1); };
   for (const json& part : p["memory"]) row(part["what"], mib(part["bytes"]));
   row("total", mib(p["total_bytes"]));
   if (p["fits"].is_null()) {
-    std::cout << "This system does not report its available memory, so whether this fits is not known.\n";
+    std::cout << "This system does not report its available memory, so it is not known whether this fits.\n";
     return;
   }
   row("available", mib(machine["available_bytes"]));
@@ -218,7 +218,7 @@ void print_time(const json& p) {
             << "(from the times of a miniature of this run, which was trained for three steps)\n";
   row("a step", str(format_fixed(p["step_seconds"].get<double>() * 1000, 1), " ms"));
   row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
-  row("generating, one at a time", str(format_fixed(p["generated_tokens_per_s"], 1), " tokens/s"));
+  row("generating, one text at a time", str(format_fixed(p["generated_tokens_per_s"], 1), " tokens/s"));
 }
 
 int run(const InfoCommand& command) {
@@ -270,14 +270,14 @@ void add_info(CLI::App& app, Action& action) {
   number("--seq-len", command->seq_len, kMost,
          "tokens in a sequence (T); default: 64, or the model's maximum if that is less")
       ->group(step);
-  number("--grad-accum", command->request.grad_accum, kMostStepTokens, "micro-batches in an update")
+  number("--grad-accum", command->request.grad_accum, kMostStepTokens, "micro-batches in a training step")
       ->capture_default_str()
       ->group(step);
   info->add_flag("--recompute", command->request.recompute,
                  "compute activations a second time in backward instead of storing them")
       ->group(step);
   info->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str()->group(step);
-  number_flag(info->add_option("--threads", command->threads, "threads"), 1, kMostThreads)
+  number_flag(info->add_option("--threads", command->threads, "number of threads"), 1, kMostThreads)
       ->capture_default_str();
   info->add_flag("--json", command->as_json, "print the result as JSON");
   info->callback([&action, info, command, preflight, step] {

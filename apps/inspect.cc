@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <iomanip>
 #include <iostream>
 #include <unordered_map>
 
 #include "apps/commands.h"
+#include "apps/inspect_targets.h"
+#include "apps/number_flag.h"
 #include "apps/run/format.h"
 #include "apps/run/optimizer_file.h"
 #include "apps/text/choices.h"
@@ -106,7 +109,18 @@ void print_header(const FileView& file, const char* kind) {
   std::cout << "\n";
 }
 
-void inspect(const std::string& path) {
+struct InspectCommand {
+  std::vector<std::string> paths;
+  bool show = false;
+  ShownTargets shown;
+};
+
+bool is_jsonl(const std::string& path) {
+  return std::filesystem::path(path).extension() == ".jsonl";
+}
+
+void inspect(const InspectCommand& command, const std::string& path) {
+  if (is_jsonl(path)) return print_jsonl_targets(path, command.shown);
   const FileView file(path);
   ByteReader in(file);
   const std::int32_t magic = in.remaining_bytes() >= 4 ? in.read<std::int32_t>("magic") : 0;
@@ -115,7 +129,7 @@ void inspect(const std::string& path) {
       return print_model(file);
     case kShardMagic:
     case kWideShardMagic:
-      return print_shard(file);
+      return command.show ? print_shard_targets(path, command.shown) : print_shard(file);
     case kTokenizerMagic:
       return print_tokenizer(file);
     case kDebugStateMagic:
@@ -135,12 +149,32 @@ void inspect(const std::string& path) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("inspect", "Describe files: kind, header and statistics");
-  auto paths = std::make_shared<std::vector<std::string>>();
-  command->add_option("files", *paths, "files of inkling or llm.c")->required();
-  command->callback([&action, paths] {
-    action = [paths] {
-      for (const std::string& path : *paths) inspect(path);
+  CLI::App* inspect_app = app.add_subcommand(
+      "inspect", "Describe files: kind, header and statistics; or what a model learns from them");
+  auto command = std::make_shared<InspectCommand>();
+  inspect_app
+      ->add_option("files", command->paths,
+                   "files of inkling or llm.c, or .jsonl files of conversations and documents")
+      ->required();
+  inspect_app->add_flag("--show", command->show,
+                        "of a shard, print tokens, targets and whether these count; always for .jsonl files");
+  const std::vector<CLI::Option*> of_show = {
+      inspect_app->add_option("--tokenizer", command->shown.tokenizer,
+                              "tokenizer file or directory; default: *_tokenizer.bin beside a shard"),
+      number_flag(inspect_app->add_option("--from", command->shown.first, "first position to show"),
+                  std::int64_t{0}, std::int64_t{1} << 50)
+          ->capture_default_str(),
+      number_flag(inspect_app->add_option("--tokens", command->shown.count, "number of positions to show"),
+                  std::int64_t{1}, std::int64_t{1} << 30)
+          ->capture_default_str()};
+  inspect_app->callback([&action, command, of_show] {
+    const bool shows = command->show || std::any_of(command->paths.begin(), command->paths.end(), is_jsonl);
+    for (const CLI::Option* option : of_show) {
+      if (!shows && option->count() > 0)
+        throw UsageError(option->get_name() + " needs --show, or a .jsonl file");
+    }
+    action = [command] {
+      for (const std::string& path : command->paths) inspect(*command, path);
       return 0;
     };
   });

@@ -10,7 +10,7 @@
 
 namespace inkling {
 
-// Parses a number that must be the whole text. Returns whether it is one from `least` to `most`.
+// Parses a text that must be exactly one number. Returns false if it is not a number from `least` to `most`.
 template <class T>
 bool parse_number(const std::string& text, T least, T most, T& value) {
   const char* end = text.data() + text.size();

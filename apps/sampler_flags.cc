@@ -13,13 +13,14 @@ void add_sampler_flags(CLI::App& command, SamplerSettings& settings) {
              "below 1, likely tokens become more likely; above 1, less likely; 0: the same as --greedy");
   CLI::Option* top_k = number("--top-k", settings.top_k, std::int64_t{0}, kMostTopK,
                               "draw only from the k likeliest tokens; 0: from all");
-  CLI::Option* top_p = number("--top-p", settings.top_p, 1e-6f, 1.0f,
-                              "draw only from the likeliest tokens whose probabilities sum to this number");
+  CLI::Option* top_p =
+      number("--top-p", settings.top_p, 1e-6f, 1.0f,
+             "draw only from the likeliest tokens whose probabilities sum to at least this number");
   CLI::Option* min_p =
       number("--min-p", settings.min_p, 0.0f, 1.0f,
-             "draw only from tokens that are at least this number times as likely as the likeliest");
+             "draw only from tokens whose probability is at least this number times the highest probability");
   number("--repetition-penalty", settings.repetition_penalty, 0.01f, 1000.0f,
-         "above 1, tokens that the text already has become less likely");
+         "above 1, tokens that are already in the text become less likely");
   CLI::Option* greedy = command.add_flag_callback(
       "--greedy", [&settings] { settings.temperature = 0.0f; }, "always take the likeliest token");
   // --greedy draws no random numbers, so these flags would have no effect.

@@ -1,4 +1,6 @@
 // inkling tokenize: turns texts into shards for training.
+#include <unistd.h>
+
 #include <chrono>
 #include <iostream>
 
@@ -7,7 +9,8 @@
 #include "apps/run/format.h"
 #include "apps/run/terminal.h"
 #include "apps/run/terminal_text.h"
-#include "apps/text/tokenize.h"
+#include "apps/token_text.h"
+#include "apps/tokenize/tokenize.h"
 #include "core/parallel.h"
 
 namespace inkling {
@@ -25,8 +28,8 @@ std::string share(const TokenizeResult& result) {
   return format_fixed(100.0 * val / (val + train), 1);
 }
 
-// The progress on a terminal: one line, drawn again about four times a second, only for texts that take
-// longer.
+// The progress on a terminal: one line, which is drawn again about four times a second. Nothing is drawn in
+// the first half second.
 class ByteProgress {
  public:
   ~ByteProgress() {
@@ -42,8 +45,9 @@ class ByteProgress {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double done = static_cast<double>(read) / static_cast<double>(total);
     const double speed = static_cast<double>(read) / seconds;
-    std::string line = str(format_fixed(100 * done, 0), "% of two readings, ", format_fixed(speed / 1e6, 1),
-                           " MB/s, ", format_fixed((1 - done) / done * seconds, 0), " s left");
+    std::string line =
+        str(format_fixed(100 * done, 0), "% of two passes over the text, ", format_fixed(speed / 1e6, 1),
+            " MB/s, ", format_fixed((1 - done) / done * seconds, 0), " s left");
     line = line.substr(0, static_cast<std::size_t>(std::max(screen.columns - 1, 0)));
     std::cerr << "\r\33[K" << line << std::flush;
     drawn_ = true;
@@ -55,14 +59,6 @@ class ByteProgress {
   bool drawn_ = false;
 };
 
-// Returns the bytes of a token in quotes, on one line.
-std::string quoted(const std::string& token) {
-  std::string shown = "\"";
-  for (const char c : terminal_text(terminal(1), token))
-    shown += c == '\n' ? "\\n" : c == '\t' ? "\\t" : std::string(1, c);
-  return shown + "\"";
-}
-
 // Prints the tokens of a text: the id and the bytes of each.
 int show(const TokenizeCommand& command) {
   const TokenizeSettings& settings = command.settings;
@@ -70,57 +66,87 @@ int show(const TokenizeCommand& command) {
     throw UsageError("--show needs --tokenizer or --bytes");
   const Tokenizer tokenizer = settings.bytes ? Tokenizer::bytes() : Tokenizer::read(settings.tokenizer_path);
   const std::vector<std::int32_t> ids = tokenizer.encode(command.show);
+  const Terminal screen = terminal(STDOUT_FILENO);
   for (const std::int32_t id : ids) {
-    std::cout << id << "\t" << quoted(tokenizer.token(id)) << "\n";
+    std::cout << id << "\t" << quoted_token(screen, tokenizer.token(id)) << "\n";
   }
   std::cout << format_count(std::ssize(ids)) << " tokens, " << format_count(std::ssize(command.show))
             << " bytes\n";
   return 0;
 }
 
-void print(const TokenizeResult& result) {
+// Prints how many conversations lost turns or were left out, and how many tokens count as targets.
+void print_conversations(const TokenizeResult& result, std::int64_t T) {
+  const ConversationCounts& counts = result.conversations;
+  const std::int64_t tokens = result.train_tokens + result.val_tokens;
+  if (counts.shortened > 0)
+    std::cout << format_count(counts.shortened) << " conversations are longer than " << T + 1
+              << " tokens and lost their oldest turns, " << format_count(counts.dropped_turns)
+              << " in all\n";
+  if (counts.dropped > 0)
+    std::cout << format_count(counts.dropped) << " conversations are left out: their shortest exchange has more than "
+              << T + 1 << " tokens\n";
+  std::cout << format_count(counts.counted_tokens) << " tokens of answers count as targets, "
+            << format_fixed(100.0 * static_cast<double>(counts.counted_tokens) / static_cast<double>(tokens), 1)
+            << "% of all; rows have " << T << " tokens\n";
+}
+
+void print_shards(const std::vector<std::string>& paths, std::int64_t tokens) {
+  std::cout << paths.front() << (paths.size() > 1 ? str(" and ", paths.size() - 1, " more") : "") << ": "
+            << format_count(tokens) << " tokens";
+}
+
+void print(const TokenizeResult& result, std::int64_t T) {
+  const bool chats = result.conversations.read > 0;
+  const std::int64_t tokens = result.train_tokens + result.val_tokens;
   std::cout << format_count(result.text_bytes) << " bytes, " << format_count(result.documents)
-            << " documents\n"
-            << result.tokenizer_path << ": " << format_count(result.vocab_size) << " tokens, "
-            << format_fixed(static_cast<double>(result.text_bytes) /
-                                static_cast<double>(result.train_tokens + result.val_tokens),
-                            2)
-            << " bytes of text in a token\n";
-  const auto shards = [](const std::vector<std::string>& paths, std::int64_t tokens) {
-    std::cout << paths.front() << (paths.size() > 1 ? str(" and ", paths.size() - 1, " more") : "") << ": "
-              << format_count(tokens) << " tokens";
-  };
-  shards(result.train_paths, result.train_tokens);
+            << (chats ? " conversations\n" : " documents\n") << result.tokenizer_path << ": "
+            << format_count(result.vocab_size) << " tokens";
+  if (!chats)
+    std::cout << ", " << format_fixed(static_cast<double>(result.text_bytes) / static_cast<double>(tokens), 2)
+              << " bytes of text in a token";
+  std::cout << "\n";
+  if (chats) print_conversations(result, T);
+  print_shards(result.train_paths, result.train_tokens);
   std::cout << "\n";
   if (!result.val_paths.empty()) {
-    shards(result.val_paths, result.val_tokens);
+    print_shards(result.val_paths, result.val_tokens);
     std::cout << ", " << share(result) << "% of all, "
-              << (result.split_by_document ? "chosen document by document" : "the end of the text") << "\n";
+              << (!result.split_by_document ? chats ? "the last conversations" : "the end of the text"
+                  : chats                   ? "chosen conversation by conversation"
+                                            : "chosen document by document")
+              << "\n";
   }
+  if (result.bad_lines > 0)
+    std::cerr << "inkling: " << format_count(result.bad_lines) << " bad "
+              << (result.bad_lines == 1 ? "line was" : "lines were") << " skipped" << std::endl;
   if (result.no_pair_left)
     std::cerr << "inkling: no pair of tokens is left to merge, so the tokenizer has only "
               << format_count(result.vocab_size) << " tokens" << std::endl;
   if (result.inline_separators > 0) {
     std::cerr << "inkling: <|endoftext|> is inside a line " << result.inline_separators
               << (result.inline_separators == 1 ? " time" : " times")
-              << "; there it is text and separates no documents" << std::endl;
+              << "; there it is ordinary text and does not separate documents" << std::endl;
   }
 }
 
 int run(const TokenizeCommand& command) {
   set_threads(command.threads);
   if (!command.show.empty()) return show(command);
-  if (command.settings.inputs.empty()) throw UsageError("--input is missing, expected texts or directories");
+  if (command.settings.inputs.empty()) throw UsageError("--input is missing, expected texts, JSONL files or directories");
   if (command.settings.out.empty())
-    throw UsageError("--out is missing, expected the beginning of the files' names");
+    throw UsageError("--out is missing, expected the beginning of the names of the new files");
   TokenizeSettings settings = command.settings;
   TokenizeResult result;
   {
     ByteProgress progress;
+    settings.report_bad_line = [](const std::string& message) {
+      std::cerr << "inkling: skipped " << terminal_text(terminal(2), message) << std::endl;
+    };
     settings.progress = [&](std::int64_t read, std::int64_t total) { progress.update(read, total); };
     result = tokenize_files(settings);
   }
-  print(result);
+  print(result, settings.seq_len);
   return 0;
 }
 
@@ -132,18 +158,29 @@ void add_tokenize(CLI::App& app, Action& action) {
   TokenizeSettings& settings = command->settings;
   tokenize->add_option(
       "--input", settings.inputs,
-      "text files in UTF-8 and directories of them, - for standard input; lines of <|endoftext|> "
-      "separate documents");
-  tokenize->add_option("--out", settings.out, "writes OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin");
+      "texts in UTF-8, .jsonl files of documents or conversations, directories of them, - for standard "
+      "input; in texts, lines of <|endoftext|> separate documents");
+  tokenize->add_flag("--jsonl", settings.jsonl, "read all inputs as JSONL, whatever their names are");
+  tokenize->add_flag("--strict", settings.strict,
+                     "stop at the first bad line of JSONL; default: skip bad lines and report them");
+  number_flag(tokenize->add_option("--seq-len", settings.seq_len,
+                                   "conversations: pack them in rows of this many tokens (T), which training "
+                                   "must use too; longer conversations lose their oldest turns"),
+              std::int64_t{2}, std::int64_t{1} << 20)
+      ->capture_default_str();
+  tokenize->add_option(
+      "--out", settings.out,
+      "beginning of the names of the files: OUT_train.bin, OUT_val.bin and OUT_tokenizer.bin");
   CLI::Option* tokenizer = tokenize->add_option("--tokenizer", settings.tokenizer_path,
                                                 "tokenizer file, or a directory with vocab.json and "
                                                 "merges.txt or encoder.json and vocab.bpe; default: train "
                                                 "a byte pair encoding on the text");
   CLI::Option* bytes = tokenize->add_flag("--bytes", settings.bytes, "every byte is a token");
-  CLI::Option* vocab_size = number_flag(
-      tokenize->add_option("--vocab-size", settings.vocab_size,
-                           "tokens of the trained tokenizer; default: 512 to 32768, more for larger texts"),
-      std::int32_t{257}, std::int32_t{1} << 20);
+  CLI::Option* vocab_size =
+      number_flag(tokenize->add_option(
+                      "--vocab-size", settings.vocab_size,
+                      "number of tokens of the new tokenizer; default: 512 to 32768, more for larger texts"),
+                  std::int32_t{257}, std::int32_t{1} << 20);
   tokenizer->excludes(bytes)->excludes(vocab_size);
   bytes->excludes(vocab_size);
   tokenize->add_option(
@@ -151,17 +188,17 @@ void add_tokenize(CLI::App& app, Action& action) {
       "also write the tokenizer into this directory, as vocab.json and merges.txt of Hugging Face");
   number_flag(
       tokenize->add_option("--val-fraction", settings.val_fraction,
-                           "share of the text for validation, 0 for none; of a small text it is more: 2,049 "
-                           "tokens, or half"),
+                           "share of the text for validation; 0: none; of a small text at least 2,049 "
+                           "tokens, but at most half of the text"),
       0.0, 0.5)
       ->capture_default_str();
-  number_flag(
-      tokenize->add_option("--shard-tokens", settings.shard_tokens,
-                           "most tokens in a shard; the shards are then OUT_train_000001.bin and so on; "
-                           "default: one shard"),
-      std::int64_t{1024}, std::int64_t{1} << 40);
+  number_flag(tokenize->add_option(
+                  "--shard-tokens", settings.shard_tokens,
+                  "maximum number of tokens in a shard; the shards are then OUT_train_000001.bin and so on; "
+                  "default: one shard"),
+              std::int64_t{1024}, std::int64_t{1} << 40);
   tokenize->add_option("--show", command->show,
-                       "print the ids and bytes of the tokens of this text, and end");
+                       "print the ids and bytes of the tokens of this text, and exit");
   number_flag(tokenize->add_option("--threads", command->threads,
                                    "number of threads; the shards do not depend on it"),
               1, kMostThreads)

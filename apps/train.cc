@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/report/live_report.h"
 #include "apps/run/data_files.h"
 #include "apps/run/strict_json.h"
 #include "apps/run/summary.h"
@@ -56,8 +57,9 @@ void check_run_exists(const TrainCommand& command) {
     throw UsageError(
         str(command.out, ": there is no run to resume in this directory; leave out --resume to start a run"));
   if (!command.resume && there) {
-    throw UsageError(str(
-        command.out, ": holds a run already; --resume continues this run, another --out starts a new run"));
+    throw UsageError(
+        str(command.out,
+            ": this directory already has a run; --resume continues it, another --out starts a new run"));
   }
 }
 
@@ -65,6 +67,18 @@ int print_config(const TrainCommand& command) {
   const TrainSettings settings = command.resume ? resolve_saved(command) : resolve(command.flags);
   std::cout << nlohmann::json(settings).dump(2) << std::endl;
   return 0;
+}
+
+// Trains, and writes into the report how the training ended. Returns whether the run is complete.
+bool train(Trainer& trainer, report::LiveReport& page) {
+  try {
+    const bool complete = trainer.run([] { return signal_received != 0; });
+    page.finish(complete ? "complete" : "stopped");
+    return complete;
+  } catch (const Diverged& error) {
+    page.finish(error.what());
+    throw;
+  }
 }
 
 int run(const TrainCommand& command) {
@@ -92,10 +106,14 @@ int run(const TrainCommand& command) {
   if (!command.trace.empty())
     write_trace(command.trace, {});  // so that a wrong path is noticed before the training
 
+  report::LiveReport page(command.out,
+                          [](const std::string& line) { std::cerr << "inkling: " << line << std::endl; });
+  trainer.after_milestone([&page] { page.update(); });
   stop_on_signals();
-  const bool complete = trainer.run([] { return signal_received != 0; });
+  const bool complete = train(trainer, page);
   if (complete) {
     print_summary(std::cout, terminal(STDOUT_FILENO), settings, trainer, command.out);
+    if (!page.path().empty()) std::cout << "\nThe run's curves and samples: " << page.path() << std::endl;
   } else {
     std::cerr << "stopped after step " << trainer.step() << " of " << settings.steps
               << ", all saved. Continue with:\n  inkling train --out " << command.out << " --resume"

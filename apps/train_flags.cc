@@ -6,7 +6,7 @@ namespace inkling {
 
 namespace {
 
-// Gives the flag of a number its range. `key` is the place of the setting in config.json.
+// Sets the range of a flag whose value is a number. `key` is the place of the setting in config.json.
 template <class T>
 void limit(CLI::Option* option, const std::string& key) {
   const auto limit_to = [&](const auto& ranges) {
@@ -60,7 +60,7 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   flag("--val-data", "/val_data",
        "validation shards; default: --data with `val` instead of `train`, if such files exist", text, data);
   flag("--tokenizer", "/tokenizer",
-       "tokenizer file, gives the samples' text and V; default: *_tokenizer.bin in the directory of "
+       "tokenizer file, for the text of samples and for V; default: *_tokenizer.bin in the directory of "
        "*_train*.bin",
        text, data);
   flag("--batch-size", "/batch_size", "sequences in a micro-batch (B); default: 8, with --model or --init 4",
@@ -77,15 +77,15 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   train
       .add_flag_function(
           "--document-mask,!--no-document-mask", [&given](std::int64_t n) { given["document_mask"] = n > 0; },
-          "attention and positions do not cross documents, so no document has an effect on another one in "
-          "its "
-          "row; default: yes for chats (data with *.starts), otherwise no")
+          "attention and positions do not cross documents, so a document has no effect on the other "
+          "documents "
+          "in its row; default: yes for chats (data with *.starts), otherwise no")
       ->group(data);
   train
       .add_flag_function(
           "--loss-mask,!--no-loss-mask", [&given](std::int64_t n) { given["loss_mask"] = n > 0; },
-          "leave out the targets that the shards' loss masks (*.mask) leave out: for chats, all except the "
-          "assistant's tokens; --no-loss-mask counts every token; default: yes")
+          "train only on the targets that the shards' loss masks (*.mask) count: in chats, the assistant's "
+          "tokens; --no-loss-mask counts every token; default: yes")
       ->group(data);
 
   const char* model = "Model";
@@ -109,9 +109,10 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
 
   const char* optimiser = "Optimiser";
   flag("--steps", "/steps",
-       "updates; default: 5000 for stories, 2000 for your own text, 200 with --model or --init", number,
-       optimiser);
-  flag("--grad-accum", "/grad_accum", "micro-batches in an update; default: 1", number, optimiser);
+       "training steps (updates of the weights); default: 5000 for stories, 2000 for your own text, 200 with "
+       "--model or --init",
+       number, optimiser);
+  flag("--grad-accum", "/grad_accum", "micro-batches in a training step; default: 1", number, optimiser);
   flag("--optimizer", "/optimizer", "adamw or sgd; default: adamw", text, optimiser);
   flag("--lr", "/lr", "highest learning rate; default: 0.0015, with --model or --init 0.0006", real,
        optimiser);
@@ -130,7 +131,7 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   flag("--beta2", "/beta2",
        "AdamW: decay of the running mean of squared gradients; default: 0.99, with --model or --init 0.95",
        real, optimiser);
-  flag("--eps", "/eps", "AdamW: number added to the divisor, against division by 0; default: 1e-8", real,
+  flag("--eps", "/eps", "AdamW: number added to the divisor, to avoid division by 0; default: 1e-8", real,
        optimiser);
   flag("--momentum", "/momentum", "SGD: share of the velocity that each step keeps; default: 0.9", real,
        optimiser);
@@ -138,12 +139,12 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
        "maximum norm of the gradient: a longer gradient is shortened to this norm; 0: never; default: 1",
        real, optimiser);
   flag("--precision", "/precision",
-       "f32 or bf16; default: what a short measurement finds faster (the run keeps its choice)", text,
+       "f32 or bf16; default: the faster one in a short measurement (a resumed run keeps the choice)", text,
        optimiser);
   train
       .add_flag_function(
           "--recompute,!--no-recompute", [&given](std::int64_t n) { given["recompute"] = n > 0; },
-          "compute activations a second time in backward: needs less memory, but a third more arithmetic; "
+          "compute activations a second time in backward: takes less memory, but a third more arithmetic; "
           "default: no")
       ->group(optimiser);
 

@@ -22,7 +22,7 @@ double flops_of(const Case& c) {
   return 2.0 * static_cast<double>(c.m) * static_cast<double>(c.n) * static_cast<double>(c.k);
 }
 
-// The same for a peer, in f32.
+// Describes the product of a case to another library (a peer), with f32 operands.
 Matmul matmul_of(const Case& c, const void* a, const void* b, void* out) {
   return {.M = c.m,
           .N = c.n,
@@ -54,8 +54,8 @@ void add_case(const std::string& name, const Case& c) {
   });
 }
 
-// The same products in bf16. Weights are packed in advance, as the optimiser does it, also for the peer.
-// Activations and gradients are packed in every call.
+// The products in bf16. Weights are packed in advance, for us and for the peer, because in training the
+// optimiser packs them. Activations and gradients are packed in every call.
 void add_bf16_case(const std::string& name, const Case& c) {
   add_row(name, {.flops = flops_of(c), .bf16 = true}, [c] {
     const Bf16s A(c.m * c.k, 1), B(c.k * c.n, 2), packed(packed_b_count(c.n, c.k), 4), narrow(c.m * c.n, 5);

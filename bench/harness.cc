@@ -20,7 +20,7 @@ using json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRounds = 9;
-constexpr int kRoundsOfSlow = 3;  // rounds of a row whose calls take more than a second
+constexpr int kRoundsOfSlow = 3;  // the number of rounds if a call takes more than a second
 constexpr double kWarmSeconds = 0.03;
 constexpr double kTimedSeconds = 0.03;
 constexpr auto kFallAsleep = std::chrono::milliseconds(60);  // OpenBLAS spins for 2^26 cycles
@@ -115,7 +115,10 @@ json print_row(const Row& row, const Figures& f, const std::vector<std::string>&
   const double speed = (by_flops ? row.work.flops : row.work.bytes) / f.seconds * 1e-9;
   std::cout << std::left << std::setw(kNameWidth) << row.name << std::right << std::setw(12)
             << fixed(f.seconds * 1e3, 3) << std::setw(15)
-            << (by_flops ? fixed(speed, 0) + " GFLOP/s" : fixed(speed, 1) + " GB/s") << std::setw(8)
+            << (by_flops ? fixed(speed, 0) + " GFLOP/s"
+                : speed < 0.1 ? fixed(1e3 * speed, 1) + " MB/s"
+                              : fixed(speed, 1) + " GB/s")
+            << std::setw(8)
             << fixed(100 * f.share_of_roof, 0);
   for (const std::string& peer : peers) {
     const auto ratio = f.ratios.find(peer);

@@ -1,10 +1,10 @@
 // inkling_bench: kernels, ops and whole training steps as shares of what this machine can do, beside other
 // libraries.
 //
-//   inkling_bench [--filter=REGEX] [--json=FILE] [--python=PROGRAM]
+//   inkling_bench [--filter=REGEX] [--json=FILE] [--python=PROGRAM] [--text=FILE]
 //
 // --filter chooses rows by name, --json writes the figures to a file, --python names an interpreter with
-// PyTorch.
+// PyTorch and tiktoken, --text adds the row of encoding this text.
 #include <fstream>
 #include <iostream>
 
@@ -22,7 +22,7 @@ namespace {
 using namespace inkling;
 
 struct Flags {
-  std::string filter, json, python = "python3";
+  std::string filter, json, python = "python3", text;
 };
 
 Flags parse(int argc, char** argv) {
@@ -34,10 +34,11 @@ Flags parse(int argc, char** argv) {
       value = argument.substr(flag.size() + 1);
       return true;
     };
-    if (take("--filter", flags.filter) || take("--json", flags.json) || take("--python", flags.python))
+    if (take("--filter", flags.filter) || take("--json", flags.json) || take("--python", flags.python) ||
+        take("--text", flags.text))
       continue;
-    throw UsageError(
-        str("unknown argument ", argument, ", expected --filter=REGEX, --json=FILE or --python=PROGRAM"));
+    throw UsageError(str("unknown argument ", argument,
+                         ", expected --filter=REGEX, --json=FILE, --python=PROGRAM or --text=FILE"));
   }
   return flags;
 }
@@ -47,6 +48,7 @@ void run(const Flags& flags) {
   bench::add_gemm_rows();
   bench::add_op_rows();
   bench::add_model_rows();
+  bench::add_tokenizer_rows(flags.text);
   bench::add_graph_sections();
   bench::keep_matching(flags.filter);
   std::ofstream file;  // opened before the run, so that a wrong path is noticed at once

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "bench/peers/onednn.h"
-#include "bench/torch_process.h"
+#include "bench/python_process.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -78,7 +78,7 @@ void use_python(const std::string& program) {
 
 std::vector<std::string> peer_names() {
   std::vector<std::string> names;
-  for (const std::string& name : {openblas().name, onednn().name, torch_name()}) {
+  for (const std::string& name : {openblas().name, onednn().name, torch_name(), tiktoken_name()}) {
     if (!name.empty()) names.push_back(name);
   }
   return names;
@@ -129,9 +129,18 @@ std::vector<Peer> torch_peers(const std::string& what, const GPT2Config& c, std:
                                               str(threads()),
                                               "--precision",
                                               name(precision)};
-  const auto process = std::make_shared<TorchProcess>(arguments);
+  const auto process = std::make_shared<PythonProcess>(kTorchStep, arguments);
   if (!process->ready()) return {};
   return {{torch_name(), nullptr, [process] { return process->seconds(); }}};
+}
+
+std::vector<Peer> tiktoken_peers(const std::string& tokenizer, const std::vector<std::string>& texts) {
+  if (tiktoken_name().empty()) return {};
+  std::vector<std::string> arguments = {tokenizer};
+  arguments.insert(arguments.end(), texts.begin(), texts.end());
+  const auto process = std::make_shared<PythonProcess>(kTiktokenEncode, arguments);
+  if (!process->ready()) return {};
+  return {{tiktoken_name(), nullptr, [process] { return process->seconds(); }}};
 }
 
 }  // namespace inkling::bench

@@ -6,9 +6,9 @@
 //             bench/peers/onednn.cc. Operands have the same layout as ours; a bf16 weight is packed in
 //             advance, like ours.
 //   PyTorch   training steps and generated tokens: bench/peers/torch_step.py, in a separate process that
-//   sleeps
-//             while our code runs
-// All use the same number of threads as our code.
+//             sleeps while our code runs
+//   tiktoken  token ids of a text, on one thread: bench/peers/tiktoken_encode.py, in a process of its own, too
+// All others use the same number of threads as our code.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@
 
 namespace inkling::bench {
 
-// The Python interpreter that may have PyTorch.
+// The Python interpreter that may have PyTorch and tiktoken.
 void use_python(const std::string& program);
 
 // The names and versions of all installed peers: the columns of the table.
@@ -43,5 +43,8 @@ std::vector<Peer> matmul_peers(const Matmul& matmul);
 // `what` is "train" for a training step, or "generate" for one token (bench/peers/torch_step.py).
 std::vector<Peer> torch_peers(const std::string& what, const GPT2Config& config, std::int64_t B,
                               std::int64_t T, Precision precision);
+
+// Encoding the files `texts`, one after another, with GPT-2's tokenizer in llm.c's file `tokenizer`.
+std::vector<Peer> tiktoken_peers(const std::string& tokenizer, const std::vector<std::string>& texts);
 
 }  // namespace inkling::bench

@@ -69,7 +69,7 @@ FileView::FileView(const std::string& path) : path_(path) {
   if (fstat(file.fd, &info) != 0) fail(path, ": cannot stat: ", system_error());
   if (S_ISDIR(info.st_mode)) fail(path, ": is a directory, expected a file");
   if (!S_ISREG(info.st_mode))
-    fail(path, ": is not a regular file but a device, pipe or socket, expected a regular file");
+    fail(path, ": is a device, pipe or socket, expected a regular file");
   if (info.st_size == 0) fail(path, ": is empty, expected at least one byte");
   const auto size = static_cast<std::size_t>(info.st_size);
   void* p = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
@@ -150,7 +150,7 @@ void remove_unfinished(const std::string& directory) {
 AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(str(path, kTemporary)) {
   std::error_code none;
   if (std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none)) {
-    fail(path_, ": cannot write: it is not a regular file, expected a regular file or no file");
+    fail(path_, ": cannot write: this path is not a regular file, expected a regular file or no file");
   }
   fd_ = open_file(temporary_, O_WRONLY | O_CREAT);
   if (fd_ < 0) fail(path_, ": cannot write: ", system_error());

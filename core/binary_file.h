@@ -39,7 +39,7 @@ class FileView {
   const std::string& path() const { return path_; }
 
   // Frees the memory of `part`, a part of bytes(). The part can still be read: the system then reads it from
-  // the file again. A program that goes through a large file once keeps its memory small with this.
+  // the file again. So a program that reads a large file once needs little memory.
   void release(std::span<const std::byte> part) const;
 
  private:
@@ -75,7 +75,7 @@ class ByteReader {
     constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
     // this check comes before the product, which could overflow with a wrong header
     if (count < 0 || count > remaining_bytes() / kSize) {
-      fail_here(str("truncated: ", what, " is ", count, " values of ", kSize, " bytes, got ",
+      fail_here(str("truncated: ", what, " needs ", count, " values of ", kSize, " bytes, got ",
                     remaining_bytes(), " bytes"));
     }
     const auto source = take(count * kSize, what);

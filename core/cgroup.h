@@ -16,7 +16,7 @@ struct CgroupLimits {
   std::optional<double> cpus;                // CPU seconds per second, e.g. 1.5
   std::optional<std::int64_t> memory_bytes;  // the smallest limit
   std::optional<std::int64_t>
-      available_bytes;  // the smallest rest of a limit; pages of files do not count as used
+      available_bytes;  // the least that any limit leaves; pages of files do not count as used
 };
 
 // `root` is put before the paths /proc/self/cgroup and /sys/fs/cgroup. Tests use it.

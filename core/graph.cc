@@ -79,8 +79,9 @@ void Graph::check_required() const {
   for (const std::int32_t slot : required_) {
     if (slots_[static_cast<std::size_t>(slot)].reached) continue;
     fail(
-        "backward: does not reach a loss on this tape that has already written gradients in its forward "
-        "pass, expected to start at a tensor that depends on this loss");
+        "backward: a loss on this tape has already written gradients in its forward pass, but backward does "
+        "not "
+        "reach it, expected to start at a tensor that depends on this loss");
   }
 }
 
@@ -99,7 +100,7 @@ void Graph::clear_unreached_leaves() {
 
 void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena) {
   GradientSlot& slot = slots_[static_cast<std::size_t>(loss.slot())];
-  if (ran_) fail("backward: called twice on one tape, expected clear() in between");
+  if (ran_) fail("backward: called twice on one tape, expected clear() between the two calls");
   if (slot.is_leaf) fail("backward: the loss is a leaf, expected the result of an op");
   slot.gradient = arena.allocate(static_cast<std::size_t>(slot.gradient_bytes()));
   *Gradients(*this).sum_into(loss) = seed;  // the other elements are 0, if loss is a view of one
@@ -108,7 +109,7 @@ void Graph::backward(const Tensor& loss, float seed, Schedule schedule, Arena& a
 
 void Graph::backward_from(const Tensor& y, const float* dy, Arena& arena) {
   GradientSlot& slot = slots_[static_cast<std::size_t>(y.slot())];
-  if (ran_) fail("backward: called twice on one tape, expected clear() in between");
+  if (ran_) fail("backward: called twice on one tape, expected clear() between the two calls");
   if (slot.is_leaf || slot.values != y.raw() || slot.count != y.numel()) {
     fail("backward: starts at a leaf or at a part of a tensor, expected the whole result of an op");
   }

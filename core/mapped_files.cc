@@ -48,7 +48,7 @@ void print_shortened(const char* path) {
     std::memcpy(line + length, part, more);
     length += more;
   }
-  if (write(STDERR_FILENO, line, length) < 0) return;  // there is nobody left to tell
+  if (write(STDERR_FILENO, line, length) < 0) return;  // if this fails, no message can be printed at all
 }
 
 void on_bus_error(int signal, siginfo_t* info, void* /*context*/) {

@@ -37,9 +37,9 @@ std::size_t address_space_limit() {
   return limit.rlim_cur;
 }
 
-// How many bytes to reserve where `size_bytes` are needed now and more will be needed later: `usual`, because
-// pages that are not touched cost nothing. Where the address space is limited, pages do cost something: then
-// a 32nd part of the limit.
+// Returns the number of bytes to reserve if `size_bytes` are needed now and more will be needed later. This
+// is normally `usual`, because pages that are not touched cost no memory. If the address space is limited,
+// reserved pages count against the limit, so the result is at most a 32nd part of the limit.
 std::size_t reservation(std::size_t size_bytes, std::size_t usual) {
   constexpr std::size_t kPart = 32;
   const std::size_t limit = address_space_limit();
@@ -53,7 +53,7 @@ std::size_t reservation(std::size_t size_bytes, std::size_t usual) {
        "; a smaller --batch-size or --seq-len, or --recompute, needs less");
 }
 
-// Allows the first bytes of a region and forbids the bytes behind them.
+// Tells AddressSanitizer that the first bytes of a region may be used, and the bytes behind them may not.
 void use_first(std::byte* region, std::size_t size_bytes) {
   allow(region, size_bytes);
   forbid(region + size_bytes, kFence);

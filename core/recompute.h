@@ -19,7 +19,8 @@ namespace inkling {
 template <class F>
 Tensor recompute(Tape& tape, const Tensor& x, F f) {
   if (!tape.recording()) return f(tape, x);
-  if (x.has_gradient() && !x.contiguous()) fail("recompute: x ", x.shape(), " is not contiguous");
+  if (x.has_gradient() && !x.contiguous())
+    fail("recompute: x ", x.shape(), " is not contiguous, expected a contiguous tensor");
   const Tape::Piece piece = tape.compute_piece(x, f);
   const auto run_again = [=, &tape](Gradients& gradients) {
     Tape& inner = tape.inner();

@@ -17,8 +17,8 @@ Tensor Tape::leaf(float* values, float* gradient, Shape shape, LeafGradient mode
     slot = graph_.add_slot(values, count, DType::f32, gradient, mode == LeafGradient::accumulate);
   const GradientSlot& s = graph_.slots_[static_cast<std::size_t>(slot)];
   if (s.values != values || s.count != count) {
-    fail("leaf: the gradient buffer belongs to a leaf of ", s.count,
-         " elements already, got a leaf of shape ", shape);
+    fail("leaf: the gradient buffer already belongs to a leaf of ", s.count,
+         " elements, got another leaf of shape ", shape);
   }
   const Tensor x(values, shape, DType::f32, slot);
   if (recording_) return x;
@@ -34,7 +34,7 @@ Tensor Tape::output(Shape shape, std::initializer_list<Tensor> inputs, DType dty
     wanted = wanted || input.has_gradient();
     if (in_piece_ && input.has_gradient()) {
       fail("recompute: a piece uses a tensor ", input.shape(),
-           " that has a gradient and was made outside of the piece, expected only its input and leaves");
+           " that has a gradient and was made outside the piece, expected only the piece's input and leaves");
     }
   }
   const std::int32_t slot = recording_ && wanted
@@ -80,14 +80,15 @@ void Tape::check_known(const char* what, const Tensor& x) const {
 void Tape::backward(const Tensor& loss, float seed) {
   if (loss.numel() != 1) fail("backward: loss has shape ", loss.shape(), ", expected one element");
   if (!loss.has_gradient())
-    fail("backward: the loss does not depend on anything that has a gradient, expected a leaf");
+    fail("backward: the loss has no gradient, expected a loss that depends on a leaf with a gradient");
   check_known("backward", loss);
   graph_.backward(loss, seed, schedule_, memory_);
 }
 
 void Tape::backward_from(const Tensor& y, const float* dy) {
   if (!y.has_gradient())
-    fail("backward: ", y.shape(), " does not depend on anything that has a gradient, expected a leaf");
+    fail("backward: tensor ", y.shape(),
+         " has no gradient, expected a tensor that depends on a leaf with one");
   check_known("backward", y);
   graph_.backward_from(y, dy, memory_);
 }
@@ -102,7 +103,8 @@ Tape& Tape::inner() {
 Tape::Piece Tape::keep_piece(const Tensor& x, const Tensor& result) {
   for (const Tensor& leaf : piece_leaves_) {
     if (leaf.slot() == x.slot() && leaf.numel() != x.numel()) {
-      fail("recompute: x ", x.shape(), " is a part of a leaf ", leaf.shape(), " that the piece uses too");
+      fail("recompute: x ", x.shape(), " is a part of a leaf ", leaf.shape(),
+           " that the piece also uses, expected the whole leaf or a tensor that is no part of it");
     }
   }
   auto* const leaves = keep<Tensor>(std::ssize(piece_leaves_));

@@ -22,7 +22,7 @@ Header read_header(ByteReader& in, std::int32_t magic, std::string_view kind) {
   if (header[0] == magic) return header;
   const bool swapped =
       byte_swapped(static_cast<std::uint32_t>(header[0])) == static_cast<std::uint32_t>(magic);
-  fail(in.path(), ": not a ", kind, ": magic is ", header[0], ", expected ", magic, " (at byte 0)",
+  fail(in.path(), ": not a ", kind, ": the magic number is ", header[0], ", expected ", magic, " (at byte 0)",
        swapped ? "; the bytes are swapped, so this is a big-endian file" : "");
 }
 

@@ -47,7 +47,7 @@ constexpr std::int64_t kTogether = kGemvRows;
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       std::span<Rng> rngs, const std::function<bool(const NewToken&)>& on_token);
 
-// The same, if only the text's index and the id are needed.
+// Like generate() above, for an `on_token` that needs only the text's index and the id.
 std::int64_t generate(GPT2& model, std::span<const std::int32_t> prompt, const GenerateSettings& settings,
                       std::span<Rng> rngs,
                       const std::function<bool(std::int64_t text, std::int32_t id)>& on_token);

@@ -69,8 +69,8 @@ class GPT2 {
   void token_losses(Tape& tape, const Tensor& ids, const Tensor& targets, float* losses,
                     const Tensor& positions = {});
 
-  // Returns all logits (B, T, Vp); the columns from V on have no meaning. The definition of the model in one
-  // call. Only `inkling explain` stores all logits, and tests compare them with the logits of PyTorch.
+  // Returns all logits (B, T, Vp); the columns from V on have no meaning. This is the definition of the model
+  // in one call. Only `inkling explain` stores all logits, and tests compare them with the logits of PyTorch.
   Tensor logits(Tape& tape, const Tensor& ids);
 
   // One step of generation: appends each row of ids (B, T) to its cache, which holds the earlier tokens of

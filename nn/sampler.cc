@@ -75,9 +75,9 @@ void cut_to_min_p(std::vector<Candidate>& candidates, float min_p) {
 void SamplerSettings::check() const {
   if (!(temperature >= 0.0f) || std::isinf(temperature))
     fail("temperature is ", temperature, ", expected 0 or more");
-  if (top_k < 0) fail("top-k is ", top_k, ", expected 0 (all) or more");
+  if (top_k < 0) fail("top-k is ", top_k, ", expected 0 (all tokens) or more");
   if (!(top_p > 0.0f && top_p <= 1.0f)) fail("top-p is ", top_p, ", expected more than 0 and at most 1");
-  if (!(min_p >= 0.0f && min_p <= 1.0f)) fail("min-p is ", min_p, ", expected 0 (all) to 1");
+  if (!(min_p >= 0.0f && min_p <= 1.0f)) fail("min-p is ", min_p, ", expected 0 (all tokens) to 1");
   if (!(repetition_penalty > 0.0f) || std::isinf(repetition_penalty))
     fail("repetition-penalty is ", repetition_penalty, ", expected more than 0 (1: no penalty)");
 }

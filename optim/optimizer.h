@@ -1,9 +1,9 @@
 // The interface of all optimisers. An optimiser turns gradients into new weights. It has a state, which a
 // checkpoint saves.
 //
-// An optimiser knows flat buffers of floats and to which parts of them weight decay applies
-// (optim/segment.h). It never knows a model. Thread safety: one caller at a time; step() itself uses all
-// threads and allocates nothing. Read next: optim/adamw.h, with the mathematics in ops/update/adamw.h.
+// An optimiser knows flat buffers of floats, and which parts of them have weight decay (optim/segment.h). It
+// never knows a model. Thread safety: one caller at a time; step() itself uses all threads and allocates
+// nothing. Read next: optim/adamw.h, with the mathematics in ops/update/adamw.h.
 #pragma once
 
 #include <cstdint>

@@ -55,7 +55,7 @@ LearningRateDecay parse_learning_rate_decay(std::string_view text) {
   for (LearningRateDecay decay : kDecays) {
     if (text == name(decay)) return decay;
   }
-  fail("schedule: learning rate decay is '", text, "', expected constant, linear, cosine or wsd");
+  fail("schedule is '", text, "', expected constant, linear, cosine or wsd");
 }
 
 float learning_rate(const LearningRateSchedule& s, std::int64_t step) {

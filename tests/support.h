@@ -246,8 +246,8 @@ inline double dot(const std::vector<double>& y, const std::vector<double>& w) {
   return total;
 }
 
-// The same as an op on a tape, for tests of ops: sum_i y_i * dy_i. backward() from this result gives y the
-// gradient `dy`, with one float for each element of y. y is f32 or bf16.
+// The weighted sum as an op on a tape, for tests of ops: sum_i y_i * dy_i. backward() from this result gives
+// y the gradient `dy`, with one float for each element of y. y is f32 or bf16.
 inline Tensor dot(Tape& tape, const Tensor& y, const float* dy) {
   const Tensor loss = tape.output({}, {y});
   const bool is_bf16 = y.dtype() == DType::bf16;

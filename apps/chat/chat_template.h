@@ -4,18 +4,17 @@
 // prefix and then the turn's text. An end-of-text closes each turn of the assistant, so that the model learns
 // to stop. <e> is end-of-text:
 //
-//   <e>\nSystem: Be brief.\nUser: What is the capital of France?\nAssistant: The capital of France is
-//   Paris.<e> \nUser: ...
+//   <e>\nSystem: Be brief.\nUser: What is the capital of France?
+//   \nAssistant: The capital of France is Paris.<e>\nUser: ...
 //
-// Counted are the tokens of the assistant's text, the first one too, and the end-of-text that closes it.
-// Nothing else counts: the model learns to answer, not to ask. A user's turn without an answer, at the end,
-// is left out.
+// The tokens of the assistant's text count, also the first one, and so does the end-of-text that closes it.
+// Nothing else counts: the model learns to answer, not to ask. If the last turn is a user's turn without an
+// answer, it is left out.
 //
-// Prefixes and texts are encoded apart. So no token reaches across a border, and when a model chats, the
-// tokens of its prompt are exactly those that it saw in training before an answer. The template is plain
-// text: it needs no special tokens, and works with every tokenizer that has the bytes. A user's text may
-// contain
-// "\nAssistant: ". Then it looks like a turn, but it never contains an end-of-text.
+// Prefixes and texts are encoded separately. So no token has parts of both, and when a model chats, the
+// tokens of its prompt are exactly the tokens that it saw in training before an answer. The template is plain
+// text: it needs no special tokens, and works with every tokenizer that has the bytes. If a user's
+// text contains "\nAssistant: ", it looks like a turn, but it never contains an end-of-text.
 //
 // Read next: packing.h.
 #pragma once

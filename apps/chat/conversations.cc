@@ -95,20 +95,20 @@ void check_order(const Conversation& conversation) {
   const std::vector<Turn>& turns = conversation.turns;
   for (std::size_t i = 0; i < turns.size(); ++i) {
     if (turns[i].role == Role::system && i > 0)
-      fail("turn ", i, " is a system turn, expected it only as the first turn");
+      fail("turn ", i, " is a system turn, expected a system turn only at the beginning");
     if (i == 0 || turns[i].role != turns[i - 1].role) continue;
-    fail("two ", turns[i].role == Role::user ? "user" : "assistant", " turns running, turns ", i - 1, " and ",
-         i, ", expected user and assistant in turn");
+    fail("turns ", i - 1, " and ", i, " are both ", turns[i].role == Role::user ? "user" : "assistant",
+         " turns, expected user and assistant turns to alternate");
   }
   if (std::none_of(turns.begin(), turns.end(), [](const Turn& t) { return t.role == Role::assistant; }))
-    fail("no assistant turn, expected at least one");
+    fail("has no assistant turn, expected at least one");
 }
 
 }  // namespace
 
 JsonlEntry parse_jsonl_line(std::string_view line) {
   if (line.size() > kMostLineBytes)
-    fail("the line is longer than ", kMostLineBytes, " bytes (16 MiB), expected at most that");
+    fail("the line is too long, expected at most ", kMostLineBytes, " bytes (16 MiB)");
   const json object = parse_object(line);
   for (const TurnList& names : kTurnLists) {
     if (!object.contains(names.list)) continue;
@@ -121,6 +121,16 @@ JsonlEntry parse_jsonl_line(std::string_view line) {
   fail("has none of the keys messages, conversations, instruction and text, expected one of them");
 }
 
+std::string to_jsonl(const Conversation& conversation) {
+  constexpr const char* kRoles[] = {"system", "user", "assistant"};
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  for (const Turn& turn : conversation.turns)
+    messages.push_back({{"role", kRoles[static_cast<std::size_t>(turn.role)]}, {"content", turn.text}});
+  return nlohmann::ordered_json{{"messages", messages}}.dump(-1, ' ', false,
+                                                             nlohmann::json::error_handler_t::replace) +
+         "\n";
+}
+
 JsonlReader::JsonlReader(std::string name, BadLines bad_lines, Use use, Report report)
     : name_(std::move(name)), mode_(bad_lines), use_(std::move(use)), report_(std::move(report)) {}
 
@@ -128,7 +138,8 @@ void JsonlReader::feed(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t newline = bytes.find('\n');
     const std::string_view part = bytes.substr(0, newline);
-    // Of a line that is too long, only so much is kept that read_line() notices it.
+    // A line that is too long is cut off one byte after the limit, so that read_line() sees that it is too
+    // long.
     line_.append(part.substr(0, kMostLineBytes + 1 - line_.size()));
     if (newline == std::string_view::npos) return;
     read_line();
@@ -155,7 +166,7 @@ void JsonlReader::read_line() {
     }
     if (entry) {
       ++(std::holds_alternative<Conversation>(*entry) ? conversations_ : documents_);
-      use_(std::move(*entry));
+      use_(std::move(*entry), number_);
     }
   }
   line_.clear();
@@ -171,18 +182,19 @@ void JsonlReader::refuse_line(const std::string& reason) {
 }
 
 JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines, JsonlReader::Use use,
-                       JsonlReader::Report report) {
+                       JsonlReader::Report report, std::string name) {
   const auto close = [](std::FILE* file) {
     if (file != stdin) std::fclose(file);
   };
   const std::unique_ptr<std::FILE, decltype(close)> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"),
                                                          close);
-  if (!file) fail(path, ": cannot open: ", std::strerror(errno));
-  JsonlReader reader(path == "-" ? "standard input" : path, bad_lines, std::move(use), std::move(report));
+  if (name.empty()) name = path == "-" ? "standard input" : path;
+  if (!file) fail(name, ": cannot open: ", std::strerror(errno));
+  JsonlReader reader(name, bad_lines, std::move(use), std::move(report));
   std::vector<char> buffer(std::size_t{1} << 16);
   while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get()))
     reader.feed({buffer.data(), count});
-  if (std::ferror(file.get()) != 0) fail(path, ": cannot read: ", std::strerror(errno));
+  if (std::ferror(file.get()) != 0) fail(name, ": cannot read: ", std::strerror(errno));
   reader.end();
   return reader;
 }

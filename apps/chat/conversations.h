@@ -8,10 +8,11 @@
 // Other keys are ignored. A file may begin with a byte-order mark, have CRLF line ends, have blank lines, and
 // lack the last line end.
 //
-// A conversation has an assistant's turn, no turn without text, and no two turns of one role running; a
-// system turn, if there is one, comes first. Every other line is bad, and so is a line that is not JSON, has
-// invalid UTF-8 or a lone surrogate, is longer than 16 MiB, or is nested deeper than 64 levels. A bad line is
-// reported with file, line and reason. It is skipped, or, if the reader is strict, it is an error.
+// A conversation has at least one assistant's turn, no turn without text, and no two turns of the same role
+// after each other; a system turn, if there is one, comes first. A line is bad if it breaks one of these
+// rules, is in none of the four forms, is not JSON, has invalid UTF-8 or a lone surrogate, is longer than 16
+// MiB, or is nested deeper than 64 levels. A bad line is reported with file, line and reason. It is skipped,
+// or, if the reader is strict, it is an error.
 //
 // This file does not know tokens. Read next: chat_template.h.
 #pragma once
@@ -51,14 +52,18 @@ constexpr int kMostLineLevels = 64;
 // Parses one line. Error, which gives only the reason, if the line is bad.
 JsonlEntry parse_jsonl_line(std::string_view line);
 
+// The conversation as one line in OpenAI's form, with its line end. Bytes that are not
+// UTF-8 become U+FFFD.
+std::string to_jsonl(const Conversation& conversation);
+
 class JsonlReader {
  public:
   enum class BadLines { skip, fail };
-  using Use = std::function<void(JsonlEntry&&)>;
+  using Use = std::function<void(JsonlEntry&&, std::int64_t line)>;  // `line` counts from 1
   using Report = std::function<void(const std::string&)>;
 
   // Calls `use` for each entry, and `report` with a message for each bad line that is skipped: "chats.jsonl:
-  // line 7: two user turns running, ...". `name` is the file's name, for messages.
+  // line 7: turns 2 and 3 are both user turns, ...". `name` is the file's name, for messages.
   JsonlReader(std::string name, BadLines bad_lines, Use use, Report report);
 
   // Gives the reader the next bytes of the file, cut at any place. Stores at most one line.
@@ -84,8 +89,9 @@ class JsonlReader {
   std::string first_bad_;
 };
 
-// Reads a whole file; "-" is standard input. Returns the reader, for its counts.
+// Reads a whole file; "-" is standard input. Messages call the file `name`; if that is empty, they say its path.
+// Returns the reader, for its counts.
 JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines, JsonlReader::Use use,
-                       JsonlReader::Report report);
+                       JsonlReader::Report report, std::string name = "");
 
 }  // namespace inkling

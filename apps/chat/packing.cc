@@ -55,6 +55,7 @@ void PackedShardWriter::add(ChatTokens conversation) {
   if (ids.front() != end_of_text_ || ids.back() != end_of_text_)
     fail("packing: a conversation begins with token ", ids.front(), " and ends with ", ids.back(),
          ", expected end-of-text, ", end_of_text_);
+  ++conversations_;
   tokens_in_group_ += n;
   group_.push_back(std::move(conversation));
   if (tokens_in_group_ >= group_tokens_) write_group();

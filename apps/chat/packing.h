@@ -40,9 +40,10 @@ class PackedShardWriter {
   // Adds a conversation of at most T+1 tokens that begins and ends with end-of-text.
   void add(ChatTokens conversation);
 
-  // Writes what is left. The three files appear under their names. Error if there was no conversation.
+  // Writes the last rows. The three files then appear under their names. Error if there was no conversation.
   void commit();
 
+  std::int64_t conversations() const { return conversations_; }  // added so far
   // These counts are complete after commit().
   std::int64_t rows() const { return rows_; }
   std::int64_t tokens() const { return shard_.size(); }
@@ -62,7 +63,7 @@ class PackedShardWriter {
   ChatTokens row_;
   std::vector<std::uint8_t> row_starts_;
   std::uint8_t shared_counted_ = 0;  // whether the last token of the last row counts
-  std::int64_t rows_ = 0, counted_ = 0, filled_up_ = 0;
+  std::int64_t conversations_ = 0, rows_ = 0, counted_ = 0, filled_up_ = 0;
 };
 
 }  // namespace inkling

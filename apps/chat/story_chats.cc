@@ -27,7 +27,8 @@ const notation::List& list(std::string_view name) {
   static const notation::Text grammar = notation::parse(kStoryGrammar);
   const auto found = std::find_if(grammar.lists.begin(), grammar.lists.end(),
                                   [&](const notation::List& one) { return one.name == name; });
-  if (found == grammar.lists.end()) fail("story chats: the grammar has no list ", name, ", expected it");
+  if (found == grammar.lists.end())
+    fail("story chats: the grammar has no list ", name, ", expected a list with this name");
   return *found;
 }
 
@@ -36,7 +37,7 @@ class StoryText {
  public:
   explicit StoryText(std::string_view text) : text_(text) {}
 
-  // Whether the phrase occurs, as whole words.
+  // Whether the phrase occurs in the text as whole words.
   bool has(std::string_view phrase) const {
     for (std::size_t at = 0; (at = text_.find(phrase, at)) != std::string_view::npos; ++at) {
       const std::size_t end = at + phrase.size();
@@ -45,7 +46,7 @@ class StoryText {
     }
     return false;
   }
-  // The row of a list of which the story has the phrase, or nothing.
+  // Returns the first row of a list for which the story has the phrase `phrase(row)`, or nothing.
   std::optional<Row> row(std::string_view name, const std::function<std::string(const Row&)>& phrase) const {
     for (const Row& row : list(name).rows) {
       if (has(phrase(row))) return row;
@@ -63,7 +64,7 @@ std::string first_cell(const Row& row) {
   return row[0];
 }
 
-// What a story says. The members are empty if it does not say it.
+// The facts that a story tells. A member is empty if the story does not tell this fact.
 struct Facts {
   std::string hero;         // "Tom"
   std::string boy;          // "boy" or "girl"
@@ -165,28 +166,18 @@ Conversation write_story_chat(Rng& rng) {
   Conversation chat;
   for (std::size_t asked = 0; asked < kQuestions && !questions.empty(); ++asked) {
     const auto chosen = questions.begin() + static_cast<std::ptrdiff_t>(rng.below(questions.size()));
-    chat.turns.push_back({Role::user, asked == 0 ? story + "\n" + chosen->question : chosen->question});
+    chat.turns.push_back({Role::user, asked == 0 ? story + " " + chosen->question : chosen->question});
     chat.turns.push_back({Role::assistant, chosen->answer});
     questions.erase(chosen);
   }
   return chat;
 }
 
-std::string to_jsonl(const Conversation& conversation) {
-  constexpr const char* kRoles[] = {"system", "user", "assistant"};
-  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
-  for (const Turn& turn : conversation.turns)
-    messages.push_back({{"role", kRoles[static_cast<std::size_t>(turn.role)]}, {"content", turn.text}});
-  return nlohmann::ordered_json{{"messages", messages}}.dump(-1, ' ', false,
-                                                             nlohmann::json::error_handler_t::replace) +
-         "\n";
-}
-
 StoryChatFiles write_story_chats(const std::string& directory, std::uint64_t seed,
                                  const StoryChatCounts& counts) {
   if (counts.stories < 1 || counts.train < 1 || counts.held_out < 1) {
-    fail("story chats: ", counts.stories, " stories, ", counts.train, " and ", counts.held_out,
-         " chats, expected at least 1 each");
+    fail("story chats: the counts are ", counts.stories, " stories, ", counts.train, " training chats and ",
+         counts.held_out, " held-out chats, expected at least 1 of each");
   }
   // If the directory cannot be created, writing the first file reports it.
   std::error_code ignored;

@@ -2,15 +2,14 @@
 // about it, and the assistant answers. Each question has exactly one right answer, which can be read from the
 // story, so a program can grade a model: an answer is right if it is the same text.
 //
-//   user:      There lived a happy girl called Lily. One ... Lily lost her red ball ...
-//              Who lost the ball?
+//   user:      There lived a happy girl called Lily. One ... Lily lost her red ball ... Who lost the ball?
 //   assistant: Lily lost the ball.
 //   user:      Which ball was it?
 //   assistant: It was the red ball.
 //
 // A model that learned to write stories has already learned to look back at a story's names and colours. From
-// the chats it learns what a question is, and to answer it. Held-out chats are about stories that are in no
-// other file.
+// the chats it learns what a question is, and how to answer it. Held-out chats are about stories that are in
+// no other file.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +33,8 @@ std::vector<QuestionAnswer> story_questions(std::string_view story);
 // Writes a story and a conversation about it: three questions, in random order.
 Conversation write_story_chat(Rng& rng);
 
-// The conversation as one line in OpenAI's form (conversations.h), with its line end. Bytes that are not
-// UTF-8 become U+FFFD.
-std::string to_jsonl(const Conversation& conversation);
-
 struct StoryChatCounts {
-  std::int64_t stories = 50'000;  // documents, to learn the language from before the chats
+  std::int64_t stories = 40'000;  // documents, to learn the language from before the chats
   std::int64_t train = 20'000;
   std::int64_t held_out = 500;
 };

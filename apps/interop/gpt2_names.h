@@ -1,8 +1,8 @@
 // The tensors of a GPT-2 as other programs name them: one tensor for each layer, where inkling's table
 // (nn/gpt2_config.h) stacks the layers.
 //
-//   inkling    Hugging Face          GGUF                 shape in inkling, of one layer
-//   wte        wte.weight            token_embd.weight    (V, C)   without the rows that pad it to Vp
+//   inkling    Hugging Face            GGUF                   shape in inkling, of one layer
+//   wte        wte.weight              token_embd.weight      (V, C)   without the rows that pad it to Vp
 //   qkvw       h.N.attn.c_attn.weight  blk.N.attn_qkv.weight  (3C, C)
 //   ...        (the whole table is in gpt2_names.cc)
 //

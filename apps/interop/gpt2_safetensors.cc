@@ -49,7 +49,8 @@ std::int64_t heads_in(const Safetensors& file, const std::string& path) {
   std::int64_t heads = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), heads);
   if (error != std::errc{} || end != text.data() + text.size() || heads < 1)
-    fail(path, ": __metadata__: ", kHeads, " is not a number of heads, expected a positive integer");
+    fail(path, ": __metadata__: ", kHeads, " (the number of heads) is ", text.substr(0, 40),
+         ", expected a positive integer");
   return heads;
 }
 

@@ -24,8 +24,8 @@ class Gpt2Tensors {
   // Adds the tensors of a file. Error if one has an unknown name, or if a tensor is there twice.
   void add(const Safetensors& file, const std::string& path);
 
-  // Returns the dimensions that the shapes show. They do not show the number of heads. Error if the shapes do
-  // not show them.
+  // Returns the dimensions of the model, as the shapes of its tensors show them, and `heads`, which no shape
+  // shows. Error if the shapes do not show the dimensions.
   GPT2Config dimensions(std::int64_t heads) const;
 
   // Returns the model. `files` are the files of the tensors, which the model then owns.
@@ -51,7 +51,8 @@ class Gpt2Tensors {
 // Reads one file that holds a whole model. Its number of heads comes from its metadata, if inkling has
 // written it; from a config.json in the same directory; or from the table of OpenAI's four models.
 StoredModel read_safetensors_model(const std::string& path);
-// The same for a file's bytes, without a config.json. The model refers to the bytes.
+// Like read_safetensors_model(), for the bytes of a file and without a config.json. The model refers to the
+// bytes.
 StoredModel parse_safetensors_model(ByteReader in);
 
 // Writes a whole model, with the type of its tensors. The caller commits the file.

@@ -66,7 +66,7 @@ std::vector<FileView> add_indexed_files(const std::string& directory, Gpt2Tensor
   }
   if (found == index.size()) return files;
   fail(index_path, ": weight_map has ", index.size(), " tensors, but its files have ", found,
-       " of them, expected all");
+       " of these tensors, expected all of them");
 }
 
 // The files of a directory that are being written. All of them get their names together, at the end.

@@ -1,4 +1,4 @@
-// A directory with a GPT-2 as Hugging Face's transformers reads and writes it:
+// A directory with a GPT-2, as Hugging Face's transformers library reads and writes it:
 //
 //   config.json                    the dimensions
 //   model.safetensors              the weights, or instead of it:

@@ -77,7 +77,7 @@ std::string huggingface_config_text(const GPT2Config& config, FloatType type, st
       {"n_ctx", config.max_seq_len},
       {"vocab_size", config.vocab_size},
       {"activation_function", "gelu_new"},
-      {"layer_norm_epsilon", 1e-5},  // kLayerNormEps; as a double, this float has more digits
+      {"layer_norm_epsilon", 1e-5},  // kLayerNormEps, which is a float; as a double it would have more digits
       {"scale_attn_weights", true},
       {"tie_word_embeddings", true},
       // inkling trains without dropout. transformers' defaults are 0.1.

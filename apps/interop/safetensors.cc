@@ -94,7 +94,7 @@ void check_places(const std::vector<Placed>& sorted, std::int64_t data_bytes, co
       fail(path, ": ", name, " begins at ", placed.begin, " and overlaps ", *before, ", which ends at ", end);
     if (placed.begin > end)
       fail(path, ": ", placed.begin - end, " bytes before ", name,
-           " belong to no tensor, expected no holes (at ", end, " of the data)");
+           " belong to no tensor, expected no gap between tensors (at byte ", end, " of the data)");
     end = placed.end, before = &name;
   }
   if (end != data_bytes)

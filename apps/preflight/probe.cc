@@ -12,7 +12,8 @@ namespace inkling {
 
 namespace {
 
-// The work of a step of the miniature. With an instruction for bf16 products the same time allows more.
+// The work of a step of the miniature. A CPU with an instruction for bf16 products does more work in the same
+// time.
 constexpr double kFlops = 20e9, kBf16Flops = 60e9;
 constexpr std::int64_t kMostVocabulary = 4096, kMostSeqLen = 512, kLeastTokens = 64;
 constexpr double kWorthwhile =
@@ -105,9 +106,11 @@ double predicted_seconds(const Preflight& preflight, const std::vector<OpTime>& 
 PrecisionChoice choose_precision(double f32_seconds, double bf16_seconds) {
   const auto ms = [](double seconds) { return format_fixed(1e3 * seconds, 1) + " ms"; };
   if (bf16_seconds <= kWorthwhile * f32_seconds) {
-    return {Precision::bf16, str("a step takes about ", ms(bf16_seconds), ", in f32 ", ms(f32_seconds))};
+    return {Precision::bf16, str("a step takes about ", ms(bf16_seconds), ", in f32 ", ms(f32_seconds)),
+            bf16_seconds};
   }
-  return {Precision::f32, str("a step takes about ", ms(f32_seconds), ", in bf16 ", ms(bf16_seconds))};
+  return {Precision::f32, str("a step takes about ", ms(f32_seconds), ", in bf16 ", ms(bf16_seconds)),
+          f32_seconds};
 }
 
 PrecisionChoice faster_precision(const PreflightRequest& request) {

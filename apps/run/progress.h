@@ -23,7 +23,7 @@ std::string progress_line(const ProgressState& state, int columns, bool utf8);
 class Progress {
  public:
   // `tokens_per_step` is needed for the tokens per second. On a terminal the line is redrawn at most ten
-  // times a second. Elsewhere a line is printed about every two seconds. `look` is asked before each line.
+  // times a second. Elsewhere a line is printed about every two seconds. `look` is called before each line.
   Progress(
       std::int64_t total_steps, std::int64_t tokens_per_step,
       std::function<Terminal()> look = [] { return terminal(2); });

@@ -159,7 +159,7 @@ RunDirectory::RunDirectory(const std::string& path) : path_(path) {
     const ssize_t got = pread(lock_, pid, sizeof pid - 1, 0);
     close(lock_);
     fail(path_, ": another run (process ", got > 0 ? pid : "?",
-         ") is using this directory, expected none; choose another --out");
+         ") is using this directory; choose another --out");
   }
   const std::string pid = std::to_string(getpid());
   if (uninterrupted([&] { return ftruncate(lock_, 0); }) != 0 ||

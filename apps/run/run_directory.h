@@ -2,6 +2,7 @@
 // against a second run.
 //
 //   config.json                        the settings
+//   report.html, session.json          the page of the run, and its newest training (apps/report)
 //   metrics.jsonl                      one line for each step, and one for each validation
 //   samples/step_00000500.txt          a text that the model wrote after step 500
 //   checkpoints/step_00000500/         model.bin (llm.c's format), optimizer.bin, state.json, manifest.json
@@ -38,13 +39,12 @@ class RunDirectory {
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
 
-  // What the user should know about the lock; empty if the directory is locked.
+  // A warning for the user if this file system cannot lock files; empty if the directory is locked.
   const std::string& warning() const { return warning_; }
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  // Returns whether the directory `path` has a run, or the rest of a run: its settings, metrics or
-  // checkpoints.
+  // Returns whether the directory `path` has a run, or a part of a run: settings, metrics or checkpoints.
   static bool has_run(const std::string& path);
   bool has_run() const { return has_run(path_); }
   // Removes the files that a killed run did not finish writing. Call it only when the run in this directory

@@ -1,5 +1,7 @@
 #include "apps/run/summary.h"
 
+#include <algorithm>
+
 #include "apps/run/format.h"
 #include "apps/run/loss_chart.h"
 #include "apps/run/perplexity.h"
@@ -14,6 +16,16 @@ namespace inkling {
 namespace {
 
 constexpr std::int64_t kStoryTokens = 200;
+
+// The text with four spaces before each line. Empty lines at its beginning are left out.
+std::string indented(const std::string& text) {
+  std::string lines;
+  for (const char c : text.substr(std::min(text.find_first_not_of('\n'), text.size()))) {
+    if (lines.empty() || lines.back() == '\n') lines += "    ";
+    lines += c;
+  }
+  return lines;
+}
 
 }  // namespace
 
@@ -60,7 +72,7 @@ void print_summary(std::ostream& out, const Terminal& terminal, const TrainSetti
     out << "  The training loss went from " << format_fixed(losses.front().second, 3) << " to "
         << format_fixed(losses.back().second, 3) << ".\n";
   }
-  out << "  The model writes:\n\n    " << terminal_text(terminal, trainer.sample(kStoryTokens)) << "\n\n";
+  out << "  The model writes:\n\n" << indented(terminal_text(terminal, trainer.sample(kStoryTokens))) << "\n\n";
 
   out << "Try next\n"
       << "  build/inkling generate --model " << directory << "/model.bin --temperature 0.7 --seed 1\n"

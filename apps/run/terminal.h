@@ -1,5 +1,5 @@
-// What the place that text is printed to can show. A terminal may be resized at any time, so ask again before
-// each line.
+// What a terminal can show, and what a file or a pipe can hold. A terminal may be resized at any time, so ask
+// again before each line.
 #pragma once
 
 namespace inkling {

@@ -12,7 +12,7 @@ unsigned char byte_at(std::string_view text, std::size_t i) {
 
 // The bytes at the start of a text, as UTF-8 (Unicode 15, table 3-7).
 struct Character {
-  std::size_t bytes;  // of the character; of a part that is not UTF-8: 1
+  std::size_t bytes;  // the size of the character; 1 if it is not UTF-8
   enum { whole, incomplete, wrong } state;
 };
 

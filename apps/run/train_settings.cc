@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <set>
 
+#include "apps/preflight/text_model.h"
 #include "apps/run/data_files.h"
 #include "apps/run/flags.h"
 #include "apps/run/strict_json.h"
 #include "apps/text/data_shard.h"
+#include "apps/text/shard.h"
 #include "apps/text/stories.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
@@ -43,8 +45,8 @@ constexpr Defaults kStories{
     .schedule = "wsd",
     .beta2 = 0.99,
     .weight_decay = 0.01};
-// The defaults for the user's own text: a slightly deeper model and longer sequences, because the text may be
-// anything.
+// The defaults for the user's own text: longer sequences, because the text may be anything. The model is the
+// smallest one; choose_text_model() chooses a larger one for a larger text.
 constexpr Defaults kText{
     .model = {.max_seq_len = 0, .vocab_size = 0, .layers = 4, .heads = 4, .channels = 128},
     .batch_size = 8,
@@ -142,6 +144,19 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
   from_flags([&] { s.model.check("model"); });
 }
 
+// The user's own text, without a flag about the model, gets a model that suits the text and the machine.
+void choose_text_model(TrainSettings& s, const TrainFlags& flags, const ChoosePrecision& choose) {
+  if (s.stories() || !s.init.empty() || !flags.model_name.empty() || flags.given.contains("model")) return;
+  std::int64_t tokens = 0;
+  for (const std::string& path : training_shards(s)) tokens += Shard(path).size();
+  s.model = suitable_model({.model = s.model,
+                            .batch_size = s.batch_size,
+                            .seq_len = s.seq_len,
+                            .grad_accum = s.grad_accum,
+                            .recompute = s.recompute},
+                           tokens, s.steps, choose);
+}
+
 void check(const TrainSettings& s, const Origin& origin) {
   for (const auto& r : kWholeNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
   for (const auto& r : kRealNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
@@ -149,7 +164,7 @@ void check(const TrainSettings& s, const Origin& origin) {
   if (s.optimizer != "adamw" && s.optimizer != "sgd")
     origin.refuse("optimizer", str("is ", s.optimizer, ", expected adamw or sgd"));
   origin.checked_by([&] { parse_precision(s.precision, Recording::on); }, "--");
-  origin.checked_by([&] { parse_learning_rate_decay(s.schedule); });
+  origin.checked_by([&] { parse_learning_rate_decay(s.schedule); }, "--");
   origin.checked_by([&] { s.model.check("model"); });
   if (s.seq_len > s.model.max_seq_len) {
     origin.refuse("seq_len",
@@ -221,7 +236,8 @@ void check_effects(const TrainSettings& s, const json& given) {
   }
 }
 
-// The data of a resumed run may move, but stories stay stories, and files stay files.
+// The data of a resumed run may be in another place, but a run on stories cannot change to files, and a run
+// on files cannot change to stories.
 void check_same_kind_of_data(const json& saved, const json& given, const std::string& path) {
   const bool stories = saved["data"] == "";
   for (const char* key : {"data", "val_data", "tokenizer"}) {
@@ -262,6 +278,7 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   s = merged.get<TrainSettings>();
   check(s, Origin::flags());
   check_effects(s, given);
+  choose_text_model(s, flags, choose);
   if (!flags.given.contains("precision")) {
     const PrecisionChoice choice = choose({.model = s.model,
                                            .batch_size = s.batch_size,

@@ -37,10 +37,10 @@ struct TrainSettings {
   double grad_clip = 1.0;  // the largest norm of the gradient; 0 means no limit
   bool shuffle = true;
   bool document_mask = false;  // attention and positions do not cross documents
-  bool loss_mask = true;       // leave out the targets that the shards' loss masks leave out
+  bool loss_mask = true;       // count only the targets that the shards' loss masks count
   std::uint64_t seed = 42;
   std::string precision = "f32";
-  std::string precision_reason;  // why the run chose it; empty if --precision did
+  std::string precision_reason;  // why the run chose this precision; empty if the user chose it
   bool recompute = false;        // compute activations a second time in backward instead of storing them
   std::int64_t val_every = 0;
   std::int64_t val_batches = 0;

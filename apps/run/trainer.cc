@@ -136,8 +136,8 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
     const std::string result = directory_.file("model.bin");
     if (std::filesystem::exists(result)) {
       fail(directory_.file("checkpoints"),
-           ": the run has no checkpoint to continue from, but it has a result; "
-           "train on from its weights with --init ",
+           ": the run has a trained model, but no checkpoint to continue from; "
+           "to train this model further, use --init ",
            result, " and another --out");
     }
     report(directory_.file("checkpoints") + ": has no checkpoint yet; the run starts again from step 0");
@@ -241,8 +241,8 @@ void Trainer::validate() {
     }
   }
   if (tokens == 0) {
-    fail("validation: no target of the first ", batches, " batches counts (they are outside the loss mask), ",
-         "expected at least one; a larger --val-batches reads more of them");
+    fail("validation: the loss mask leaves out every target of the first ", batches,
+         " batches, expected at least one target that counts; a larger --val-batches reads more batches");
   }
   Validation v{.step = step_, .loss = loss / static_cast<double>(tokens)};
   if (!std::isfinite(v.loss))
@@ -263,14 +263,18 @@ std::string Trainer::sample(std::int64_t tokens) {
   GenerateSettings generation;
   generation.max_tokens = tokens;
   generation.sampler.temperature = 0.8f;
-  const std::int32_t start = end_of_text(tokenizer_, settings_.model.vocab_size);
-  generation.stop_token = start;
+  generation.stop_token = end_of_text(tokenizer_, settings_.model.vocab_size);
   Rng rng(settings_.seed, kSampleStream + static_cast<std::uint64_t>(step_));
   std::string text;
-  generate(*model_, std::span(&start, 1), generation, rng, [&](std::int32_t id) {
+  const auto append = [&](std::int32_t id) {
     text += tokenizer_ ? tokenizer_->decode(std::span(&id, 1)) : str(text.empty() ? "" : " ", id);
     return true;
-  });
+  };
+  const Batches& data = validation_batches_ ? *validation_batches_ : *batches_;
+  const std::vector<std::int32_t> prompt =
+      sample_prompt(data.shards().front(), generation.stop_token, settings_.seq_len - 1);
+  std::for_each(prompt.begin() + 1, prompt.end(), append);  // the prompt begins with end-of-text
+  generate(*model_, prompt, generation, rng, append);
   return text;
 }
 
@@ -345,6 +349,9 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     }
     const bool stop = stop_requested();
     if (due(settings_.save_every) || stop) save();
+    if ((validation_batches_ && due(settings_.val_every)) || due(settings_.sample_every) ||
+        due(settings_.save_every))
+      after_milestone_();
     if (stop && step_ < settings_.steps) return false;
   }
   directory_.sync_metrics();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/run/profile_report.h"
@@ -28,7 +29,8 @@ struct Validation {
   std::int64_t step = 0;
   double loss = 0;  // mean over the targets of the validation's rows of T tokens
   // The theoretical minima (apps/text/stories.h), known for stories only: the mean of the exact -log p over
-  // the same targets, and over the validation shard's whole stories. The loss compares with the first.
+  // the same targets, and over the validation shard's whole stories. Compare the loss with the first of the
+  // two.
   std::optional<double> min_over_rows = {}, min_over_stories = {};
   double percent_above_min_over_rows() const { return 100.0 * (loss / *min_over_rows - 1.0); }
 };
@@ -48,6 +50,9 @@ class Trainer {
   // After watch(), every training step is added to `report`.
   void watch(ProfileReport& report);
 
+  // run() calls `call` after each validation, sample or checkpoint.
+  void after_milestone(std::function<void()> call) { after_milestone_ = std::move(call); }
+
   // Trains until the last step, or until stop_requested() returns true. After stop_requested(), the current
   // step is finished and saved. Returns true if the run is complete.
   bool run(const std::function<bool()>& stop_requested);
@@ -56,8 +61,9 @@ class Trainer {
   const std::vector<Validation>& validations() const { return validations_; }
   const std::vector<std::pair<std::int64_t, double>>& losses() const { return losses_; }
 
-  // Returns a text that the model writes at temperature 0.8. The random numbers depend only on the seed and
-  // the step.
+  // Returns a text that the model writes at temperature 0.8. If the data has a loss mask, the text begins with
+  // the tokens before the first target that counts: a question, which the model answers. The random numbers
+  // depend only on the seed and the step.
   std::string sample(std::int64_t tokens);
 
  private:
@@ -82,6 +88,7 @@ class Trainer {
   std::vector<float> story_nats_;           // the exact -log p of each validation token; empty if not known
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
+  std::function<void()> after_milestone_ = [] {};
   Tape tape_;
   Tape inference_tape_{Recording::off};
   // The tokens of all micro-batches of a step. positions_ is empty without --document-mask.

@@ -16,9 +16,9 @@ namespace {
 
 constexpr std::string_view kHelp =
     R"(/reset             forget the conversation
-/system TEXT       tell the model how to behave; without TEXT: nothing
+/system TEXT       set the system text, which tells the model how to behave; without TEXT: remove it
 /temperature NUMBER, /top-k NUMBER, /top-p NUMBER, /seed NUMBER
-                   set how answers are drawn; without NUMBER: print the value
+                   set how the tokens of an answer are drawn; without NUMBER: print the value
 /save FILE         save the conversation as a line of JSON, to load it again or to train on it
 /load FILE         continue a saved conversation
 /help              this list
@@ -98,7 +98,7 @@ void Chat::answer(const std::string& message, const std::function<bool()>& stop)
   }
   // In training, no answer was empty.
   history_.remove_last();
-  note("the answer is empty, so the message is forgotten");
+  note("the answer is empty, so your message is removed from the conversation");
 }
 
 // Writes at most `most` tokens of an answer, and returns its text.

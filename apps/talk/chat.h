@@ -1,4 +1,4 @@
-// A chat: a model answers messages, and a few commands change how.
+// A chat: a model answers messages, and a few commands change how it answers.
 //
 // For each answer, the model reads the prompt of the history (history.h) and writes tokens until it
 // writes end-of-text. The prompt and the answer share the context of maxT tokens. If the prompt leaves less
@@ -29,13 +29,13 @@ struct ChatSettings {
 class Chat {
  public:
   // The model and the tokenizer must outlive the chat, and have the same vocabulary. Answers are written to
-  // `out`, shown as on `terminal`. Everything else is written to `notes`.
+  // `out`, in a form that `terminal` can show. Everything else is written to `notes`.
   Chat(GPT2& model, const Tokenizer& tokenizer, const ChatSettings& settings, const Terminal& terminal,
        std::ostream& out, std::ostream& notes);
 
   // Obeys a line of the user: a command, if it starts with "/", else a message that the model answers. "//"
   // stands for a message that starts with "/". An empty line does nothing. While the model answers, `stop` is
-  // asked after each token; if it returns true, the answer ends there. Error if the line is not possible.
+  // called after each token; if it returns true, the answer ends there. Error if the line cannot be obeyed.
   // Then the chat is as it was before the line.
   void obey(const std::string& line, const std::function<bool()>& stop);
 
@@ -56,7 +56,7 @@ class Chat {
   std::ostream* out_;
   std::ostream* notes_;
   History history_;
-  std::uint64_t asked_ = 0;  // messages so far: the stream of the next answer's random numbers
+  std::uint64_t asked_ = 0;  // messages so far; it chooses the random numbers of the next answer
   bool said_left_out_ = false;
 };
 

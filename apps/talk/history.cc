@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "apps/chat/story_chats.h"
+#include "apps/chat/conversations.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 
@@ -77,9 +77,9 @@ void History::save(const std::string& path) const {
 
 void History::load(const std::string& path) {
   History loaded(*tokenizer_);
-  const auto use = [&](JsonlEntry&& entry) {
+  const auto use = [&](JsonlEntry&& entry, std::int64_t /*line*/) {
     const auto* conversation = std::get_if<Conversation>(&entry);
-    if (conversation == nullptr) fail(path, ": has a document, expected a conversation");
+    if (conversation == nullptr) fail(path, ": is a document, expected a conversation");
     if (!loaded.conversation_.turns.empty()) fail(path, ": has several conversations, expected one");
     if (conversation->turns.back().role != Role::assistant)
       fail(path, ": the last turn is not the assistant's, expected an answer");

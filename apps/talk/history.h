@@ -1,8 +1,8 @@
 // The history of a chat: its turns, and the prompt from which the model writes the next answer.
 //
 // The tokens come from the template of apps/chat/chat_template.h, so the prompt has exactly the tokens that a
-// model saw in training before it learned an answer. Files of conversations are those of
-// apps/chat/conversations.h, so a saved chat can be trained on.
+// model saw in training before it learned an answer. A chat is saved in a form that apps/chat/conversations.h
+// reads, so a model can be trained on it.
 //
 // This file does not know the model. Read next: chat.h.
 #pragma once

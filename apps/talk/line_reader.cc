@@ -32,7 +32,7 @@ LineReader::Result LineReader::next(std::string& line) {
   for (;;) {
     if (take_line(line)) {
       if (!std::exchange(skipping_, false) && line.size() <= most_bytes_) return Result::line;
-      fail("the line has more than ", most_bytes_, " bytes, expected at most as many");
+      fail("the line is too long, expected at most ", most_bytes_, " bytes");
     }
     if (ended_) return Result::end;
     if (buffer_.size() > most_bytes_) {

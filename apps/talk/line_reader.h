@@ -11,8 +11,8 @@ class LineReader {
  public:
   enum class Result { line, end, interrupted };
 
-  // Lines may have at most `most_bytes` bytes. `wake_fd` is the end of a pipe, without blocking, that a
-  // signal handler writes to. (Only a pipe works if the signal arrives just before the waiting begins.)
+  // Lines may have at most `most_bytes` bytes. `wake_fd` is the reading end of a non-blocking pipe to which a
+  // signal handler writes. (A pipe works even if the signal arrives just before the waiting begins.)
   LineReader(int fd, int wake_fd, std::size_t most_bytes)
       : fd_(fd), wake_fd_(wake_fd), most_bytes_(most_bytes) {}
 

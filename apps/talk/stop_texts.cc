@@ -28,7 +28,7 @@ std::string StopTexts::push(std::string_view bytes) {
       held_.clear();
       break;
     }
-    // Only the longest end of held_ that is the beginning of a stop text remains held back.
+    // Only the longest suffix of held_ that is a prefix of a stop text is still held back.
     const auto may_be_stop = [&](std::string_view end) {
       return std::any_of(stops_.begin(), stops_.end(),
                          [&](const std::string& stop) { return stop.starts_with(end); });

@@ -105,7 +105,8 @@ class Batches {
   void rewind();                             // goes back to the first batch of epoch 0
 
   const std::vector<DataShard>& shards() const { return shards_; }
-  // As the shards were when they were opened, even if another program has changed them since.
+  // The ids that the shards had when they were opened, even if another program has changed the files since
+  // then.
   const std::vector<ShardId>& shard_ids() const { return shard_ids_; }
   std::int64_t tokens() const { return tokens_; }          // the number of tokens in all shards
   std::int64_t epoch_batches() const { return batches_; }  // the number of batches in an epoch

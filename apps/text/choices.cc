@@ -28,19 +28,21 @@ std::int64_t read_question(ByteReader& in, std::int64_t index, Question& questio
     return std::int64_t{in.read<std::uint16_t>(str(what, " of ", name))};
   };
   if (const std::int64_t mark = read("the begin mark"); mark != kBegin)
-    in.fail_here(str(name, " begins with ", mark, ", expected ", kBegin));
+    in.fail_here(str(name, " begins with the number ", mark, ", expected ", kBegin));
   const std::int64_t bytes = read("the size");
   if (const std::int64_t stored = read("the index"); stored != (index & 65535))
     in.fail_here(str(name, " has the index ", stored, ", expected ", index & 65535));
   const std::int64_t label = read("the label"), endings = read("the number of endings");
   if (label >= endings)
-    in.fail_here(str("the label of ", name, " is ", label, ", expected less than its ", endings, " endings"));
+    in.fail_here(str("the label of ", name, " is ", label, ", expected less than ", endings,
+                     ", its number of endings"));
   question.label = static_cast<std::size_t>(label);
   question.context = read_tokens(in, "the context of " + name);
   for (std::int64_t i = 0; i < endings; ++i)
     question.endings.push_back(read_tokens(in, str("ending ", i, " of ", name)));
   if (in.offset() - begin != bytes)
-    in.fail_here(str(name, " has ", in.offset() - begin, " bytes, expected ", bytes, " as it says itself"));
+    in.fail_here(
+        str(name, " has ", in.offset() - begin, " bytes, expected ", bytes, ", the size stored in it"));
   return bytes;
 }
 

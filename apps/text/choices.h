@@ -5,7 +5,7 @@
 // then the questions. A question is a sequence of uint16:
 //   65535, its own size in bytes (all of it), its index, the label (which ending is right, from 0),
 //   the number of endings, n, the n tokens of the context, and for each ending: n, its n tokens
-// So the labels are the key of the set. This file does not know the model; apps/eval/choice_eval.h measures
+// So the file has the right answers, too. This file does not know the model; apps/eval/choice_eval.h measures
 // it.
 #pragma once
 

@@ -18,10 +18,12 @@ void expect_same_flags(const FlagKind& kind, const std::string& saved, const std
                        const DataShard& shard) {
   if (saved == now) return;
   const std::string path = flags_beside(kind, shard.path());
-  if (saved.empty()) fail(path, ": there is a ", kind.name, ", expected none as in the run");
-  if (now.empty()) fail(path, ": there is no ", kind.name, ", expected the one of the run");
-  fail(path, ": the ", kind.name, " differs from the one of the run (checksum ", now, ", expected ", saved,
-       ")");
+  if (saved.empty())
+    fail(path, ": there is a ", kind.name, " beside the shard, expected none, as when the run started");
+  if (now.empty())
+    fail(path, ": there is no ", kind.name, " beside the shard, expected the same as when the run started");
+  fail(path, ": the ", kind.name, " is not the same as when the run started (checksum ", now, ", expected ",
+       saved, ")");
 }
 
 }  // namespace
@@ -41,6 +43,19 @@ void DataShard::copy_positions(std::int64_t first, std::int64_t count, std::int3
                                std::int32_t* positions) const {
   for (std::int64_t t = 0; t < count; ++t)
     positions[t] = t == 0 || begins_document(first + t, end_of_text) ? 0 : positions[t - 1] + 1;
+}
+
+std::vector<std::int32_t> sample_prompt(const DataShard& shard, std::int32_t end_of_text, std::int64_t most) {
+  std::vector<std::int32_t> prompt = {end_of_text};
+  if (!shard.has_loss_mask()) return prompt;
+  std::int64_t end = 1;
+  while (end < shard.size() && !shard.counts(end)) ++end;
+  std::int64_t begin = end - 1;
+  while (begin > 0 && !shard.begins_document(begin, end_of_text)) --begin;
+  if (end == shard.size() || end - begin > most) return prompt;
+  prompt.resize(static_cast<std::size_t>(end - begin));
+  shard.tokens().copy(begin, end - begin, prompt.data());
+  return prompt;
 }
 
 DocumentMarks find_document_marks(std::span<const std::string> shards) {

@@ -34,8 +34,8 @@ class DataShard {
     return mask_ ? mask_->count(begin, end) : end - begin;
   }
 
-  // Whether a document begins at token i: as the document starts say, or, without them, if token i is
-  // `end_of_text`.
+  // Whether a document begins at token i. The document starts decide; without document starts, a document
+  // begins at each token `end_of_text`.
   bool begins_document(std::int64_t i, std::int32_t end_of_text) const {
     return starts_ ? (*starts_)[i] : tokens_[i] == end_of_text;
   }
@@ -59,14 +59,20 @@ class DataShard {
   std::optional<TokenFlags> mask_, starts_;
 };
 
-// How the documents of some shards are marked, as the files beside the shards say.
+// What the files beside some shards say about documents and rows.
 struct DocumentMarks {
   bool starts = false;          // whether any shard has document starts
   std::int64_t row_tokens = 0;  // T of packed rows, or 0. Error if the shards have different ones.
 };
 DocumentMarks find_document_marks(std::span<const std::string> shards);
 
-// Error unless some of the targets count, that is, unless `counted` is at least 1: such data teaches nothing.
+// Returns what a model is to continue in a sample: of a shard with a loss mask, the tokens before the first
+// target that counts, from the beginning of their document on, if there are at most `most`. Otherwise, only
+// end-of-text.
+std::vector<std::int32_t> sample_prompt(const DataShard& shard, std::int32_t end_of_text, std::int64_t most);
+
+// Error if `counted`, the number of targets that count, is 0: a model cannot learn from data without such
+// targets.
 void expect_counted_targets(std::int64_t counted, std::span<const std::string> paths);
 
 // Error, which names the first file that differs, unless the shards have the contents that `saved` describes.

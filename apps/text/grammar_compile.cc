@@ -103,7 +103,7 @@ class GrammarCompiler {
     }
     if (nullable && glued)
       fail("grammar: rule ", rule_,
-           ": can be empty, but begins a story or follows an opening quote, expected a word");
+           ": can be empty, but it begins a story or follows an opening quote, expected at least one word");
     choices().push_back(std::move(choice));
     nullable_.push_back(nullable);
     rule_of_.push_back(rule);

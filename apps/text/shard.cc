@@ -171,7 +171,8 @@ std::vector<std::string> find_shards(const std::string& pattern) {
   const int status = glob(pattern.c_str(), 0, nullptr, &matches.found);
   if (status == GLOB_NOMATCH || (status == 0 && matches.found.gl_pathc == 0)) {
     fail(pattern,
-         ": there is no such file, expected the name of a token shard or a pattern that matches some");
+         ": no file has this name or matches this pattern, expected a token shard or a pattern for token "
+         "shards");
   }
   if (status != 0)
     fail(pattern, ": the search for files that match this pattern failed, expected a readable directory");
@@ -186,7 +187,8 @@ std::vector<std::string> find_shards(const std::string& pattern) {
     });
   }
   if (paths.empty())
-    fail(pattern, ": matches tokenizers and token flags only, expected at least one token shard");
+    fail(pattern,
+         ": matches only tokenizers and token flags (*.mask, *.starts), expected at least one token shard");
   std::sort(paths.begin(), paths.end());
   return paths;
 }

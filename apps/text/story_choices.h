@@ -17,7 +17,7 @@
 namespace inkling {
 
 // Writes `count` questions about stories that the seed's training and validation shards do not have. An
-// ending goes to the end of its sentence. The right one is at a random place. The same seed gives the same
+// ending ends where its sentence ends. The right one is at a random place. The same seed gives the same
 // questions.
 std::vector<Question> story_choices(std::uint64_t seed, std::int64_t count);
 

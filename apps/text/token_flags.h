@@ -11,9 +11,9 @@
 //                     0 or 1 there.
 //
 // Layout, little-endian: a header of 256 int32 with h[0] the magic number, h[1] = 1, h[2] the number of
-// tokens, and in document starts h[3] = T, the length of the rows that the shard was packed in (packing.h), 0
-// if it was not; then one uint8 for each token. The shard itself remains an ordinary shard of llm.c.
-// Read next: data_shard.h.
+// tokens, and in document starts h[3] = T, the length of the rows that the shard was packed in (packing.h),
+// or 0 if it was not packed. After the header comes one uint8 for each token. The shard itself remains an
+// ordinary shard of llm.c. Read next: data_shard.h.
 #pragma once
 
 #include <cstdint>

@@ -27,9 +27,9 @@ namespace inkling {
 class Windows {
  public:
   // Opens the shards. A batch has at most B windows of T targets; if there are fewer windows in all, B is
-  // lowered to their number. Documents start where DataShard says, in shards without document starts with the
-  // token `end_of_text`; if `end_of_text` is -1, windows do not end at the end of a document. Error for a
-  // shard with fewer than two tokens or with a token outside the vocabulary, and if no target counts.
+  // lowered to their number. Documents start where DataShard says: in a shard without document starts, at
+  // each token `end_of_text`. If `end_of_text` is -1, windows do not end at the end of a document. Error for
+  // a shard with fewer than two tokens or with a token outside the vocabulary, and if no target counts.
   // `stride` is from 1 to T; 0 means T.
   Windows(const std::vector<std::string>& paths, std::int64_t B, std::int64_t T, std::int64_t vocab_size,
           std::int32_t end_of_text = -1, LossMask mask = LossMask::use, std::int64_t stride = 0);

@@ -40,7 +40,8 @@ std::array<std::uint64_t, 2> piece_key(std::string_view piece) {
   return key;
 }
 
-// The same for a piece behind which the text has at least 16 - piece.size() bytes: without a branch.
+// Like piece_key(), but without a branch. The text must have at least 16 - piece.size() bytes after the
+// piece.
 std::array<std::uint64_t, 2> piece_key_inside(std::string_view piece) {
   std::array<std::uint64_t, 2> key;
   std::memcpy(key.data(), piece.data(), sizeof key);
@@ -86,7 +87,7 @@ std::int32_t BpeTable::PairMap::find(std::int32_t first, std::int32_t second) co
 BpeTable::BpeTable(std::span<const std::string> tokens, std::int32_t end_of_text)
     : merges_(tokens.size()), shorter_(tokens.size(), kNone), lengths_(tokens.size()) {
   insert_into_trie(tokens, end_of_text);
-  // In the order of the merges: the bytes, and then each token from those before it.
+  // The order of the ids is the order of the merges: each token is merged from earlier tokens.
   for (std::int32_t id = 0; id < vocab_size(); ++id)
     if (length(id) > 1) find_merge(id, tokens[index(id)]);
   for (std::int32_t id = 0; id < vocab_size(); ++id) {
@@ -96,8 +97,9 @@ BpeTable::BpeTable(std::span<const std::string> tokens, std::int32_t end_of_text
 }
 
 void BpeTable::insert_into_trie(std::span<const std::string> tokens, std::int32_t end_of_text) {
-  // A node gets its number when it is reached for the first time. The tokens come in the order of their
-  // lengths, so that a token's own node is reached first by the token itself, if it is one.
+  // The node of a complete token has the token's id, and other nodes have numbers from vocab_size() on. A
+  // node gets its number when it is created. Short tokens are inserted first, so that the node of a token is
+  // created by the token itself, not by a longer token that begins with it.
   std::vector<std::int32_t> by_length(tokens.size());
   std::iota(by_length.begin(), by_length.end(), 0);
   std::stable_sort(by_length.begin(), by_length.end(), [&](std::int32_t a, std::int32_t b) {
@@ -154,7 +156,7 @@ std::int32_t BpeTable::longest_match(std::string_view text, std::int32_t below) 
   return longest;
 }
 
-// When a token is merged, counted in ids. Bytes are there from the start.
+// The time at which a token is merged is its id. Single bytes exist from the start: -1.
 std::int64_t BpeTable::made_at(std::int32_t id) const {
   return merge_of(id).left == kNone ? -1 : id;
 }

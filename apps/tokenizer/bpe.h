@@ -58,7 +58,7 @@ class BpeTable {
   bool fit(std::int32_t left, std::int32_t right) const;
 
  private:
-  // A hash table with open addressing: from two integers to one.
+  // A hash table with open addressing. It maps two integers to one integer.
   class PairMap {
    public:
     void insert(std::int32_t first, std::int32_t second, std::int32_t value);  // the pair must be new

@@ -30,7 +30,7 @@ struct PairHash {
   }
 };
 
-// Where a pair occurs. `positions` may have places where the pair was merged away since; `count` is exact.
+// Where a pair occurs. `positions` may contain places where the pair no longer occurs; `count` is exact.
 struct Occurrences {
   std::int64_t count = 0;
   std::vector<std::uint32_t> positions;  // of the left token, in ascending order

@@ -29,8 +29,7 @@ class PieceCounts {
   explicit PieceCounts(std::size_t most_piece_bytes = kMostPieceBytes)
       : most_piece_bytes_(most_piece_bytes) {}
 
-  // Counts the pieces of a part of the text, on all threads. Parts are pieces apart: no piece continues from
-  // one part to the next.
+  // Counts the pieces of a part of the text, on all threads. No piece continues from one part to the next.
   void add(std::string_view text);
 
   struct Hash {
@@ -40,7 +39,7 @@ class PieceCounts {
   using Map = std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>>;
 
   const Map& counts() const { return counts_; }
-  // Pieces that occur at most so often may have been forgotten; 0 if none were.
+  // Pieces that occur at most this many times may have been forgotten; 0 if no piece was forgotten.
   std::int64_t forgotten_up_to() const { return forgotten_up_to_; }
 
  private:

@@ -2,8 +2,8 @@
 //
 // GPT-2's files encoder.json and vocab.bpe, Hugging Face's vocab.json and merges.txt, and GGUF files write a
 // token as one character for each of its bytes. The bytes ! to ~, 0xA1 to 0xAC and 0xAE to 0xFF are written
-// as the code point of the same number. The other 68 bytes (control characters, the blank, 0x7F to 0xA0 and
-// 0xAD) are written, in order, as the code points 256 to 323; so a blank is written as U+0120. All texts are
+// as the code point of the same number. The other 68 bytes (control characters, the space, 0x7F to 0xA0 and
+// 0xAD) are written, in order, as the code points 256 to 323; so a space is written as U+0120. All texts are
 // UTF-8. This file does not know which bytes are a token.
 #pragma once
 

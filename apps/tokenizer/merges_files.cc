@@ -65,7 +65,7 @@ void check_merges(const Tokenizer& tokenizer, std::string_view merges, const std
     const auto left = from_byte_alphabet(line.substr(0, blank));
     const auto right = from_byte_alphabet(line.substr(std::min(blank + 1, line.size())));
     if (!left || !right || left->empty() || right->empty())
-      fail(name, ":", line_number, ": is \"", line, "\", expected two tokens with a blank between them");
+      fail(name, ":", line_number, ": is \"", line, "\", expected two tokens with a space between them");
     const std::int32_t id = tokenizer.bpe().longest_match(*left + *right);
     const BpeTable::Merge merge = id < 0 ? BpeTable::Merge{} : tokenizer.bpe().merge_of(id);
     if (merge.left < 0 || tokenizer.token(merge.left) != *left || tokenizer.token(merge.right) != *right ||
@@ -96,7 +96,7 @@ Tokenizer parse_merges(std::string_view vocabulary, const std::string& vocabular
   const std::int32_t end_of_text = find_end_of_text(tokens, vocabulary_name);
   Tokenizer tokenizer(std::move(tokens), end_of_text, vocabulary_name);
   if (tokenizer.kind() == Tokenizer::Kind::words)
-    fail(vocabulary_name, ": is a tokenizer of words, expected the tokens of a BPE tokenizer");
+    fail(vocabulary_name, ": is a word tokenizer, expected a BPE tokenizer");
   check_merges(tokenizer, merges, merges_name);
   return tokenizer;
 }
@@ -123,7 +123,8 @@ Tokenizer read_merges_directory(const std::string& directory) {
 std::vector<std::string> written_tokens(const Tokenizer& tokenizer) {
   if (tokenizer.kind() == Tokenizer::Kind::words)
     fail(
-        "the tokenizer is one of words, expected a BPE tokenizer: the files of other programs hold no other");
+        "this is a word tokenizer, expected a BPE tokenizer: the files of other programs cannot hold any "
+        "other kind");
   std::vector<std::string> written;
   std::unordered_map<std::string, std::int32_t> ids;
   for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
@@ -133,7 +134,7 @@ std::vector<std::string> written_tokens(const Tokenizer& tokenizer) {
     if (!is_new)
       fail("the tokenizer has the token ", nlohmann::json(first->first).dump(), " twice, with the ids ",
            first->second, " and ", id,
-           ", expected each token once: the files of other programs hold it once");
+           ", expected each token once, because the files of other programs cannot hold a token twice");
   }
   return written;
 }

@@ -20,13 +20,13 @@ bool has_merges_files(const std::string& directory);
 // other, or if their ids are not in the order of the merges: then a `*_tokenizer.bin` could not hold them.
 Tokenizer read_merges_directory(const std::string& directory);
 
-// The same from the contents of the two files; their names are for error messages.
+// Like read_merges_directory(), from the contents of the two files; their names are for error messages.
 Tokenizer parse_merges(std::string_view vocabulary, const std::string& vocabulary_name,
                        std::string_view merges, const std::string& merges_name);
 
 // The tokens in the order of their ids, and the merges ("left right") in their order, in GPT-2's byte
 // alphabet. End-of-text is always <|endoftext|>. A byte tokenizer is a BPE tokenizer without merges. Error
-// for a tokenizer of words, and if two ids have the same bytes: then the files could not hold the tokenizer.
+// for a word tokenizer, and if two ids have the same bytes: then the files could not hold the tokenizer.
 std::vector<std::string> written_tokens(const Tokenizer& tokenizer);
 std::vector<std::string> written_merges(const Tokenizer& tokenizer);
 

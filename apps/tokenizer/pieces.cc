@@ -59,8 +59,9 @@ struct Char {
   std::size_t bytes;
 };
 
-// Decodes the character of several bytes at `p`. A byte of invalid UTF-8 is a character of one byte: a wrong
-// or missing continuation byte, a code point that fewer bytes can encode, a surrogate, or one above 10FFFF.
+// Decodes the character of several bytes at `p`. If the bytes are not valid UTF-8, the first byte is a
+// character of its own. They are not valid if a continuation byte is wrong or missing, if fewer bytes can
+// encode the code point, or if it is a surrogate or above 10FFFF.
 Char wide_char_at(const char* p, const char* end) {
   constexpr Char kInvalid = {CharClass::other, 1};
   const auto lead = static_cast<unsigned char>(*p);
@@ -115,7 +116,7 @@ const char* skip(const char* p, const char* end, CharClass kind) {
   return p;
 }
 
-// Returns the length of a piece of 1 to 7 ASCII letters, with or without a blank before them. Returns 0 for
+// Returns the length of a piece of 1 to 7 ASCII letters, with or without a space before them. Returns 0 for
 // any other piece. Most pieces of English text are such words, and this finds their end without a loop.
 std::size_t short_word_length(std::string_view text) {
   constexpr std::size_t kRead = 1 + sizeof(std::uint64_t);

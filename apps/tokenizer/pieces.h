@@ -1,10 +1,10 @@
-// Pieces: cuts text into words, numbers, punctuation and blanks, as GPT-2 does before byte pair encoding.
+// Pieces: cuts text into words, numbers, punctuation and spaces, as GPT-2 does before byte pair encoding.
 //
 // Byte pair encoding (bpe.h) joins bytes to tokens only within a piece, so no token has parts of two words.
 // GPT-2 (Radford et al., 2019) defines the pieces by a regular expression. At each position, the first
 // alternative that matches is taken:
 //   's|'t|'re|'ve|'m|'ll|'d      the end of a contraction, such as the 's of "it's"
-//    ?\p{L}+                     letters, with one blank before them if there is one
+//    ?\p{L}+                     letters, with one space before them if there is one
 //    ?\p{N}+                     digits and other numbers
 //    ?[^\s\p{L}\p{N}]+           everything else that is not white space
 //   \s+(?!\S)                    white space, but its last character stays for the next piece

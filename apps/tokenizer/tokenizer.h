@@ -3,9 +3,9 @@
 // A language model never sees letters. It sees ids 0 .. V-1, and the tokenizer's table gives the bytes of
 // each id. The tokens of a table decide how it encodes text:
 //   bytes  Every token is one byte. Any text can be encoded, but the sequences are long.
-//   BPE    Every token of several bytes is two other tokens joined, or all 256 bytes are tokens and there are
-//          longer tokens, too. The text is cut into pieces (pieces.h), and each piece is encoded by byte pair
-//          encoding (bpe.h), as GPT-2 does.
+//   BPE    Some tokens are longer than one byte. Either all 256 bytes are tokens, too, or each longer token
+//          consists of two other tokens. The text is cut into pieces (pieces.h), and each piece is encoded
+//          by byte pair encoding (bpe.h), as GPT-2 does.
 //   words  All other tables. At each position, the longest token that matches is taken.
 // Text that no token matches is an error. It cannot occur if all 256 bytes are tokens.
 //

@@ -49,7 +49,7 @@ TEST_CASE("bad input: missing, empty, truncated and wrong files, and directories
   write_text(t / "negative.bin", negative);
   expect(train_on(t / "negative.bin"), 1, {"negative.bin", "-100"});
   write_text(t / "magic.bin", shard(tokens, -1, 99));
-  expect(train_on(t / "magic.bin"), 1, {"magic.bin", "magic is 99", "20240520"});
+  expect(train_on(t / "magic.bin"), 1, {"magic.bin", "the magic number is 99", "20240520"});
   write_text(t / "swapped.bin", shard(tokens, -1, static_cast<std::int32_t>(__builtin_bswap32(20240520))));
   expect(train_on(t / "swapped.bin"), 1, {"swapped"});
   expect({"inspect", t / "empty.bin"}, 1, {"is empty"});
@@ -98,7 +98,7 @@ TEST_CASE("bad input: a tokenizer of another vocabulary, and tokenizers given as
   expect({"train", "--out", t / "run", "--init", "tests/goldens/small.bin", "--seq-len", "8"}, 1,
          {"498", "small.bin has 131"});
   std::filesystem::copy(t / "a_tokenizer.bin", t / "b_tokenizer.bin");
-  expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches tokenizers and token flags only"});
+  expect({"train", "--out", t / "run", "--data", t / "*_tokenizer.bin"}, 1, {"matches only tokenizers and token flags"});
 }
 
 TEST_CASE("bad input: the exit status is 1 if the result cannot be written to stdout") {
@@ -160,7 +160,7 @@ TEST_CASE("bad input: unusable output directories, and flags that contradict a s
   expect({"train", "--out", t / "none", "--resume"}, 2, {"no run to resume"});
   REQUIRE(run(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel).status == 0);
   expect(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel, 2,
-         {"holds a run already", "--resume"});
+         {"already has a run", "--resume"});
   expect({"train", "--out", t / "run", "--resume", "--lr", "0.5"}, 2, {"lr", "0.5"});
   expect({"train", "--out", t / "run", "--resume", "--layers", "3"}, 2, {"layers", "3"});
   expect({"train", "--out", t / "run", "--resume", "--steps", "1"}, 2, {"--steps is 1", "taken 2"});
@@ -169,7 +169,7 @@ TEST_CASE("bad input: unusable output directories, and flags that contradict a s
   write_text(t / "run/config.json", "[]");
   expect({"train", "--out", t / "run", "--resume"}, 1, {"config.json", "not the settings of a run"});
   std::filesystem::remove(t / "run/config.json");
-  expect(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel, 2, {"holds a run already"});
+  expect(std::vector<std::string>{"train", "--out", t / "run"} + data + kModel, 2, {"already has a run"});
 }
 
 TEST_CASE("bad input: a full disk stops the run with one line, and the last checkpoint is undamaged") {

@@ -61,9 +61,12 @@ inline void add_commands_but_train(CLI::App& app, Action& action) {
   add_tokenize(app, action);
   add_eval(app, action);
   add_explain(app, action);
+  add_lesson(app, action);
+  add_report(app, action);
   add_info(app, action);
   add_inspect(app, action);
   add_convert(app, action);
+  add_story_chats(app, action);
   add_verify(app, action);
 }
 

@@ -32,7 +32,7 @@ TEST_CASE("tokenize: the output has the size of the text, and the names and size
   CHECK(Shard(temporary / "my_val.bin").size() == 2'054);
 }
 
-TEST_CASE("tokenize: --input - reads standard input, and tells of separators inside lines") {
+TEST_CASE("tokenize: --input - reads standard input, and reports separators inside lines") {
   const TemporaryDirectory temporary;
   const std::string text = "some <|endoftext|> text of a pipe\n";
   write_text(temporary / "text", text);

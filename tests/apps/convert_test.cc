@@ -18,7 +18,7 @@ void convert(const std::string& from, const std::string& to) {
   CHECK_THAT(outcome.out, contains(to + ": GPT-2, maxT "));
 }
 
-TEST_CASE("convert: the form follows from the name, and a model file comes back byte for byte") {
+TEST_CASE("convert: the name decides the format; a model file has the same bytes after two conversions") {
   const TemporaryDirectory dir;
   write_random_model(dir / "a.bin");
   convert(dir / "a.bin", dir / "new/hf");
@@ -29,7 +29,7 @@ TEST_CASE("convert: the form follows from the name, and a model file comes back 
   CHECK(read_text(dir / "c.bin") == read_text(dir / "a.bin"));
   convert(dir / "a.bin", dir / "a.gguf");
   CHECK(read_text(dir / "a.gguf").starts_with("GGUF"));
-  // An existing directory is a directory, whatever its name is.
+  // If a directory with this name exists, the format is Hugging Face's, whatever the name is.
   fs::create_directory(dir / "odd.bin");
   convert(dir / "a.bin", dir / "odd.bin");
   CHECK(fs::exists(dir / "odd.bin/config.json"));
@@ -59,8 +59,8 @@ TEST_CASE("convert: a file that is read is never written, under any name") {
   convert(dir / "a.bin", dir / "hf");
   const std::string model = read_text(dir / "a.bin"), weights = read_text(dir / "hf/model.safetensors");
   expect({"convert", "--from", dir / "a.bin", "--to", dir / "a.bin"}, 2,
-         {"a.bin is also read", "another place"});
-  expect({"convert", "--from", dir / "hf", "--to", dir / "hf/"}, 2, {"hf/config.json is also read"});
+         {"a.bin, which is also read", "another path"});
+  expect({"convert", "--from", dir / "hf", "--to", dir / "hf/"}, 2, {"hf/config.json, which is also read"});
   expect({"convert", "--from", dir / "hf", "--to", dir / "hf/model.safetensors"}, 2, {"is also read"});
   expect({"convert", "--from", dir / "hf/model.safetensors", "--to", dir / "hf"}, 2, {"is also read"});
   fs::create_symlink(dir / "a.bin", dir / "link.bin");
@@ -78,12 +78,12 @@ TEST_CASE("convert: a model that cannot be read is refused, and nothing is writt
   };
   refused(dir / "none", 1, {"none: cannot open: No such file or directory"});
   refused(dir / "none.bin", 1, {"none.bin: cannot open: No such file or directory"});
-  refused(dir / "a.gguf", 2, {"--from ", "a.gguf: GGUF files are only written"});
+  refused(dir / "a.gguf", 2, {"--from ", "a.gguf: inkling can write GGUF files but not read them"});
   fs::create_directory(dir / "empty");
   refused(dir / "empty", 1,
           {"empty: has no model, expected model.safetensors or model.safetensors.index.json"});
   fs::copy_file(dir / "a.bin", dir / "a.model");
-  refused(dir / "a.model", 2, {"a.model: the name does not show the form"});
+  refused(dir / "a.model", 2, {"a.model: unknown format"});
   fs::copy_file(dir / "a.bin", dir / "a.safetensors");
   refused(dir / "a.safetensors", 1, {"a.safetensors: not a safetensors file: the header has "});
   fs::resize_file(dir / "a.bin", 5000);
@@ -106,7 +106,7 @@ Tokenizer small_tokenizer() {
   return Tokenizer(tokens, 129);
 }
 
-TEST_CASE("convert: the tokenizer beside a model goes to Hugging Face and comes back byte for byte") {
+TEST_CASE("convert: a model's tokenizer has the same bytes after Hugging Face's format and back") {
   const TemporaryDirectory dir;
   write_random_model(dir / "a.bin");
   small_tokenizer().write(dir / "a_tokenizer.bin");
@@ -126,7 +126,7 @@ TEST_CASE("convert: the tokenizer beside a model goes to Hugging Face and comes 
   CHECK(read_text(dir / "b_tokenizer.bin") == read_text(dir / "a_tokenizer.bin"));
 }
 
-TEST_CASE("convert: --tokenizer names a file or a directory, and must fit to the model and to the form") {
+TEST_CASE("convert: --tokenizer names a file or a directory, and must fit the model and the format") {
   const TemporaryDirectory dir;
   write_random_model(dir / "a.bin");
   fs::create_directory(dir / "elsewhere");
@@ -142,7 +142,7 @@ TEST_CASE("convert: --tokenizer names a file or a directory, and must fit to the
          {"bytes.bin: the tokenizer has 257 tokens", "has 130"});
   expect(to_gguf + Words{dir / "none.bin"}, 1, {"none.bin: cannot open"});
   expect({"convert", "--from", dir / "a.bin", "--to", dir / "a.safetensors", "--tokenizer", dir / "hf"}, 2,
-         {"--tokenizer: the form of ", "a.safetensors holds no tokenizer"});
+         {"--tokenizer: a .safetensors file cannot have a tokenizer", "a.safetensors"});
 }
 
 TEST_CASE("convert: a tokenizer beside the model that does not fit is left out, and a line says why") {
@@ -152,11 +152,11 @@ TEST_CASE("convert: a tokenizer beside the model that does not fit is left out, 
   Tokenizer(words, 0).write(dir / "tokenizer.bin");
   const Outcome outcome = run({"convert", "--from", dir / "a.bin", "--to", dir / "hf"});
   CHECK(outcome.status == 0);
-  CHECK_THAT(outcome.err, contains("without a tokenizer: ") && contains("one of words"));
+  CHECK_THAT(outcome.err, contains("without a tokenizer: ") && contains("a word tokenizer"));
   CHECK(fs::exists(dir / "hf/model.safetensors"));
   CHECK(!fs::exists(dir / "hf/vocab.json"));
   expect({"convert", "--from", dir / "a.bin", "--to", dir / "b", "--tokenizer", dir / "tokenizer.bin"}, 1,
-         {"the tokenizer is one of words, expected a BPE tokenizer"});
+         {"this is a word tokenizer, expected a BPE tokenizer"});
   // A model file can have any tokenizer.
   convert(dir / "a.bin", dir / "c.bin");
   CHECK(read_text(dir / "c_tokenizer.bin") == read_text(dir / "tokenizer.bin"));
@@ -170,7 +170,7 @@ TEST_CASE("convert: a tokenizer that is read is never written") {
   fs::remove(dir / "hf/model.safetensors");
   fs::remove(dir / "hf/config.json");
   expect({"convert", "--from", dir / "a.bin", "--to", dir / "hf", "--tokenizer", dir / "hf"}, 2,
-         {"hf/vocab.json is also read"});
+         {"hf/vocab.json, which is also read"});
   CHECK(!fs::exists(dir / "hf/model.safetensors"));
   // The tokenizer of the model that is written is the tokenizer that is read, so it stays.
   const std::string tokenizer = read_text(dir / "a_tokenizer.bin");
@@ -178,7 +178,7 @@ TEST_CASE("convert: a tokenizer that is read is never written") {
   write_random_model(dir / "other/a.bin");
   expect({"convert", "--from", dir / "other/a.bin", "--to", dir / "a_tokenizer.bin", "--tokenizer",
           dir / "a_tokenizer.bin"},
-         2, {"a_tokenizer.bin is also read"});
+         2, {"a_tokenizer.bin, which is also read"});
   CHECK(read_text(dir / "a_tokenizer.bin") == tokenizer);
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("convert: a directory in several files is not overwritten by its own m
   const TemporaryDirectory dir;
   fs::copy("tests/goldens/huggingface_shards", dir / "hf");
   const std::string config = read_text(dir / "hf/config.json");
-  expect({"convert", "--from", dir / "hf", "--to", dir / "hf"}, 2, {"config.json is also read"});
+  expect({"convert", "--from", dir / "hf", "--to", dir / "hf"}, 2, {"config.json, which is also read"});
   CHECK(read_text(dir / "hf/config.json") == config);
 }
 

@@ -72,7 +72,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("stride: with documents, no window crosses documents and each document begins anew") {
+TEST_CASE("stride: with documents, no window crosses documents and each document begins a new window") {
   const TemporaryDirectory temporary;
   constexpr std::int32_t kEnd = 0;
   write_shard(temporary / "a.bin", {kEnd, 1, 2, 3, 4, 5, 6, kEnd, 7, kEnd, 8, 9, 10, 11, kEnd});

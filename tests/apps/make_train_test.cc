@@ -1,4 +1,4 @@
-// make train with texts whose paths have spaces, quotes and other characters that are special to make or to a
+// make train and make chat. make train gets texts whose paths have spaces, quotes and other characters that are special to make or to a
 // shell.
 #include <cstdlib>
 #include <filesystem>
@@ -72,6 +72,26 @@ TEST_CASE("make train: a name may begin with a dash, and the run has the name of
   run_shell(t, "script=$PWD/apps/train.sh inkling=$(realpath " + quoted(binary()) + "); cd " +
                    quoted(t.path()) + " && TEXT=-dash.txt RUN= sh $script $inkling " + kFlags);
   CHECK(fs::exists(t / "runs/-dash/model.bin"));
+}
+
+TEST_CASE("make chat: pre-trains on stories, fine-tunes on conversations, grades the model, and continues") {
+  const TemporaryDirectory t;
+  const std::string build = fs::path(binary()).parent_path().string(), out = t / "my chat";
+  const auto make_chat = [&](int steps) {
+    run_shell(t, "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL SIZES='--stories 400 --train 200 --held-out 3' STEPS=" +
+                     std::to_string(steps) + " make -s -o " +
+                     quoted(binary()) + " BUILD=" + quoted(build) + " chat OUT=" + quoted(out) +
+                     " FLAGS='--precision f32 --val-batches 1' < /dev/null");
+    return read_text(t / "log");
+  };
+  const std::string log = make_chat(1);
+  CHECK_THAT(log, contains("story_chats_held_out.jsonl: 3 conversations"));
+  CHECK_THAT(log, contains("exact match"));
+  CHECK(fs::exists(out + "/model.bin"));
+  CHECK(read_text(out + "/metrics.jsonl").find("\"step\":2") == std::string::npos);
+  make_chat(2);
+  CHECK_THAT(read_text(out + "/metrics.jsonl"), contains("\"step\":2"));
+  CHECK_THAT(read_text(out + "/pretrained/metrics.jsonl"), contains("\"step\":2"));
 }
 
 }  // namespace

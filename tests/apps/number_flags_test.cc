@@ -76,7 +76,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"seed", kSeed},
         {"threads", kThreads}}},
       {"tokenize",
-       {{"val-fraction", {"-0.1", "0", "0.5", "0.51", false}},
+       {{"seq-len", {"1", "2", "1048576", "1048577"}},
+        {"val-fraction", {"-0.1", "0", "0.5", "0.51", false}},
         {"vocab-size", {"256", "257", "1048576", "1048577"}},
         {"shard-tokens", {"1023", "1024", "1099511627776", "1099511627777"}},
         {"threads", kThreads}}},
@@ -87,6 +88,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"batches", kFromOne},
         {"threads", kThreads}}},
       {"explain", {{"top", {"-1", "0", "1000", "1001"}}, {"threads", kThreads}}},
+      {"lesson", {{"seed", kSeed}, {"threads", kThreads}}},
       {"info",
        {{"layers", kDim},
         {"heads", kDim},
@@ -97,8 +99,16 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"seq-len", kFromOne},
         {"grad-accum", kGradAccum},
         {"threads", kThreads}}},
-      {"inspect", {}},
+      {"inspect",
+       {{"from", {"-1", "0", "1125899906842624", "1125899906842625"}},
+        {"tokens", {"0", "1", "1073741824", "1073741825"}}}},
+      {"story-chats",
+       {{"stories", {"0", "1", "100000000", "100000001"}},
+        {"train", {"0", "1", "100000000", "100000001"}},
+        {"held-out", {"0", "1", "100000000", "100000001"}},
+        {"seed", kSeed}}},
       {"convert", {}},
+      {"report", {}},
       {"verify", {{"threads", kThreads}}}};
   return all;
 }
@@ -108,6 +118,7 @@ const std::map<std::string, Words> kRequired = {{"generate", {"--model", "m"}},
                                                 {"explain", {"--model", "m"}},
                                                 {"chat", {"--model", "m"}},
                                                 {"tokenize", {"--input", "i", "--out", "o"}},
+                                                {"inspect", {"f", "--show"}},
                                                 {"eval", {"--model", "m", "--data", "d"}}};
 
 Action parse(const std::string& command, const Words& flags) {

@@ -32,7 +32,8 @@ struct Outcome {
 
 class Process {
  public:
-  // After `seconds`, SIGALRM ends the process; 0: never. stdin is the file `input`; if empty, that of the test.
+  // After `seconds`, SIGALRM ends the process; 0: never. stdin is the file `input`, or the test's own stdin
+  // if `input` is empty.
   explicit Process(const std::vector<std::string>& arguments, unsigned seconds = 0,
                    const std::string& input = "") {
     pid_ = fork();

@@ -25,8 +25,8 @@ bool is_ascii(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 128; });
 }
 
-// A tokenizer for tests/goldens/small.bin. Its tokens are letters with control characters and with halves of
-// characters: tokens with 0xc3 and then 0xa9 write an é.
+// A tokenizer for tests/goldens/small.bin. Its tokens are letters with control characters, or with one byte
+// of a character of two bytes: a token with 0xc3 and then a token with 0xa9 write an é.
 void write_wild_tokenizer(const std::string& path) {
   const std::vector<std::string> before = {"", "", "", "", "", "\xa9"},
                                  after = {std::string(1, '\0'), "\a", "\x1b[31m", "\x7f", "\xc3", ""};

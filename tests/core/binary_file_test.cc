@@ -83,7 +83,7 @@ TEST_CASE("files: missing, directory, empty and pipe are four different errors")
   CHECK_THROWS_WITH(FileView(dir.path()), contains("is a directory, expected a file"));
   CHECK_THROWS_WITH(FileView(file_in(dir, "empty", "")), contains("empty: is empty"));
   REQUIRE(mkfifo((dir / "pipe").c_str(), 0600) == 0);
-  CHECK_THROWS_WITH(FileView(dir / "pipe"), contains("is not a regular file"));
+  CHECK_THROWS_WITH(FileView(dir / "pipe"), contains("expected a regular file"));
 }
 
 TEST_CASE("files: a reader gives the bytes of the file and never reads past the end") {
@@ -112,9 +112,9 @@ TEST_CASE("files: negative counts and counts whose bytes overflow are errors") {
   ByteReader in = reader(bytes);
   double values[8];
   CHECK_THROWS_WITH(in.read_into(values, std::int64_t{1} << 61, "weights"), contains("truncated: weights"));
-  CHECK_THROWS_WITH(in.read_into(values, -1, "weights"), contains("weights is -1 values"));
+  CHECK_THROWS_WITH(in.read_into(values, -1, "weights"), contains("weights needs -1 values"));
   CHECK_THROWS_WITH(in.read_into(values, 9, "weights"),
-                    contains("weights is 9 values of 8 bytes, got 64 bytes"));
+                    contains("weights needs 9 values of 8 bytes, got 64 bytes"));
   CHECK_NOTHROW(in.read_into(values, 8, "weights"));
   CHECK_NOTHROW(in.read_into(values, 0, "nothing"));
 }
@@ -164,8 +164,8 @@ TEST_CASE("files: when the target cannot be written, the error names it and exis
   file.write("x");
   CHECK_THROWS_WITH(file.commit(), contains("cannot put the finished file in place"));
   CHECK(fs::is_directory(dir / "taken/inside"));
-  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("is not a regular file"));
-  CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("is not a regular file"));
+  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), contains("expected a regular file"));
+  CHECK_THROWS_WITH(AtomicFile("/dev/null"), contains("expected a regular file"));
   CHECK(files_in(dir) == 1);
 }
 

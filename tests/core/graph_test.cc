@@ -104,8 +104,8 @@ struct Operands {
   std::size_t count;
 };
 
-// Adds to the gradient of input `only` (or of every input, for kAll) what follows from dy and dz, the
-// gradients of the op's two outputs.
+// Adds to the gradient of input `only` (or of every input, for kAll). dy and dz are the gradients of the op's
+// two outputs.
 void add_gradients(Gradients& gradients, const Operands& in, Tensor y, Tensor z, std::size_t only,
                    std::size_t step) {
   const float* dy = y.has_gradient() ? gradients.of(y) : nullptr;
@@ -204,8 +204,8 @@ std::vector<std::vector<float>> gradients_on_tape(const RandomGraph& graph, Tape
   return gradients;
 }
 
-// The same gradients by the chain rule in double. Each gradient has its own memory. It starts at zero, or at
-// 0.25 for an accumulating leaf.
+// The leaves' gradients, computed by the chain rule in double. Each gradient has its own memory. It starts at
+// zero, or at 0.25 for an accumulating leaf.
 std::vector<std::vector<double>> gradients_in_double(const RandomGraph& graph) {
   std::vector<std::vector<double>> x, dx;
   for (const auto& v : initial_values(graph, 11)) x.push_back(as_doubles(v));

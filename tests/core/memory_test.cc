@@ -143,7 +143,7 @@ TEST_CASE("memory: each thread has its own scratch memory, which grows when need
   CHECK(thread_scratch(1000) == large);
 }
 
-// What a process whose address space is limited finds: 0 if all is as expected.
+// Runs in a process whose address space is limited. Returns 0 if everything is as expected.
 int with_limited_address_space(std::size_t bytes) {
   const rlimit limit{.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
   if (setrlimit(RLIMIT_AS, &limit) != 0) return 2;

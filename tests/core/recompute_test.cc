@@ -186,7 +186,7 @@ TEST_CASE("recompute: a captured tensor with a gradient is an error, as are some
   CHECK_THROWS_WITH(
       recompute(tape, in.slice(0, 0, 1),
                 [leaf = &x](Tape& t, const Tensor& again) { return mul(t, again, leaf->on(t)); }),
-      contains("recompute: x (1) is a part of a leaf (4) that the piece uses too"));
+      contains("recompute: x (1) is a part of a leaf (4) that the piece also uses"));
 }
 
 }  // namespace

@@ -41,11 +41,11 @@ TEST_CASE("tape: leaf() with the gradient buffer of another leaf is an error, un
   Floats other = {4, 5, 6};
   Tape tape;
   leaf.on(tape);
-  CHECK_THROWS_WITH(
-      tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite),
-      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got a leaf of shape (3)"));
+  CHECK_THROWS_WITH(tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite),
+                    contains("leaf: the gradient buffer already belongs to a leaf of 3 elements, got another "
+                             "leaf of shape (3)"));
   CHECK_THROWS_WITH(tape.leaf(leaf.x.data(), leaf.dx.data(), {4}, LeafGradient::overwrite),
-                    contains("got a leaf of shape (4)"));
+                    contains("got another leaf of shape (4)"));
   tape.clear();
   CHECK_NOTHROW(tape.leaf(other.data(), leaf.dx.data(), {3}, LeafGradient::overwrite));
 }
@@ -195,7 +195,7 @@ TEST_CASE("tape: backward_from() starts only at the whole result of an op") {
   CHECK_THROWS_WITH(tape.backward_from(x, dy.data()), contains(wrong));
   CHECK_THROWS_WITH(tape.backward_from(y.slice(0, 0, 2), dy.data()), contains(wrong));
   CHECK_THROWS_WITH(tape.backward_from(y.slice(0, 1, 3), dy.data()), contains(wrong));
-  CHECK_THROWS_WITH(tape.backward_from(y.detach(), dy.data()), contains("(3) does not depend on anything"));
+  CHECK_THROWS_WITH(tape.backward_from(y.detach(), dy.data()), contains("tensor (3) has no gradient"));
   CHECK_NOTHROW(tape.backward_from(y.reshape({1, 3}), dy.data()));
   CHECK(leaf.dx == Floats{2, 20, 200});
 }

@@ -76,9 +76,9 @@ TEST_CASE("tape: two calls of leaf() with one buffer give one leaf: the gradient
   CHECK(again.shape() == Shape{3, 1});
   tape.backward(sum(tape, mul(tape, y, again.reshape({3}))));
   CHECK(leaf.dx == std::vector<float>{4, 8, 12});
-  CHECK_THROWS_WITH(
-      tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
-      contains("leaf: the gradient buffer belongs to a leaf of 3 elements already, got a leaf of shape (2)"));
+  CHECK_THROWS_WITH(tape.leaf(leaf.x.data(), leaf.dx.data(), {2}, LeafGradient::overwrite),
+                    contains("leaf: the gradient buffer already belongs to a leaf of 3 elements, got another "
+                             "leaf of shape (2)"));
 }
 
 TEST_CASE("tape: the loss may be one element of a larger tensor") {
@@ -95,12 +95,12 @@ TEST_CASE(
   Tape tape;
   const Tensor x = leaf.on(tape, LeafGradient::overwrite), y = scale(tape, x, 2.0f);
   CHECK_THROWS_WITH(tape.backward(y), contains("backward: loss has shape (2), expected one element"));
-  CHECK_THROWS_WITH(tape.backward(Tensor(one.x.data(), {1})), contains("does not depend on anything"));
+  CHECK_THROWS_WITH(tape.backward(Tensor(one.x.data(), {1})), contains("the loss has no gradient"));
   CHECK_THROWS_WITH(tape.backward(one.on(tape, LeafGradient::overwrite)), contains("the loss is a leaf"));
   const Tensor a = sum(tape, y), b = sum(tape, y);
   tape.backward(a);
   CHECK_THROWS_WITH(tape.backward(a),
-                    contains("backward: called twice on one tape, expected clear() in between"));
+                    contains("backward: called twice on one tape, expected clear() between the two calls"));
   tape.set_schedule(Schedule::serial);
   CHECK_THROWS_WITH(tape.backward(b), contains("called twice"));
   CHECK(leaf.dx == std::vector<float>{2, 2});
@@ -156,7 +156,7 @@ TEST_CASE("tape: with Recording::off no node is recorded, and rewind frees a blo
   for (std::int64_t i = 0; i < 1000; ++i) REQUIRE(h.f32()[i] == 1.0f);
   CHECK(tape.graph().node_count() == 0);
   CHECK(tape.peak_bytes() == peak);
-  CHECK_THROWS_WITH(tape.backward(sum(tape, h)), contains("does not depend on anything"));
+  CHECK_THROWS_WITH(tape.backward(sum(tape, h)), contains("the loss has no gradient"));
   CHECK_THROWS_WITH(tape.rewind(tape.mark(), h.reshape({10, 100}).transpose(0, 1)),
                     contains("not contiguous"));
 }

@@ -57,7 +57,7 @@ TEST_CASE("start: a run that appears after the first look and before the lock is
   const std::string metrics = temporary / "run/metrics.jsonl", line = "{\"step\":1,\"loss\":2.5}\n";
   SystemCalls calls(temporary.path());
   calls.before_open("run/lock", [&] { write_text(metrics, line); });
-  CHECK_THROWS_WITH(action(), contains("holds a run already"));
+  CHECK_THROWS_WITH(action(), contains("already has a run"));
   CHECK(read_text(metrics) == line);
   CHECK_FALSE(std::filesystem::exists(temporary / "run/config.json"));
 }

@@ -26,7 +26,7 @@ void fit(const Conversation& conversation, std::int64_t most_tokens) {
 
 void conversations(Bytes bytes) {
   std::int64_t entries = 0, reports = 0;
-  const auto use = [&](JsonlEntry&& entry) {
+  const auto use = [&](JsonlEntry&& entry, std::int64_t /*line*/) {
     ++entries;
     if (const auto* conversation = std::get_if<Conversation>(&entry)) {
       for (const std::int64_t most_tokens : {1, 20, 60, 1 << 30}) fit(*conversation, most_tokens);

@@ -10,7 +10,7 @@ namespace inkling::fuzz {
 
 namespace {
 
-// All sizes in a header must fit to the data, so a model from a short input is small.
+// All sizes in a header must match the data, so a model from a short input is small.
 void convert(const StoredModel& model) {
   const std::string llmc = scratch("model.bin"), safetensors = scratch("model.safetensors");
   {

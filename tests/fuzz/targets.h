@@ -35,6 +35,8 @@ void grammar(Bytes bytes);        // a grammar as text
 void safetensors(Bytes bytes);    // a safetensors file, then a conversion of its model
 void huggingface(Bytes bytes);    // config.json and model.safetensors.index.json of Hugging Face
 void choices(Bytes bytes);        // multiple-choice questions
+void merges(Bytes bytes);         // vocab.json and merges.txt, then text encoded with them
+void documents(Bytes bytes);      // a text of documents, read in parts of two sizes
 
 struct NamedTarget {
   const char* name;
@@ -46,7 +48,7 @@ inline constexpr NamedTarget kTargets[] = {
     {"config", config},     {"metrics", metrics},           {"state", state},
     {"manifest", manifest}, {"command_line", command_line}, {"settings", settings},
     {"grammar", grammar},   {"safetensors", safetensors},   {"huggingface", huggingface},
-    {"choices", choices},
+    {"choices", choices},   {"merges", merges},           {"documents", documents},
 };
 
 inline std::string_view as_text(Bytes bytes) {

@@ -52,7 +52,8 @@ TEST_CASE("checkpoint: a model saved as bfloat16 equals PyTorch's file, rounded 
 }
 
 TEST_CASE("checkpoint: every wrong header is an error of one line that names the wrong field and its byte") {
-  expect_error(with_header(0, 1), "model.bin: not a model checkpoint: magic is 1, expected 20240326");
+  expect_error(with_header(0, 1),
+               "model.bin: not a model checkpoint: the magic number is 1, expected 20240326");
   expect_error(with_header(0, static_cast<std::int32_t>(__builtin_bswap32(20240326))),
                "the bytes are swapped");
   expect_error(with_header(1, 4), "model version is 4, expected 3 (float32) or 5 (bfloat16) (at byte 4)");

@@ -14,7 +14,7 @@ ByteReader reader(const std::string& bytes) {
   return {std::as_bytes(std::span(bytes)), "some.bin"};
 }
 
-TEST_CASE("file header: a a wrong length, magic number or byte order is an error") {
+TEST_CASE("file header: a wrong length, magic number or byte order is an error") {
   Header header;
   header[0] = 20240326;
   header[1] = 3;
@@ -24,9 +24,9 @@ TEST_CASE("file header: a a wrong length, magic number or byte order is an error
   CHECK(read[1] == 3);
   CHECK(good.offset() == Header::kBytes);
   ByteReader wrong = reader(bytes);
-  CHECK_THROWS_WITH(
-      read_header(wrong, 7, "shard"),
-      contains("some.bin: not a shard: magic is 20240326, expected 7 (at byte 0)") && !contains("swapped"));
+  CHECK_THROWS_WITH(read_header(wrong, 7, "shard"),
+                    contains("some.bin: not a shard: the magic number is 20240326, expected 7 (at byte 0)") &&
+                        !contains("swapped"));
   std::swap(bytes[0], bytes[3]);
   std::swap(bytes[1], bytes[2]);
   ByteReader swapped = reader(bytes);

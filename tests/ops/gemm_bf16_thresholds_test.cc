@@ -42,8 +42,8 @@ void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
   check_exact("C added to itself, streamed", C, N, want);
 }
 
-// The same with a bf16 result and B packed before. It checks a sample of elements, in the corners of chunks
-// and panels.
+// The same check for a bf16 result, with B packed before the product. It checks a sample of elements, in the
+// corners of chunks and panels.
 void check_rounded_sums(const Size& s) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K);

@@ -203,8 +203,8 @@ TEST_CASE("gemm: each of a few rows has the same bits as when it is multiplied a
   });
 }
 
-// Packs a matrix (lanes, K), whose lanes (`copied`) or steps of k are contiguous, into panels of R lanes with
-// a gap of 16 floats between two panels.
+// Packs a matrix (lanes, K) into panels of R lanes, with a gap of 16 floats between two panels. If `copied`,
+// the lanes of a step of k are contiguous in memory; otherwise the steps of a lane are.
 void check_packing(decltype(GemmKernels::pack_a) pack, std::int64_t R, std::int64_t lanes, bool copied) {
   constexpr std::int64_t kGap = 16;
   const std::int64_t K = lanes % 7 + 3, panels = (lanes + R - 1) / R, stride = R * K + kGap;

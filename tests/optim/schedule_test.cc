@@ -57,7 +57,7 @@ TEST_CASE("schedule: every name is parsed, and an unknown name is an error that 
   for (LearningRateDecay decay : kAll) CHECK(parse_learning_rate_decay(name(decay)) == decay);
   CHECK_THROWS_WITH(
       parse_learning_rate_decay("cosin"),
-      contains("schedule: learning rate decay is 'cosin', expected constant, linear, cosine or wsd"));
+      contains("schedule is 'cosin', expected constant, linear, cosine or wsd"));
 }
 
 TEST_CASE("clip: global_norm() is the norm of all gradients, and only a norm above the limit is scaled") {

@@ -120,7 +120,7 @@ TEST_CASE("chat template: a conversation that is too long loses whole turns, the
   check(size(two) - 1, one, 4);
   check(size(one), one, 4);
   CHECK_FALSE(chat.fit(whole, size(one) - 1).tokens);
-  // An assistant's greeting goes first, alone. What is left begins with a user's turn.
+  // An assistant's greeting is left out alone, because the rest must begin with a user's turn.
   const ChatTemplate::Fitted greeted = chat.fit({{b, c, d}}, size({{c, d}}));
   REQUIRE(greeted.tokens);
   CHECK(greeted.tokens->ids == chat.encode({{c, d}}).ids);

@@ -1,4 +1,4 @@
-// Conversations from JSONL: the four forms, what a line may have around it, and every kind of bad line.
+// Conversations from JSONL: the four forms, byte-order marks and line ends, and every kind of bad line.
 #include "apps/chat/conversations.h"
 
 #include <nlohmann/json.hpp>
@@ -30,7 +30,7 @@ struct Result {
 Result read(const std::string& bytes, BadLines mode = BadLines::skip, std::size_t piece = 1000) {
   Result result;
   JsonlReader reader(
-      "chats.jsonl", mode, [&](JsonlEntry&& entry) { result.entries.push_back(std::move(entry)); },
+      "chats.jsonl", mode, [&](JsonlEntry&& entry, std::int64_t /*line*/) { result.entries.push_back(std::move(entry)); },
       [&](const std::string& message) { result.reports.push_back(message); });
   for (std::size_t at = 0; at < bytes.size(); at += piece)
     reader.feed(std::string_view(bytes).substr(at, piece));
@@ -66,7 +66,7 @@ TEST_CASE("conversations: the four forms are read, and other keys are ignored") 
         Document{"Once \u00e9\U0001F600\n"});
 }
 
-TEST_CASE("conversations: a byte-order mark, CRLF, blank lines and a missing last line end lose nothing") {
+TEST_CASE("conversations: with a byte-order mark, CRLF, blank lines or no last line end, nothing is lost") {
   const std::string text =
       "\xEF\xBB\xBF" + kFranceLine + "\r\n\r\n  \t\n\n{\"text\": \"a\"}\r\n" + kFranceLine;
   for (const std::size_t piece : {1u, 2u, 3u, 7u, 100'000u}) {
@@ -97,12 +97,12 @@ TEST_CASE("conversations: every bad line is named by file, line and reason") {
       {R"({"text": "a"} x)", "not valid JSON: "},
       {"[1]", "is a JSON array, expected an object"},
       {R"({"a": "b"})", "has none of the keys messages, conversations, instruction and text"},
-      {messages({turn("user", "a")}), "no assistant turn"},
-      {messages({}), "no assistant turn"},
+      {messages({turn("user", "a")}), "has no assistant turn"},
+      {messages({}), "has no assistant turn"},
       {messages({turn("user", "a"), turn("user", "b"), turn("assistant", "c")}),
-       "two user turns running, turns 0 and 1"},
+       "turns 0 and 1 are both user turns"},
       {messages({turn("user", "a"), turn("assistant", "b"), turn("assistant", "c")}),
-       "two assistant turns running, turns 1 and 2"},
+       "turns 1 and 2 are both assistant turns"},
       {messages({turn("user", "a"), turn("system", "b"), turn("assistant", "c")}), "turn 1 is a system turn"},
       {messages({turn("user", ""), turn("assistant", "c")}), "messages[0].content is empty"},
       {messages({turn("user", "a"), turn("assistant", " \n")}), "messages[1].content is empty"},
@@ -149,7 +149,7 @@ TEST_CASE("conversations: a line has at most 64 levels and 16 MiB") {
   CHECK(result.documents == 0);
   CHECK(result.conversations == 1);
   REQUIRE(result.reports.size() == 1);
-  CHECK_THAT(result.reports[0], contains("line 1: the line is longer than 16777216 bytes"));
+  CHECK_THAT(result.reports[0], contains("line 1: the line is too long, expected at most 16777216 bytes"));
 }
 
 TEST_CASE("conversations: a file in which nothing is left is an error with the first bad line") {
@@ -163,7 +163,7 @@ TEST_CASE("conversations: a file is read, and a missing one is an error") {
   const TemporaryDirectory directory;
   test::write_text(directory / "a.jsonl", kFranceLine + "\n" + kFranceLine);
   std::int64_t entries = 0;
-  const auto count = [&](JsonlEntry&&) { ++entries; };
+  const auto count = [&](JsonlEntry&&, std::int64_t /*line*/) { ++entries; };
   const auto ignore = [](const std::string&) {};
   CHECK(read_jsonl(directory / "a.jsonl", BadLines::fail, count, ignore).conversations() == 2);
   CHECK(entries == 2);

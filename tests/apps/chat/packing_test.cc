@@ -22,7 +22,7 @@ using Rows = std::vector<std::vector<std::size_t>>;
 constexpr std::int64_t kVocab = 1000;
 constexpr std::int32_t kEnd = 999;
 
-TEST_CASE("packing: each length goes into the row with the least room, from the longest on") {
+TEST_CASE("packing: from the longest to the shortest, each length goes into the row with the least room") {
   CHECK(pack_best_fit(Lengths{}, 10).empty());
   CHECK(pack_best_fit(Lengths{10, 10}, 10) == Rows{{0}, {1}});
   // 7 and 6 open rows with 3 and 4 left. 3 fits both and goes to the first. 4 fits the other.
@@ -57,7 +57,8 @@ TEST_CASE("packing: every length is in one row, no row is too full, and no two h
   }
 }
 
-// A conversation of n tokens: end-of-text, numbers from `first` on of which every second counts, end-of-text.
+// A conversation of n tokens: end-of-text, then first, first + 1, ..., then end-of-text. Every second number
+// counts.
 ChatTokens make_conversation(std::int32_t first, std::int64_t n) {
   ChatTokens tokens{{kEnd}, {0}};
   for (std::int32_t i = 0; i < n - 2; ++i) {
@@ -119,7 +120,7 @@ TEST_CASE("packing: Batches reads every conversation back whole, with its target
     for (int i = 0; i < 100; ++i) {
       const ChatTokens chat = make_conversation(7 * i, 2 + static_cast<std::int64_t>(rng.below(kT)));
       counted += std::count(chat.counted.begin(), chat.counted.end(), 1);
-      // What a model sees of it: the inputs, and the targets that count.
+      // What a model sees of the conversation: the inputs, and the targets that count.
       Ids pairs;
       for (std::size_t t = 0; t + 1 < chat.ids.size(); ++t) {
         pairs.push_back(chat.ids[t]);
@@ -141,8 +142,8 @@ TEST_CASE("packing: Batches reads every conversation back whole, with its target
         any = any || targets[t] >= 0;
         counted_targets += targets[t] >= 0;
         if (t + 1 < kT && positions[t + 1] != 0) continue;
-        // The document ends here. One with a counted target is a conversation. Its last token is an input
-        // only if something follows in the row.
+        // The document ends here. If it has a counted target, it is a conversation, not filling. The last
+        // token of a conversation is an input only if another document follows in the row.
         if (any && inputs[t] == kEnd && targets[t] == -1) pairs.resize(pairs.size() - 2);
         if (any) read.insert(pairs);
         pairs.clear(), any = false;

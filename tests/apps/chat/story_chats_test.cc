@@ -114,13 +114,13 @@ TEST_CASE("story chats: a chat begins with the story, and has three questions wi
     const Conversation chat = write_story_chat(rng);
     REQUIRE((chat.turns.size() == 6 || chat.turns.size() == 4));  // a story may answer only two questions
     const std::string& first = chat.turns[0].text;
-    const std::size_t newline = first.find('\n');
-    REQUIRE(newline != std::string::npos);
-    const std::string story = first.substr(0, newline);
+    const std::size_t end = first.find_last_of(".!\"") + 1;  // of the story; no question has these characters
+    REQUIRE(first.substr(end, 1) == " ");
+    const std::string story = first.substr(0, end);
     for (std::size_t turn = 0; turn < chat.turns.size(); turn += 2) {
       CHECK(chat.turns[turn].role == Role::user);
       CHECK(chat.turns[turn + 1].role == Role::assistant);
-      const std::string question = turn == 0 ? first.substr(newline + 1) : chat.turns[turn].text;
+      const std::string question = turn == 0 ? first.substr(end + 1) : chat.turns[turn].text;
       CHECK(answer_to(story, question) == chat.turns[turn + 1].text);
     }
     CHECK(std::get<Conversation>(parse_jsonl_line(to_jsonl(chat))) == chat);
@@ -140,10 +140,10 @@ TEST_CASE("story chats: the files have the requested lines, the same for the sam
   CHECK((test::read_text(files.held_out) == test::read_text(again.held_out)));
   CHECK((test::read_text(files.train) != test::read_text(other.train)));
   std::set<std::string> stories;
-  const auto add = [&](JsonlEntry&& entry) {
+  const auto add = [&](JsonlEntry&& entry, std::int64_t /*line*/) {
     const auto* document = std::get_if<Document>(&entry);
     const std::string& text = document ? document->text : std::get<Conversation>(entry).turns[0].text;
-    CHECK(stories.insert(text.substr(0, text.find('\n'))).second);
+    CHECK(stories.insert(text.substr(0, text.find_last_of(".!\"") + 1)).second);
   };
   const auto none = [](const std::string& message) { FAIL_CHECK(message); };
   const auto read = [&](const std::string& path) {
@@ -153,7 +153,7 @@ TEST_CASE("story chats: the files have the requested lines, the same for the sam
   CHECK(read(files.train).conversations() == 200);
   CHECK(read(files.held_out).conversations() == 100);
   CHECK_THROWS_WITH(write_story_chats(directory / "d", 7, {.stories = 1, .train = 0, .held_out = 1}),
-                    contains("0 and 1 chats, expected at least 1 each"));
+                    contains("0 training chats and 1 held-out chats, expected at least 1 of each"));
 }
 
 }  // namespace

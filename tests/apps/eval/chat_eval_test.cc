@@ -83,7 +83,7 @@ TEST_CASE("chat eval: the command reads conversations and prints the exact match
   CHECK(result.at("cut_contexts") == 0);
   CHECK_THAT(run(command).out, contains("exact match     75.00% (3 of 4)"));
   write_text(temporary / "chats.jsonl", lines + "{\"text\": \"a\"}\n");
-  expect(command, 1, {"has a document, expected conversations"});
+  expect(command, 1, {"is a document, expected a conversation"});
   write_text(temporary / "chats.jsonl", lines + "{}\n");
   expect(command, 1, {"chats.jsonl: line 5"});
   expect({"eval", "--model", "tests/goldens/small.bin", "--chat", temporary / "chats.jsonl"}, 2,

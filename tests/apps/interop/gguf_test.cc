@@ -185,12 +185,12 @@ TEST_CASE("gguf: the tokenizer is written in GPT-2's byte alphabet, with its mer
   CHECK(file.number("tokenizer.ggml.add_bos_token") == 1);
 }
 
-TEST_CASE("gguf: a tokenizer of words cannot be written") {
+TEST_CASE("gguf: a word tokenizer cannot be written") {
   const TemporaryDirectory directory;
   write_random_model(directory / "a.bin");
   const Tokenizer words({"ab", "<|endoftext|>"}, 1);
   CHECK_THROWS_WITH(written(read_llmc_model(directory / "a.bin"), &words, directory / "a.gguf"),
-                    contains("one of words, expected a BPE tokenizer"));
+                    contains("is a word tokenizer, expected a BPE tokenizer"));
   CHECK(!std::filesystem::exists(directory / "a.gguf"));
 }
 

@@ -226,7 +226,7 @@ TEST_CASE(
   refused("wte.weight is in this file, but ", [&](json& map) { map.erase(wte); });
   refused("says that it is in model-0000",
           [&](json& map) { map[wte] = map[wte] == first ? "model-00002-of-00003.safetensors" : first; });
-  refused("tensors, but its files have 28 of them", [&](json& map) { map["transformer.extra"] = first; });
+  refused("tensors, but its files have 28 of these tensors", [&](json& map) { map["transformer.extra"] = first; });
   refused("is \"../a.safetensors\", expected the name of a .safetensors file in the same directory",
           [&](json& map) { map[wte] = "../a.safetensors"; });
   refused("is \"/etc/passwd\"", [&](json& map) { map[wte] = "/etc/passwd"; });

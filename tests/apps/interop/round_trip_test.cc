@@ -1,4 +1,4 @@
-// Models there and back: every byte is the same.
+// Models that are converted and converted back: every byte is the same.
 #include <unistd.h>
 
 #include <filesystem>
@@ -30,7 +30,7 @@ std::string written_safetensors(const StoredModel& model, const std::string& pat
 }
 
 TEST_CASE(
-    "round trip: a model file of f32 or bf16 comes back byte for byte from both forms of Hugging Face") {
+    "round trip: a model file of f32 or bf16 has the same bytes after either Hugging Face format and back") {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     INFO(name(dtype));
     const TemporaryDirectory directory;
@@ -44,7 +44,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("round trip: a file of Hugging Face has the same tensors after it was a model file") {
+TEST_CASE("round trip: a Hugging Face file has the same tensors after a model file's format and back") {
   const TemporaryDirectory directory;
   const StoredModel original = read_huggingface_model("tests/goldens/huggingface");
   const std::string direct = written_safetensors(original, directory / "direct.safetensors");
@@ -71,7 +71,7 @@ TEST_CASE("round trip: numbers that arithmetic would change keep their bits: NaN
   CHECK(written_llmc(read_safetensors_model(directory / "a.safetensors"), directory / "b.bin") == bytes);
 }
 
-TEST_CASE("round trip: every size around the number of rows that are transposed at a time comes back") {
+TEST_CASE("round trip: matrices are unchanged at every size around the number of rows transposed at a time") {
   for (const std::int64_t C : {1, 3, 16, 21, 22, 63, 64, 65}) {
     INFO(C);
     const TemporaryDirectory directory;

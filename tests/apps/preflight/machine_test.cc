@@ -40,7 +40,7 @@ TEST_CASE("machine: without /proc, the available memory is unknown, and not zero
   const SystemMemory memory = system_memory({}, "/no/such/file");
   CHECK(memory.total_bytes == sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
   CHECK_FALSE(memory.available_bytes);
-  // A control group's limit is known all the same.
+  // A control group's limit is still known.
   CHECK(system_memory({.cpus = {}, .memory_bytes = 1000, .available_bytes = 300}, "/no/such/file")
             .available_bytes == 300);
 }

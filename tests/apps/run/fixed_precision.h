@@ -1,4 +1,4 @@
-// Instead of a measurement (apps/preflight/probe.h), whose result would depend on the machine: f32.
+// Chooses f32 without a measurement (apps/preflight/probe.h), whose result would depend on the machine.
 #pragma once
 
 #include "apps/preflight/probe.h"

@@ -37,8 +37,8 @@ TEST_CASE("profile report: ops that run at the same time share that time, so no 
   report.add(step);
   const auto rows = by_name(report);
   CHECK(rows.at("gelu").ns == 100);
-  CHECK(rows.at("dx").ns == 100 + 200 / 2);                      // alone, then together with dw
-  CHECK(rows.at("dw").ns == 200 / 2 + 100 / 2 + 100 / 2 + 100);  // with dx, then two dw, then alone
+  CHECK(rows.at("dx").ns == 100 + 200 / 2);                      // dx runs alone, then together with dw
+  CHECK(rows.at("dw").ns == 200 / 2 + 100 / 2 + 100 / 2 + 100);  // dw runs with dx, then twice, then alone
   CHECK(rows.at("dw").calls == 2);
   CHECK(report.step_ns() == 1000);
 }

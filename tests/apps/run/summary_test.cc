@@ -73,7 +73,7 @@ TEST_CASE("summary: the commands to try next have this run's directory and twice
   CHECK_THAT(text, contains("inkling inspect runs/mine/model.bin"));
   CHECK_THAT(text, contains("inkling train --out runs/mine --resume --steps 6\n"));
   CHECK_THAT(text, contains("The model writes:\n\n    "));
-  CHECK(text.find("DATA=") == std::string::npos);  // this run is already on the user's own text
+  CHECK(text.find("DATA=") == std::string::npos);  // this run already uses the user's own text
 }
 
 TEST_CASE("plan: two lines have the model, the machine, the data and the size of a step") {

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 // 3001 tokens have 187 batches of 16 tokens and one more target each.
 constexpr std::int64_t kTinyBatches = 187;
 
-// relative; the trainer adds the same losses in another order, in batches or over many batches
+// relative: the trainer adds the same losses in another order
 constexpr double kRounding = 1e-6;
 
 double loss_of_batch(GPT2& model, std::int64_t k) {

@@ -2,7 +2,7 @@
 #include "apps/run/train_settings.h"
 #include "apps/text/batches.h"
 #include "apps/text/stories.h"
-#include "apps/text/tokenize.h"
+#include "apps/tokenize/tokenize.h"
 #include "nn/generate.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
@@ -19,7 +19,7 @@ using nlohmann::json;
 const std::string kShard = std::filesystem::absolute("tests/goldens/curve_tokens.bin");
 const std::string kCheckpoint = std::filesystem::absolute("tests/goldens/small.bin");
 
-// The settings where a measurement finds `faster` faster.
+// The settings of a run if `faster` is the faster precision in the measurement.
 json resolved(const json& given, const std::string& model_name = "", Precision faster = Precision::f32) {
   return resolve({.given = given, .model_name = model_name}, [&](const PreflightRequest&) {
     return PrecisionChoice{faster, "measured"};
@@ -140,7 +140,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("train defaults: the measurement is of the run's model, batch and recomputing") {
+TEST_CASE("train defaults: the measurement uses the run's model, batch size and recomputation") {
   PreflightRequest measured;
   resolve({.given = {{"model", {{"layers", 3}, {"heads", 2}, {"channels", 64}}},
                      {"batch_size", 5},
@@ -285,7 +285,7 @@ TEST_CASE("defaults: optimisers, schedule, batches and tokenize have the expecte
   CHECK(tokenize.min_val_tokens == 8 * 256 + 1);  // one batch of the default size
   CHECK(tokenize.tokenizer_path.empty());
   CHECK_FALSE(tokenize.bytes);
-  CHECK(tokenize.vocab_size == 0);    // suited to the text
+  CHECK(tokenize.vocab_size == 0);    // it depends on the size of the text
   CHECK(tokenize.shard_tokens == 0);  // one shard
 }
 

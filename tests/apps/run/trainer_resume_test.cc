@@ -148,7 +148,7 @@ TEST_CASE("resume: if every checkpoint is damaged, the run is refused, and no fi
   train_whole(temporary / "run", settings);
   write_text(temporary / "run/checkpoints/step_00000008/optimizer.bin", "short");
   std::filesystem::remove(temporary / "run/checkpoints/step_00000006/manifest.json");
-  // Even the rest of a killed run stays: it may have the only whole model.
+  // Even the unfinished checkpoint of a killed run stays: it may have the only complete model.
   std::filesystem::create_directory(temporary / "run/checkpoints/.unfinished");
   write_text(temporary / "run/checkpoints/.unfinished/model.bin", "unfinished");
   write_text(temporary / "run/config.json.tmp-inkling", "unfinished");
@@ -271,7 +271,7 @@ void change_byte(const std::string& path, std::ptrdiff_t at) {
 
 TEST_CASE("resume: data that has moved is found with --data, and the run ends with the same bytes") {
   CHECK(resumed_after([](const std::string&) {}, no_flags).empty());
-  CHECK_THAT(resumed_after(move, no_flags), contains("/old/a_train.bin: there is no such file") &&
+  CHECK_THAT(resumed_after(move, no_flags), contains("/old/a_train.bin: no file has this name") &&
                                                 contains("give its new place with --data"));
   CHECK(resumed_after(move, moved_data).empty());
 }

@@ -68,7 +68,7 @@ TEST_CASE("chat process: a wrong line is one line on stderr and status 1; the ot
     CHECK_THAT(outcome.err, Catch::Matchers::StartsWith("inkling: "));
   }
   CHECK_THAT(chat(temporary, str(long_line, "\nHello\n")).err,
-             contains("the line has more than 1048576 bytes"));
+             contains("the line is too long, expected at most 1048576 bytes"));
 }
 
 TEST_CASE("chat process: flags set the system text, the sampler and the seed as commands do") {

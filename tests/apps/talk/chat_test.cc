@@ -198,7 +198,8 @@ TEST_CASE("chat: an answer ends before the text of the user's next turn") {
   CHECK(said(0) == "Yes.\n");
   CHECK(said(1) == "r: \n");  // "\nUse" is held back until "r: " completes the text
   CHECK(said(7) == "\n");     // end-of-text: the answer is empty
-  CHECK_THAT(notes.str(), contains("(the answer is empty, so the message is forgotten)"));
+  CHECK_THAT(notes.str(),
+             contains("(the answer is empty, so your message is removed from the conversation)"));
 }
 
 }  // namespace

@@ -113,7 +113,7 @@ TEST_CASE("history: wrong files are refused with the reason, and change nothing"
                     answer = R"({"role": "assistant", "content": "b"})",
                     chat = R"({"messages": [)" + user + "," + answer + "]}\n";
   refused("[]", "f: line 1: is a JSON array, expected an object");
-  refused(R"({"text": "a"})", "has a document, expected a conversation");
+  refused(R"({"text": "a"})", "is a document, expected a conversation");
   refused(chat + chat, "has several conversations, expected one");
   refused(R"({"messages": [)" + user + "," + answer + "," + user + "]}",
           "the last turn is not the assistant's");

@@ -62,11 +62,11 @@ TEST_CASE("choices: a wrong file is refused with the place and the reason") {
   refused(2, 24, kWords, "there are 2 questions, expected 1 .. 1");
   refused(-1, 24, kWords, "there are -1 questions");
   refused(1, 25, kWords, "the longest question has 25 bytes, expected 24");
-  refused(1, 24, changed(0, 65534), "question 0 begins with 65534, expected 65535");
+  refused(1, 24, changed(0, 65534), "question 0 begins with the number 65534, expected 65535");
   refused(1, 24, changed(1, 26), "question 0 has 24 bytes, expected 26");
   refused(1, 24, changed(2, 1), "question 0 has the index 1, expected 0");
-  refused(1, 24, changed(3, 2), "the label of question 0 is 2, expected less than its 2 endings");
-  refused(1, 24, changed(4, 0), "the label of question 0 is 1, expected less than its 0 endings");
+  refused(1, 24, changed(3, 2), "the label of question 0 is 2, expected less than 2, its number of endings");
+  refused(1, 24, changed(4, 0), "the label of question 0 is 1, expected less than 0, its number of endings");
   refused(1, 24, changed(5, 0), "the context of question 0 has 0 tokens");
   refused(1, 24, changed(7, 0), "ending 0 of question 0 has 0 tokens");
   refused(1, 24, changed(9, 3), "ending 1 of question 0");

@@ -198,7 +198,7 @@ TEST_CASE(
     std::sort(tokens.begin(), tokens.end());
     return tokens;
   };
-  // The same tokens, whether a space follows the bar or the parenthesis or not.
+  // A space after the bar or after the parenthesis does not change the tokens.
   CHECK(tokens_of("story = Yes (he |\"Hi,\" said) so.") == tokens_of("story = Yes (he | \"Hi,\" said) so."));
   CHECK(tokens_of("story = Yes (\"Hi,\" said | he) so.") ==
         tokens_of("story = Yes ( \"Hi,\" said | he) so."));
@@ -267,8 +267,8 @@ TEST_CASE("grammar: a malformed grammar is refused, and the message says what is
   refused("list x\n a b / c\n\nstory = A.", "the row of c has 1 cells, expected 2");
   refused("list x\n a / / c\n\nstory = A.", "a row has no cells");
   refused("list x\n a\n\nlist y\n a\n\nstory = A.", "column {a} exists already");
-  refused("story = (A |) b.", "can be empty, but begins a story or follows an opening quote");
-  refused("story = He said \"(A |) b.\"", "can be empty, but begins a story or follows an opening quote");
+  refused("story = (A |) b.", "can be empty, but it begins a story or follows an opening quote");
+  refused("story = He said \"(A |) b.\"", "can be empty, but it begins a story or follows an opening quote");
   std::string rows = "r0";
   for (int i = 1; i < 65; ++i) rows += " / r" + std::to_string(i);
   refused("list x\n " + rows + "\n\nstory = A.", "has 65 rows, expected at most 64");

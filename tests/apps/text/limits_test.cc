@@ -4,7 +4,7 @@
 #include "apps/text/batches.h"
 #include "apps/text/grammar.h"
 #include "apps/text/shard.h"
-#include "apps/text/tokenize.h"
+#include "apps/tokenize/tokenize.h"
 #include "core/error.h"
 #include "tests/catch.h"
 #include "tests/temporary_directory.h"

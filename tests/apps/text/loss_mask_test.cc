@@ -100,18 +100,30 @@ TEST_CASE("loss mask: a saved position is refused if a mask has changed, appeare
   CHECK_NOTHROW(Batches({path}, settings).set_state(with_mask));
   masked_shard(path, {0, 1, 1, 1, 1});
   CHECK_THROWS_WITH(Batches({path}, settings).set_state(with_mask),
-                    contains("a.mask: the loss mask differs from the one of the run"));
+                    contains("a.mask: the loss mask is not the same as when the run started"));
   std::filesystem::remove(directory / "a.mask");
   CHECK_THROWS_WITH(Batches({path}, settings).set_state(with_mask),
-                    contains("a.mask: there is no loss mask, expected the one of the run"));
+                    contains("a.mask: there is no loss mask beside the shard"));
   const BatchPosition without = Batches({path}, settings).state();
   masked_shard(path, {0, 1, 0, 1, 1});
   CHECK_THROWS_WITH(Batches({path}, settings).set_state(without),
-                    contains("a.mask: there is a loss mask, expected none as in the run"));
+                    contains("a.mask: there is a loss mask beside the shard, expected none"));
   // A run that ignores masks does not care whether there is one.
   BatchSettings ignoring = settings;
   ignoring.loss_mask = LossMask::ignore;
   CHECK_NOTHROW(Batches({path}, ignoring).set_state(without));
+}
+
+TEST_CASE("loss mask: a sample continues the document of the first counted target") {
+  const TemporaryDirectory directory;
+  // Documents begin at tokens 0 and 3, where end-of-text is 3. The first target that counts is token 6.
+  const DataShard shard(masked_shard(directory / "a.bin", {1, 0, 0, 0, 0, 0, 1, 1}), LossMask::use);
+  CHECK(sample_prompt(shard, 3, 10) == Ids{3, 4, 5});
+  CHECK(sample_prompt(shard, 3, 3) == Ids{3, 4, 5});
+  CHECK(sample_prompt(shard, 3, 2) == Ids{3});  // too long
+  CHECK(sample_prompt(shard, 99, 10) == Ids{0, 1, 2, 3, 4, 5});
+  CHECK(sample_prompt(DataShard(shard.path(), LossMask::ignore), 3, 10) == Ids{3});
+  CHECK(sample_prompt(DataShard(masked_shard(directory / "b.bin", {1, 0, 0}), LossMask::use), 9, 10) == Ids{9});
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ TEST_CASE("shard: a malformed file is refused, and the message says what is wron
                     contains("version is 2, expected 1 (at byte 4)"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240801, 1, 10, 40)),
                     contains("version is 1, expected 7 (at byte 4)"));
-  CHECK_THROWS_WITH(parse(shard_bytes(20240521, 1, 10, 20)), contains("magic is 20240521"));
+  CHECK_THROWS_WITH(parse(shard_bytes(20240521, 1, 10, 20)), contains("the magic number is 20240521"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 0, 0)), contains("0 tokens"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, -3, 20)), contains("-3 tokens"));
   CHECK_THROWS_WITH(parse(shard_bytes(20240520, 1, 10, 19)),
@@ -132,7 +132,7 @@ TEST_CASE("shard: the writer refuses ids outside its vocabulary, empty shards an
   CHECK_THROWS_AS(ShardWriter(directory / "nowhere/shard.bin", 10), Error);
 }
 
-TEST_CASE("shard: the name of an existing file is taken as it is, whatever characters it has") {
+TEST_CASE("shard: the name of an existing file is not read as a pattern, whatever characters it has") {
   const TemporaryDirectory directory;
   std::filesystem::create_directory(directory / "b[1]");
   for (const char* name : {"b[1]/my_val.bin", "a b.bin", "it's.bin", "\"q\".bin", "star*.bin", "what?.bin",
@@ -156,8 +156,8 @@ TEST_CASE("shard: a pattern gives its files in the order of their names, and an 
   CHECK(find_shards(directory / "c.bin") == std::vector<std::string>{directory / "c.bin"});
   write_shard(directory / "c_tokenizer.bin", {1}, 2);
   CHECK(find_shards(directory / "c*.bin") == std::vector<std::string>{directory / "c.bin"});
-  CHECK_THROWS_WITH(find_shards(directory / "d*.bin"), contains("d*.bin") && contains("no such file"));
-  CHECK_THROWS_WITH(find_shards(directory / "d.bin"), contains("no such file"));
+  CHECK_THROWS_WITH(find_shards(directory / "d*.bin"), contains("d*.bin") && contains("no file has this name"));
+  CHECK_THROWS_WITH(find_shards(directory / "d.bin"), contains("no file has this name"));
 }
 
 }  // namespace

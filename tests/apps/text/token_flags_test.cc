@@ -74,7 +74,7 @@ TEST_CASE("token flags: every malformed header is an error that names the file, 
   };
   refused("abc", {"truncated: the header of a loss mask is 1024 bytes, got 3"});
   refused(file_of({20261122, 1, 1}, "\1"),
-          {"not a loss mask: magic is 20261122, expected 20261121", "byte 0"});
+          {"not a loss mask: the magic number is 20261122, expected 20261121", "byte 0"});
   refused(file_of({20261121, 2, 1}, "\1"), {"loss mask version is 2, expected 1", "at byte 4"});
   refused(file_of({20261121, 1, 0}, ""), {"loss mask has 0 tokens, expected at least 1", "at byte 8"});
   refused(file_of({20261121, 1, -5}, ""), {"has -5 tokens", "at byte 8"});

@@ -194,7 +194,7 @@ std::string utf8(std::uint32_t point) {
 }
 
 TEST_CASE(
-    "bpe: the ids of GPT-2 for every code point: at the start, after a letter or a blank, before a digit") {
+    "bpe: the ids of GPT-2 for every code point: at the start, after a letter or a space, before a digit") {
   const nlohmann::json goldens = gpt2_goldens();
   const auto block = goldens.at("code_points_in_a_block").get<std::uint32_t>();
   const auto checksums = goldens.at("checksums").get<std::vector<std::string>>();

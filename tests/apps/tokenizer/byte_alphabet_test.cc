@@ -1,4 +1,5 @@
-// GPT-2's byte alphabet: known characters, every byte there and back, and texts outside of the alphabet.
+// GPT-2's byte alphabet: known characters, every byte converted and converted back, and texts outside the
+// alphabet.
 #include "apps/tokenizer/byte_alphabet.h"
 
 #include <set>
@@ -20,7 +21,7 @@ TEST_CASE("byte alphabet: the characters are the characters in GPT-2's encoder.j
   CHECK(to_byte_alphabet("").empty());
 }
 
-TEST_CASE("byte alphabet: each byte has its own character, and all bytes come back") {
+TEST_CASE("byte alphabet: each byte has its own character, which is converted back to this byte") {
   std::set<std::string> characters;
   std::string all;
   for (int byte = 0; byte < 256; ++byte) {

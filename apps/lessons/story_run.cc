@@ -1,0 +1,96 @@
+#include "apps/lessons/story_run.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "apps/run/training_step.h"
+#include "apps/text/stories.h"
+#include "core/error.h"
+#include "optim/adamw.h"
+#include "optim/schedule.h"
+
+namespace inkling {
+
+namespace {
+
+// The streams of random numbers of a run's stories.
+constexpr std::uint64_t kTrainingStream = 1001;
+
+}  // namespace
+
+StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng) {
+  StoryRows rows{B, T, {}, {}, 0};
+  double nats = 0;
+  for (std::int64_t b = 0; b < B; ++b) {
+    Story text;
+    while (std::ssize(text.tokens) < T + 1) story_grammar().write(rng, text);
+    rows.ids.insert(rows.ids.end(), text.tokens.begin(), text.tokens.begin() + T);
+    rows.targets.insert(rows.targets.end(), text.tokens.begin() + 1, text.tokens.begin() + T + 1);
+    for (std::int64_t t = 1; t <= T; ++t) nats += static_cast<double>(text.nats[static_cast<std::size_t>(t)]);
+  }
+  rows.minimum = nats / static_cast<double>(B * T);
+  return rows;
+}
+
+GPT2Config StoryRun::config() const {
+  return {.max_seq_len = T,
+          .vocab_size = story_tokenizer().vocab_size(),
+          .layers = layers,
+          .heads = heads,
+          .channels = channels};
+}
+
+GPT2 train_on_stories(const StoryRun& run,
+                      const std::function<void(std::int64_t step, double loss, GPT2& model)>& after_step) {
+  GPT2 model(run.config());
+  model.initialise(run.seed);
+  AdamW optimizer(segments_of(model.parameters().table()), {});
+  const LearningRateSchedule schedule{
+      .lr = run.lr, .min_lr = run.lr / 10, .warmup_steps = run.steps / 10, .steps = run.steps};
+  Rng rng(run.seed, kTrainingStream);
+  Tape tape;
+  for (std::int64_t step = 1; step <= run.steps; ++step) {
+    StoryRows rows = story_rows(run.B, run.T, rng);
+    if (!run.shift_labels) rows.targets = rows.ids;
+    const MicroBatch batch{rows.id_tensor(), rows.target_tensor()};
+    const StepSettings settings{.step = step, .lr = learning_rate(schedule, step - 1), .max_norm = 1.0};
+    const StepResult result = training_step(model, optimizer, tape, {&batch, 1}, settings);
+    after_step(step, result.loss, model);
+  }
+  return model;
+}
+
+double mean_loss(GPT2& model, StoryRows& rows) {
+  Tape tape(Recording::off);
+  return static_cast<double>(model.loss(tape, rows.id_tensor(), rows.target_tensor()).item());
+}
+
+std::vector<std::int32_t> story_prompt(std::string_view text) {
+  std::vector<std::int32_t> ids = story_tokenizer().encode(text);
+  ids.insert(ids.begin(), story_tokenizer().end_of_text());
+  return ids;
+}
+
+std::vector<std::vector<float>> logits_after_each(GPT2& model, std::vector<std::int32_t> ids) {
+  Tape tape(Recording::off);
+  const std::int64_t T = std::ssize(ids), V = model.config().vocab_size;
+  const Tensor logits = model.logits(tape, Tensor(ids.data(), {1, T}));
+  std::vector<std::vector<float>> rows;
+  for (std::int64_t t = 0; t < T; ++t) {
+    const float* row = logits.f32() + t * logits.dim(2);
+    rows.emplace_back(row, row + V);
+  }
+  return rows;
+}
+
+std::int64_t tokens_without_mistake(std::span<const std::int32_t> ids) {
+  std::vector<float> nats(ids.size(), NAN);
+  try {
+    story_grammar().score(ids, nats);
+  } catch (const Error&) {
+    // The grammar has refused a token, or the text ends early. The nats of the tokens before are written.
+  }
+  return std::find_if(nats.begin(), nats.end(), [](float n) { return std::isnan(n); }) - nats.begin();
+}
+
+}  // namespace inkling

@@ -1,0 +1,58 @@
+// A small GPT that is trained on the stories inside of a lesson: in memory, in seconds, without files.
+//
+// Every row starts with the beginning of a story. So the exact -log p of each target is known, and their mean
+// is the lowest loss that any model can reach on these rows (apps/text/stories.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/rng.h"
+#include "nn/gpt2.h"
+
+namespace inkling {
+
+// B rows of T tokens: the inputs and targets (B*T), and the mean -log p of the targets under the grammar.
+struct StoryRows {
+  std::int64_t B, T;
+  std::vector<std::int32_t> ids, targets;
+  double minimum;
+
+  Tensor id_tensor() { return {ids.data(), {B, T}}; }
+  Tensor target_tensor() { return {targets.data(), {B, T}}; }
+};
+
+StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng);
+
+struct StoryRun {
+  std::int64_t layers = 2, heads = 2, channels = 64;
+  std::int64_t B = 8, T = 64, steps = 200;
+  double lr = 4e-3;
+  std::uint64_t seed = 42;
+  bool shift_labels = true;  // false: the target of each token is the token itself (lesson 1 breaks this)
+
+  GPT2Config config() const;
+};
+
+// Trains with AdamW (warm-up, cosine, clipping to 1). Calls `after_step` with the step from 1, the loss of
+// its batch before the update, and the model after it.
+GPT2 train_on_stories(const StoryRun& run,
+                      const std::function<void(std::int64_t step, double loss, GPT2& model)>& after_step);
+
+// The mean loss of a model on rows.
+double mean_loss(GPT2& model, StoryRows& rows);
+
+// The ids of the beginning of a story: end-of-text, then the text.
+std::vector<std::int32_t> story_prompt(std::string_view text);
+
+// The logits (T, V) after each token of a text.
+std::vector<std::vector<float>> logits_after_each(GPT2& model, std::vector<std::int32_t> ids);
+
+// The number of tokens before the first one that the grammar of the stories cannot write. If there is none,
+// the number of all tokens. The text may end in the middle of a story.
+std::int64_t tokens_without_mistake(std::span<const std::int32_t> ids);
+
+}  // namespace inkling

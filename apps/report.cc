@@ -1,0 +1,53 @@
+// inkling report: makes a page of a training run, or compares several runs.
+#include <iostream>
+
+#include "apps/commands.h"
+#include "apps/report/report.h"
+#include "core/binary_file.h"
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+struct ReportCommand {
+  std::vector<std::string> runs;
+  std::string out, csv;
+};
+
+int run(const ReportCommand& command) {
+  const bool compares = command.runs.size() > 1;
+  if (compares && command.out.empty())
+    throw UsageError("report: several runs are compared in one page, expected --out FILE for it");
+  std::vector<report::RunRecord> runs;
+  for (const std::string& path : command.runs) {
+    runs.push_back(report::read_run(path));
+    for (const std::string& warning : runs.back().warnings) std::cerr << "inkling: " << warning << std::endl;
+  }
+  const std::string out = command.out.empty() ? runs[0].path + "/" + report::kReportFile : command.out;
+  report::write_page(out, compares ? report::comparison_page(runs, out) : report::run_page(runs[0]));
+  for (const report::RunRecord& r : runs) {
+    std::cout << r.path << ": " << report::state_of(r) << ". " << report::verdict_on(r).headline << "\n";
+  }
+  std::cout << out << "\n";
+  if (command.csv.empty()) return 0;
+  AtomicFile table(command.csv);
+  table.write(report::metrics_table(runs));
+  table.commit();
+  std::cout << command.csv << "\n";
+  return 0;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Action& action) {
+  CLI::App* report =
+      app.add_subcommand("report", "Make a page with the curves of a run, or compare several runs");
+  auto command = std::make_shared<ReportCommand>();
+  report->add_option("run", command->runs, "the directories of runs of inkling train")->required();
+  report->add_option("--out", command->out, "the page; default: report.html in the directory of the run");
+  report->add_option("--csv", command->csv, "also write the metrics to this file, as comma-separated values");
+  report->callback([&action, command] { action = [command] { return run(*command); }; });
+}
+
+}  // namespace inkling

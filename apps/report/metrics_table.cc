@@ -1,0 +1,57 @@
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "apps/report/report.h"
+#include "apps/run/perplexity.h"
+#include "core/error.h"
+
+namespace inkling::report {
+
+namespace {
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return text;
+  std::string field = "\"";
+  for (const char c : text) field += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return field + "\"";
+}
+
+// The shortest text that reads back as the same number; nothing for a number that there is not.
+std::string field(double value) {
+  return std::isfinite(value) ? nlohmann::json(value).dump() : "";
+}
+
+std::string field(const std::optional<double>& value) {
+  return value ? field(*value) : "";
+}
+
+}  // namespace
+
+std::string metrics_table(const std::vector<RunRecord>& runs) {
+  std::string table =
+      "run,step,tokens,seconds,loss,grad_norm,lr,ms,tokens_per_s,val_loss,val_perplexity,min_over_rows,"
+      "min_over_stories\n";
+  for (const RunRecord& run : runs) {
+    struct Row {
+      const StepMetrics* step = nullptr;
+      const ValidationMetrics* validation = nullptr;
+    };
+    std::map<std::int64_t, Row> rows;
+    for (const StepMetrics& s : run.steps) rows[s.step].step = &s;
+    for (const ValidationMetrics& v : run.validations) rows[v.step].validation = &v;
+    for (const auto& [step, row] : rows) {
+      const StepMetrics s = row.step != nullptr ? *row.step : StepMetrics{};
+      static const ValidationMetrics none{.loss = kNone};
+      const ValidationMetrics& v = row.validation != nullptr ? *row.validation : none;
+      table += str(quoted(run.path), ",", step, ",", static_cast<std::int64_t>(run.tokens(step)), ",",
+                   field(run.seconds(step)));
+      for (const double value : {s.loss, s.grad_norm, s.lr, s.ms, s.tokens_per_s, v.loss, perplexity(v.loss)})
+        table += "," + field(value);
+      table += str(",", field(v.min_over_rows), ",", field(v.min_over_stories), "\n");
+    }
+  }
+  return table;
+}
+
+}  // namespace inkling::report

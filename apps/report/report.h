@@ -1,0 +1,40 @@
+// The report of a run as a page, and the comparison of several runs. apps/page shows the page.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/page/page.h"
+#include "apps/report/curves.h"
+#include "apps/report/run_record.h"
+#include "apps/report/verdict.h"
+
+namespace inkling::report {
+
+constexpr const char* kReportFile = "report.html";
+constexpr std::size_t kMostCompared = 6;  // a chart has so many colours
+constexpr std::size_t kMostPoints = 800;  // of a curve in a chart
+constexpr int kRefreshSeconds = 10;       // how often the page of a running training loads itself again
+
+// While the run is training, the page loads itself again every few seconds.
+page::Page run_page(const RunRecord& run);
+page::Page comparison_page(const std::vector<RunRecord>& runs, const std::string& out);
+
+Verdict verdict_on(const RunRecord& run);
+// "training, step 120 of 200, about 2m10s to go"; "complete, 200 steps"; "stopped at step 120 of 200"
+std::string state_of(const RunRecord& run);
+
+// The metrics as comma-separated values (RFC 4180), one line for each step of each run, with the validation
+// after the step. The first column is the run's path.
+std::string metrics_table(const std::vector<RunRecord>& runs);
+
+// The curves of a run over its steps. Steps without the number are left out.
+Curve curve_of(const RunRecord& run, double StepMetrics::*number);
+Curve validation_curve(const RunRecord& run);
+
+std::string time_now();  // for example 2026-01-31 12:00:00 UTC
+
+// Writes the file at once: a browser never sees half of it.
+void write_page(const std::string& path, const page::Page& page);
+
+}  // namespace inkling::report

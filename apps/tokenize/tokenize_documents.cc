@@ -1,0 +1,171 @@
+#include "apps/tokenize/tokenize_documents.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "apps/tokenize/chosen_tokenizer.h"
+#include "apps/tokenize/parallel_encoder.h"
+#include "apps/tokenize/sharded_writer.h"
+#include "apps/tokenize/validation_choice.h"
+#include "core/error.h"
+
+namespace inkling {
+
+namespace {
+
+constexpr std::size_t kSample = std::size_t{1} << 16;  // bytes whose tokens are counted, to know their length
+
+std::int64_t count_separators(std::string_view text) {
+  std::int64_t count = 0;
+  for (std::size_t at = text.find(kSeparator); at != std::string_view::npos;
+       at = text.find(kSeparator, at + kSeparator.size())) {
+    ++count;
+  }
+  return count;
+}
+
+// The results of the first reading.
+struct Survey {
+  PieceCounts pieces;
+  std::string sample;  // the beginning of the text
+  std::int64_t documents = 0, text_bytes = 0, chosen_bytes = 0, inline_separators = 0;
+  std::vector<std::int64_t> starts;  // for each of the first documents: the number of bytes of text before it
+};
+
+Survey survey(Inputs& inputs, bool count_pieces, double val_fraction,
+              const std::function<void(std::int64_t)>& report) {
+  Survey found;
+  bool chosen = false;
+  inputs.for_each_document([&](const std::string&, const DocumentPart& part) {
+    if (part.begins) {
+      ++found.documents;
+      chosen = chosen_for_validation(part.text, val_fraction);
+      if (found.documents <= kManyDocuments) found.starts.push_back(found.text_bytes);
+    }
+    const auto bytes = std::ssize(part.text);
+    if (found.sample.size() < kSample) found.sample += part.text.substr(0, kSample - found.sample.size());
+    if (count_pieces) found.pieces.add(part.text);
+    found.inline_separators += count_separators(part.text);
+    found.text_bytes += bytes;
+    if (chosen) found.chosen_bytes += bytes;
+    report(found.text_bytes);
+  });
+  return found;
+}
+
+// Returns the bytes of a token, measured on the sample. If the sample cannot be encoded, the second reading
+// says where and why.
+double bytes_in_a_token(const Tokenizer& tokenizer, const std::string& sample) {
+  try {
+    const auto tokens = std::max<std::int64_t>(std::ssize(tokenizer.encode(sample)), 1);
+    return static_cast<double>(std::ssize(sample)) / static_cast<double>(tokens);
+  } catch (const Error&) {
+    return 1;
+  }
+}
+
+// Which part of the text is for validation.
+struct Split {
+  bool none = false;         // no part
+  bool by_document = false;  // the documents that chosen_for_validation() chooses
+  std::int64_t start = 0;    // otherwise: the text from this byte on
+};
+
+// Returns the byte at which the validation part of the text begins: if possible at the start of a document,
+// the last one at or before the wanted position. If this would more than double the part, it begins at the
+// wanted position, inside a document.
+std::int64_t validation_start(const Survey& found, std::int64_t val_bytes) {
+  const std::int64_t natural = found.text_bytes - val_bytes;
+  const auto after = std::upper_bound(found.starts.begin(), found.starts.end(), natural);
+  const std::int64_t start = after == found.starts.begin() ? 0 : *std::prev(after);
+  return start > std::max<std::int64_t>(0, natural - val_bytes) ? start : natural;
+}
+
+Split choose_split(const TokenizeSettings& settings, const Survey& found, double bytes_per_token) {
+  if (settings.val_fraction == 0) return {.none = true};
+  const auto n = found.text_bytes;
+  const auto share = static_cast<std::int64_t>(std::ceil(settings.val_fraction * static_cast<double>(n)));
+  const auto least =
+      static_cast<std::int64_t>(std::ceil(static_cast<double>(settings.min_val_tokens) * bytes_per_token));
+  const std::int64_t val_bytes = std::min(std::max(share, std::min(least, n / 2)), n - 1);
+  return {.by_document = found.documents >= kManyDocuments && 2 * found.chosen_bytes >= val_bytes &&
+                         2 * found.chosen_bytes <= n,
+          .start = validation_start(found, val_bytes)};
+}
+
+// Gives the parts of a text to an encoder, with the tag true for validation.
+class Distributor {
+ public:
+  Distributor(const Split& split, double val_fraction, ParallelEncoder& encoder)
+      : split_(split), val_fraction_(val_fraction), encoder_(encoder) {}
+
+  void add(const DocumentPart& part, const std::string& name) {
+    const std::int64_t begin = at_, end = at_ += std::ssize(part.text);
+    if (split_.none) {
+      encoder_.add(part.text, part.begins, false, name, part.at);
+    } else if (split_.by_document) {
+      if (part.begins) in_val_ = chosen_for_validation(part.text, val_fraction_);
+      encoder_.add(part.text, part.begins, in_val_, name, part.at);
+    } else if (begin < split_.start && split_.start < end) {
+      cuts_document_ = true;  // an end-of-text token is added where validation begins
+      const std::size_t cut = cut_near(part.text, static_cast<std::size_t>(split_.start - begin));
+      encoder_.add(part.text.substr(0, cut), part.begins, false, name, part.at);
+      encoder_.add(part.text.substr(cut), true, true, name, part.at + static_cast<std::int64_t>(cut));
+    } else {
+      encoder_.add(part.text, part.begins || begin == split_.start, begin >= split_.start, name, part.at);
+    }
+  }
+
+  std::int64_t text_bytes() const { return at_; }  // so far
+  bool cuts_document() const { return cuts_document_; }
+
+ private:
+  Split split_;
+  double val_fraction_;
+  ParallelEncoder& encoder_;
+  std::int64_t at_ = 0;
+  bool in_val_ = false, cuts_document_ = false;
+};
+
+}  // namespace
+
+TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs) {
+  const auto report = [&](std::int64_t reading, std::int64_t bytes) {
+    if (settings.progress) settings.progress(reading * inputs.bytes() + bytes, 2 * inputs.bytes());
+  };
+  const Survey found = survey(inputs, trains_tokenizer(settings), settings.val_fraction,
+                              [&](std::int64_t bytes) { report(0, bytes); });
+  const ChosenTokenizer chosen = choose_tokenizer(settings, found.pieces, found.text_bytes);
+  const Tokenizer& tokenizer = chosen.tokenizer;
+  const Split split = choose_split(settings, found, bytes_in_a_token(tokenizer, found.sample));
+
+  ShardedWriter train(settings.out + "_train", tokenizer.vocab_size(), settings.shard_tokens);
+  ShardedWriter val(settings.out + "_val", tokenizer.vocab_size(), settings.shard_tokens);
+  ParallelEncoder encoder(
+      tokenizer, [&](bool in_val, std::span<const std::int32_t> ids) { (in_val ? val : train).append(ids); });
+  Distributor distributor(split, settings.val_fraction, encoder);
+  inputs.for_each_document([&](const std::string& name, const DocumentPart& part) {
+    distributor.add(part, name);
+    report(1, distributor.text_bytes());
+  });
+  encoder.finish();
+
+  const std::int64_t n = train.size() + val.size() - distributor.cuts_document();
+  constexpr std::int64_t kFewest = 8;  // with fewer tokens, one of the two parts would be useless
+  if (n < kFewest)
+    fail(settings.inputs.front(), ": the text has ", n, " tokens, expected at least ", kFewest);
+
+  TokenizeResult result;
+  write_tokenizer(settings, chosen, result);
+  result.train_paths = train.commit();
+  if (!split.none) result.val_paths = val.commit();
+  result.documents = found.documents;
+  result.text_bytes = found.text_bytes;
+  result.train_tokens = train.size();
+  result.val_tokens = val.size();
+  result.inline_separators = found.inline_separators;
+  result.split_by_document = split.by_document;
+  return result;
+}
+
+}  // namespace inkling

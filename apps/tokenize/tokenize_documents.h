@@ -1,0 +1,12 @@
+// Turns documents into shards: every token counts as a target.
+#pragma once
+
+#include "apps/tokenize/inputs.h"
+#include "apps/tokenize/tokenize.h"
+
+namespace inkling {
+
+// Inputs that are not conversations. Error if they are too short for two shards.
+TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs);
+
+}  // namespace inkling

@@ -1,0 +1,142 @@
+// All lessons: their sources, inputs and seeds, what a wrong command line says, and the check of a page.
+#include <cctype>
+#include <fstream>
+
+#include "tests/apps/lessons/lesson.h"
+#include "tests/apps/process.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+
+std::string line_of(const std::string& file, int line) {
+  std::ifstream in(file);
+  std::string text;
+  for (int n = 0; n < line; ++n) {
+    if (!std::getline(in, text)) return "";
+  }
+  return text;
+}
+
+std::string without_spaces(const std::string& text) {
+  std::string kept;
+  for (const char c : text) {
+    if (std::isspace(static_cast<unsigned char>(c)) == 0) kept += c;
+  }
+  return kept;
+}
+
+// The expression of a COMPUTED(...) may be broken into lines by the formatter.
+std::string lines_from(const std::string& file, int line) {
+  std::string text;
+  for (int n = line; n < line + 6; ++n) text += line_of(file, n);
+  return without_spaces(text);
+}
+
+TEST_CASE(
+    "lessons: the source line of every number still computes it, and the engine still has the function") {
+  for (const Lesson& lesson : lessons()) {
+    const nlohmann::json& json = lesson_json(std::to_string(lesson.number));
+    CHECK(json["numbers"].size() == json["details"].size());
+    for (const auto& [name, detail] : json["details"].items()) {
+      const std::string file = detail.at("file"), code = detail.at("code");
+      INFO(name << " " << file << ":" << detail.at("line"));
+      const std::string text = lines_from(file, detail.at("line"));
+      if (code == "given") {
+        CHECK_THAT(text, contains("given("));
+      } else {
+        CHECK_THAT(text, contains("COMPUTED(" + without_spaces(code) + ")"));
+      }
+      if (!detail.contains("engine")) continue;
+      const std::string engine = detail["engine"];
+      const std::size_t in = engine.find(" in ");
+      REQUIRE(in != std::string::npos);
+      CHECK_THAT(read_text(engine.substr(in + 4)), contains(engine.substr(0, in) + "("));
+    }
+  }
+}
+
+TEST_CASE(
+    "lessons: every computed number says how, and the inputs of every number are numbers of the lesson") {
+  for (const Lesson& lesson : lessons()) {
+    const nlohmann::json& json = lesson_json(std::to_string(lesson.number));
+    for (const auto& [name, detail] : json["details"].items()) {
+      INFO(lesson.number << " " << name);
+      CHECK(detail.at("formula") != "");
+      for (const std::string input : detail.at("inputs")) CHECK(json["numbers"].contains(input));
+    }
+  }
+}
+
+TEST_CASE("lessons: the list has every lesson, and a lesson that does not exist is one clear line") {
+  const std::string list = run_here({"lesson"}).out;
+  for (const Lesson& lesson : lessons()) CHECK_THAT(list, contains(lesson.title + ": " + lesson.summary));
+  for (const std::string number : {"0", "99", "02", "two"}) {
+    INFO(number);
+
+    CHECK_THROWS_WITH(run_here({"lesson", number}), contains("there is no lesson " + number));
+  }
+  CHECK_THROWS_WITH(run_here({"lesson", "2", "--break", "everything"}),
+                    contains("--break is everything, expected one of no-logarithm, no-max-subtraction"));
+  CHECK_THROWS_WITH(run_here({"lesson", "--json"}), contains("need the number of a lesson"));
+}
+
+TEST_CASE("lessons: --check says that a page's numbers are the same, and names a number that is not") {
+  const TemporaryDirectory t;
+  run_here({"lesson", "2", "--html", t.path()});
+  const std::string page = t / "lesson-2.html";
+  CHECK_THAT(run_here({"lesson", "2", "--check", page}).out, contains("numbers are the same"));
+  std::string text = read_text(page);
+  const std::size_t at = text.find("\"softmax.p.we\":0.1");
+  REQUIRE(at != std::string::npos);
+  text.replace(at, 18, "\"softmax.p.we\":0.2");
+  write_text(page, text);
+  const Outcome outcome = run({"lesson", "2", "--check", page});
+  CHECK(outcome.status == 1);
+  CHECK_THAT(outcome.out, contains("softmax.p.we is 0.2494 in the file, computed now: 0.1494"));
+  CHECK_THAT(outcome.err, contains("1 numbers differ"));
+}
+
+TEST_CASE("lessons: --check takes JSON, with its seed, and refuses files that are not a lesson's numbers") {
+  const TemporaryDirectory t;
+  const std::string json = t / "l.json";
+  write_text(json, run_here({"lesson", "2", "--json", "--seed", "7"}).out);
+  CHECK_THAT(run_here({"lesson", "2", "--check", json}).out, contains("numbers are the same"));
+  for (const std::string text : {"", "{}", "[]", "hello", R"({"numbers": {}, "origin": {}})",
+                                 R"({"numbers": {}, "origin": {"lesson": 2}})",
+                                 R"({"numbers": {}, "origin": {"lesson": 3, "seed": 1, "break": ""}})",
+                                 R"({"numbers": 1, "origin": {"lesson": 2, "seed": 1, "break": ""}})",
+                                 R"({"numbers": {}, "origin": {"lesson": 2, "seed": -1, "break": ""}})",
+                                 "<script type=\"application/json\" id=\"page-data\">{\"numbers\""}) {
+    INFO(text);
+    write_text(t / "bad", text);
+    expect({"lesson", "2", "--check", t / "bad"}, 1, {"bad"});
+  }
+  expect({"lesson", "2", "--check", t / "missing"}, 1, {"missing"});
+}
+
+TEST_CASE("lessons: another seed gives other random numbers, and the same seed the same") {
+  const nlohmann::json& a = lesson_json("2");
+  const nlohmann::json& b = lesson_json("2", {"--seed", "7"});
+  CHECK(value(a, "ruler.model") != value(b, "ruler.model"));
+  CHECK(value(a, "softmax.p.we") == value(b, "softmax.p.we"));
+  CHECK(a == lesson_json("2", {"--threads", "1"}));
+}
+
+TEST_CASE("lessons: in the terminal, no line is wider than 100 columns, and a file has no escape codes") {
+  for (const Lesson& lesson : lessons()) {
+    const std::string text = run_here({"lesson", std::to_string(lesson.number)}).out;
+    CHECK(text.find('\33') == std::string::npos);
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      const auto columns = std::count_if(
+          line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
+      INFO(lesson.number << ": " << line);
+      CHECK(columns <= 100);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace inkling
