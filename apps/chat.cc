@@ -12,6 +12,7 @@
 
 #include "apps/commands.h"
 #include "apps/number_flag.h"
+#include "apps/open_model.h"
 #include "apps/run/flags.h"
 #include "apps/run/terminal_text.h"
 #include "apps/sampler_flags.h"
@@ -19,7 +20,6 @@
 #include "apps/talk/line_reader.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "nn/checkpoint.h"
 
 namespace inkling {
 
@@ -81,17 +81,9 @@ int talk(Chat& chat) {
 
 int run(const ChatCommand& command) {
   set_threads(command.threads);
-  const Precision precision = precision_flag(command.precision, Recording::off);
-  GPT2 model = load_model(command.model);
-  expect_finite(model, command.model);
-  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
-  if (!tokenizer) {
-    throw UsageError(str("chat needs a tokenizer, but there is no tokenizer.bin beside ", command.model,
-                         ": give --tokenizer FILE"));
-  }
-  tokenizer->check_vocabulary(command.model, model.config().vocab_size);
-  model.set_precision(precision, Recording::off);
-  Chat chat(model, *tokenizer, command.chat, terminal(STDOUT_FILENO), std::cout, std::cerr);
+  OpenModel opened = open_model(command.model, command.tokenizer, command.precision);
+  Chat chat(opened.model, opened.tokenizer_for("chat"), command.chat, terminal(STDOUT_FILENO), std::cout,
+            std::cerr);
   from_flags([&] { chat.history().set_system(command.system); }, "--system: ");
   notice_interrupts();
   return talk(chat);

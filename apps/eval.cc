@@ -14,6 +14,7 @@
 #include "apps/eval/chat_eval.h"
 #include "apps/eval/choice_eval.h"
 #include "apps/number_flag.h"
+#include "apps/open_model.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"
@@ -22,7 +23,6 @@
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "nn/checkpoint.h"
 
 namespace inkling {
 
@@ -255,19 +255,12 @@ int run_text(const EvalCommand& command, GPT2& model, const std::optional<Tokeni
 
 int run(const EvalCommand& command) {
   set_threads(command.threads);
-  const Precision precision = precision_flag(command.precision, Recording::off);
   if (command.data.empty() && command.choices.empty() && command.chat.empty())
     throw UsageError("there is nothing to evaluate: give --data, --choices or --chat");
-  GPT2 model = load_model(command.model);
-  expect_finite(model, command.model);
-  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
-  if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
-  if (!command.chat.empty() && !tokenizer)
-    throw UsageError("--chat needs a tokenizer, but there is none: give --tokenizer FILE");
-  model.set_precision(precision, Recording::off);
-  if (!command.choices.empty()) return run_choices(command, model);
-  if (!command.chat.empty()) return run_chat(command, model, *tokenizer);
-  return run_text(command, model, tokenizer);
+  OpenModel opened = open_model(command.model, command.tokenizer, command.precision);
+  if (!command.choices.empty()) return run_choices(command, opened.model);
+  if (!command.chat.empty()) return run_chat(command, opened.model, opened.tokenizer_for("--chat"));
+  return run_text(command, opened.model, opened.tokenizer);
 }
 
 }  // namespace

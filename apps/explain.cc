@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/number_flag.h"
+#include "apps/open_model.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"
@@ -17,7 +18,6 @@
 #include "core/binary_file.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "nn/checkpoint.h"
 
 namespace inkling {
 
@@ -95,26 +95,19 @@ void print_json(const ExplainCommand& command, std::span<const ExplainedPosition
 
 int run(const ExplainCommand& command) {
   set_threads(command.threads);
-  const Precision precision = precision_flag(command.precision, Recording::off);
   const std::string text = read_text(command);
   if (text.empty()) throw UsageError("the text is empty: give --text TEXT or --text-file FILE");
-  GPT2 model = load_model(command.model);
-  expect_finite(model, command.model);
-  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
-  if (!tokenizer) {
-    throw UsageError(str("explain needs a tokenizer, but there is no tokenizer.bin beside ", command.model,
-                         ": give --tokenizer FILE"));
-  }
-  tokenizer->check_vocabulary(command.model, model.config().vocab_size);
-  std::vector<std::int32_t> ids = {tokenizer->end_of_text()};  // every document starts with it
-  TextEncoder(*tokenizer).encode(text, ids);
+  OpenModel opened = open_model(command.model, command.tokenizer, command.precision);
+  GPT2& model = opened.model;
+  const Tokenizer& tokenizer = opened.tokenizer_for("explain");
+  std::vector<std::int32_t> ids = {tokenizer.end_of_text()};  // every document starts with it
+  TextEncoder(tokenizer).encode(text, ids);
   if (std::ssize(ids) - 1 > model.config().max_seq_len) {
     throw UsageError(str("the text has ", ids.size() - 1, " tokens, expected at most ",
                          model.config().max_seq_len, ", the model's context"));
   }
-  model.set_precision(precision, Recording::off);
   const std::vector<ExplainedPosition> positions = explain(model, ids, command.top);
-  command.as_json ? print_json(command, positions, *tokenizer) : print_table(positions, *tokenizer);
+  command.as_json ? print_json(command, positions, tokenizer) : print_table(positions, tokenizer);
   return 0;
 }
 

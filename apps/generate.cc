@@ -11,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "apps/number_flag.h"
+#include "apps/open_model.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/terminal_text.h"
@@ -20,7 +21,6 @@
 #include "core/binary_file.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "nn/checkpoint.h"
 #include "nn/generate.h"
 
 namespace inkling {
@@ -143,28 +143,22 @@ std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, cons
 
 int run(GenerateCommand command) {
   set_threads(command.threads);
-  const Precision precision = precision_flag(command.precision, Recording::off);
   from_flags([&] { command.generation.sampler.check(); }, "--");
   from_flags([&] { StopTexts{command.stops}; }, "--");
   command.prompt = read_prompt(command);
-  GPT2 model = load_model(command.model);
-  expect_finite(model, command.model);
-  const std::optional<Tokenizer> tokenizer = find_tokenizer(command.tokenizer, command.model);
-  if (tokenizer) tokenizer->check_vocabulary(command.model, model.config().vocab_size);
-  if (!tokenizer && !command.stops.empty())
-    throw UsageError("--stop needs a tokenizer, but there is none: give --tokenizer FILE");
-  const std::int32_t end = end_of_text(tokenizer, model.config().vocab_size);
+  OpenModel opened = open_model(command.model, command.tokenizer, command.precision);
+  if (!command.stops.empty()) opened.tokenizer_for("--stop");  // error if there is none
+  const std::int32_t end = end_of_text(opened.tokenizer, opened.model.config().vocab_size);
   if (!command.ignore_end) command.generation.stop_token = end;
   // Every document starts with end-of-text. If end-of-text were penalised, texts would not end.
   command.generation.sampler.never_penalised = end;
-  const std::vector<std::int32_t> prompt = find_prompt(command, tokenizer, model.config());
-  model.set_precision(precision, Recording::off);
+  const std::vector<std::int32_t> prompt = find_prompt(command, opened.tokenizer, opened.model.config());
   const auto start = std::chrono::steady_clock::now();
   std::int64_t made = 0;
   // At most kTogether texts are generated at a time, so that each text is printed as soon as possible.
   for (std::int64_t text = 0; text < command.num_samples; text += kTogether) {
-    made +=
-        write_texts(model, prompt, command, tokenizer, text, std::min(kTogether, command.num_samples - text));
+    made += write_texts(opened.model, prompt, command, opened.tokenizer, text,
+                        std::min(kTogether, command.num_samples - text));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s"

@@ -14,6 +14,7 @@
 #include "apps/run/optimizer_file.h"
 #include "apps/text/choices.h"
 #include "apps/text/shard.h"
+#include "apps/text/token_flags.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "core/portable_math.h"
@@ -97,6 +98,16 @@ void print_tokenizer(const FileView& file) {
             << " bytes; end-of-text is " << tokenizer.end_of_text() << "\n";
 }
 
+// `ones` says what a flag of 1 means.
+void print_token_flags(const FileView& file, const FlagKind& kind, const char* ones) {
+  ByteReader in(file);
+  const FlagLayout layout = parse_token_flags(in, kind);
+  const TokenFlags flags(kind, file.path(), layout.count);
+  std::cout << file.path() << ": " << kind.name << "\n  " << format_count(layout.count) << " tokens, "
+            << format_count(flags.count(0, layout.count)) << " of them " << ones << "\n";
+  if (layout.row_tokens > 0) std::cout << "  packed into rows of T=" << layout.row_tokens << "\n";
+}
+
 void print_header(const FileView& file, const char* kind) {
   ByteReader in(file);
   const auto bytes = in.take(Header::kBytes, "header");
@@ -132,6 +143,10 @@ void inspect(const InspectCommand& command, const std::string& path) {
       return command.show ? print_shard_targets(path, command.shown) : print_shard(file);
     case kTokenizerMagic:
       return print_tokenizer(file);
+    case kLossMask.magic:
+      return print_token_flags(file, kLossMask, "count as targets");
+    case kDocumentStarts.magic:
+      return print_token_flags(file, kDocumentStarts, "begin a document");
     case kDebugStateMagic:
       return print_header(file, "debug state (magic, version, B, T)");
     case kChoicesMagic:
@@ -142,7 +157,8 @@ void inspect(const InspectCommand& command, const std::string& path) {
       fail(path, ": not a file of inkling or llm.c: it starts with ", magic,
            ", expected the magic number of a model (", kModelMagic, "), debug state (", kDebugStateMagic,
            "), tokenizer (", kTokenizerMagic, "), shard (", kShardMagic, ", ", kWideShardMagic, "), eval (",
-           kChoicesMagic, ") or optimiser state (", kOptimizerMagic, ")");
+           kChoicesMagic, "), loss mask (", kLossMask.magic, "), document starts (", kDocumentStarts.magic,
+           ") or optimiser state (", kOptimizerMagic, ")");
   }
 }
 

@@ -67,14 +67,6 @@ class TargetTable {
   std::vector<Line> lines_;
 };
 
-void check_ids(const Tokenizer& tokenizer, const Shard& shard) {
-  for (std::int64_t i = 0; i < shard.size(); ++i) {
-    if (shard[i] >= tokenizer.vocab_size())
-      fail(shard.path(), ": token ", i, " is ", shard[i], ", expected at most ", tokenizer.vocab_size() - 1,
-           ", the last id of the tokenizer");
-  }
-}
-
 ChatTokens encode(const JsonlEntry& entry, const Tokenizer& tokenizer, ChatTemplate& chat_template) {
   if (const auto* conversation = std::get_if<Conversation>(&entry)) return chat_template.encode(*conversation);
   ChatTokens tokens{{tokenizer.end_of_text()}, {}};
@@ -88,7 +80,7 @@ ChatTokens encode(const JsonlEntry& entry, const Tokenizer& tokenizer, ChatTempl
 void print_shard_targets(const std::string& path, const ShownTargets& shown) {
   const DataShard shard(path, LossMask::use);
   const std::optional<Tokenizer> tokenizer = find_tokenizer(shown.tokenizer, path);
-  if (tokenizer) check_ids(*tokenizer, shard.tokens());
+  if (tokenizer) shard.tokens().check_tokens(tokenizer->vocab_size());
   if (shown.first >= shard.size() - 1)
     fail(path, ": --from is ", shown.first, ", expected at most ", shard.size() - 2,
          ", the last position with a target");

@@ -31,7 +31,7 @@ struct FlagKind {
   const char* extension;  // of the file's name
 };
 inline constexpr FlagKind kLossMask = {20261121, "loss mask", ".mask"};
-inline constexpr FlagKind kDocumentStarts = {20261122, "file of document starts", ".starts"};
+inline constexpr FlagKind kDocumentStarts = {20261123, "file of document starts", ".starts"};
 
 // Returns the path of a shard's flags: the shard's path with another extension.
 std::string flags_beside(const FlagKind& kind, const std::string& shard);

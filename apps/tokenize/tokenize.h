@@ -49,6 +49,10 @@ struct TokenizeSettings {
   std::int64_t seq_len = 256;  // T: conversations are packed in rows of T tokens
   // Called from time to time with the number of bytes read, of all that will be read.
   std::function<void(std::int64_t read, std::int64_t total)> progress;
+
+  void report(std::int64_t read, std::int64_t total) const {
+    if (progress) progress(read, total);
+  }
 };
 
 // The counts for conversations; all are 0 if the inputs are documents.

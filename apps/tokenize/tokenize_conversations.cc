@@ -83,11 +83,9 @@ TokenizeResult tokenize_conversations(const TokenizeSettings& settings, Inputs& 
   if (settings.shard_tokens != 0)
     fail("tokenize: --shard-tokens is ", settings.shard_tokens,
          ", but conversations are packed into one shard; leave the flag out");
-  const auto report = [&](std::int64_t reading, std::int64_t bytes) {
-    if (settings.progress) settings.progress(reading * inputs.bytes() + bytes, 2 * inputs.bytes());
-  };
-  const Survey found =
-      survey(inputs, trains_tokenizer(settings), [&](std::int64_t bytes) { report(0, bytes); });
+  const Survey found = survey(inputs, trains_tokenizer(settings), [&](std::int64_t bytes) {
+    settings.report(bytes, 2 * inputs.bytes());
+  });
   const ChosenTokenizer chosen = choose_tokenizer(settings, found.pieces, found.text_bytes);
   const Tokenizer& tokenizer = chosen.tokenizer;
 
@@ -114,7 +112,7 @@ TokenizeResult tokenize_conversations(const TokenizeSettings& settings, Inputs& 
     counts.shortened += fitted.dropped_turns > 0;
     counts.dropped_turns += fitted.dropped_turns;
     if (fitted.tokens) (in_val ? *val : train).add(std::move(*fitted.tokens));
-    report(1, result.text_bytes);
+    settings.report(inputs.bytes() + result.text_bytes, 2 * inputs.bytes());
   });
   require_rows(train, settings, "training", counts);
   if (val) require_rows(*val, settings, "validation", counts);

@@ -130,11 +130,8 @@ class Distributor {
 }  // namespace
 
 TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs) {
-  const auto report = [&](std::int64_t reading, std::int64_t bytes) {
-    if (settings.progress) settings.progress(reading * inputs.bytes() + bytes, 2 * inputs.bytes());
-  };
   const Survey found = survey(inputs, trains_tokenizer(settings), settings.val_fraction,
-                              [&](std::int64_t bytes) { report(0, bytes); });
+                              [&](std::int64_t bytes) { settings.report(bytes, 2 * inputs.bytes()); });
   const ChosenTokenizer chosen = choose_tokenizer(settings, found.pieces, found.text_bytes);
   const Tokenizer& tokenizer = chosen.tokenizer;
   const Split split = choose_split(settings, found, bytes_in_a_token(tokenizer, found.sample));
@@ -146,7 +143,7 @@ TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inpu
   Distributor distributor(split, settings.val_fraction, encoder);
   inputs.for_each_document([&](const std::string& name, const DocumentPart& part) {
     distributor.add(part, name);
-    report(1, distributor.text_bytes());
+    settings.report(inputs.bytes() + distributor.text_bytes(), 2 * inputs.bytes());
   });
   encoder.finish();
 

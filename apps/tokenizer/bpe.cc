@@ -1,8 +1,6 @@
 #include "apps/tokenizer/bpe.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -13,9 +11,7 @@ namespace inkling {
 
 namespace {
 
-constexpr std::size_t kEntries = std::size_t{1} << 16;
 constexpr std::size_t kTestedPairs = 1024;
-constexpr std::size_t kLongestCached = 15;
 constexpr std::uint64_t kNoPair = ~std::uint64_t{0};
 
 std::size_t index(std::int32_t id) {
@@ -30,32 +26,6 @@ std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
 // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): the high bits depend on all bits of x.
 std::uint64_t spread(std::uint64_t x) {
   return x * 0x9e3779b97f4a7c15;
-}
-
-// The bytes of a piece of at most 15 bytes and, in the last byte, its length.
-std::array<std::uint64_t, 2> piece_key(std::string_view piece) {
-  std::array<std::uint64_t, 2> key = {};
-  std::memcpy(key.data(), piece.data(), piece.size());
-  key[1] |= static_cast<std::uint64_t>(piece.size()) << 56;
-  return key;
-}
-
-// Like piece_key(), but without a branch. The text must have at least 16 - piece.size() bytes after the
-// piece.
-std::array<std::uint64_t, 2> piece_key_inside(std::string_view piece) {
-  std::array<std::uint64_t, 2> key;
-  std::memcpy(key.data(), piece.data(), sizeof key);
-  const std::size_t n = piece.size();
-  constexpr std::uint64_t kAll = ~std::uint64_t{0};
-  key[0] &= kAll >> (8 * (8 - std::min<std::size_t>(n, 8)));
-  key[1] &= n <= 8 ? 0 : kAll >> (8 * (16 - n));
-  key[1] |= static_cast<std::uint64_t>(n) << 56;
-  return key;
-}
-
-// Returns the first of the two entries that a key may have.
-std::size_t cache_slot(const std::array<std::uint64_t, 2>& key) {
-  return (spread(key[0] ^ std::rotl(spread(key[1]), 29)) >> 40) % kEntries & ~std::size_t{1};
 }
 
 }  // namespace
@@ -94,6 +64,7 @@ BpeTable::BpeTable(std::span<const std::string> tokens, std::int32_t end_of_text
     if (length(id) > 1)
       shorter_[index(id)] = longest_match(std::string_view(tokens[index(id)]).substr(0, length(id) - 1));
   }
+  collect_whole_pieces(tokens);
 }
 
 void BpeTable::insert_into_trie(std::span<const std::string> tokens, std::int32_t end_of_text) {
@@ -144,6 +115,15 @@ void BpeTable::find_merge(std::int32_t id, std::string_view bytes) {
   }
 }
 
+// Two of the cache's entries may be in each other's way: tokens with lower ids are more frequent and stay.
+void BpeTable::collect_whole_pieces(std::span<const std::string> tokens) {
+  for (std::int32_t id = vocab_size() - 1; id >= 0; --id) {
+    const std::string& token = tokens[index(id)];
+    if (length(id) == 0 || token.size() > PieceCache::kLongestPiece) continue;
+    whole_pieces_.insert(PieceCache::key_of(token, token.size()), std::span(&id, 1));
+  }
+}
+
 // Considers the tokens with ids below `below`, and all bytes.
 std::int32_t BpeTable::longest_match(std::string_view text, std::int32_t below) const {
   if (text.empty()) return kNone;
@@ -184,7 +164,7 @@ bool BpeTable::fit(std::int32_t left, std::int32_t right) const {
 }
 
 BpeEncoder::BpeEncoder(const BpeTable& table)
-    : table_(&table), cache_(kEntries), tested_(kTestedPairs, {kNoPair, false}) {}
+    : table_(&table), cache_(table.whole_pieces()), tested_(kTestedPairs, {kNoPair, false}) {}
 
 bool BpeEncoder::fit(std::int32_t left, std::int32_t right) {
   const std::uint64_t pair = pair_key(left, right);
@@ -223,9 +203,9 @@ std::size_t BpeEncoder::encode_piece(std::string_view piece, std::vector<std::in
 }
 
 std::size_t BpeEncoder::encode(std::string_view text, std::vector<std::int32_t>& ids) {
-  // A token has at least one byte, so this is enough room. The loop writes three ids at a time.
+  // A token has at least one byte, so this is enough room. The loop writes kMostTokens ids at a time.
   std::size_t count = ids.size(), at = 0;
-  ids.resize(count + text.size() + std::size(Entry{}.ids));
+  ids.resize(count + text.size() + PieceCache::kMostTokens);
   const auto append_piece = [&](std::string_view piece) {
     piece_ids_.clear();
     const std::size_t encoded = encode_piece(piece, piece_ids_);
@@ -237,24 +217,19 @@ std::size_t BpeEncoder::encode(std::string_view text, std::vector<std::int32_t>&
   while (at < text.size()) {
     const std::string_view rest = text.substr(at);
     const std::string_view piece = rest.substr(0, piece_length(rest));
-    if (piece.size() > kLongestCached) {
+    if (piece.size() > PieceCache::kLongestPiece) {
       if (!append_piece(piece)) break;
       continue;
     }
-    const auto key = rest.size() >= 16 ? piece_key_inside(piece) : piece_key(piece);
-    Entry* entry = &cache_[cache_slot(key)];
-    if (!entry->holds(key)) ++entry;
-    if (entry->holds(key)) {
-      std::memcpy(ids.data() + count, entry->ids, sizeof entry->ids);
+    const PieceCache::Key key = PieceCache::key_of(piece, rest.size());
+    if (const PieceCache::Entry* entry = cache_.find(key)) {
+      std::memcpy(ids.data() + count, entry->ids.data(), sizeof entry->ids);
       count += static_cast<std::size_t>(entry->count);
       at += piece.size();
       continue;
     }
     if (!append_piece(piece)) break;
-    if (piece_ids_.size() > std::size(entry->ids)) continue;
-    *entry = entry[-1];
-    entry[-1] = {key, static_cast<std::int32_t>(piece_ids_.size()), {}};
-    std::copy(piece_ids_.begin(), piece_ids_.end(), entry[-1].ids);
+    cache_.insert(key, piece_ids_);
   }
   ids.resize(count);
   return at;

@@ -26,12 +26,13 @@
 // Thread safety: a BpeTable is immutable after construction. A BpeEncoder belongs to one thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "apps/tokenizer/piece_cache.h"
 
 namespace inkling {
 
@@ -56,6 +57,8 @@ class BpeTable {
   std::size_t length(std::int32_t id) const { return lengths_[static_cast<std::size_t>(id)]; }
   // Whether the encoding of the joined bytes of the two tokens is these two tokens.
   bool fit(std::int32_t left, std::int32_t right) const;
+  // The pieces that are one token. An encoder starts with these.
+  const PieceCache& whole_pieces() const { return whole_pieces_; }
 
  private:
   // A hash table with open addressing. It maps two integers to one integer.
@@ -79,6 +82,7 @@ class BpeTable {
   std::int32_t longest_match(std::string_view text, std::int32_t below) const;
   void insert_into_trie(std::span<const std::string> tokens, std::int32_t end_of_text);
   void find_merge(std::int32_t id, std::string_view bytes);
+  void collect_whole_pieces(std::span<const std::string> tokens);
   std::int64_t made_at(std::int32_t id) const;
 
   std::vector<Merge> merges_;
@@ -89,6 +93,7 @@ class BpeTable {
   // themselves.
   std::vector<std::int32_t> roots_ = std::vector<std::int32_t>(256, kNone);  // the node of each first byte
   PairMap children_;                                                         // node and next byte -> node
+  PieceCache whole_pieces_;
 };
 
 class BpeEncoder {
@@ -103,21 +108,10 @@ class BpeEncoder {
   std::size_t encode_piece(std::string_view piece, std::vector<std::int32_t>& ids);
 
  private:
-  // The encoding of a piece of at most 15 bytes with at most 3 tokens. The key is the bytes of the piece and
-  // its length, so the key of an empty entry, 0, equals no piece's key.
-  // A key may be in two neighbouring entries; the newer one comes first.
-  using Key = std::array<std::uint64_t, 2>;
-  struct Entry {
-    Key key;
-    std::int32_t count, ids[3];
-
-    bool holds(const Key& other) const { return key == other; }
-  };
-
   bool fit(std::int32_t left, std::int32_t right);
 
   const BpeTable* table_;
-  std::vector<Entry> cache_;
+  PieceCache cache_;
   // The last pairs that were tested. In a long run of one character, the same pair comes again and again.
   struct Tested {
     std::uint64_t pair;

@@ -96,9 +96,10 @@ void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::i
   }
 }
 
-// Backward of a strip, keys k .. k + 31, for groups `first` .. `groups` - 1 of the tile. `diagonal` means
-// that the keys are at positions of the tile itself. Then no earlier tile has seen these keys, so dK and dV
-// are assigned, not added to; and the queries of group `first` are at the same positions as the keys.
+// Backward of a strip of keys, k .. k + 31, against the queries of groups `first` .. `groups` - 1 of the tile:
+// computes dS, and adds to dK and dV. `diagonal` means that the strip's positions belong to the tile itself.
+// Then this is the first contribution to dK and dV, which are assigned; and the queries of group `first` are
+// at the same positions as the keys, so that each of them sees only the keys up to its own position.
 template <class V>
 void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int64_t k, std::int64_t strip,
                     std::int64_t first, std::int64_t groups, std::int64_t HS, bool diagonal) noexcept {
@@ -130,9 +131,9 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
   }
 }
 
-// Adds the contribution of keys b .. b + 255 to dQ of each group; their dS is in ds_pairs. `diagonal` means
-// that b is the tile's first position. Then group g sees g complete strips, which are added here, and a part
-// of strip g, which attention_backward_amx adds last.
+// Adds the contribution of keys b .. b + 255 to dQ of each group of queries. Reads dS of these keys from
+// ds_pairs. `diagonal` means that b is the tile's first position. Then group g sees all keys of the strips
+// before g, which are added here, and some keys of strip g, which attention_backward_amx adds last.
 template <class V>
 void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::int64_t b, std::int64_t groups,
                      std::int64_t HSp, bool diagonal) noexcept {

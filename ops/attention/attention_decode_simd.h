@@ -24,8 +24,9 @@ void row_product(float* out, const float* a, const float* b, std::int64_t column
     block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, columns, depth, accumulate);
 }
 
-// The same for a B that is read from memory. Meanwhile it prefetches the same number of floats from `next`,
-// the operand of the next product, a few rows at a time. So the memory is busy while the CPU multiplies.
+// One row times a B that is read from memory. During the product it prefetches the same number of floats from
+// `next`, the operand of the next product, a few rows at a time. So the memory is busy while the CPU
+// multiplies.
 template <class V>
 void row_product(float* out, const float* a, const float* b, std::int64_t columns, std::int64_t depth,
                  bool accumulate, const float* next) noexcept {

@@ -62,10 +62,10 @@ std::uint32_t rows_not_finite(const bf16* rows, std::int64_t stride, std::int64_
 }
 
 // The last step of a product M^T W, over a tile's own 32 positions: M^T (HS, 32 keys), W (32 keys, 32
-// queries), where the weight of a key after the query is 0. But 0 times inf or NaN is NaN. So for the queries
-// before a row of M that contains such a number (`bad`), that row and all rows after it are left out of the
-// product. finish(first, last) is called when `result` = from + M^T W is correct for queries first .. last
-// - 1.
+// queries). A key after the query has the weight 0. This is not enough if its row of M contains an inf or a
+// NaN (`bad`), because 0 times inf is NaN. So the product is computed once for the queries before such a row,
+// without this row and all later ones, and again for the queries after it. finish(first, last) is called when
+// `result` = from + M^T W is correct for queries first .. last - 1.
 template <class V, class F>
 void multiply_diagonal(float* result, const float* from, const bf16* m_transposed, bf16* cut, TileRow weights,
                        std::int64_t HSp, std::uint32_t bad, std::int64_t count, const F& finish) noexcept {

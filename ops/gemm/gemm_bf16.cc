@@ -133,7 +133,7 @@ void multiply_packed(const MatrixOut<T>& C, const bf16* a, Panels<bf16> b, Produ
   });
 }
 
-// The same for a few rows and any K. Its speed is limited only by reading B from memory.
+// Computes C for an A of a few rows and any K. Its speed is limited by reading B from memory.
 template <class TC, class TA>
 void multiply_few(const MatrixOut<TC>& C, const MatrixIn<TA>& A, const bf16* b, ProductSize size) {
   const std::int64_t M = size.M, N = size.N, K = size.K;
@@ -176,7 +176,7 @@ void fill_with_bias(const MatrixOut<bf16>& C, std::int64_t M, std::int64_t N) {
   }
 }
 
-// Computes C in one pass, or, for a long K and an f32 C, in several that add to C.
+// Computes C in one pass over K. If K is long and C is f32, computes it in several passes that each add to C.
 template <class TC, class TA, class PanelsOf>
 void multiply_in_passes(MatrixOut<TC> C, const MatrixIn<TA>& A, const PanelsOf& panels_of, ProductSize size) {
   const auto [M, N, K] = size;

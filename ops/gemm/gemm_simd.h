@@ -93,8 +93,9 @@ void finish_edge(const Destination& to, const float* tile) {
   }
 }
 
-// Stores a complete tile. Bias and addend are each added in a separate pass over the registers. `C` is a
-// copy: for all the compiler knows, a store to C.data could change the original, and it would read it again.
+// Adds bias and addend to a complete tile, each in a pass of its own over the registers, and stores the tile.
+// `C` is a copy, so that the compiler keeps its fields in registers: a store to C.data might change the
+// original.
 template <class V, int MR, int NRV>
 [[gnu::always_inline]] inline void finish(const MatrixOut<float> C, V (&tile)[MR][NRV]) {
   constexpr std::int64_t W = V::kLanes;

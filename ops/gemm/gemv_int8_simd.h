@@ -91,7 +91,7 @@ void gemv_int8(const MatrixOut<float>& Y, Int8Rows X, Int8Panel W, std::int64_t 
   const std::int64_t m = int8_rows<V, 2, 4>(Y, X, W, 0, M, K);
   int8_rows<V, 1, 8>(Y, X, W, m, M, K);
 }
-// 32 registers: up to 24 sums.
+// This version is for CPUs with 32 registers: up to 24 sums.
 template <class V>
 void gemv_int8(const MatrixOut<float>& Y, Int8Rows X, Int8Panel W, std::int64_t M, std::int64_t K) noexcept
     requires(V::kLanes == 16) {

@@ -43,8 +43,8 @@ template <int N, class F>
   }
 }
 
-// The last steps of a triangle, where row i of the block sums over i steps more than row 0. Does step
-// `depth + J - 1`, which only rows J and later have, and all later steps.
+// The last steps of a product with a triangle, where row i of the block sums over i steps more than row 0.
+// Does step `depth + J - 1`, in which only the rows from J on take part, and then all later steps.
 template <class V, int R, int S, int J>
 [[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, TileOperand strides,
                                                   const float* b, std::int64_t ldb) {
@@ -132,7 +132,7 @@ void pack_rows(float* out, std::int64_t padded_rows, std::int64_t padded, const 
   for (std::int64_t i = rows * padded; i < padded_rows * padded; i += W) store(out + i, V(0.0f));
 }
 
-// The reverse: out (rows, n), a part of a larger matrix, = or += in (rows, padded) times `factor`.
+// The reverse of pack_rows: out (rows, n), a part of a larger matrix, = or += in (rows, padded) * factor.
 template <class V, class Real>
 void unpack_rows(Real* out, std::int64_t stride, const float* in, std::int64_t padded, std::int64_t rows,
                  std::int64_t n, float factor, bool accumulate) noexcept {

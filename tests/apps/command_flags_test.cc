@@ -112,7 +112,7 @@ TEST_CASE("generate flags: a text ends at end-of-text, but continues with --igno
 TEST_CASE(
     "generate flags: --num-samples writes texts with random numbers of their own, also beyond a group of "
     "16") {
-  for (const std::uint64_t samples : {3, 18}) {
+  for (const std::uint64_t samples : {std::uint64_t{3}, std::uint64_t{18}}) {
     INFO("samples " << samples);
     std::string want;
     for (std::uint64_t text = 0; text < samples; ++text) {

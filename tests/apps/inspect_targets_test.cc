@@ -100,7 +100,7 @@ TEST_CASE("inspect show: wrong positions, ids and missing tokenizers are named")
   CHECK_THAT(without.err, contains("--from needs --show, or a .jsonl file"));
   Tokenizer({"a", "<|endoftext|>"}, 1).write(temporary / "my_tokenizer.bin");
   CHECK_THAT(error({temporary / "my_train.bin", "--show"}),
-             contains("token 0 is 2, expected at most 1, the last id of the tokenizer"));
+             contains("token 0 is 2, expected 0 .. V-1=1"));
   write_text(temporary / "c.jsonl", "{\"text\": \"Hi\"}\n");
   CHECK_THAT(error({temporary / "c.jsonl"}), contains("--tokenizer is missing"));
   CHECK_THAT(error({temporary / "c.jsonl", "--tokenizer", kGpt2, "--from", "1"}),

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "apps/run/optimizer_file.h"
+#include "apps/text/token_flags.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
 #include "optim/adamw.h"
@@ -31,9 +32,15 @@ TEST_CASE("inspect: each kind of file is described with its numbers, several fil
   Tokenizer({"a", "bcd", "<|endoftext|>", "zz"}, 2).write(temporary / "tokenizer.bin");
   AdamW adamw({{0, 5, true, "w"}}, {});
   save_optimizer(temporary / "optimizer.bin", adamw);
+  TokenFlagsWriter mask(kLossMask, temporary / "shard.mask");
+  mask.append(std::vector<std::uint8_t>{0, 1, 1});
+  mask.commit();
+  TokenFlagsWriter starts(kDocumentStarts, temporary / "shard.starts", 9);
+  starts.append(std::vector<std::uint8_t>{1, 0, 0});
+  starts.commit();
   const std::string text =
       inspected({temporary / "shard.bin", temporary / "wide.bin", temporary / "tokenizer.bin",
-                 temporary / "optimizer.bin", "tests/goldens/small_debug_state.bin"});
+                 temporary / "optimizer.bin", temporary / "shard.mask", temporary / "shard.starts", "tests/goldens/small_debug_state.bin"});
   const std::string dir = temporary.path() + "/";
   CHECK_THAT(text, contains(dir + "shard.bin: token shard, uint16\n  4 tokens, ids 3 to 9, 3 different\n"
                                   "  entropy of single tokens 1.0397 nats"));
@@ -47,6 +54,9 @@ TEST_CASE("inspect: each kind of file is described with its numbers, several fil
       text,
       contains(dir + "optimizer.bin: optimiser state (magic, version, arrays, floats in each: low, high)"
                      ", 1,064 bytes\n  header 20261122 1 2 5\n"));
+  CHECK_THAT(text, contains(dir + "shard.mask: loss mask\n  3 tokens, 2 of them count as targets\n" + dir +
+                            "shard.starts: file of document starts\n  3 tokens, 1 of them begin a document\n"
+                            "  packed into rows of T=9\n"));
   CHECK_THAT(text, contains("small_debug_state.bin: debug state (magic, version, B, T), 145,136 bytes\n"
                             "  header 20240327 "));
 }

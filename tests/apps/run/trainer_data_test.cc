@@ -7,6 +7,7 @@
 #include "apps/run/trainer.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
+#include "tests/apps/read_shard.h"
 #include "tests/apps/run/tiny_run.h"
 #include "tests/support.h"
 
@@ -134,11 +135,9 @@ TEST_CASE(
 
   // A row begins at the last end-of-text token at or before its normal start, if there is one less than T
   // tokens back.
-  const Shard shard(corpus.val_path);
   const std::int32_t end_of_text = story_tokenizer().end_of_text();
   const std::int64_t T = 64, rows = 7 * 3;
-  std::vector<std::int32_t> tokens(static_cast<std::size_t>(shard.size()));
-  shard.copy(0, shard.size(), tokens.data());
+  const std::vector<std::int32_t> tokens = read_shard(corpus.val_path);
   std::vector<float> nats(tokens.size());
   for (std::size_t begin = 0; begin < tokens.size();) {  // story by story
     std::size_t end = begin + 1;

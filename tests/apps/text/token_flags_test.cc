@@ -58,7 +58,7 @@ TEST_CASE("token flags: a loss mask has exactly the documented bytes") {
   write_flags(kLossMask, directory / "a.mask", {0, 1, 1});
   CHECK((test::read_text(directory / "a.mask") == file_of({20261121, 1, 3}, std::string("\0\1\1", 3))));
   write_flags(kDocumentStarts, directory / "a.starts", {1}, 9);
-  CHECK((test::read_text(directory / "a.starts") == file_of({20261122, 1, 1, 9}, "\1")));
+  CHECK((test::read_text(directory / "a.starts") == file_of({20261123, 1, 1, 9}, "\1")));
 }
 
 TEST_CASE("token flags: the name is the shard's name with another extension") {
@@ -73,8 +73,8 @@ TEST_CASE("token flags: every malformed header is an error that names the file, 
     CHECK_THROWS_WITH(parse(bytes), contains("some.mask: "));
   };
   refused("abc", {"truncated: the header of a loss mask is 1024 bytes, got 3"});
-  refused(file_of({20261122, 1, 1}, "\1"),
-          {"not a loss mask: the magic number is 20261122, expected 20261121", "byte 0"});
+  refused(file_of({20261123, 1, 1}, "\1"),
+          {"not a loss mask: the magic number is 20261123, expected 20261121", "byte 0"});
   refused(file_of({20261121, 2, 1}, "\1"), {"loss mask version is 2, expected 1", "at byte 4"});
   refused(file_of({20261121, 1, 0}, ""), {"loss mask has 0 tokens, expected at least 1", "at byte 8"});
   refused(file_of({20261121, 1, -5}, ""), {"has -5 tokens", "at byte 8"});

@@ -6,6 +6,7 @@
 #include "apps/text/shard.h"
 #include "apps/tokenize/tokenize.h"
 #include "core/error.h"
+#include "tests/apps/read_shard.h"
 #include "tests/catch.h"
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
@@ -14,15 +15,9 @@ namespace inkling {
 namespace {
 
 using test::contains;
+using test::read_shard;
 using test::TemporaryDirectory;
 using Ids = std::vector<std::int32_t>;
-
-Ids read_shard(const std::string& path) {
-  const Shard shard(path);
-  Ids ids(static_cast<std::size_t>(shard.size()));
-  shard.copy(0, shard.size(), ids.data());
-  return ids;
-}
 
 std::string chat_line(const std::string& question, const std::string& answer) {
   return R"({"messages": [{"role": "user", "content": ")" + question +

@@ -10,6 +10,7 @@
 #include "apps/text/token_flags.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "tests/apps/read_shard.h"
 #include "tests/catch.h"
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
@@ -18,15 +19,9 @@ namespace inkling {
 namespace {
 
 using test::contains;
+using test::read_shard;
 using test::TemporaryDirectory;
 using Ids = std::vector<std::int32_t>;
-
-Ids read_shard(const std::string& path) {
-  const Shard shard(path);
-  Ids ids(static_cast<std::size_t>(shard.size()));
-  shard.copy(0, shard.size(), ids.data());
-  return ids;
-}
 
 struct Files {
   TemporaryDirectory directory;
