@@ -52,6 +52,8 @@ $(BUILD)/ops/isa/isa_avx512_bf16.o: CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512v
 $(BUILD)/ops/isa/isa_amx.o:         CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16
 # The tests have a table of these kernels on emulated tiles, and compare the emulation with the instructions.
 $(EMULATED_AMX):                CXXFLAGS += $(AVX512) -mavx512bf16 -mavx512vnni
+# Other flags than those of the precompiled header, which clang refuses.
+$(BUILD)/tests/ops/amx_test.o: PRECOMPILED_FLAGS =
 $(BUILD)/tests/ops/amx_test.o:  CXXFLAGS += -mamx-tile -mamx-bf16
 endif
 $(BUILD)/core/parallel.o: CXXFLAGS += $(if $(findstring thread,$(SANITIZE)),-fno-sanitize=thread -DINKLING_TSAN)
@@ -61,7 +63,8 @@ $(BUILD)/ops/isa/isa_%.o $(EMULATED_AMX): CXXFLAGS += -O3 $(if $(SANITIZE),-fno-
 
 # The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed does not matter: -O1.
 PRECOMPILED := $(BUILD)/tests/precompiled.h
-$(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 -include $(PRECOMPILED)
+PRECOMPILED_FLAGS = -include $(PRECOMPILED)
+$(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 $(PRECOMPILED_FLAGS)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
 LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc apps/*/*/*.cc)
@@ -71,8 +74,6 @@ FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
 # The tests of the AMX instructions need an x86-64 compiler.
 TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(BUILD)/tests/ops/amx_test.o),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
-# make fuzz links the kernels of the ordinary build.
-LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
 $(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js)
 # oneDNN's face is a library of its own, built where its headers are, or will be.
@@ -133,9 +134,13 @@ test-pages: $(BUILD)/inkling_tests $(BUILD)/inkling  ## open every page in a bro
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=, TEXT=file)
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)' --text='$(TEXT)'
 
-# g++ 12 takes parts of the standard library for uninitialised when it instruments them.
-asan:  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for the slow ones of lessons and info
-	$(MAKE) BUILD=$(BUILD)/asan OPT=-O1 SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -Wno-maybe-uninitialized' TEST="~lesson*' '~info*' '~[pages]" test
+# asan and fuzz share one build. fuzzer-no-link counts which code runs; only libFuzzer reads the counts.
+SANITIZED := BUILD=$(BUILD)/sanitized CXX=clang++ OPT=-O1 SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
+asan:  ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer, but for the slow ones of lessons and info (clang)
+	$(MAKE) $(SANITIZED) TEST="~lesson*' '~info*' '~[pages]" test
+fuzz:  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
+	$(MAKE) $(SANITIZED) $(BUILD)/sanitized/inkling_fuzz
+	@sh tests/fuzz/run.sh $(BUILD)/sanitized $(FUZZ_SECONDS) $(FUZZ)
 
 # ThreadSanitizer does not see how libtbb orders tasks; core/happens_before.h tells it, and parallel.cc, which calls TBB, is not instrumented.
 # It does not see the fence after streaming stores either (-Wno-tsan).
@@ -143,11 +148,6 @@ tsan:  ## core, ops and training runs under ThreadSanitizer
 	$(MAKE) BUILD=$(BUILD)/tsan OPT=-O1 SANITIZE='-fsanitize=thread -Wno-tsan' TESTED='core ops' test-tsan
 test-tsan: $(BUILD)/inkling_tests $(BUILD)/inkling
 	@sh tests/tsan.sh $(BUILD)
-
-# The kernels come from the ordinary build: they read no file, and compiling them takes longest.
-fuzz: $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY))  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
-	$(MAKE) BUILD=$(BUILD)/fuzz CXX=clang++ OPT=-O1 KERNELS='$^' SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all' $(BUILD)/fuzz/inkling_fuzz
-	@sh tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 tidy:  ## clang-tidy over the sources
 	clang-tidy --quiet $(filter-out ops/isa/isa_%,$(filter %.cc,$(SOURCES))) -- -std=c++20 $(CPPFLAGS)

@@ -46,7 +46,7 @@ void write(void* block, std::size_t at) {
 }
 
 TEST_CASE("poison: a write behind the end of pages is reported, up to a page further") {
-  for (const std::size_t size : {1, 4095, 4096, 4097, 3 << 20}) {
+  for (const std::size_t size : {1u, 4095u, 4096u, 4097u, 3u << 20}) {
     INFO(size << " bytes");
     const Pages pages(size);
     CHECK_FALSE(is_reported([&] { write(pages.data(), size - 1); }));
@@ -58,7 +58,7 @@ TEST_CASE("poison: a write behind the end of pages is reported, up to a page fur
 TEST_CASE("poison: a write behind the end of a workspace is reported, also if its block was larger before") {
   release_workspaces();
   { const Workspace larger(100000); }
-  for (const std::size_t size : {1000, 4096, 99999}) {
+  for (const std::size_t size : {1000u, 4096u, 99999u}) {
     INFO(size << " bytes");
     const Workspace workspace(size);
     CHECK_FALSE(is_reported([&] { write(workspace.bytes(), size - 1); }));
@@ -80,7 +80,7 @@ TEST_CASE("poison: a write to a workspace that was returned is reported, until i
 }
 
 TEST_CASE("poison: a write behind the end of a thread's scratch memory is reported") {
-  for (const std::size_t size : {5000, 100, 3000}) {
+  for (const std::size_t size : {5000u, 100u, 3000u}) {
     void* scratch = thread_scratch(size);
     CHECK_FALSE(is_reported([&] { write(scratch, size - 1); }));
     CHECK(is_reported([&] { write(scratch, size); }));
@@ -99,7 +99,7 @@ TEST_CASE("poison: a write behind an arena's last block, or to a block that was 
   CHECK(is_reported([&] { write(second, 100000); }));
   arena.rewind(mark);
   CHECK_FALSE(is_reported([&] { write(first, 9); }));
-  for (const std::size_t at : {0, 50000, 99999}) CHECK(is_reported([&] { write(second, at); }));
+  for (const std::size_t at : {0u, 50000u, 99999u}) CHECK(is_reported([&] { write(second, at); }));
   arena.reset();
   CHECK(is_reported([&] { write(first, 0); }));
 }

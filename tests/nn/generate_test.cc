@@ -197,7 +197,7 @@ TEST_CASE("generate: one logit that is infinite is an error for the first and th
     Rng rng(1);
     return generate(model, prompt, settings, rng, [](std::int32_t) { return true; });
   };
-  for (const std::size_t id : {0, 130}) {
+  for (const std::size_t id : {0u, 130u}) {
     INFO("id " << id);
     CHECK_THROWS_WITH(generate_with_infinite(id), contains("the scores of the next token are not finite"));
   }

@@ -18,7 +18,7 @@ struct Size {
 // C = A B with a bias, with a bias and an addend in other memory, and with an addend in C itself. Between the
 // rows of C lie 5 floats that gemm must not change.
 void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
-  const auto& [M, N, K] = s;
+  const std::int64_t M = s.M, N = s.N, K = s.K;
   INFO("M = " << M << ", N = " << N << ", K = " << K << ", A by " << (a_by_rows ? "rows" : "columns")
               << ", B by " << (b_by_rows ? "rows" : "columns"));
   const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),

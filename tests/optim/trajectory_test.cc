@@ -66,7 +66,8 @@ bool decays(std::size_t i) {
 
 TEST_CASE("sgd: momentum and weight decay follow the hand-computed trajectory") {
   for_each_isa([] {
-    for (const auto& [momentum, decay] : {std::pair{0.9, 0.0}, {0.7, 0.2}, {0.0, 0.3}, {0.0, 0.0}}) {
+    for (const auto& settings : {std::pair{0.9, 0.0}, {0.7, 0.2}, {0.0, 0.3}, {0.0, 0.0}}) {
+      const double momentum = settings.first, decay = settings.second;
       INFO("momentum " << momentum << ", weight decay " << decay);
       Sgd sgd(kSegments, {.momentum = momentum, .weight_decay = decay});
       std::vector<double> velocity(kExtent, 0.0);
