@@ -19,12 +19,17 @@ FUZZ_SECONDS ?= 10
 FUZZ    ?=
 # of tests/: the folders whose tests are built
 TESTED  ?= *
+# of make test-arm64: the cross compiler
+ARM64   ?= aarch64-linux-gnu-g++
+# what runs the programs that are built, if this machine cannot run them itself
+EMULATOR ?=
 
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
 PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev libxxhash-dev catch2
 CHECK_PACKAGES := clang clang-tidy clang-format libclang-rt-dev llvm
 PAGES_PACKAGES := tidy chromium
 BENCH_PACKAGES := libdnnl-dev libopenblas-dev
+ARM64_PACKAGES  = g++-aarch64-linux-gnu qemu-user libtbb-dev:arm64 libxxhash-dev:arm64 $(if $(CATCH),catch2:arm64)
 
 # The -Wconversion family keeps sizes 64-bit. No warning is tolerated (CI sets CI=true; WERROR=1 does the same).
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR)$(CI),-Werror)
@@ -37,8 +42,9 @@ CATCH     = $(shell test -e /usr/include/catch2/catch_all.hpp && echo -lCatch2)
 
 EMULATED_AMX := $(BUILD)/tests/amx_emulation.o $(BUILD)/tests/emulated_amx_kernels.o
 
-# Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64.
-ifneq ($(filter x86_64,$(shell uname -m)),)
+# Only the isa files get -m flags; the best table is chosen at start, so one binary runs on any x86-64. On arm64 they need none.
+MACHINE := $(or $(firstword $(subst -, ,$(shell $(CXX) -dumpmachine 2>/dev/null))),$(shell uname -m))
+ifeq ($(MACHINE),x86_64)
 $(BUILD)/ops/isa/isa_avx2.o:   CXXFLAGS += -mavx2 -mfma
 AVX512 := -mavx2 -mfma -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
 $(BUILD)/ops/isa/isa_avx512.o:      CXXFLAGS += $(AVX512)
@@ -65,7 +71,8 @@ LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
-TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o,$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
+# The tests of the AMX instructions need an x86-64 compiler.
+TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(BUILD)/tests/ops/amx_test.o),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
 $(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js)
@@ -73,11 +80,11 @@ $(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wild
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench deps-pages train chat lessons test test-pages bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa clean
+.PHONY: help all deps deps-check deps-bench deps-arm64 deps-pages train chat lessons test test-pages test-arm64 verify-arm64 verify bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
 
 all: $(BUILD)/inkling $(BUILD)/inkling_tests $(BUILD)/inkling_bench $(PEERS)  ## build everything
 
@@ -87,6 +94,8 @@ deps-check:  ## install what fuzz, tidy, format and a build with clang need
 	@sh .ci/install $(CHECK_PACKAGES)
 deps-bench:  ## install the libraries that make bench compares with
 	@sh .ci/install $(BENCH_PACKAGES)
+deps-arm64:  ## install a cross compiler for arm64, arm64's libraries, and qemu-user
+	@sh .ci/install $(ARM64_PACKAGES)
 deps-pages:  ## install what test-pages needs: a browser and a checker of HTML
 	@sh .ci/install $(PAGES_PACKAGES)
 
@@ -103,8 +112,21 @@ chat: export RUN := $(value OUT)
 lessons: $(BUILD)/inkling  ## make the lessons' pages in build/lessons/
 	$(BUILD)/inkling lesson --html $(BUILD)/lessons
 
-test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa  ## prove everything (TEST=some)
-	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
+test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa check-libm  ## prove everything (TEST=some)
+	INKLING=$(BUILD)/inkling$(if $(EMULATOR),.sh) INKLING_EMULATOR='$(EMULATOR)' $(EMULATOR) $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
+
+# The kernel cannot start a program for another CPU, but it can start a script that does.
+$(BUILD)/inkling.sh: $(BUILD)/inkling
+	@printf '#!/bin/sh\nexec $(EMULATOR) $< "$$@"\n' > $@ && chmod +x $@
+test: $(if $(EMULATOR),$(BUILD)/inkling.sh)
+
+test-arm64:  ## build for arm64 and run the tests in an emulator, qemu-user (TEST=some, TESTED=folders)
+	$(MAKE) BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64 test
+verify-arm64:  ## the quick part of test-arm64: does NEON give the known hashes (inkling verify)
+	$(MAKE) BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64 verify
+
+verify: $(BUILD)/inkling check-isa check-libm  ## does this machine give the known hashes (inkling verify)
+	$(EMULATOR) $(BUILD)/inkling verify
 
 test-pages: $(BUILD)/inkling_tests $(BUILD)/inkling  ## open every page in a browser and use it (make deps-pages)
 	INKLING=$(BUILD)/inkling $(BUILD)/inkling_tests '[pages]'
@@ -141,6 +163,9 @@ check-thresholds:  ## every size at which code changes its path has a test on ea
 
 check-isa: $(LIBRARY) $(EMULATED_AMX)  ## the kernels of two instruction sets share no inline function
 	@sh tests/check_isa.sh $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(EMULATED_AMX)
+
+check-libm: $(LIBRARY) $(APP)  ## nothing calls the C library's exp, log, cos and so on: their bits differ from machine to machine
+	@sh tests/check_libm.sh "$$($(CXX) -print-file-name=libm.so.6)" $^
 
 clean:  ## remove what was built
 	rm -rf $(BUILD)
@@ -179,6 +204,6 @@ $(BUILD)/bench/peers/onednn.so: bench/peers/onednn.cc bench/peers/onednn.h
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
-$(LIBRARY) $(APP) $(TESTS) $(PRECOMPILED).gch $(FUZZER) $(BENCH) $(PEERS): | $(filter deps%,$(MAKECMDGOALS))
+$(LIBRARY) $(APP) $(TESTS) $(PRECOMPILED).gch $(FUZZER) $(BENCH) $(PEERS) test-arm64 verify-arm64: | $(filter deps%,$(MAKECMDGOALS))
 
 -include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(FUZZER:.o=.d) $(BENCH:.o=.d) $(PRECOMPILED).d

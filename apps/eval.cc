@@ -7,6 +7,7 @@
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <optional>
 
 #include "apps/commands.h"
@@ -47,7 +48,7 @@ struct Evaluation {
   double seconds = 0;
 
   double loss() const { return nats / static_cast<double>(tokens); }
-  double bits_per_byte() const { return text_nats / std::log(2.0) / static_cast<double>(text_bytes); }
+  double bits_per_byte() const { return text_nats / std::numbers::ln2 / static_cast<double>(text_bytes); }
 };
 
 // With `document_mask`, attention and positions do not cross the documents in a window.

@@ -2,9 +2,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "apps/commands.h"
 #include "apps/number_flag.h"
@@ -39,7 +39,7 @@ std::string read_text(const ExplainCommand& command) {
 // The escape code of the colour for a loss: green, if the model gives the target at least half of the
 // probability, yellow down to 5%, red below.
 const char* colour(double loss) {
-  const double likely = std::log(2.0), possible = std::log(20.0);
+  const double likely = std::numbers::ln2, possible = std::numbers::ln2 + std::numbers::ln10;
   return loss <= likely ? "\33[32m" : loss <= possible ? "\33[33m" : "\33[31m";
 }
 

@@ -17,6 +17,7 @@
 #include "apps/text/token_flags.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 #include "nn/checkpoint.h"
 #include "nn/file_header.h"
 
@@ -75,7 +76,7 @@ void print_shard(const FileView& file) {
   double entropy = 0;
   for (const auto& [id, n] : counts) {
     const double p = static_cast<double>(n) / static_cast<double>(shard.size());
-    entropy -= p * std::log(p);
+    entropy -= p * portable::log(p);
   }
   std::cout << file.path() << ": token shard, " << (shard.wide() ? "uint32" : "uint16") << "\n"
             << "  " << format_count(shard.size()) << " tokens, ids " << least << " to " << most << ", "

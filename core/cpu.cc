@@ -18,6 +18,8 @@ const char* name(Isa isa) {
   switch (isa) {
     case Isa::scalar:
       return "scalar";
+    case Isa::neon:
+      return "neon";
     case Isa::sse2:
       return "sse2";
     case Isa::avx2:
@@ -114,12 +116,16 @@ const CpuFeatures& cpu() {
 }
 
 std::vector<Isa> available_isas() {
+#if defined(__aarch64__)
+  return {Isa::scalar, Isa::neon};
+#else
   std::vector<Isa> isas = {Isa::scalar, Isa::sse2};
   if (cpu().avx2) isas.push_back(Isa::avx2);
   if (cpu().avx512) isas.push_back(Isa::avx512);
   if (cpu().avx512_bf16) isas.push_back(Isa::avx512_bf16);
   if (cpu().amx_bf16) isas.push_back(Isa::amx);
   return isas;
+#endif
 }
 
 Isa chosen_isa() {

@@ -10,10 +10,11 @@
 
 namespace inkling {
 
-// The instruction sets, from the simplest to the most powerful. A CPU that can run one of them can also run
-// all sets before it. On ARM, sse2 means NEON. avx512_bf16 and amx differ from avx512 only in products of
-// bf16 and in products with 8-bit weights.
-enum class Isa { scalar, sse2, avx2, avx512, avx512_bf16, amx };
+// The instruction sets. Every CPU can run scalar. On arm64, there is neon, which every such CPU has. The
+// others are those of x86-64, from the simplest to the most powerful: a CPU that can run one of them can also
+// run all others before it. avx512_bf16 and amx differ from avx512 only in products of bf16 and in products
+// with 8-bit weights.
+enum class Isa { scalar, neon, sse2, avx2, avx512, avx512_bf16, amx };
 
 const char* name(Isa isa);
 
@@ -35,7 +36,8 @@ const CpuFeatures& cpu();
 std::vector<Isa> available_isas();
 
 // Returns the most powerful available instruction set, or the set that the environment variable INKLING_ISA
-// names (scalar, sse2, avx2, avx512, avx512_bf16 or amx). Error if this name is unknown or not available.
+// names (scalar, neon, sse2, avx2, avx512, avx512_bf16 or amx). Error if this name is unknown or not
+// available.
 Isa chosen_isa();
 
 }  // namespace inkling

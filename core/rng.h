@@ -2,16 +2,17 @@
 //
 // xoshiro256** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded through
 // splitmix64. Each purpose (initialisation, sampling, stories) has its own stream, named by a number, so that
-// drawing from one stream never changes another. next(), uniform() and below() use integer arithmetic and
-// exact scaling, so a seed gives the same numbers on every machine. normal() uses the C library's log and
-// cos, so its numbers are equal only where these functions give equal results.
+// drawing from one stream never changes another. A seed gives the same numbers on every machine: next(),
+// uniform() and below() use integer arithmetic and exact scaling, and normal() takes its logarithm and cosine
+// from core/portable_math.h, not from the C library.
 #pragma once
 
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <numbers>
+
+#include "core/portable_math.h"
 
 namespace inkling {
 
@@ -52,8 +53,8 @@ class Rng {
   // two uniform numbers. The second normal number (with the sine) is not used, so the four numbers of State
   // are the whole state of the stream.
   double normal() {
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
-    return radius * std::cos(2.0 * std::numbers::pi * uniform());
+    const double radius = std::sqrt(-2.0 * portable::log(1.0 - uniform()));
+    return radius * portable::cos_pi(2.0 * uniform());
   }
 
   const State& state() const { return state_; }

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/portable_math.h"
 
 namespace inkling {
 
@@ -56,8 +57,8 @@ void read_on(GPT2& model, Tape& tape, std::vector<Writer>& writers, std::vector<
 double log_probability(std::span<const float> logits, std::int32_t id) {
   const auto best = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   double sum = 0;
-  for (const float z : logits) sum += std::exp(static_cast<double>(z) - best);
-  return static_cast<double>(logits[static_cast<std::size_t>(id)]) - best - std::log(sum);
+  for (const float z : logits) sum += portable::exp(static_cast<double>(z) - best);
+  return static_cast<double>(logits[static_cast<std::size_t>(id)]) - best - portable::log(sum);
 }
 
 void draw_next(std::vector<Writer>& writers, std::int64_t vocab_size, bool log_probabilities) {

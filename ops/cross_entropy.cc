@@ -1,11 +1,11 @@
 #include "ops/cross_entropy.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/portable_math.h"
 #include "ops/grain.h"
 #include "ops/kernels.h"
 
@@ -24,7 +24,7 @@ template <class T>
 RowStatistics<T> row_statistics(const T* x, std::int64_t vocab) {
   T m = -std::numeric_limits<T>::infinity(), s = 0;
   for (std::int64_t v = 0; v < vocab; ++v) m = std::max(m, x[v]);
-  for (std::int64_t v = 0; v < vocab; ++v) s += std::exp(x[v] - m);
+  for (std::int64_t v = 0; v < vocab; ++v) s += portable::exp(x[v] - m);
   return {m, s};
 }
 
@@ -38,7 +38,7 @@ void reference::cross_entropy_forward(T* losses, const T* logits, const std::int
     if (targets[r] < 0) continue;
     const T* x = logits + r * Vp;
     const auto [m, s] = row_statistics(x, vocab);
-    losses[r] = (m - x[targets[r]]) + std::log(s);
+    losses[r] = (m - x[targets[r]]) + portable::log(s);
   }
 }
 
@@ -50,7 +50,7 @@ void reference::cross_entropy_backward(T* dlogits, const T* logits, const std::i
     const T* x = logits + r * Vp;
     const auto [m, s] = row_statistics(x, vocab);
     for (std::int64_t v = 0; v < vocab; ++v) {
-      const T p = std::exp(x[v] - m) / s;
+      const T p = portable::exp(x[v] - m) / s;
       dlogits[r * Vp + v] += scale * (v == targets[r] ? p - 1 : p);
     }
   }

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/portable_math.h"
 #include "ops/grain.h"
 #include "ops/kernels.h"
 #include "ops/reduce.h"
@@ -80,9 +80,9 @@ void reference::binary_backward(Binary op, T* da, T* db, const T* dy, const T* a
 template <class T>
 void reference::unary_forward(Unary op, T* y, const T* x, std::int64_t n, T s) {
   for (std::int64_t i = 0; i < n; ++i) {
-    if (op == Unary::exp) y[i] = std::exp(x[i]);
-    if (op == Unary::log) y[i] = std::log(x[i]);
-    if (op == Unary::tanh) y[i] = std::tanh(x[i]);
+    if (op == Unary::exp) y[i] = portable::exp(x[i]);
+    if (op == Unary::log) y[i] = portable::log(x[i]);
+    if (op == Unary::tanh) y[i] = portable::tanh(x[i]);
     if (op == Unary::relu) y[i] = x[i] < 0 ? 0 : x[i];
     if (op == Unary::scale) y[i] = s * x[i];
     if (op == Unary::shift) y[i] = x[i] + s;

@@ -1,10 +1,10 @@
 #include "ops/gelu.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/portable_math.h"
 #include "ops/grain.h"
 #include "ops/kernels.h"
 
@@ -16,7 +16,7 @@ template <class T>
 void reference::gelu_forward(T* y, const T* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
     const T u2 = static_cast<T>(kGeluTwoRoot2Pi) * (x[i] + static_cast<T>(kGeluCubic) * x[i] * x[i] * x[i]);
-    y[i] = x[i] / (1 + std::exp(-u2));
+    y[i] = x[i] / (1 + portable::exp(-u2));
   }
 }
 
@@ -26,7 +26,7 @@ void reference::gelu_backward(T* dx, const T* dy, const T* x, std::int64_t n) {
     const T cut = static_cast<T>(kGeluCut), z = std::min(std::max(x[i], -cut), cut), z2 = z * z;
     const T u2 = static_cast<T>(kGeluTwoRoot2Pi) * (z + static_cast<T>(kGeluCubic) * z2 * z);
     const T du2 = static_cast<T>(kGeluTwoRoot2Pi) * (1 + 3 * static_cast<T>(kGeluCubic) * z2);
-    const T s = 1 / (1 + std::exp(-u2));
+    const T s = 1 / (1 + portable::exp(-u2));
     dx[i] += dy[i] * (s + z * s * (1 - s) * du2);
   }
 }

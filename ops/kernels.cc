@@ -3,6 +3,7 @@
 namespace inkling {
 
 const Kernels& scalar_kernels();
+const Kernels& neon_kernels();
 const Kernels& sse2_kernels();
 const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
@@ -24,11 +25,12 @@ const Kernels& kernels() {
 
 const Kernels& kernels(Isa isa) {
   switch (isa) {
-    case Isa::scalar:
-      break;
+#if defined(__aarch64__)
+    case Isa::neon:
+      return neon_kernels();
+#else
     case Isa::sse2:
       return sse2_kernels();
-#if defined(__x86_64__)
     case Isa::avx2:
       return avx2_kernels();
     case Isa::avx512:
@@ -37,10 +39,9 @@ const Kernels& kernels(Isa isa) {
       return avx512_bf16_kernels();
     case Isa::amx:
       return amx_kernels();
-#else
+#endif
     default:
       break;
-#endif
   }
   return scalar_kernels();
 }

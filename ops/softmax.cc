@@ -1,11 +1,11 @@
 #include "ops/softmax.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/portable_math.h"
 #include "ops/grain.h"
 #include "ops/kernels.h"
 
@@ -23,7 +23,7 @@ void reference::softmax_forward(T* y, const T* x, std::int64_t rows, std::int64_
     for (std::int64_t c = 0; c < C; ++c) m = std::max(m, x_r[c]);
     // pass 2: e^(x - m) and its sum
     T total = 0;
-    for (std::int64_t c = 0; c < C; ++c) total += y_r[c] = std::exp(x_r[c] - m);
+    for (std::int64_t c = 0; c < C; ++c) total += y_r[c] = portable::exp(x_r[c] - m);
     // pass 3: divide
     for (std::int64_t c = 0; c < C; ++c) y_r[c] /= total;
   }

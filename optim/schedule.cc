@@ -1,10 +1,9 @@
 #include "optim/schedule.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
 #include "core/error.h"
+#include "core/portable_math.h"
 
 namespace inkling {
 
@@ -29,7 +28,7 @@ double remaining(const LearningRateSchedule& s, std::int64_t step) {
     case LearningRateDecay::linear:
       return 1 - progress(step, begin, end);
     case LearningRateDecay::cosine:
-      return 0.5 * (1 + std::cos(std::numbers::pi * progress(step, begin, end)));
+      return 0.5 * (1 + portable::cos_pi(progress(step, begin, end)));
     case LearningRateDecay::wsd:
       return 1 - progress(step, std::max(begin, kWsdDecayStart * end), end);
   }

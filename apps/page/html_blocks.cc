@@ -8,6 +8,7 @@
 #include "apps/page/page_html.h"
 #include "apps/page/page_json.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 
 namespace inkling::page {
 
@@ -155,8 +156,7 @@ std::string diagram_data(const Diagram& diagram) {
 
 std::string tokens_html(const Page& page, const Tokens& tokens) {
   std::string html = str("<figure class=\"tokens\" data-look=\"", name(tokens.look), "\">\n");
-  if (!tokens.caption.empty())
-    html += "<figcaption>" + marked_html(page, tokens.caption) + "</figcaption>\n";
+  if (!tokens.caption.empty()) html += "<figcaption>" + marked_html(page, tokens.caption) + "</figcaption>\n";
   html += "<p>";
   for (const Token& token : tokens.tokens) {
     const double share = std::isfinite(token.value) ? std::min(std::max(token.value, 0.0), 1.0) : 1.0;
@@ -172,7 +172,9 @@ std::string tokens_html(const Page& page, const Tokens& tokens) {
 
 std::string slider_html(const std::string& id, const Slider& slider) {
   // A logarithmic slider moves in decades; the script shows 10 to the power of its position.
-  const auto position = [&](double value) { return slider.logarithmic ? std::log10(value) : value; };
+  const auto position = [&](double value) {
+    return slider.logarithmic ? portable::log(value) / portable::log(10.0) : value;
+  };
   const std::string input = id + "." + slider.name;
   return str("<label for=\"", escaped(input), "\">", escaped(slider.label), " <output>",
              printed(slider.value, {.digits = slider.digits}),

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "apps/page/terminal_style.h"
+#include "core/portable_math.h"
 
 namespace inkling::page {
 
@@ -25,8 +26,8 @@ struct Axis {
   bool log;
 
   explicit Axis(bool is_log) : log(is_log) {}
-  double position(double value) const { return log ? std::log(value) : value; }
-  double value(double position) const { return log ? std::exp(position) : position; }
+  double position(double value) const { return log ? portable::log(value) : value; }
+  double value(double position) const { return log ? portable::exp(position) : position; }
   bool usable(double value) const { return std::isfinite(value) && (!log || value > 0); }
   void include(double v) {
     if (!usable(v)) return;

@@ -2,15 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+
+#include "core/portable_math.h"
 
 namespace inkling {
 
 // exp(loss), where `loss` is in nats per token. JSON has no infinity, so the result is at most the largest
 // double.
 inline double perplexity(double loss) {
-  return std::min(std::exp(loss), std::numeric_limits<double>::max());
+  return std::min(portable::exp(loss), std::numeric_limits<double>::max());
 }
 
 }  // namespace inkling

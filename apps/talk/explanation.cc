@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/portable_math.h"
 
 namespace inkling {
 
@@ -16,8 +17,8 @@ ExplainedPosition explain_position(std::span<const float> logits, std::int32_t t
   // log softmax(z)_i = z_i - log sum_j exp(z_j); the largest logit is subtracted so that no exp overflows.
   const auto best = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   double sum = 0;
-  for (const float z : logits) sum += std::exp(static_cast<double>(z) - best);
-  const double log_sum = best + std::log(sum);
+  for (const float z : logits) sum += portable::exp(static_cast<double>(z) - best);
+  const double log_sum = best + portable::log(sum);
   const auto loss = [&](std::int32_t id) {
     return log_sum - static_cast<double>(logits[static_cast<std::size_t>(id)]);
   };
@@ -28,10 +29,10 @@ ExplainedPosition explain_position(std::span<const float> logits, std::int32_t t
     const float z_a = logits[static_cast<std::size_t>(a)], z_b = logits[static_cast<std::size_t>(b)];
     return z_a != z_b ? z_a > z_b : a < b;
   });
-  ExplainedPosition position{token, {target, std::exp(-loss(target))}, loss(target), {}};
+  ExplainedPosition position{token, {target, portable::exp(-loss(target))}, loss(target), {}};
   for (std::int64_t i = 0; i < kept; ++i) {
     const std::int32_t id = order[static_cast<std::size_t>(i)];
-    position.top.push_back({id, std::exp(-loss(id))});
+    position.top.push_back({id, portable::exp(-loss(id))});
   }
   return position;
 }

@@ -4,10 +4,10 @@
 #include "apps/text/grammar.h"
 
 #include <bit>
-#include <cmath>
 #include <set>
 
 #include "core/error.h"
+#include "core/portable_math.h"
 
 namespace inkling {
 
@@ -15,7 +15,7 @@ namespace {
 
 // Returns -log(part / whole). Most choices have only one alternative and need no logarithm.
 double surprise(std::int64_t part, std::int64_t whole) {
-  return part == whole ? 0.0 : std::log(static_cast<double>(whole) / static_cast<double>(part));
+  return part == whole ? 0.0 : portable::log(static_cast<double>(whole) / static_cast<double>(part));
 }
 
 }  // namespace

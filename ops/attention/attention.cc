@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/portable_math.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -31,7 +32,7 @@ void attention_row(Real* p, Real& max, Real& inverse_sum, const Real* q, const R
   for (std::int64_t k = 0; k <= t; ++k) max = std::max(max, p[k]);
   // pass 3: softmax
   Real sum = 0;
-  for (std::int64_t k = 0; k <= t; ++k) sum += p[k] = std::exp(p[k] - max);
+  for (std::int64_t k = 0; k <= t; ++k) sum += p[k] = portable::exp(p[k] - max);
   inverse_sum = 1 / sum;
   for (std::int64_t k = 0; k <= t; ++k) p[k] *= inverse_sum;
 }

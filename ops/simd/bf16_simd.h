@@ -20,7 +20,8 @@ template <class V>
 // While an object of this class lives, denormal inputs and results of float arithmetic count as 0, as in the
 // instructions of AVX512-BF16. So products of bf16 on widened floats have the same bits as with these
 // instructions. The memory clobbers stop the compiler from moving loads and stores, and so the arithmetic
-// between them, out of this scope.
+// between them, out of this scope. (There is one difference on arm64: a result that is rounded up to the
+// smallest normal number counts as 0 there, and stays on x86-64.)
 template <class V>
 class DenormalsAreZero {
  public:
@@ -37,6 +38,18 @@ class DenormalsAreZero {
 
  private:
   unsigned before_;
+#elif defined(__aarch64__)
+  [[gnu::always_inline]] DenormalsAreZero() noexcept {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before_) : : "memory");
+    constexpr std::uint64_t kFlush = std::uint64_t{1} << 24;
+    __asm__ volatile("msr fpcr, %0" : : "r"(before_ | kFlush) : "memory");
+  }
+  [[gnu::always_inline]] ~DenormalsAreZero() {
+    __asm__ volatile("msr fpcr, %0" : : "r"(before_) : "memory");
+  }
+
+ private:
+  std::uint64_t before_;
 #else
   [[gnu::always_inline]] DenormalsAreZero() noexcept {}
 #endif

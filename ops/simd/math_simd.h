@@ -2,7 +2,7 @@
 //
 // The largest errors, in units in the last place (ulp), of the result for every 1021st float, compared with
 // double (tests/ops/math_simd_test.cc checks that they are at most kMathUlps):
-//           scalar, sse2   avx2, avx512 (these have a fused multiply-add)
+//           scalar, sse2   neon, avx2, avx512 (these have a fused multiply-add)
 //   exp     1.13           0.87
 //   tanh    2.97           2.97
 //   log     0.90           0.90

@@ -1,12 +1,14 @@
 // The types and functions of SIMD that all kernels use, built on xsimd.
 //
 // A kernel is a template on V, a register of floats: `template <class V> void gelu_forward(float* y, const
-// float* x, n)`. V is Floats<Arch>. For sse2 (NEON), avx2 and avx512, Floats<Arch> contains an xsimd::batch;
+// float* x, n)`. V is Floats<Arch>. For neon, sse2, avx2 and avx512, Floats<Arch> contains an xsimd::batch;
 // Floats<Scalar> contains a single float. So one source serves all instruction sets, and the scalar table
 // tests the template without SIMD. Differences between xsimd 8.1 and 14, and slow functions of xsimd, are
 // corrected only in this file:
 //   - xsimd 8.1 has no fused multiply-add for AVX-512: its fma() multiplies, then adds. The fma() of this
 //     file uses the CPU's instruction. The negative of 0 is -0 on all instruction sets.
+//   - xsimd 8.1 approximates float division and square roots on NEON. The functions of this file use the
+//     CPU's instructions, which round correctly.
 //   - load_n and store_n, for the tail of an array, access the memory of the first n lanes only.
 // Only ops/isa/isa_*.cc may include this file (through the *_simd.h). Each of them is compiled with its own
 // -m flags. Every function in this file and in the kernels is a template on V or Arch. Otherwise one function
@@ -71,7 +73,12 @@ struct Floats {
   friend Floats operator+(Floats a, Floats b) { return Floats(a.raw + b.raw); }
   friend Floats operator-(Floats a, Floats b) { return Floats(a.raw - b.raw); }
   friend Floats operator*(Floats a, Floats b) { return Floats(a.raw * b.raw); }
-  friend Floats operator/(Floats a, Floats b) { return Floats(a.raw / b.raw); }
+  friend Floats operator/(Floats a, Floats b) {
+#if defined(__aarch64__)
+    if constexpr (!kScalar) return Floats(Raw(vdivq_f32(a.raw, b.raw)));
+#endif
+    return Floats(a.raw / b.raw);
+  }
   // Changes the sign, also of 0. (xsimd 8.1 computes 0 - a for AVX-512, and the negative of 0 would be 0.)
   friend Floats operator-(Floats a) {
 #if defined(__AVX512F__)
@@ -305,28 +312,40 @@ Floats<Arch> fma(Floats<Arch> a, Floats<Arch> b, Floats<Arch> c) {
   }
 }
 
-// max() and min() return b in lanes where a or b is NaN (on NEON they return NaN). So max(bound, x) keeps a
-// NaN in x.
+// max() and min() return b in lanes where a or b is NaN, and where both are zeros. So max(bound, x) keeps a
+// NaN in x. NEON's own instructions treat both cases differently.
 template <class Arch>
 Floats<Arch> max(Floats<Arch> a, Floats<Arch> b) {
+#if defined(__aarch64__)
+  return if_less(b, a, a, b);
+#else
   if constexpr (Floats<Arch>::kScalar) {
     return a.raw > b.raw ? a : b;
   } else {
     return Floats<Arch>(xsimd::max(a.raw, b.raw));
   }
+#endif
 }
 
 template <class Arch>
 Floats<Arch> min(Floats<Arch> a, Floats<Arch> b) {
+#if defined(__aarch64__)
+  return if_less(a, b, a, b);
+#else
   if constexpr (Floats<Arch>::kScalar) {
     return a.raw < b.raw ? a : b;
   } else {
     return Floats<Arch>(xsimd::min(a.raw, b.raw));
   }
+#endif
 }
 
 template <class Arch>
 Floats<Arch> sqrt(Floats<Arch> a) {
+#if defined(__aarch64__)
+  using V = Floats<Arch>;
+  if constexpr (!V::kScalar) return V(typename V::Raw(vsqrtq_f32(a.raw)));
+#endif
   if constexpr (Floats<Arch>::kScalar) {
     return Floats<Arch>(__builtin_sqrtf(a.raw));
   } else {
@@ -457,9 +476,11 @@ float greatest(Floats<Arch> v) {
 #endif
   alignas(64) float lanes[Floats<Arch>::kLanes];
   store(lanes, v);
-  float most = lanes[0];
-  for (std::int64_t i = 1; i < Floats<Arch>::kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
-  return most;
+  for (std::int64_t half = Floats<Arch>::kLanes / 2; half > 0; half /= 2) {
+    for (std::int64_t i = 0; i < half; ++i)
+      lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+  }
+  return lanes[0];
 }
 
 }  // namespace inkling::simd

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/portable_math.h"
 #include "core/tape.h"
 #include "ops/cross_entropy.h"
 #include "ops/softmax.h"
@@ -141,7 +142,7 @@ void nudge(Page& page) {
   page.add(table);
   Series errors{.name = "error of the slope", .x = {}, .y = {}};
   for (int i = -12; i <= 0; ++i) {
-    const double h = std::pow(10.0, i / 2.0);
+    const double h = portable::exp(i / 2.0 * portable::log(10.0));
     errors.x.push_back(h);
     errors.y.push_back(std::max(1e-9, std::abs(central_difference(h) - gradient)));
   }
@@ -162,14 +163,14 @@ void nudge(Page& page) {
   page.paragraph(
       "The tape's gradient is {nudge.gradient}. The tape needs one pass for the gradients of all numbers; "
       "nudging needs two passes for each number.");
-  const auto factor = COMPUTED((-std::log(0.149 * 1.02) + std::log(0.149 * 0.98)) / 0.02);
+  const auto factor = COMPUTED((-portable::log(0.149 * 1.02) + portable::log(0.149 * 0.98)) / 0.02);
   page.number("nudge.document", factor,
               {.digits = 2,
                .formula = "$(-log(0.149 * 1.02) + log(0.149 * 0.98)) / 0.02$",
                .label = "the document's slope"});
-  page.number("nudge.document.above", COMPUTED(-std::log(0.149 * 1.02)),
+  page.number("nudge.document.above", COMPUTED(-portable::log(0.149 * 1.02)),
               {.formula = "$-log(0.149 * 1.02)$", .label = "loss above"});
-  page.number("nudge.document.below", COMPUTED(-std::log(0.149 * 0.98)),
+  page.number("nudge.document.below", COMPUTED(-portable::log(0.149 * 0.98)),
               {.formula = "$-log(0.149 * 0.98)$", .label = "loss below"});
   page.correction(
       std::string(kJourney) + ", what a gradient tells",

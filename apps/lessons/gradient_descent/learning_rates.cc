@@ -7,6 +7,7 @@
 #include "apps/lessons/gradient_descent/gradient_descent.h"
 #include "apps/lessons/sentence.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 #include "optim/sgd.h"
 
 namespace inkling {
@@ -55,7 +56,7 @@ std::string verdict(const std::vector<double>& losses) {
 // The document's formula for its simulated table: the loss shrinks by a part that depends on the iteration.
 double simulated_loss(double start) {
   for (const double iteration : {100.0, 500.0, 1000.0, 5000.0})
-    start *= 1 - (0.15 + 0.1 * std::exp(-iteration / 2000));
+    start *= 1 - (0.15 + 0.1 * portable::exp(-iteration / 2000));
   return start;
 }
 
@@ -100,8 +101,9 @@ void learning_rates(Page& page, const LessonSettings& settings) {
   std::vector<double> at_a_tenth;
   nlohmann::ordered_json runs = nlohmann::ordered_json::array();
   const Look looks[] = {Look::faint, Look::third, Look::main, Look::second, Look::wrong};
-  for (int decade = -3; decade <= 1; ++decade) {
-    const double lr = std::pow(10.0, decade);
+  const double rates[] = {0.001, 0.01, 0.1, 1, 10};
+  for (std::size_t r = 0; r < std::size(rates); ++r) {
+    const double lr = rates[r];
     const std::string name = "rates." + rate_name(lr);
     settings.progress("training at the learning rate " + rate_name(lr));
     const auto losses = COMPUTED(losses_at(lr, settings.seed, steps));
@@ -116,7 +118,7 @@ void learning_rates(Page& page, const LessonSettings& settings) {
                           .engine = "training_step in apps/run/training_step.cc"});
     };
     table.rows.push_back({rate, after(0), after(10), after(steps), verdict(losses.value)});
-    Series series{.name = rate_name(lr), .x = {}, .y = losses.value, .look = looks[decade + 3]};
+    Series series{.name = rate_name(lr), .x = {}, .y = losses.value, .look = looks[r]};
     nlohmann::ordered_json y = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < losses.value.size(); ++i) {
       series.x.push_back(static_cast<double>(i));
@@ -125,7 +127,7 @@ void learning_rates(Page& page, const LessonSettings& settings) {
     }
     chart.series.push_back(series);
     runs.push_back({{"lr", lr}, {"losses", y}});
-    if (decade == -1) {
+    if (lr == 0.1) {
       at_a_tenth = losses.value;
       page.given("rates.chosen.lr", lr, {.digits = 3, .formula = "the slider", .label = "learning rate"});
       page.number("rates.chosen.loss", losses.at(steps),

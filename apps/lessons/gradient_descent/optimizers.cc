@@ -4,6 +4,7 @@
 
 #include "apps/lessons/gradient_descent/gradient_descent.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 
@@ -47,7 +48,7 @@ std::vector<double> uncorrected_path(double weight, double lr) {
 }
 
 double corrected(double moment, double beta, std::size_t t) {
-  return moment / (1 - std::pow(beta, static_cast<double>(t)));
+  return moment / (1 - portable::power(beta, static_cast<std::int64_t>(t)));
 }
 
 // ---- Inside Adam: the moments, step by step ----
@@ -209,9 +210,10 @@ Path adam_walk(double lr, double weight_decay) {
 Series contour(double loss) {
   Series ellipse{.name = "", .x = {}, .y = {}, .look = Look::faint};
   for (int i = 0; i <= 72; ++i) {
-    const double angle = i * 2 * std::acos(-1.0) / 72;
-    ellipse.x.push_back(std::sqrt(2 * loss) * std::cos(angle));
-    ellipse.y.push_back(std::sqrt(2 * loss / static_cast<double>(kSteep)) * std::sin(angle));
+    const double angle = 2.0 * i / 72;  // in units of pi
+    ellipse.x.push_back(std::sqrt(2 * loss) * portable::cos_pi(angle));
+    ellipse.y.push_back(std::sqrt(2 * loss / static_cast<double>(kSteep)) *
+                        portable::cos_pi(std::abs(angle - 0.5)));
   }
   return ellipse;
 }

@@ -7,6 +7,7 @@
 
 #include "apps/page/embed.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 #include "core/tape.h"
 #include "ops/cross_entropy.h"
 #include "ops/softmax.h"
@@ -42,7 +43,7 @@ const std::vector<Prediction> kPredictions = {
 
 std::vector<float> exponentials(const std::vector<float>& logits) {
   std::vector<float> e;
-  for (const float z : logits) e.push_back(std::exp(z));
+  for (const float z : logits) e.push_back(portable::exp(z));
   return e;
 }
 
@@ -153,12 +154,12 @@ void from_logits_to_probabilities(Page& page) {
 void corrections_of_softmax(Page& page) {
   std::vector<float> twelve = kPredictions[0].logits;
   twelve.resize(12, 0.0f);  // the words <BOS>, great, model and world, which have no scores in the document
-  page.number("vocabulary.p.we", COMPUTED(std::exp(-loss_of(twelve, 0))),
+  page.number("vocabulary.p.we", COMPUTED(portable::exp(-loss_of(twelve, 0))),
               {.formula = "$P(we)$ when the four missing words have the logit 0",
                .inputs = {"softmax.sum"},
                .label = "P(we) among 12 words",
                .engine = kCrossEntropyEngine});
-  page.number("vocabulary.eos", COMPUTED(std::exp(-loss_of(kPredictions[0].logits, 7))),
+  page.number("vocabulary.eos", COMPUTED(portable::exp(-loss_of(kPredictions[0].logits, 7))),
               {.digits = 1,
                .formula = "$e^{-10} / sum$",
                .inputs = {"softmax.sum"},
@@ -187,7 +188,7 @@ void corrections_of_softmax(Page& page) {
 void one_loss(Page& page, const std::string& name, double p, int digits, const std::string& label) {
   const Ref given = page.given(
       name + ".p", p, {.digits = 2, .formula = "a probability of the document", .label = "P(" + label + ")"});
-  const auto logit = [](double probability) { return static_cast<float>(std::log(probability)); };
+  const auto logit = [](double probability) { return static_cast<float>(portable::log(probability)); };
   page.number(name + ".loss", COMPUTED(loss_of({logit(p), logit(1 - p)}, 0)),
               {.digits = digits,
                .formula = "$-log p$",
@@ -235,7 +236,7 @@ void two_samples(Page& page) {
   for (std::size_t s = 0; s < 2; ++s) {
     const std::string sample = "samples." + std::to_string(s + 1);
     std::vector<float> logits;
-    for (const float p : probabilities[s]) logits.push_back(std::log(p));
+    for (const float p : probabilities[s]) logits.push_back(portable::log(p));
     const auto z = COMPUTED(std::vector<float>(logits));
     std::vector<Cell> row = {std::to_string(s + 1)};
     for (std::int64_t c = 0; c < 3; ++c)
@@ -300,15 +301,15 @@ void sequence_numbers(Page& page) {
       {.digits = 3, .formula = "the sum of the four losses", .inputs = all, .label = "total loss"});
   const Ref mean = page.number("sequence.mean", COMPUTED(total.value / 4),
                                {.formula = "$total / 4$", .inputs = {t}, .label = "mean loss"});
-  page.number("sequence.probability", COMPUTED(std::exp(-total.value)),
+  page.number("sequence.probability", COMPUTED(portable::exp(-total.value)),
               {.formula = "$e^{-total}$, the product of the four probabilities",
                .inputs = {t},
                .label = "P(we love deep learning)"});
-  page.number("sequence.perplexity", COMPUTED(std::exp(total.value / 4)),
+  page.number("sequence.perplexity", COMPUTED(portable::exp(total.value / 4)),
               {.digits = 3, .formula = "$e^{mean}$", .inputs = {mean}, .label = "perplexity"});
-  page.number("sequence.bits", COMPUTED(total.value / 4 / std::log(2.0)),
+  page.number("sequence.bits", COMPUTED(total.value / 4 / portable::log(2.0)),
               {.digits = 3, .formula = "$mean / log 2$", .inputs = {mean}, .label = "bits per word"});
-  page.number("sequence.rounded", COMPUTED(-std::log(0.149)),
+  page.number("sequence.rounded", COMPUTED(-portable::log(0.149)),
               {.formula = "$-log 0.149$", .label = "-log 0.149"});
 }
 
@@ -354,7 +355,7 @@ void write(Page& page, const LessonSettings& settings) {
       "A model gives every token a score. Softmax turns the scores into probabilities. The loss is minus the "
       "logarithm of the probability of the token that really came next.");
   sequence_numbers(page);
-  page.number("ratio.the.we", COMPUTED(std::exp(3.2 - 2.1)),
+  page.number("ratio.the.we", COMPUTED(portable::exp(3.2 - 2.1)),
               {.digits = 2,
                .formula = "$e^{3.2 - 2.1}$",
                .inputs = {"softmax.p.the", "softmax.p.we"},

@@ -11,6 +11,7 @@
 #include "apps/run/perplexity.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 
 namespace inkling {
 
@@ -51,14 +52,14 @@ class Counts {
 
 double unigram_loss(const Counts& counts, const StoryRows& rows) {
   double nats = 0;
-  for (const std::int32_t target : rows.targets) nats -= std::log(counts.unigram(target));
+  for (const std::int32_t target : rows.targets) nats -= portable::log(counts.unigram(target));
   return nats / static_cast<double>(rows.targets.size());
 }
 
 double bigram_loss(const Counts& counts, const StoryRows& rows) {
   double nats = 0;
   for (std::size_t i = 0; i < rows.targets.size(); ++i)
-    nats -= std::log(counts.bigram(rows.ids[i], rows.targets[i]));
+    nats -= portable::log(counts.bigram(rows.ids[i], rows.targets[i]));
   return nats / static_cast<double>(rows.targets.size());
 }
 
@@ -74,7 +75,7 @@ void mark(Page& page, const std::string& name, const std::string& label, const C
           About about, Table& table, BarChart& chart, Look look) {
   about.label = "loss of " + label;
   const Ref nats = page.number("ruler." + name, loss, about);
-  const Ref bits = page.number("ruler." + name + ".bits", COMPUTED(loss.value / std::log(2.0)),
+  const Ref bits = page.number("ruler." + name + ".bits", COMPUTED(loss.value / portable::log(2.0)),
                                {.digits = 2, .formula = "$nats / log 2$", .inputs = {nats}, .label = "bits"});
   const Ref choices =
       page.number("ruler." + name + ".perplexity", COMPUTED(perplexity(loss.value)),
@@ -114,7 +115,7 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
   BarChart chart{.id = "ruler.chart",
                  .title = "From guessing to the best possible prediction",
                  .x_label = "nats for each token"};
-  mark(page, "uniform", "every token alike: ln V", COMPUTED(std::log(static_cast<double>(V))),
+  mark(page, "uniform", "every token alike: ln V", COMPUTED(portable::log(static_cast<double>(V))),
        {.formula = "$log V$", .inputs = {"ruler.vocabulary"}}, table, chart, Look::faint);
   mark(page, "unigram", "how often a token comes", COMPUTED(unigram_loss(counts, rows)),
        {.formula = "mean of $-log P(token)$"}, table, chart, Look::third);
@@ -147,7 +148,7 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
                                {'y', rows.minimum, "floor", Look::minimum}},
                      .toggle_log_y = true,
                      .y_min = 0.0});
-  page.number("ruler.fifty_thousand", COMPUTED(std::log(50000.0)),
+  page.number("ruler.fifty_thousand", COMPUTED(portable::log(50000.0)),
               {.digits = 2, .formula = "$log 50000$", .label = "ln 50,000"});
   page.correction(
       "Training the LLM, the learning curve",

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "apps/lessons/logits_to_loss/logits_to_loss.h"
+#include "core/portable_math.h"
 #include "core/tape.h"
 #include "ops/softmax.h"
 
@@ -20,7 +21,7 @@ struct NaiveSoftmax {
 NaiveSoftmax naive_softmax(const std::vector<float>& z) {
   NaiveSoftmax result;
   float sum = 0;
-  for (const float logit : z) sum += result.e.emplace_back(std::exp(logit));
+  for (const float logit : z) sum += result.e.emplace_back(portable::exp(logit));
   for (const float e : result.e) result.p.push_back(e / sum);
   return result;
 }
@@ -34,7 +35,7 @@ std::vector<float> minus_largest(const std::vector<float>& z) {
 
 std::vector<float> exponentials(const std::vector<float>& z) {
   std::vector<float> result;
-  for (const float logit : z) result.push_back(std::exp(logit));
+  for (const float logit : z) result.push_back(portable::exp(logit));
   return result;
 }
 
@@ -91,7 +92,7 @@ void shift_chart(Page& page, bool broken) {
     safe.y.push_back(shifted(shift, false));
     naive.y.push_back(shifted(shift, true));
   }
-  page.number("safe.limit", COMPUTED(std::log(static_cast<double>(std::numeric_limits<float>::max()))),
+  page.number("safe.limit", COMPUTED(portable::log(static_cast<double>(std::numeric_limits<float>::max()))),
               {.digits = 2,
                .formula = "the logarithm of the largest f32 number",
                .label = "largest z with a finite e^z"});

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "apps/lessons/logits_to_loss/logits_to_loss.h"
+#include "core/portable_math.h"
 #include "core/tape.h"
 #include "ops/cross_entropy.h"
 #include "ops/softmax.h"
@@ -14,7 +15,7 @@ using namespace page;
 namespace {
 
 float log_of(double p) {
-  return static_cast<float>(std::log(p));
+  return static_cast<float>(portable::log(p));
 }
 
 void table_and_curve(Page& page) {
@@ -63,9 +64,9 @@ void surprise(Page& page) {
                              .inputs = {"surprise.p"},
                              .label = "nats",
                              .engine = kCrossEntropyEngine});
-  page.number("surprise.bits", COMPUTED(nats.value / std::log(2.0)),
+  page.number("surprise.bits", COMPUTED(nats.value / portable::log(2.0)),
               {.digits = 3, .formula = "$nats / log 2$", .inputs = {n}, .label = "bits"});
-  page.number("surprise.choices", COMPUTED(std::exp(nats.value)),
+  page.number("surprise.choices", COMPUTED(portable::exp(nats.value)),
               {.digits = 2, .formula = "$e^{nats} = 1 / p$", .inputs = {n}, .label = "perplexity"});
   page.add(Live{.id = "surprise.slider",
                 .title = "One probability in three units",
@@ -97,7 +98,7 @@ int first_zero(const std::vector<double>& values) {
 void underflow(Page& page) {
   page.heading("Products vanish, sums of logarithms do not");
   const double loss = page.at("softmax.loss").value;
-  const auto product = COMPUTED(products(static_cast<float>(std::exp(-loss)), 100));
+  const auto product = COMPUTED(products(static_cast<float>(portable::exp(-loss)), 100));
   page.number("underflow.zero_at", COMPUTED(first_zero(product.value)),
               {.formula = "the first $n$ for which the product $p^n$ is 0 in f32",
                .inputs = {"softmax.p.we"},
@@ -115,7 +116,7 @@ void underflow(Page& page) {
   for (int n = 1; n <= 100; ++n) {
     multiplied.x.push_back(n);
     added.x.push_back(n);
-    multiplied.y.push_back(std::log(product.value[static_cast<std::size_t>(n - 1)]));
+    multiplied.y.push_back(portable::log(product.value[static_cast<std::size_t>(n - 1)]));
     added.y.push_back(-loss * n);
   }
   for (const int n : {1, 10, 20, 40, 53, 54, 55, 100}) {

@@ -10,6 +10,7 @@
 #include "apps/page/markup.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 #include "core/tape.h"
 #include "ops/softmax.h"
 
@@ -62,7 +63,7 @@ double tokens_kept(const std::vector<double>& p) {
 
 double entropy(const std::vector<double>& p) {
   double nats = 0;
-  for (const double share : p) nats -= share > 0 ? share * std::log(share) : 0;
+  for (const double share : p) nats -= share > 0 ? share * portable::log(share) : 0;
   return nats;
 }
 
@@ -97,7 +98,7 @@ void describe(Page& page, const std::string& prefix, const NextToken& next, cons
                .label = "kept",
                .engine = kSamplerEngine,
                .print = Print::count});
-  page.number(prefix + ".choices", COMPUTED(std::exp(entropy(p.value))),
+  page.number(prefix + ".choices", COMPUTED(portable::exp(entropy(p.value))),
               {.digits = 2,
                .formula = "$e^H$, $H$ = the sum of $-p log p$",
                .inputs = inputs,
@@ -202,7 +203,7 @@ double choices_if_divided_after_softmax(std::vector<float> logits, double temper
   for (std::int64_t i = 0; i < V; ++i) divided.push_back(static_cast<double>(p.f32()[i]) / temperature);
   const double sum = std::accumulate(divided.begin(), divided.end(), 0.0);
   for (double& share : divided) share /= sum;
-  return std::exp(entropy(divided));
+  return portable::exp(entropy(divided));
 }
 
 void temperature(Page& page, const NextToken& next, bool broken) {
@@ -223,7 +224,7 @@ void temperature(Page& page, const NextToken& next, bool broken) {
     const float T = 0.1f * static_cast<float>(step);
     right.x.push_back(0.1 * step);
     wrong.x.push_back(0.1 * step);
-    right.y.push_back(std::exp(entropy(shares(next.logits, {.temperature = T}))));
+    right.y.push_back(portable::exp(entropy(shares(next.logits, {.temperature = T}))));
     wrong.y.push_back(choices_if_divided_after_softmax(next.logits, 0.1 * step));
   }
   chart.series.push_back(right);

@@ -8,6 +8,7 @@
 #include "apps/page/markup.h"
 #include "apps/text/label_shift.h"
 #include "core/error.h"
+#include "core/portable_math.h"
 #include "core/tape.h"
 #include "ops/cross_entropy.h"
 
@@ -135,7 +136,8 @@ void label_shift(Page& page) {
 
 // The gradient of the loss with respect to the target's logit, by the engine's tape.
 double target_gradient(double p) {
-  float logits[] = {static_cast<float>(std::log(p)), static_cast<float>(std::log(1 - p))}, gradient[2];
+  float logits[] = {static_cast<float>(portable::log(p)), static_cast<float>(portable::log(1 - p))},
+        gradient[2];
   std::int32_t target = 0;
   Tape tape;
   const Tensor z = tape.leaf(logits, gradient, {1, 2}, LeafGradient::overwrite);

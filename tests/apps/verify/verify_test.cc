@@ -53,6 +53,9 @@ void check_hashes(Isa isa) {
 TEST_CASE("one hash: scalar gives the known hash of every recipe") {
   check_hashes(Isa::scalar);
 }
+TEST_CASE("one hash: neon gives the known hash of every recipe") {
+  check_hashes(Isa::neon);
+}
 TEST_CASE("one hash: sse2 gives the known hash of every recipe") {
   check_hashes(Isa::sse2);
 }
