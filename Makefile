@@ -21,7 +21,7 @@ FUZZ    ?=
 TESTED  ?= *
 # of make test-arm64: the cross compiler
 ARM64   ?= aarch64-linux-gnu-g++
-# what runs the programs that are built, if this machine cannot run them itself
+# the emulator for programs that this CPU cannot run (test-arm64)
 EMULATOR ?=
 
 # Debian's packages: what inkling is built from, what its own checks run, and what `make bench` compares it with.
@@ -78,7 +78,7 @@ BENCH   := $(call objects,bench/*.cc)
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
 $(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js)
-# oneDNN's face is a library of its own, built where its headers are, or will be.
+# What calls oneDNN is a shared library, built if oneDNN is installed or is about to be (deps-bench).
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
@@ -114,7 +114,7 @@ chat: export RUN := $(value OUT)
 lessons: $(BUILD)/inkling  ## make the lessons' pages in build/lessons/
 	$(BUILD)/inkling lesson --html $(BUILD)/lessons
 
-test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa check-libm  ## prove everything (TEST=some)
+test: $(BUILD)/inkling_tests $(BUILD)/inkling check-layers check-thresholds check-isa check-libm  ## run all tests (TEST=some)
 	INKLING=$(BUILD)/inkling$(if $(EMULATOR),.sh) INKLING_EMULATOR='$(EMULATOR)' $(EMULATOR) $(BUILD)/inkling_tests $(if $(TEST),'$(TEST)')
 
 # The kernel cannot start a program for another CPU, but it can start a script that does.
@@ -124,10 +124,10 @@ test: $(if $(EMULATOR),$(BUILD)/inkling.sh)
 
 test-arm64:  ## build for arm64 and run the tests in an emulator, qemu-user (TEST=some, TESTED=folders)
 	$(MAKE) BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64 test
-verify-arm64:  ## the quick part of test-arm64: does NEON give the known hashes (inkling verify)
+verify-arm64:  ## the quick part of test-arm64: compare the results of NEON with the known hashes
 	$(MAKE) BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64 verify
 
-verify: $(BUILD)/inkling check-isa check-libm  ## does this machine give the known hashes (inkling verify)
+verify: $(BUILD)/inkling check-isa check-libm  ## compare this machine's results with the known hashes (inkling verify)
 	$(EMULATOR) $(BUILD)/inkling verify
 
 test-pages: $(BUILD)/inkling_tests $(BUILD)/inkling  ## open every page in a browser and use it (make deps-pages)

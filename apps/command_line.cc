@@ -8,13 +8,14 @@ namespace inkling {
 
 namespace {
 
-// Checks that the first word of the command line is a subcommand. For a wrong subcommand, CLI11 only says
-// that a subcommand is missing; this error names the wrong word.
-void check_first(const CLI::App& app, const std::string& word) {
-  if (word.empty() || word == "-h" || word == "--help") return;
+// Returns the subcommand that the first word of the command line names, or nullptr if there is no word or it
+// asks for help. For a wrong subcommand, CLI11 only says that a subcommand is missing; this error names the
+// wrong word.
+const CLI::App* find_subcommand(const CLI::App& app, const std::string& word) {
+  if (word.empty() || word == "-h" || word == "--help") return nullptr;
   std::string names;
   for (const CLI::App* subcommand : app.get_subcommands({})) {
-    if (subcommand->get_name() == word) return;
+    if (subcommand->get_name() == word) return subcommand;
     names += (names.empty() ? "" : ", ") + subcommand->get_name();
   }
   throw UsageError(str("no such subcommand: ", word, ", expected one of ", names));
@@ -31,6 +32,27 @@ void check_given_once(const CLI::App& app) {
           str(names, " is given ", option->count() == 2 ? "twice" : "several times", ", expected once"));
     }
   }
+}
+
+// Refuses a value for a flag that takes none, for example --resume=yes.
+void check_switches(const CLI::App& subcommand, int argc, const char* const* argv) {
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = argv[i];
+    const std::string name = word.substr(0, word.find('='));
+    if (name.size() == word.size()) continue;
+    const CLI::Option* option = subcommand.get_option_no_throw(name);
+    if (option == nullptr || option->get_items_expected_max() > 0) continue;
+    throw UsageError(str(name, " takes no value, got ", word));
+  }
+}
+
+// The list of flags. CLI11 marks the second name of a switch such as --shuffle, --no-shuffle with {false}.
+std::string help_of(const CLI::App& app) {
+  constexpr std::string_view kMark = "{false}";
+  std::string text = app.help();
+  for (std::size_t at = text.find(kMark); at != text.npos; at = text.find(kMark))
+    text.erase(at, kMark.size());
+  return text;
 }
 
 // Returns CLI11's error message without names of C++ types.
@@ -59,11 +81,12 @@ Action parse_command_line(int argc, const char* const* argv) {
   add_convert(app, action);
   add_story_chats(app, action);
   add_verify(app, action);
-  check_first(app, argc > 1 ? argv[1] : "");
+  const CLI::App* subcommand = find_subcommand(app, argc > 1 ? argv[1] : "");
+  if (subcommand != nullptr) check_switches(*subcommand, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return [help = app.help()] {
+    return [help = help_of(app)] {
       std::cout << help;
       return 0;
     };

@@ -216,7 +216,8 @@ void print_time(const json& p) {
   std::cout << "\nTime, predicted within a factor of " << format_fixed(p["time_within_factor"], 1)
             << " if nothing else runs on this machine\n"
             << "(from the times of a miniature of this run, which was trained for three steps)\n";
-  row("a step", str(format_fixed(p["step_seconds"].get<double>() * 1000, 1), " ms"));
+  const double seconds = p["step_seconds"];
+  row("a step", seconds < 60 ? str(format_fixed(seconds * 1000, 1), " ms") : format_duration(seconds));
   row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
   row("generating, one text at a time", str(format_fixed(p["generated_tokens_per_s"], 1), " tokens/s"));
 }

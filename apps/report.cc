@@ -44,7 +44,7 @@ void add_report(CLI::App& app, Action& action) {
   CLI::App* report =
       app.add_subcommand("report", "Make a page with the curves of a run, or compare several runs");
   auto command = std::make_shared<ReportCommand>();
-  report->add_option("run", command->runs, "the directories of runs of inkling train")->required();
+  report->add_option("RUN", command->runs, "the directories of runs of inkling train")->required();
   report->add_option("--out", command->out, "the page; default: report.html in the directory of the run");
   report->add_option("--csv", command->csv, "also write the metrics to this file, as comma-separated values");
   report->callback([&action, command] { action = [command] { return run(*command); }; });

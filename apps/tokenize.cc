@@ -81,13 +81,14 @@ void print_conversations(const TokenizeResult& result, std::int64_t T) {
   const std::int64_t tokens = result.train_tokens + result.val_tokens;
   if (counts.shortened > 0)
     std::cout << format_count(counts.shortened) << " conversations are longer than " << T + 1
-              << " tokens and lost their oldest turns, " << format_count(counts.dropped_turns)
-              << " in all\n";
+              << " tokens and lost their oldest turns, " << format_count(counts.dropped_turns) << " in all\n";
   if (counts.dropped > 0)
-    std::cout << format_count(counts.dropped) << " conversations are left out: their shortest exchange has more than "
-              << T + 1 << " tokens\n";
+    std::cout << format_count(counts.dropped)
+              << " conversations are left out: their shortest exchange has more than " << T + 1
+              << " tokens\n";
   std::cout << format_count(counts.counted_tokens) << " tokens of answers count as targets, "
-            << format_fixed(100.0 * static_cast<double>(counts.counted_tokens) / static_cast<double>(tokens), 1)
+            << format_fixed(100.0 * static_cast<double>(counts.counted_tokens) / static_cast<double>(tokens),
+                            1)
             << "% of all; rows have " << T << " tokens\n";
 }
 
@@ -99,9 +100,9 @@ void print_shards(const std::vector<std::string>& paths, std::int64_t tokens) {
 void print(const TokenizeResult& result, std::int64_t T) {
   const bool chats = result.conversations.read > 0;
   const std::int64_t tokens = result.train_tokens + result.val_tokens;
-  std::cout << format_count(result.text_bytes) << " bytes, " << format_count(result.documents)
-            << (chats ? " conversations\n" : " documents\n") << result.tokenizer_path << ": "
-            << format_count(result.vocab_size) << " tokens";
+  std::cout << format_count(result.text_bytes) << " bytes, "
+            << format_number_of(result.documents, chats ? "conversation" : "document") << "\n"
+            << result.tokenizer_path << ": " << format_count(result.vocab_size) << " tokens";
   if (!chats)
     std::cout << ", " << format_fixed(static_cast<double>(result.text_bytes) / static_cast<double>(tokens), 2)
               << " bytes of text in a token";
@@ -123,6 +124,11 @@ void print(const TokenizeResult& result, std::int64_t T) {
   if (result.no_pair_left)
     std::cerr << "inkling: no pair of tokens is left to merge, so the tokenizer has only "
               << format_count(result.vocab_size) << " tokens" << std::endl;
+  if (!result.not_utf8.empty()) {
+    std::cerr << "inkling: " << result.not_utf8
+              << " is not UTF-8 text; is this the right file? Its bytes are tokenized as they are"
+              << std::endl;
+  }
   if (result.inline_separators > 0) {
     std::cerr << "inkling: <|endoftext|> is inside a line " << result.inline_separators
               << (result.inline_separators == 1 ? " time" : " times")
@@ -133,7 +139,8 @@ void print(const TokenizeResult& result, std::int64_t T) {
 int run(const TokenizeCommand& command) {
   set_threads(command.threads);
   if (!command.show.empty()) return show(command);
-  if (command.settings.inputs.empty()) throw UsageError("--input is missing, expected texts, JSONL files or directories");
+  if (command.settings.inputs.empty())
+    throw UsageError("--input is missing, expected texts, JSONL files or directories");
   if (command.settings.out.empty())
     throw UsageError("--out is missing, expected the beginning of the names of the new files");
   TokenizeSettings settings = command.settings;

@@ -7,9 +7,10 @@
 
 #include "apps/commands.h"
 #include "apps/report/live_report.h"
+#include "apps/report/shell_line.h"
+#include "apps/report/summary.h"
 #include "apps/run/data_files.h"
 #include "apps/run/strict_json.h"
-#include "apps/run/summary.h"
 #include "apps/run/trace.h"
 #include "apps/run/trainer.h"
 #include "apps/train_flags.h"
@@ -99,7 +100,7 @@ int run(const TrainCommand& command) {
     trainer.start();
   }
   directory.write_config(settings);
-  print_plan(std::cerr, settings, trainer.step());
+  report::print_plan(std::cerr, settings, trainer.step());
 
   std::optional<ProfileReport> report;
   if (command.profile || !command.trace.empty()) trainer.watch(report.emplace());
@@ -112,11 +113,12 @@ int run(const TrainCommand& command) {
   stop_on_signals();
   const bool complete = train(trainer, page);
   if (complete) {
-    print_summary(std::cout, terminal(STDOUT_FILENO), settings, trainer, command.out);
+    report::print_summary(std::cout, terminal(STDOUT_FILENO), settings, trainer, command.out);
     if (!page.path().empty()) std::cout << "\nThe run's curves and samples: " << page.path() << std::endl;
   } else {
     std::cerr << "stopped after step " << trainer.step() << " of " << settings.steps
-              << ", all saved. Continue with:\n  inkling train --out " << command.out << " --resume"
+              << ", all saved. Continue with:\n  "
+              << report::shell_line({program_invocation_name, "train", "--out", command.out, "--resume"})
               << std::endl;
   }
   if (report) report_time(command, settings, *report);

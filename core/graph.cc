@@ -79,9 +79,8 @@ void Graph::check_required() const {
   for (const std::int32_t slot : required_) {
     if (slots_[static_cast<std::size_t>(slot)].reached) continue;
     fail(
-        "backward: a loss on this tape has already written gradients in its forward pass, but backward does "
-        "not "
-        "reach it, expected to start at a tensor that depends on this loss");
+        "backward: a fused loss of this tape was not reached; start backward at a tensor that depends on "
+        "this loss");
   }
 }
 

@@ -14,7 +14,7 @@ GPT2Config GPT2Config::named(const std::string& name) {
   if (name == "gpt2:d24") return size(24, 16, 1024);
   if (name == "gpt2:d36") return size(36, 20, 1280);
   if (name == "gpt2:d48") return size(48, 25, 1600);
-  fail("model ", name, ": unknown, expected gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48");
+  fail("the name of the model is ", name, ", expected gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48");
 }
 
 void GPT2Config::check(const std::string& where) const {
@@ -28,7 +28,7 @@ void GPT2Config::check(const std::string& where) const {
   positive("number of channels (C)", channels);
   if (channels % heads != 0) {
     fail(where, ": number of channels (C) is ", channels,
-         ", expected a multiple of the number of heads (NH=", heads, ")");
+         ", expected a multiple of the number of heads (NH), which is ", heads);
   }
   constexpr double kMostParameters = 1e12;
   const double C = static_cast<double>(channels);

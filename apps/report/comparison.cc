@@ -6,7 +6,7 @@
 
 #include "apps/page/markup.h"
 #include "apps/report/report.h"
-#include "apps/report/train_command.h"
+#include "apps/report/shell_line.h"
 #include "apps/run/format.h"
 #include "apps/version.h"
 #include "core/error.h"

@@ -7,6 +7,7 @@
 
 #include "apps/page/markup.h"
 #include "apps/page/page_html.h"
+#include "apps/report/shell_line.h"
 #include "apps/report/train_command.h"
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"
@@ -39,8 +40,9 @@ void add_numbers(Page& page, const RunRecord& run) {
   const auto step = COMPUTED(static_cast<double>(run.last_step()));
   row("steps taken", page.number("run.steps", step, count));
   row("tokens seen",
-      page.number("run.tokens", COMPUTED(run.tokens(run.last_step())),
-                  {.formula = "steps times the tokens in a step", .inputs = {"run.steps"}, .print = Print::count}));
+      page.number(
+          "run.tokens", COMPUTED(run.tokens(run.last_step())),
+          {.formula = "steps times the tokens in a step", .inputs = {"run.steps"}, .print = Print::count}));
   row("parameters", page.number("run.parameters", COMPUTED(run.settings.model.parameter_count()), count));
   const Curve losses = curve_of(run, &StepMetrics::loss);
   if (!losses.y.empty()) {

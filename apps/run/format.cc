@@ -7,6 +7,10 @@
 
 namespace inkling {
 
+std::string format_number_of(std::int64_t n, const std::string& thing) {
+  return format_count(n) + " " + thing + (n == 1 ? "" : "s");
+}
+
 std::string format_fixed(double x, int digits) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", digits, x);

@@ -10,8 +10,8 @@ struct Terminal {
   bool utf8 = false;     // true: characters outside ASCII can be printed
 };
 
-// `fd` is STDOUT_FILENO or STDERR_FILENO. A terminal whose TERM is "dumb" or not set gets no escape codes, and
-// no terminal gets them if NO_COLOR (https://no-color.org) is set. The locale of the environment (LC_ALL,
+// `fd` is STDOUT_FILENO or STDERR_FILENO. A terminal whose TERM is "dumb" or not set gets no escape codes,
+// and no terminal gets them if NO_COLOR (https://no-color.org) is set. The locale of the environment (LC_ALL,
 // LC_CTYPE or LANG) decides about UTF-8.
 Terminal terminal(int fd);
 

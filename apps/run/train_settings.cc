@@ -8,6 +8,7 @@
 #include "apps/run/data_files.h"
 #include "apps/run/flags.h"
 #include "apps/run/strict_json.h"
+#include "apps/run/training_step.h"
 #include "apps/text/data_shard.h"
 #include "apps/text/shard.h"
 #include "apps/text/stories.h"
@@ -278,6 +279,7 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   s = merged.get<TrainSettings>();
   check(s, Origin::flags());
   check_effects(s, given);
+  check_step_tokens(s.batch_size * s.seq_len, s.grad_accum);
   choose_text_model(s, flags, choose);
   if (!flags.given.contains("precision")) {
     const PrecisionChoice choice = choose({.model = s.model,

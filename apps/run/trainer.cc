@@ -309,9 +309,9 @@ bool Trainer::run(const std::function<bool()>& stop_requested) {
     std::string line = str("  step ", step_, ": validation loss ", format_fixed(v.loss, 4), ", perplexity ",
                            format_fixed(perplexity(v.loss), 2));
     if (v.min_over_rows) {
-      line += str("; theoretical minimum over rows ", format_fixed(*v.min_over_rows, 4),
-                  ", over whole stories ", format_fixed(*v.min_over_stories, 4), "; ",
-                  format_fixed(v.percent_above_min_over_rows(), 1), "% above the minimum over rows");
+      line += str("\n    ", format_fixed(v.percent_above_min_over_rows(), 1),
+                  "% above the minimum over rows, ", format_fixed(*v.min_over_rows, 4),
+                  " (over whole stories ", format_fixed(*v.min_over_stories, 4), ")");
     }
     progress.note(line);
   };

@@ -61,9 +61,9 @@ class Trainer {
   const std::vector<Validation>& validations() const { return validations_; }
   const std::vector<std::pair<std::int64_t, double>>& losses() const { return losses_; }
 
-  // Returns a text that the model writes at temperature 0.8. If the data has a loss mask, the text begins with
-  // the tokens before the first target that counts: a question, which the model answers. The random numbers
-  // depend only on the seed and the step.
+  // Returns a text that the model writes at temperature 0.8. If the data has a loss mask, the text begins
+  // with the tokens before the first target that counts: a question, which the model answers. The random
+  // numbers depend only on the seed and the step.
   std::string sample(std::int64_t tokens);
 
  private:

@@ -19,7 +19,8 @@ ChosenTokenizer choose_tokenizer(const TokenizeSettings& settings, const PieceCo
   return {std::move(trained), no_pair_left};
 }
 
-void write_tokenizer(const TokenizeSettings& settings, const ChosenTokenizer& chosen, TokenizeResult& result) {
+void write_tokenizer(const TokenizeSettings& settings, const ChosenTokenizer& chosen,
+                     TokenizeResult& result) {
   result.tokenizer_path = settings.out + "_tokenizer.bin";
   result.vocab_size = chosen.tokenizer.vocab_size();
   result.no_pair_left = chosen.no_pair_left;

@@ -57,10 +57,14 @@ DocumentReader::DocumentReader(const std::string& path, std::size_t part_bytes, 
   if (file_ < 0) fail(path, ": cannot open: ", std::strerror(errno));
   try {
     refill(part_bytes_);
-    // Every program that writes UTF-16 begins it with a byte-order mark.
+    // Every program that writes UTF-16 or UTF-32 begins it with a byte-order mark. That of UTF-32 in the
+    // order of most machines begins with that of UTF-16.
+    if (buffer_.starts_with(std::string_view("\xff\xfe\0\0", 4)) ||
+        buffer_.starts_with(std::string_view("\0\0\xfe\xff", 4))) {
+      fail(path, ": is UTF-32, expected UTF-8; convert it first with iconv -f UTF-32 -t UTF-8");
+    }
     if (buffer_.starts_with("\xff\xfe") || buffer_.starts_with("\xfe\xff")) {
-      fail(path, ": is UTF-16, expected UTF-8; convert it first: iconv -f UTF-16 -t UTF-8 ", path,
-           " > utf8.txt");
+      fail(path, ": is UTF-16, expected UTF-8; convert it first with iconv -f UTF-16 -t UTF-8");
     }
   } catch (...) {
     close(file_);

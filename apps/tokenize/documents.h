@@ -1,10 +1,10 @@
 // Documents: reads texts of any size, document by document, in parts that fit in memory.
 //
-// The text is bytes, normally UTF-8. A byte-order mark at the beginning of a file is left out; UTF-16 is
-// refused. Lines that contain only <|endoftext|> separate documents; a file without such a line is one
-// document. A long document comes in several parts, which are cut where the tokens do not depend on the cut
-// (cut_before() of pieces.h). A text without such a place within 64 MiB is cut anywhere. This file knows no
-// tokens.
+// The text is bytes, normally UTF-8. A byte-order mark at the beginning of a file is left out; UTF-16 and
+// UTF-32 are refused. Lines that contain only <|endoftext|> separate documents; a file without such a line is
+// one document. A long document comes in several parts, which are cut where the tokens do not depend on the
+// cut (cut_before() of pieces.h). A text without such a place within 64 MiB is cut anywhere. This file knows
+// no tokens.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ class DocumentReader {
   static constexpr std::size_t kPart = std::size_t{4} << 20;  // parts have about this many bytes
   static constexpr std::size_t kLongestPart = std::size_t{64} << 20;
 
-  // Opens a file. Error if it cannot be read, or is UTF-16.
+  // Opens a file. Error if it cannot be read, or is UTF-16 or UTF-32.
   explicit DocumentReader(const std::string& path, std::size_t part_bytes = kPart,
                           std::size_t longest_part = kLongestPart);
   ~DocumentReader();

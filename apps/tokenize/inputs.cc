@@ -23,8 +23,8 @@ const char* kind_name(bool conversations) {
 // Returns whether the first good line of a JSONL file is a conversation. Returns no value if the file has no
 // good line; the error comes later, when the file is read.
 std::optional<bool> begins_with_conversation(const std::string& path) {
-  JsonlReader reader(path, JsonlReader::BadLines::skip, [](JsonlEntry&&, std::int64_t) {},
-                     [](const std::string&) {});
+  JsonlReader reader(
+      path, JsonlReader::BadLines::skip, [](JsonlEntry&&, std::int64_t) {}, [](const std::string&) {});
   std::ifstream file(path, std::ios::binary);
   std::vector<char> buffer(std::size_t{1} << 16);
   while (file && reader.conversations() + reader.documents() == 0) {
@@ -123,8 +123,7 @@ void Inputs::read_entries(const File& file,
       report, file.name);
 }
 
-void Inputs::for_each_document(
-    const std::function<void(const std::string&, const DocumentPart&)>& use) {
+void Inputs::for_each_document(const std::function<void(const std::string&, const DocumentPart&)>& use) {
   DocumentPart part;
   for (const File& file : files_) {
     if (file.jsonl) {
@@ -138,8 +137,7 @@ void Inputs::for_each_document(
   reported_ = true;
 }
 
-void Inputs::for_each_conversation(
-    const std::function<void(const std::string&, const Conversation&)>& use) {
+void Inputs::for_each_conversation(const std::function<void(const std::string&, const Conversation&)>& use) {
   for (const File& file : files_) {
     read_entries(file, [&](const std::string& name, const JsonlEntry& entry) {
       use(name, std::get<Conversation>(entry));

@@ -1,7 +1,7 @@
 // Inputs: the files that `inkling tokenize` reads, as documents or as conversations.
 //
-// Files whose names end with .jsonl have a JSON object on each line (apps/chat/conversations.h): a document or
-// a conversation. All other files are texts (documents.h). Documents and conversations become shards of
+// Files whose names end with .jsonl have a JSON object on each line (apps/chat/conversations.h): a document
+// or a conversation. All other files are texts (documents.h). Documents and conversations become shards of
 // different kinds, so they are not mixed. This file knows no tokens.
 #pragma once
 
@@ -23,7 +23,7 @@ class Inputs {
     bool jsonl = false;              // every file is JSONL, whatever its name
     std::string spool_prefix;        // standard input is copied to a file whose name begins like this
     JsonlReader::BadLines bad_lines = JsonlReader::BadLines::skip;
-    JsonlReader::Report report;      // receives a message for each line that is skipped
+    JsonlReader::Report report;  // receives a message for each line that is skipped
   };
 
   // Finds the files, and looks at the first entry of each JSONL file. Error if a path does not exist, or if

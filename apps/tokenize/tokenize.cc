@@ -9,7 +9,8 @@ namespace inkling {
 
 TokenizeResult tokenize_files(const TokenizeSettings& settings) {
   if (!(settings.val_fraction >= 0 && settings.val_fraction < 1)) {
-    fail("tokenize: the validation fraction is ", settings.val_fraction, ", expected at least 0 and less than 1");
+    fail("tokenize: the validation fraction is ", settings.val_fraction,
+         ", expected at least 0 and less than 1");
   }
   Inputs inputs({.paths = settings.inputs,
                  .jsonl = settings.jsonl,

@@ -5,8 +5,8 @@
 // (bpe_training.h). The second reading encodes them on all threads. An end-of-text token is written before
 // each document.
 //
-// Conversations (apps/chat/conversations.h) become packed shards with a loss mask: only the assistant's tokens
-// count as targets (apps/chat/packing.h).
+// Conversations (apps/chat/conversations.h) become packed shards with a loss mask: only the assistant's
+// tokens count as targets (apps/chat/packing.h).
 //
 // Validation: the model never trains on the validation shards, so the loss on them shows whether the model
 // learns or only memorises. If there are at least 100 documents, each document is in training or in
@@ -31,14 +31,13 @@ struct TokenizeSettings {
   bool jsonl = false;   // all inputs are JSON lines, whatever their names
   bool strict = false;  // a bad line of JSON is an error; otherwise it is skipped
   std::function<void(const std::string& message)> report_bad_line;
-  std::string out;                  // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
+  std::string out;  // the files are <out>_train.bin, <out>_val.bin, <out>_tokenizer.bin
   // An existing tokenizer: a file or a directory. If empty, the byte tokenizer is used (`bytes`), or a
   // tokenizer is trained on the text.
   std::string tokenizer_path;
   bool bytes = false;
   std::int32_t vocab_size = 0;  // of the trained tokenizer; 0: suited to the size of the text
-  std::string
-      hf_directory;  // if not empty, the tokenizer is also written here, as vocab.json and merges.txt
+  std::string hf_directory;  // if not empty, the tokenizer is also written here, as vocab.json and merges.txt
   double val_fraction = 0.1;  // 0: no validation shard
   // The minimum number of tokens of the validation shard, but never more than half of the text. For small
   // texts it is more than val_fraction. It allows at least one batch of the default size, B=8 and T=256.
@@ -70,6 +69,7 @@ struct TokenizeResult {
   std::int64_t bad_lines = 0;  // lines of JSON that were skipped
   ConversationCounts conversations;
   std::int64_t inline_separators = 0;  // how often <|endoftext|> is inside a line, where it is ordinary text
+  std::string not_utf8;                // "FILE: byte N", the first bytes that are not UTF-8, if there are any
   bool split_by_document = false;      // otherwise the last part of the text is for validation
   std::int32_t vocab_size = 0;
   bool no_pair_left = false;  // training ended with fewer tokens than wanted

@@ -83,9 +83,8 @@ TokenizeResult tokenize_conversations(const TokenizeSettings& settings, Inputs& 
   if (settings.shard_tokens != 0)
     fail("tokenize: --shard-tokens is ", settings.shard_tokens,
          ", but conversations are packed into one shard; leave the flag out");
-  const Survey found = survey(inputs, trains_tokenizer(settings), [&](std::int64_t bytes) {
-    settings.report(bytes, 2 * inputs.bytes());
-  });
+  const Survey found = survey(inputs, trains_tokenizer(settings),
+                              [&](std::int64_t bytes) { settings.report(bytes, 2 * inputs.bytes()); });
   const ChosenTokenizer chosen = choose_tokenizer(settings, found.pieces, found.text_bytes);
   const Tokenizer& tokenizer = chosen.tokenizer;
 

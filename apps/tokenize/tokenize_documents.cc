@@ -7,6 +7,7 @@
 #include "apps/tokenize/parallel_encoder.h"
 #include "apps/tokenize/sharded_writer.h"
 #include "apps/tokenize/validation_choice.h"
+#include "apps/tokenizer/pieces.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -29,6 +30,7 @@ struct Survey {
   PieceCounts pieces;
   std::string sample;  // the beginning of the text
   std::int64_t documents = 0, text_bytes = 0, chosen_bytes = 0, inline_separators = 0;
+  std::string not_utf8;  // the file and the position of the first bytes that are not UTF-8, if there are any
   std::vector<std::int64_t> starts;  // for each of the first documents: the number of bytes of text before it
 };
 
@@ -36,7 +38,7 @@ Survey survey(Inputs& inputs, bool count_pieces, double val_fraction,
               const std::function<void(std::int64_t)>& report) {
   Survey found;
   bool chosen = false;
-  inputs.for_each_document([&](const std::string&, const DocumentPart& part) {
+  inputs.for_each_document([&](const std::string& name, const DocumentPart& part) {
     if (part.begins) {
       ++found.documents;
       chosen = chosen_for_validation(part.text, val_fraction);
@@ -46,6 +48,11 @@ Survey survey(Inputs& inputs, bool count_pieces, double val_fraction,
     if (found.sample.size() < kSample) found.sample += part.text.substr(0, kSample - found.sample.size());
     if (count_pieces) found.pieces.add(part.text);
     found.inline_separators += count_separators(part.text);
+    if (found.not_utf8.empty()) {
+      const std::size_t at = first_invalid_utf8(part.text);
+      if (at != part.text.npos)
+        found.not_utf8 = str(name, ": byte ", part.at + static_cast<std::int64_t>(at));
+    }
     found.text_bytes += bytes;
     if (chosen) found.chosen_bytes += bytes;
     report(found.text_bytes);
@@ -161,6 +168,7 @@ TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inpu
   result.train_tokens = train.size();
   result.val_tokens = val.size();
   result.inline_separators = found.inline_separators;
+  result.not_utf8 = found.not_utf8;
   result.split_by_document = split.by_document;
   return result;
 }

@@ -175,6 +175,20 @@ std::size_t cut_before(std::string_view text, std::size_t at) {
   return 0;
 }
 
+std::size_t first_invalid_utf8(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  for (const char* p = text.data(); p < end;) {
+    if (static_cast<unsigned char>(*p) < 128) {
+      ++p;
+      continue;
+    }
+    const std::size_t bytes = wide_char_at(p, end).bytes;
+    if (bytes == 1) return static_cast<std::size_t>(p - text.data());
+    p += bytes;
+  }
+  return std::string_view::npos;
+}
+
 std::size_t character_start(std::string_view text, std::size_t at) {
   while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
   return at;

@@ -33,6 +33,9 @@ std::size_t piece_length(std::string_view text);
 // So long texts can be encoded in parts.
 std::size_t cut_before(std::string_view text, std::size_t at);
 
+// Returns the position of the first byte that is not part of valid UTF-8, or npos.
+std::size_t first_invalid_utf8(std::string_view text);
+
 // Returns the position of the first byte of the character at `at`, for cuts where cut_before() finds no
 // place.
 std::size_t character_start(std::string_view text, std::size_t at);

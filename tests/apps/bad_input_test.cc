@@ -72,7 +72,7 @@ TEST_CASE("bad input: token ids, shard lengths and dimensions that do not fit th
   const std::string good = "tests/goldens/curve_tokens.bin";
   const std::vector<std::string> base = {"train", "--out", t / "run", "--data", good};
   expect(base + std::vector<std::string>{"--vocab-size", "131", "--channels", "30", "--heads", "4"}, 2,
-         {"(C) is 30", "NH=4"});
+         {"(C) is 30", "(NH), which is 4"});
   expect(base + std::vector<std::string>{"--vocab-size", "131", "--layers", "0"}, 2,
          {"--layers is 0, expected a whole number from 1 to 1048576"});
   expect(

@@ -190,6 +190,21 @@ TEST_CASE("number flags: a missing value, and a flag that is given twice, are re
              contains("--prompt is given several times"));
 }
 
+TEST_CASE("number flags: a switch that is given a value is refused with its name") {
+  for (const auto& [command, word] : {std::pair{"train", "--shuffle=maybe"},
+                                      {"train", "--no-shuffle=1"},
+                                      {"train", "--stories=hello"},
+                                      {"train", "--loss-mask=3"},
+                                      {"train", "--recompute=99999999999999999999"},
+                                      {"train", "--resume="},
+                                      {"eval", "--documents=x"},
+                                      {"generate", "--greedy=true"}}) {
+    const std::string flag = std::string(word).substr(0, std::string(word).find('='));
+    CHECK(refusal(command, {word}) == str(flag, " takes no value, got ", word));
+  }
+  CHECK(refusal("train", {"--steps=5"}) == "accepted");
+}
+
 TEST_CASE("number flags: a whole number with zeros in front is decimal") {
   CHECK_THAT(refusal("train", {"--threads", "02000"}), contains("--threads is 02000"));
   CHECK(parse_train({"--steps", "010"}).flags.given["steps"] == 10);

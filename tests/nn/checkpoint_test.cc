@@ -96,7 +96,7 @@ TEST_CASE("checkpoint: the four sizes of GPT-2 have OpenAI's parameter counts in
   CHECK(GPT2Config::named("gpt2:d24").parameter_count() == 354871296);
   CHECK(GPT2Config::named("gpt2:d36").parameter_count() == 774090240);
   CHECK(GPT2Config::named("gpt2:d48").parameter_count() == 1557686400);
-  CHECK_THROWS_WITH(GPT2Config::named("gpt2:d13"), contains("unknown, expected gpt2:d12"));
+  CHECK_THROWS_WITH(GPT2Config::named("gpt2:d13"), contains("gpt2:d13, expected gpt2:d12"));
 }
 
 TEST_CASE("initialisation: the seed decides the weights, and with 768 channels they have GPT-2's deviation") {

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "apps/page/page_html.h"
+#include "apps/report/shell_line.h"
 #include "apps/report/train_command.h"
 #include "tests/apps/command_line.h"
 #include "tests/apps/run/tiny_run.h"

@@ -36,8 +36,8 @@ void refused(const json& flags, const std::string& why) {
 }
 
 TEST_CASE("train bounds: counts are accepted at both ends of their range, and refused beyond them") {
-  for (const auto& [key, flag, least, most] : {std::tuple{"/batch_size", "--batch-size", 1, kMost},
-                                               {"/grad_accum", "--grad-accum", 1, std::int64_t{1} << 26},
+  const json one_token = {{"batch_size", 1}, {"seq_len", 1}};
+  for (const auto& [key, flag, least, most] : {std::tuple{"/grad_accum", "--grad-accum", 1, kMostStepTokens},
                                                {"/steps", "--steps", 1, kMost},
                                                {"/val_batches", "--val-batches", 1, kMost},
                                                {"/warmup", "--warmup", 0, kMost},
@@ -46,12 +46,26 @@ TEST_CASE("train bounds: counts are accepted at both ends of their range, and re
                                                {"/save_every", "--save-every", 0, kMost}}) {
     for (const std::int64_t count : {std::int64_t{least}, most}) {
       INFO(flag << " " << count);
-      const json settings = resolve({.given = given(key, count), .model_name = ""}, f32_is_faster);
+      const json settings = resolve({.given = given(key, count, one_token), .model_name = ""}, f32_is_faster);
       CHECK(settings.at(json::json_pointer(key)) == count);
     }
     refused(given(key, least - 1), str(flag, " is ", least - 1, ", expected ", least, " to ", most));
     refused(given(key, most + 1), str(flag, " is ", most + 1, ", expected"));
   }
+  refused(given("/batch_size", 0), "--batch-size is 0, expected 1 to 2147483648");
+}
+
+TEST_CASE("train bounds: a step has at most 2^26 tokens, which is checked before anything is measured") {
+  const auto measures = [](const PreflightRequest&) -> PrecisionChoice { throw Error("measured"); };
+  const auto resolved = [&](std::int64_t B, std::int64_t accum) {
+    const json flags = {{"batch_size", B}, {"seq_len", 256}, {"grad_accum", accum}};
+    return resolve({.given = flags, .model_name = ""}, measures);
+  };
+  CHECK_THROWS_WITH(resolved(kMostStepTokens / 256, 1), "measured");
+  CHECK_THROWS_WITH(resolved(kMostStepTokens / 256 + 1, 1),
+                    contains("--batch-size times --seq-len is 67109120"));
+  CHECK_THROWS_WITH(resolved(kMostStepTokens / 512, 2), "measured");
+  CHECK_THROWS_WITH(resolved(kMostStepTokens / 512, 3), contains("--grad-accum is 3, expected at most 2"));
 }
 
 TEST_CASE("train bounds: real numbers are accepted at both ends of their range, and refused beyond them") {
@@ -100,7 +114,7 @@ TEST_CASE("train bounds: a model's dimensions are from 1 to 1048576, and its hea
   for (const char* key : {"/model/layers", "/model/max_seq_len", "/model/vocab_size"})
     accepted(given(key, 1048576));
   accepted({{"model", {{"heads", 3}, {"channels", 30}}}});
-  refused({{"model", {{"heads", 3}, {"channels", 31}}}}, "expected a multiple of the number of heads");
+  refused({{"model", {{"heads", 3}, {"channels", 31}}}}, "expected a multiple of the number of heads (NH), which is 3");
 }
 
 TEST_CASE("train bounds: only the names in the help are accepted for schedule, optimizer and precision") {

@@ -8,11 +8,11 @@
 #include "apps/run/terminal.h"
 #include "apps/run/trainer.h"
 
-namespace inkling {
+namespace inkling::report {
 
 void print_plan(std::ostream& out, const TrainSettings& settings, std::int64_t first_step);
 // `terminal` describes the place that `out` prints to.
 void print_summary(std::ostream& out, const Terminal& terminal, const TrainSettings& settings,
                    Trainer& trainer, const std::string& directory);
 
-}  // namespace inkling
+}  // namespace inkling::report
