@@ -61,10 +61,13 @@ $(BUILD)/core/parallel.o: CXXFLAGS += $(if $(findstring thread,$(SANITIZE)),-fno
 # operand of an inlined intrinsic: compiling isa_avx512.cc would take minutes. Without these marks it takes 20 s.
 $(BUILD)/ops/isa/isa_%.o $(EMULATED_AMX): CXXFLAGS += -O3 $(if $(SANITIZE),-fno-sanitize-address-use-after-scope)
 
-# The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed does not matter: -O1.
+# The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed does not matter. Under
+# sanitizers the optimiser takes most of the time of compiling tests and commands: -O0.
+TEST_OPT := $(if $(SANITIZE),-O0,-O1)
 PRECOMPILED := $(BUILD)/tests/precompiled.h
 PRECOMPILED_FLAGS = -include $(PRECOMPILED)
-$(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 $(PRECOMPILED_FLAGS)
+$(BUILD)/tests/%_test.o: private CXXFLAGS += $(TEST_OPT) $(PRECOMPILED_FLAGS)
+$(BUILD)/apps/%.o: private CXXFLAGS += $(if $(SANITIZE),-O0)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
 LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc apps/*/*/*.cc)
@@ -74,8 +77,9 @@ FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
 # The tests of the AMX instructions need an x86-64 compiler.
 TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(BUILD)/tests/ops/amx_test.o),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
-# make asan and make fuzz link the kernels of the ordinary build.
+# make asan and make fuzz link objects of the ordinary build, KERNELS and APP_TESTS, instead of compiling their own.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
+TESTS   := $(if $(APP_TESTS),$(filter-out $(BUILD)/tests/apps/%,$(TESTS)) $(APP_TESTS),$(TESTS))
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
 $(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js)
 # What calls oneDNN is a shared library, built if oneDNN is installed or is about to be (deps-bench).
@@ -137,13 +141,15 @@ bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak an
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)' --text='$(TEXT)'
 
 # asan and fuzz share one build. Its kernels are those of the ordinary build: under clang's sanitizers they would be a hundred times slower.
-# The tests find what a kernel reads or writes outside of its operands by pages without access (tests/fenced.h).
-KERNELS_HERE = $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY))
-SANITIZED = BUILD=$(BUILD)/sanitized CXX=clang++ OPT=-O1 KERNELS='$(KERNELS_HERE)' \
+# The tests find what a kernel reads or writes outside of its operands by pages without access (tests/fenced.h). The tests of apps are those
+# of the ordinary build too: half of the time of compiling, and it is the library and the commands that the sanitizers look at.
+KERNELS_HERE   = $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY))
+APP_TESTS_HERE = $(filter $(BUILD)/tests/apps/%,$(TESTS))
+SANITIZED = BUILD=$(BUILD)/sanitized CXX=clang++ OPT=-O1 KERNELS='$(KERNELS_HERE)' APP_TESTS='$(APP_TESTS_HERE)' \
   SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
 # Catch2 takes each excluded name as an argument of its own.
 SLOW := ~lesson*' '~info*' '~one hash*' '~verify*' '~[pages]
-asan: $(KERNELS_HERE)  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for the slow ones of lessons, info and verify (clang)
+asan: $(KERNELS_HERE) $(APP_TESTS_HERE)  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for the slow ones of lessons, info and verify (clang)
 	$(MAKE) $(SANITIZED) TEST="$(SLOW)" test
 fuzz: $(KERNELS_HERE)  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
 	$(MAKE) $(SANITIZED) $(BUILD)/sanitized/inkling_fuzz
@@ -184,7 +190,7 @@ $(BUILD)/%.o: %.cc
 $(PRECOMPILED).gch: tests/support.h
 	@mkdir -p $(@D)
 	@echo '#include "tests/support.h"' > $(PRECOMPILED)
-	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -O1 -x c++-header $(PRECOMPILED) -o $@
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) $(TEST_OPT) -x c++-header $(PRECOMPILED) -o $@
 $(filter %_test.o,$(TESTS)): $(PRECOMPILED).gch
 
 $(BUILD)/libinkling.a: $(LIBRARY)
@@ -194,7 +200,8 @@ $(BUILD)/libinkling.a: $(LIBRARY)
 $(BUILD)/inkling: $(APP) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(BUILD)/inkling_tests: $(TESTS) $(COMMANDS) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
+# The library comes first: of an inline function that several objects define, the linker takes the first, and this one is instrumented.
+$(BUILD)/inkling_tests: $(LIBRARY) $(COMMANDS) $(BUILD)/bench/schedule_simulation.o $(TESTS)
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(CATCH) $(LDLIBS) -o $@
 
 $(BUILD)/inkling_fuzz: $(FUZZER) $(COMMANDS) $(BUILD)/libinkling.a

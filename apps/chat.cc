@@ -10,6 +10,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "apps/chat/chat_template.h"
 #include "apps/commands.h"
 #include "apps/number_flag.h"
 #include "apps/open_model.h"
@@ -79,9 +80,22 @@ int talk(Chat& chat) {
   return status;
 }
 
+// Error if the tokenizer does not have the characters of the words between the turns of a conversation.
+void check_can_chat(const Tokenizer& tokenizer, const std::string& model) {
+  try {
+    ChatTemplate(tokenizer).prompt({{Turn{Role::user, "?"}}});
+  } catch (const Error&) {
+    fail(model,
+         ": its tokenizer cannot write a conversation, so the model was not trained on conversations; make "
+         "chat "
+         "trains a model that was");
+  }
+}
+
 int run(const ChatCommand& command) {
   set_threads(command.threads);
   OpenModel opened = open_model(command.model, command.tokenizer, command.precision);
+  check_can_chat(opened.tokenizer_for("chat"), command.model);
   Chat chat(opened.model, opened.tokenizer_for("chat"), command.chat, terminal(STDOUT_FILENO), std::cout,
             std::cerr);
   from_flags([&] { chat.history().set_system(command.system); }, "--system: ");

@@ -34,15 +34,22 @@ void check_given_once(const CLI::App& app) {
   }
 }
 
-// Refuses a value for a flag that takes none, for example --resume=yes.
-void check_switches(const CLI::App& subcommand, int argc, const char* const* argv) {
-  for (int i = 2; i < argc; ++i) {
+std::string see_help(const CLI::App& app) {
+  const std::string name = app.get_name();
+  return str(" (see inkling ", name == "inkling" ? "" : name + " ", "--help)");
+}
+
+// Refuses flags that the subcommand does not have, and a value for a flag that takes none, for example
+// --resume=yes.
+void check_flags(const CLI::App& subcommand, int argc, const char* const* argv) {
+  for (int i = 2; i < argc && argv[i] != std::string_view("--"); ++i) {
     const std::string word = argv[i];
+    if (!word.starts_with("--")) continue;
     const std::string name = word.substr(0, word.find('='));
-    if (name.size() == word.size()) continue;
     const CLI::Option* option = subcommand.get_option_no_throw(name);
-    if (option == nullptr || option->get_items_expected_max() > 0) continue;
-    throw UsageError(str(name, " takes no value, got ", word));
+    if (option == nullptr) throw UsageError(str("there is no flag ", name, see_help(subcommand)));
+    if (name.size() < word.size() && option->get_items_expected_max() == 0)
+      throw UsageError(str(name, " takes no value, got ", word));
   }
 }
 
@@ -82,7 +89,7 @@ Action parse_command_line(int argc, const char* const* argv) {
   add_story_chats(app, action);
   add_verify(app, action);
   const CLI::App* subcommand = find_subcommand(app, argc > 1 ? argv[1] : "");
-  if (subcommand != nullptr) check_switches(*subcommand, argc, argv);
+  if (subcommand != nullptr) check_flags(*subcommand, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -92,7 +99,7 @@ Action parse_command_line(int argc, const char* const* argv) {
     };
   } catch (const CLI::ParseError& error) {
     check_given_once(app);
-    throw UsageError(str(in_plain_words(error), " (see inkling --help)"));
+    throw UsageError(in_plain_words(error) + see_help(subcommand != nullptr ? *subcommand : app));
   }
   check_given_once(app);
   return action;

@@ -232,6 +232,8 @@ int run_text(const EvalCommand& command, GPT2& model, const std::optional<Tokeni
                                   {"context", T},
                                   {"stride", stride},
                                   {"documents", command.documents},
+                                  {"document_mask", document_mask},
+                                  {"loss_mask", windows.has_loss_mask()},
                                   {"tokens", e.tokens},
                                   {"tokens_per_s", tokens_per_s}};
     if (has_text) out["bits_per_byte"] = e.bits_per_byte(), out["text_bytes"] = e.text_bytes;
@@ -246,9 +248,11 @@ int run_text(const EvalCommand& command, GPT2& model, const std::optional<Tokeni
   }
   line("tokens", format_count(e.tokens) +
                      (e.tokens < windows.targets() ? " of " + format_count(windows.targets()) : ""));
-  line("protocol",
-       str("windows of ", format_count(T), " tokens, stride ", format_count(stride),
-           command.documents ? ", each window inside a document" : "", "; each token is scored once"));
+  line("protocol", str("windows of ", format_count(T), " tokens, stride ", format_count(stride),
+                       command.documents ? ", each window inside a document" : "",
+                       document_mask ? ", attention and positions inside of documents" : "",
+                       windows.has_loss_mask() ? "; each token that the loss mask counts is scored once"
+                                               : "; each token is scored once"));
   line("tokens/s", format_count(static_cast<std::int64_t>(tokens_per_s)));
   return 0;
 }

@@ -19,7 +19,8 @@ namespace {
 
 struct TokenizeCommand {
   TokenizeSettings settings;
-  std::string show;
+  std::string show;    // the text of --show
+  bool shows = false;  // --show is given; its text may be empty
   int threads = hardware_threads();
 };
 
@@ -70,7 +71,7 @@ int show(const TokenizeCommand& command) {
   for (const std::int32_t id : ids) {
     std::cout << id << "\t" << quoted_token(screen, tokenizer.token(id)) << "\n";
   }
-  std::cout << format_count(std::ssize(ids)) << " tokens, " << format_count(std::ssize(command.show))
+  std::cout << format_number_of(std::ssize(ids), "token") << ", " << format_count(std::ssize(command.show))
             << " bytes\n";
   return 0;
 }
@@ -124,6 +125,12 @@ void print(const TokenizeResult& result, std::int64_t T) {
   if (result.no_pair_left)
     std::cerr << "inkling: no pair of tokens is left to merge, so the tokenizer has only "
               << format_count(result.vocab_size) << " tokens" << std::endl;
+  if (result.sampled_pieces) {
+    std::cerr
+        << "inkling: the text has too many different words for the memory of the count, so the tokenizer was "
+           "trained on a sample of the rare words"
+        << std::endl;
+  }
   if (!result.not_utf8.empty()) {
     std::cerr << "inkling: " << result.not_utf8
               << " is not UTF-8 text; is this the right file? Its bytes are tokenized as they are"
@@ -138,7 +145,7 @@ void print(const TokenizeResult& result, std::int64_t T) {
 
 int run(const TokenizeCommand& command) {
   set_threads(command.threads);
-  if (!command.show.empty()) return show(command);
+  if (command.shows) return show(command);
   if (command.settings.inputs.empty())
     throw UsageError("--input is missing, expected texts, JSONL files or directories");
   if (command.settings.out.empty())
@@ -204,13 +211,16 @@ void add_tokenize(CLI::App& app, Action& action) {
                   "maximum number of tokens in a shard; the shards are then OUT_train_000001.bin and so on; "
                   "default: one shard"),
               std::int64_t{1024}, std::int64_t{1} << 40);
-  tokenize->add_option("--show", command->show,
-                       "print the ids and bytes of the tokens of this text, and exit");
+  const CLI::Option* show = tokenize->add_option(
+      "--show", command->show, "print the ids and bytes of the tokens of this text, and exit");
   number_flag(tokenize->add_option("--threads", command->threads,
                                    "number of threads; the shards do not depend on it"),
               1, kMostThreads)
       ->capture_default_str();
-  tokenize->callback([&action, command] { action = [command] { return run(*command); }; });
+  tokenize->callback([&action, command, show] {
+    command->shows = show->count() > 0;
+    action = [command] { return run(*command); };
+  });
 }
 
 }  // namespace inkling

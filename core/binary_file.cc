@@ -62,14 +62,14 @@ void write_all(const std::string& path, const void* data, std::int64_t count_byt
 }  // namespace
 
 FileView::FileView(const std::string& path) : path_(path) {
+  if (path.empty()) fail("the path of a file is empty, expected the path of an existing file");
   // O_NONBLOCK: opening a pipe must not wait for its writer.
   const FileDescriptor file{open_file(path, O_RDONLY | O_NONBLOCK)};
   if (file.fd < 0) fail(path, ": cannot open: ", system_error());
   struct stat info = {};
   if (fstat(file.fd, &info) != 0) fail(path, ": cannot stat: ", system_error());
   if (S_ISDIR(info.st_mode)) fail(path, ": is a directory, expected a file");
-  if (!S_ISREG(info.st_mode))
-    fail(path, ": is a device, pipe or socket, expected a regular file");
+  if (!S_ISREG(info.st_mode)) fail(path, ": is a device, pipe or socket, expected a regular file");
   if (info.st_size == 0) fail(path, ": is empty, expected at least one byte");
   const auto size = static_cast<std::size_t>(info.st_size);
   void* p = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/run/json_bounds.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -23,24 +24,8 @@ bool blank(std::string_view text) {
   return text.find_first_not_of(kBlanks) == std::string_view::npos;
 }
 
-// The JSON parser calls this for each piece of JSON, so a line that is nested too deep is refused before it
-// uses the stack.
-bool check_depth(int levels, json::parse_event_t event, const json& /*parsed*/) {
-  const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-  if (opens && levels >= kMostLineLevels)
-    fail("the JSON is nested deeper than ", kMostLineLevels, " levels, expected at most ", kMostLineLevels);
-  return true;
-}
-
 json parse_object(std::string_view line) {
-  json value;
-  try {
-    value = json::parse(line.begin(), line.end(), check_depth);
-  } catch (const json::exception& error) {
-    // The message of the JSON parser starts with a code for programs, "[json.exception.parse_error.101] ".
-    const std::string_view what = error.what();
-    fail("not valid JSON: ", what.substr(what.find("] ") + 2));
-  }
+  const json value = parse_bounded_json(line, {.levels = kMostLineLevels, .distinct_keys = false});
   if (!value.is_object()) fail("is a JSON ", value.type_name(), ", expected an object");
   return value;
 }

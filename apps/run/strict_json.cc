@@ -1,9 +1,9 @@
 #include "apps/run/strict_json.h"
 
 #include <optional>
-#include <set>
 #include <utility>
 
+#include "apps/run/json_bounds.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 
@@ -39,43 +39,15 @@ std::optional<std::int64_t> integer_in(const json& value, std::int64_t least, st
   return std::nullopt;
 }
 
-// The JSON parser calls a Limits object for each piece of JSON. So a faulty text is refused at the first
-// fault, before the rest of the text uses memory.
-class Limits {
- public:
-  explicit Limits(const std::string& source) : source_(source) {}
-
-  bool operator()(int levels, json::parse_event_t event, const json& parsed) {
-    using Event = json::parse_event_t;
-    if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end) keys_.pop_back();
-    if (event == Event::object_start || event == Event::array_start) {
-      if (levels >= kMostJsonLevels)
-        fail(source_, ": cannot read this JSON: it is nested deeper than ", kMostJsonLevels,
-             " levels, expected at most ", kMostJsonLevels);
-    }
-    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second)
-      fail(source_, ": cannot read this JSON: the key ", shown(parsed),
-           " appears twice in one object, expected once");
-    return true;
-  }
-
- private:
-  const std::string& source_;
-  std::vector<std::set<std::string>> keys_;  // the keys so far of each object that is not complete yet
-};
-
 }  // namespace
 
 json parse_json(std::string_view text, const std::string& source, std::int64_t most_bytes) {
   if (std::ssize(text) > most_bytes)
     fail(source, ": has ", text.size(), " bytes of JSON, expected at most ", most_bytes);
   try {
-    return json::parse(text.begin(), text.end(), Limits(source));
-  } catch (const json::exception& error) {
-    // The message of the JSON parser starts with a code for programs, "[json.exception.parse_error.101] ".
-    const std::string_view what = error.what();
-    fail(source, ": not valid JSON: ", what.substr(what.find("] ") + 2));
+    return parse_bounded_json(text, {.levels = kMostJsonLevels, .distinct_keys = true});
+  } catch (const Error& error) {
+    fail(source, ": ", error.what());
   }
 }
 

@@ -163,7 +163,7 @@ void Chat::obey_command(const std::string& command, const std::string& value) {
   } else if (command == "/save") {
     need_file();
     history_.save(value);
-    note(str("saved ", history_.answers(), " answers"));
+    note("saved " + format_number_of(history_.answers(), "answer"));
   } else if (command == "/load") {
     need_file();
     history_.load(value);

@@ -32,6 +32,10 @@ Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int
   batches_ = ceil_div(windows, B_);
 }
 
+bool Windows::has_loss_mask() const {
+  return std::any_of(shards_.begin(), shards_.end(), [](const DataShard& s) { return s.has_loss_mask(); });
+}
+
 std::int64_t Windows::count_at(const DataShard& shard, std::int64_t first) const {
   const std::int64_t most = std::min(T_, shard.size() - 1 - first);
   if (end_of_text_ < 0) return most;

@@ -37,6 +37,7 @@ class Windows {
   // The number of targets in all batches that count.
   std::int64_t targets() const { return targets_; }
   std::int64_t batches() const { return batches_; }
+  bool has_loss_mask() const;                     // whether a loss mask says which targets count
   std::int64_t batch_size() const { return B_; }  // B
 
   // Writes the next batch: inputs (B,T), targets (B,T). `positions` (B,T) may be nullptr; it gets the

@@ -16,7 +16,7 @@ ChosenTokenizer choose_tokenizer(const TokenizeSettings& settings, const PieceCo
       settings.vocab_size == 0 ? suitable_vocabulary(text_bytes) : settings.vocab_size;
   Tokenizer trained = train_bpe(pieces, wanted);
   const bool no_pair_left = trained.vocab_size() < wanted;
-  return {std::move(trained), no_pair_left};
+  return {std::move(trained), no_pair_left, pieces.sampled()};
 }
 
 void write_tokenizer(const TokenizeSettings& settings, const ChosenTokenizer& chosen,
@@ -24,8 +24,10 @@ void write_tokenizer(const TokenizeSettings& settings, const ChosenTokenizer& ch
   result.tokenizer_path = settings.out + "_tokenizer.bin";
   result.vocab_size = chosen.tokenizer.vocab_size();
   result.no_pair_left = chosen.no_pair_left;
-  chosen.tokenizer.write(result.tokenizer_path);
+  result.sampled_pieces = chosen.sampled_pieces;
+  // First what can fail because of a wrong path: then the tokenizer beside older shards is still theirs.
   if (!settings.hf_directory.empty()) write_merges_directory(chosen.tokenizer, settings.hf_directory);
+  chosen.tokenizer.write(result.tokenizer_path);
 }
 
 std::int32_t suitable_vocabulary(std::int64_t text_bytes) {

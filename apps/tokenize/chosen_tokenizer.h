@@ -15,6 +15,7 @@ bool trains_tokenizer(const TokenizeSettings& settings);
 struct ChosenTokenizer {
   Tokenizer tokenizer;
   bool no_pair_left = false;  // training ended with fewer tokens than wanted
+  bool sampled_pieces = false;  // it was trained on a sample of the rare pieces
 };
 // `pieces` and `text_bytes` describe the text. They matter only if a tokenizer is trained on it.
 ChosenTokenizer choose_tokenizer(const TokenizeSettings& settings, const PieceCounts& pieces,

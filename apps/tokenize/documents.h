@@ -3,7 +3,7 @@
 // The text is bytes, normally UTF-8. A byte-order mark at the beginning of a file is left out; UTF-16 and
 // UTF-32 are refused. Lines that contain only <|endoftext|> separate documents; a file without such a line is
 // one document. A long document comes in several parts, which are cut where the tokens do not depend on the
-// cut (cut_before() of pieces.h). A text without such a place within 64 MiB is cut anywhere. This file knows
+// cut (cut_before() of pieces.h). A text without such a place within 16 MiB is cut anywhere. This file knows
 // no tokens.
 #pragma once
 
@@ -30,7 +30,7 @@ struct DocumentPart {
 class DocumentReader {
  public:
   static constexpr std::size_t kPart = std::size_t{4} << 20;  // parts have about this many bytes
-  static constexpr std::size_t kLongestPart = std::size_t{64} << 20;
+  static constexpr std::size_t kLongestPart = std::size_t{16} << 20;
 
   // Opens a file. Error if it cannot be read, or is UTF-16 or UTF-32.
   explicit DocumentReader(const std::string& path, std::size_t part_bytes = kPart,

@@ -73,6 +73,7 @@ struct TokenizeResult {
   bool split_by_document = false;      // otherwise the last part of the text is for validation
   std::int32_t vocab_size = 0;
   bool no_pair_left = false;  // training ended with fewer tokens than wanted
+  bool sampled_pieces = false;  // the tokenizer was trained on a sample of the rare pieces (bpe_training.h)
 };
 
 // Tokenizes texts. Error if a text cannot be encoded or is too short for two shards. No file is written

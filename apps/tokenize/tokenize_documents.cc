@@ -155,9 +155,9 @@ TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inpu
   encoder.finish();
 
   const std::int64_t n = train.size() + val.size() - distributor.cuts_document();
-  constexpr std::int64_t kFewest = 8;  // with fewer tokens, one of the two parts would be useless
-  if (n < kFewest)
-    fail(settings.inputs.front(), ": the text has ", n, " tokens, expected at least ", kFewest);
+  // A row has at least one token and its target. With fewer than 8 tokens, one of two parts would be useless.
+  const std::int64_t fewest = split.none ? 2 : 8;
+  if (n < fewest) fail(settings.inputs.front(), ": the text has ", n, " tokens, expected at least ", fewest);
 
   TokenizeResult result;
   write_tokenizer(settings, chosen, result);

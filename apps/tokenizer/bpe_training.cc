@@ -1,5 +1,7 @@
 #include "apps/tokenizer/bpe_training.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <queue>
 #include <vector>
@@ -161,16 +163,25 @@ void PieceCounts::add(std::string_view text) {
       }
     }
   }
-  while (piece_bytes_ > most_piece_bytes_ && !counts_.empty()) forget_rare_pieces();
+  while (piece_bytes_ > most_piece_bytes_ && !counts_.empty()) sample_rare_pieces();
 }
 
-void PieceCounts::forget_rare_pieces() {
-  ++forgotten_up_to_;
-  std::erase_if(counts_, [&](const auto& entry) {
-    if (entry.second > forgotten_up_to_) return false;
-    piece_bytes_ -= entry.first.size();
-    return true;
-  });
+void PieceCounts::sample_rare_pieces() {
+  const std::size_t before = piece_bytes_;
+  ++samples_;
+  for (auto entry = counts_.begin(); entry != counts_.end();) {
+    auto& [piece, count] = *entry;
+    const bool heads = XXH3_64bits_withSeed(piece.data(), piece.size(), samples_) % 2 == 0;
+    if (count > sampled_up_to_ || heads) {
+      if (count <= sampled_up_to_) count *= 2;
+      ++entry;
+    } else {
+      piece_bytes_ -= piece.size();
+      entry = counts_.erase(entry);
+    }
+  }
+  // If this has left out too little, the pieces that are a little less rare are sampled next.
+  if (piece_bytes_ > before / 4 * 3) sampled_up_to_ *= 2;
 }
 
 Tokenizer train_bpe(const PieceCounts& pieces, std::int32_t vocab_size) {

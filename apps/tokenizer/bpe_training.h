@@ -21,7 +21,9 @@
 namespace inkling {
 
 // Counts the pieces of a text that is given in parts. The memory is limited: if there are too many different
-// pieces, the rarest ones are forgotten.
+// pieces, the rare ones become a sample. A checksum of each rare piece decides, like a coin, whether it is
+// left out or its count is doubled, so on average the counts of pairs stay the same, and every run of the
+// program takes the same sample.
 class PieceCounts {
  public:
   static constexpr std::size_t kMostPieceBytes = std::size_t{8} << 20;  // of all different pieces together
@@ -39,15 +41,16 @@ class PieceCounts {
   using Map = std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>>;
 
   const Map& counts() const { return counts_; }
-  // Pieces that occur at most this many times may have been forgotten; 0 if no piece was forgotten.
-  std::int64_t forgotten_up_to() const { return forgotten_up_to_; }
+  // Whether the counts are those of a sample.
+  bool sampled() const { return samples_ > 0; }
 
  private:
-  void forget_rare_pieces();
+  void sample_rare_pieces();
 
   Map counts_;
   std::size_t most_piece_bytes_, piece_bytes_ = 0;
-  std::int64_t forgotten_up_to_ = 0;
+  std::uint64_t samples_ = 0;       // how often rare pieces were left out
+  std::int64_t sampled_up_to_ = 1;  // pieces with at most this count are rare
 };
 
 // Trains a tokenizer with `vocab_size` tokens: 256 bytes, merges and end-of-text. It has fewer tokens if no

@@ -166,7 +166,9 @@ std::string merges_text(const Tokenizer& tokenizer) {
 
 void write_merges_directory(const Tokenizer& tokenizer, const std::string& directory) {
   const std::string vocabulary = vocab_json_text(tokenizer), merges = merges_text(tokenizer);
-  std::filesystem::create_directories(directory);
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) fail(directory, ": cannot create this directory: ", error.message());
   write_whole((std::filesystem::path(directory) / "vocab.json").string(), vocabulary);
   write_whole((std::filesystem::path(directory) / "merges.txt").string(), merges);
 }

@@ -298,7 +298,7 @@ TEST_CASE("tokenize flags: --input, --out, --tokenizer and --val-fraction have t
   const auto tokenize = [&](const Words& flags) {
     return run_here(Words{"tokenize", "--input", temporary / "text", "--out", temporary / "my"} + flags).out;
   };
-  CHECK_THAT(tokenize({"--bytes"}), contains("30,000 bytes, 1 documents"));
+  CHECK_THAT(tokenize({"--bytes"}), contains("30,000 bytes, 1 document\n"));
   // Validation has a tenth of the bytes, and an end-of-text token before them.
   CHECK(tokens("train") == 27001);
   CHECK(tokens("val") == 3001);
@@ -354,7 +354,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
       {"inspect", {"files", "show", "tokenizer", "from", "tokens"}},
       {"story-chats", {"out", "seed", "stories", "train", "held-out", "example"}},
       {"convert", {"from", "to", "tokenizer"}},
-      {"report", {"run", "out", "csv"}},
+      {"report", {"RUN", "out", "csv"}},
       {"verify", {"all", "threads", "json"}},
   };
   CLI::App app;

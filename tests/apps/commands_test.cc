@@ -40,7 +40,7 @@ TEST_CASE("tokenize: --input - reads standard input, and reports separators insi
                               " tokenize --bytes --input - --out " + temporary / "my" + " > " +
                               temporary / "out" + " 2> " + temporary / "err";
   REQUIRE(std::system(command.c_str()) == 0);
-  CHECK_THAT(read_text(temporary / "out"), contains("34 bytes, 1 documents") && contains("% of all"));
+  CHECK_THAT(read_text(temporary / "out"), contains("34 bytes, 1 document\n") && contains("% of all"));
   CHECK_THAT(read_text(temporary / "err"), contains("<|endoftext|> is inside a line 1 time;"));
   CHECK(Shard(temporary / "my_train.bin").size() + Shard(temporary / "my_val.bin").size() >= 35);
 }

@@ -113,7 +113,7 @@ TEST_CASE("huggingface: settings that change what GPT-2 computes are refused") {
   };
   refused("n_layer", 3, "the tensors have 2 layers, expected n_layer=3");
   refused("n_layer", 1, "the tensors have 2 layers, expected n_layer=1");
-  refused("n_head", 3, "expected a multiple of the number of heads (NH=3)");
+  refused("n_head", 3, "expected a multiple of the number of heads (NH), which is 3");
   refused("n_embd", 18, "shape is (101, 16), expected (101, 18)");
   refused("n_positions", 17, "wpe.weight: shape is (16, 16), expected (17, 16)");
   refused("vocab_size", 102, "wte.weight: shape is (101, 16), expected (102, 16)");

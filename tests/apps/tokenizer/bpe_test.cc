@@ -1,6 +1,7 @@
 // Byte pair encoding: the linear encoding against the definition, which merges one pair after another.
 #include "apps/tokenizer/bpe.h"
 
+#include <bit>
 #include <filesystem>
 #include <iomanip>
 #include <map>
@@ -324,17 +325,50 @@ TEST_CASE("bpe training: the same tokens on any number of threads, and for text 
   }
 }
 
-TEST_CASE("bpe training: if there are too many different pieces, the rarest are forgotten") {
+TEST_CASE("bpe training: if there are too many different pieces, the rare ones become a sample") {
   PieceCounts pieces(100);
-  pieces.add("cat cat cat dog dog bird");
-  CHECK(pieces.counts().size() == 4);  // "cat" and " cat" are different pieces
-  CHECK(pieces.forgotten_up_to() == 0);
+  std::string common;
+  for (int i = 0; i < 100; ++i) common += " cat";
+  pieces.add(common);
+  CHECK(!pieces.sampled());
   std::string rare;
   for (int i = 0; i < 26; ++i) rare += std::string(" rare") + static_cast<char>('a' + i);
   pieces.add(rare);
-  CHECK(pieces.forgotten_up_to() == 1);
-  CHECK(pieces.counts().size() == 2);
-  CHECK(pieces.counts().find(std::string_view(" cat"))->second == 2);
+  CHECK(pieces.sampled());
+  CHECK(pieces.counts().at(" cat") == 100);
+  std::int64_t kept = 0;
+  for (const auto& [piece, count] : pieces.counts()) {
+    if (piece == " cat") continue;
+    CHECK((count > 1 && std::has_single_bit(static_cast<std::uint64_t>(count))));
+    ++kept;
+  }
+  CHECK(kept > 0);
+  CHECK(kept <= (100 - 4) / 6);  // so the limit of 100 bytes is kept
+}
+
+// In languages without blanks nearly every piece occurs once. Text of 4,000 words of two letters in random
+// order: its pairs are as frequent in a sample as in the whole, so the sample gives tokens of the same
+// length.
+TEST_CASE("bpe training: a text whose pieces occur once gives long tokens, also from a sample") {
+  Rng rng(7);
+  std::string text;
+  while (text.size() < 400000) {
+    for (int word = 0; word < 12; ++word) {
+      const auto w = static_cast<int>(rng.next() % 400);
+      text += static_cast<char>('a' + w % 20);
+      text += static_cast<char>('a' + w / 20);
+    }
+    text += '.';
+  }
+  const auto bytes_per_token = [&](std::size_t most_bytes) {
+    PieceCounts pieces(most_bytes);
+    pieces.add(text);
+    CHECK(pieces.sampled() == (most_bytes < text.size()));
+    const Tokenizer tokenizer = train_bpe(pieces, 656);
+    CHECK(tokenizer.vocab_size() == 656);
+    return static_cast<double>(text.size()) / static_cast<double>(tokenizer.encode(text).size());
+  };
+  CHECK(bytes_per_token(50000) > 0.9 * bytes_per_token(1 << 20));
 }
 
 TEST_CASE("merges files: what is written is read back the same") {
