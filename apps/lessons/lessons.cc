@@ -12,6 +12,7 @@
   LESSON(logits_to_loss) \
   LESSON(backpropagation) \
   LESSON(gradient_descent) \
+  LESSON(training_loop) \
   LESSON(sampling)
 // clang-format on
 
