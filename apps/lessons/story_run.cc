@@ -49,10 +49,14 @@ LearningRateSchedule StoryRun::schedule() const {
           .steps = steps};
 }
 
-GPT2 train_on_stories(const StoryRun& run,
-                      const std::function<void(std::int64_t step, double loss, GPT2& model)>& after_step) {
+GPT2 train_on_stories(const StoryRun& run, const AfterStep& after_step) {
   GPT2 model(run.config());
   model.initialise(run.seed);
+  train_on_stories(model, run, after_step);
+  return model;
+}
+
+void train_on_stories(GPT2& model, const StoryRun& run, const AfterStep& after_step) {
   const auto segments = segments_of(model.parameters().table());
   std::unique_ptr<Optimizer> optimizer;
   if (run.sgd)
@@ -71,7 +75,6 @@ GPT2 train_on_stories(const StoryRun& run,
     const StepResult result = training_step(model, *optimizer, tape, {&batch, 1}, settings);
     after_step(step, result.loss, model);
   }
-  return model;
 }
 
 double mean_loss(GPT2& model, StoryRows& rows) {

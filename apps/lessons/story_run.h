@@ -46,8 +46,10 @@ struct StoryRun {
 
 // Trains on stories. Calls `after_step` with the step from 1, the loss of its batch before the update, and
 // the model after it; its gradients are those of the step, before they were shortened. Throws Diverged.
-GPT2 train_on_stories(const StoryRun& run,
-                      const std::function<void(std::int64_t step, double loss, GPT2& model)>& after_step);
+using AfterStep = std::function<void(std::int64_t step, double loss, GPT2& model)>;
+GPT2 train_on_stories(const StoryRun& run, const AfterStep& after_step);
+// Trains a model with initialised weights. Its vocabulary begins with the tokens of the stories.
+void train_on_stories(GPT2& model, const StoryRun& run, const AfterStep& after_step);
 
 // The mean loss of a model on rows.
 double mean_loss(GPT2& model, StoryRows& rows);
