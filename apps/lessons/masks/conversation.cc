@@ -134,7 +134,7 @@ void token_table(Page& page, const ChatTokens& chat, const LessonSettings& setti
       "With the "
       "mask, nothing was learned from the question: its mean loss is {france.masked.question}. (Where it has "
       "the "
-      "same words as the answer, they are known: ` of France` follows ` capital` there, too.) Without the "
+      "same words as the answer, they are known: `of France` follows `capital` there, too.) Without the "
       "mask, the "
       "model has also learned to ask: {france.unmasked.question}.");
 }

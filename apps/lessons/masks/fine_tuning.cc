@@ -8,6 +8,7 @@
 #include "apps/eval/chat_eval.h"
 #include "apps/lessons/masks/masks.h"
 #include "apps/lessons/masks/story_talk.h"
+#include "apps/lessons/story_run.h"
 #include "apps/page/markup.h"
 #include "apps/run/training_step.h"
 #include "apps/talk/history.h"
@@ -21,8 +22,8 @@ using namespace page;
 
 namespace {
 
-constexpr std::uint64_t kTalkStream = 3201, kHeldOutStream = 3202, kAskStream = 3203;
-constexpr std::int64_t kB = 8, kHeldOut = 60, kShown = 6, kAsked = 40;
+constexpr std::uint64_t kTalkStream = 3201, kHeldOutStream = 3202, kStoryStream = 3204, kAskStream = 3203;
+constexpr std::int64_t kB = 8, kHeldOut = 60, kShown = 6, kStoryRows = 16, kStoryTokens = 64, kAsked = 70;
 constexpr std::array<std::int64_t, 6> kMilestones = {25,  50,  100,
                                                      150, 200, 300};  // steps at which models are compared
 constexpr std::int64_t kTalkStep = 100;                               // the step whose models are heard
@@ -80,7 +81,8 @@ double share_of_answers(const TalkRows& rows) {
 
 struct Milestone {
   std::int64_t step;
-  double exact, answers, questions;  // exact match, mean losses
+  double exact;                        // exact match
+  double answers, questions, stories;  // mean losses, of the held-out talks and of stories
 };
 
 double mean_loss_of(GPT2& model, const MicroBatch& batch) {
@@ -88,12 +90,18 @@ double mean_loss_of(GPT2& model, const MicroBatch& batch) {
   return static_cast<double>(model.loss(tape, batch.ids, batch.targets).item());
 }
 
-Milestone milestone_of(GPT2& model, std::int64_t step, const std::vector<Conversation>& held_out,
-                       TalkRows& rows) {
-  const ChatResult result = evaluate_chats(model, talk_tokenizer(), held_out, LongContext::fail,
+// What every model is asked.
+struct HeldOut {
+  std::vector<Conversation> talks;
+  TalkRows rows;
+  StoryRows stories;
+};
+
+Milestone milestone_of(GPT2& model, std::int64_t step, HeldOut& held_out) {
+  const ChatResult result = evaluate_chats(model, talk_tokenizer(), held_out.talks, LongContext::fail,
                                            "the lesson's chats", [](const ChatResult&) {});
-  return {step, result.exact_match(), mean_loss_of(model, rows.batch(Counts::answers)),
-          mean_loss_of(model, rows.batch(Counts::questions))};
+  return {step, result.exact_match(), mean_loss_of(model, held_out.rows.batch(Counts::answers)),
+          mean_loss_of(model, held_out.rows.batch(Counts::questions)), mean_loss(model, held_out.stories)};
 }
 
 std::string written(GPT2& model, const std::vector<std::int32_t>& prompt, std::int64_t most,
@@ -141,16 +149,14 @@ GPT2 copy_of(GPT2& base) {
   return model;
 }
 
-Tuned fine_tune(GPT2& base, Counts counts, const std::vector<Conversation>& held_out,
-                const LessonSettings& settings) {
+Tuned fine_tune(GPT2& base, Counts counts, HeldOut& held_out, const LessonSettings& settings) {
   const std::string name = counts == Counts::answers ? "with the loss mask" : "without the loss mask";
   GPT2 model = copy_of(base);
   AdamW optimizer(segments_of(model.parameters().table()), {});
-  TalkRows held_out_rows = rows_of(held_out);
   Rng rng(settings.seed, kTalkStream);
   Tape tape;
   Tuned tuned;
-  tuned.milestones.push_back(milestone_of(model, 0, held_out, held_out_rows));
+  tuned.milestones.push_back(milestone_of(model, 0, held_out));
   for (std::int64_t step = 1; step <= kMilestones.back(); ++step) {
     if (step % 10 == 0)
       settings.progress(str("learning to answer ", name, ": step ", step, " of ", kMilestones.back()));
@@ -161,13 +167,13 @@ Tuned fine_tune(GPT2& base, Counts counts, const std::vector<Conversation>& held
                   {.step = step, .lr = static_cast<float>(rate), .max_norm = 1});
     if (step % 20 == 0) {
       tuned.answers_loss.x.push_back(static_cast<double>(step));
-      tuned.answers_loss.y.push_back(mean_loss_of(model, held_out_rows.batch(Counts::answers)));
+      tuned.answers_loss.y.push_back(mean_loss_of(model, held_out.rows.batch(Counts::answers)));
     }
     if (std::find(kMilestones.begin(), kMilestones.end(), step) == kMilestones.end()) continue;
-    tuned.milestones.push_back(milestone_of(model, step, held_out, held_out_rows));
+    tuned.milestones.push_back(milestone_of(model, step, held_out));
     if (step != kTalkStep) continue;
     for (std::size_t i = 0; i < static_cast<std::size_t>(kShown); ++i)
-      tuned.answers.push_back(answer_of(model, held_out[i]));
+      tuned.answers.push_back(answer_of(model, held_out.talks[i]));
     tuned.asks = question_of(model, settings.seed);
   }
   return tuned;
@@ -210,6 +216,8 @@ void milestones(Page& page, const Computed<Tuned>& with, const Computed<Tuned>& 
                     "evaluate_chats in apps/eval/chat_eval.cc"));
     add(losses, both(page, "answers", a.step, with.of(a.answers), without.of(b.answers),
                      "mean loss of the answers", kLossEngine));
+    both(page, "stories", a.step, with.of(a.stories), without.of(b.stories), "mean loss of stories",
+         kLossEngine);
     add(losses, both(page, "questions", a.step, with.of(a.questions), without.of(b.questions),
                      "mean loss of all other targets", kLossEngine));
   }
@@ -242,9 +250,9 @@ void what_they_say(Page& page, const std::vector<Conversation>& held_out, const 
       "Now both write on after `User: `, which only one of them has learned. With the mask the model has "
       "learned "
       "nothing about users:");
-  page.add(Verbatim{with.asks});
+  page.paragraph("*…" + verbatim(with.asks) + "*");
   page.paragraph("Without the mask it tells the story and asks:");
-  page.add(Verbatim{without.asks});
+  page.paragraph("*…" + verbatim(without.asks) + "*");
 }
 
 }  // namespace
@@ -252,12 +260,14 @@ void what_they_say(Page& page, const std::vector<Conversation>& held_out, const 
 void fine_tuning(Page& page, GPT2& base, const LessonSettings& settings) {
   page.heading("Two models learn to answer");
   Rng rng(settings.seed, kHeldOutStream);
-  const std::vector<Conversation> held_out = talks(kHeldOut, rng);
+  Rng story_rng(settings.seed, kStoryStream);
+  const std::vector<Conversation> new_talks = talks(kHeldOut, rng);
+  HeldOut held_out{new_talks, rows_of(new_talks), story_rows(kStoryRows, kStoryTokens, story_rng)};
   page.given("tune.held_out", static_cast<double>(kHeldOut),
              {.formula = "talks that no model has seen", .label = "talks", .print = Print::count});
   page.given("tune.talk", static_cast<double>(kTalkStep),
              {.formula = "the step whose models are heard", .label = "steps", .print = Print::count});
-  page.number("tune.share", COMPUTED(share_of_answers(rows_of(held_out))),
+  page.number("tune.share", COMPUTED(share_of_answers(held_out.rows)),
               {.digits = 3,
                .formula = "tokens of answers / all targets",
                .inputs = {"tune.held_out"},
@@ -266,10 +276,10 @@ void fine_tuning(Page& page, GPT2& base, const LessonSettings& settings) {
   page.paragraph(
       "The GPT that has learned stories now learns to answer questions about them, from talks such as this "
       "one:");
-  std::string example;
-  for (const Turn& turn : held_out[0].turns)
-    example += (turn.role == Role::user ? "User: " : "Assistant: ") + turn.text + "\n";
-  page.add(Verbatim{example});
+  std::vector<std::string> example;
+  for (const Turn& turn : new_talks[0].turns)
+    example.push_back((turn.role == Role::user ? "User: " : "Assistant: ") + verbatim(turn.text));
+  page.list(example);
   page.paragraph(
       "Once with the loss mask, and once without it: the same weights at the start, the same talks, the same "
       "learning rate. {tune.share} of all targets are in answers. *Exact match* is the share of "
@@ -299,10 +309,10 @@ void fine_tuning(Page& page, GPT2& base, const LessonSettings& settings) {
       "better "
       "model in the end; it makes a model that answers sooner, and that does not speak for the user.");
   page.paragraph(
-      "The mask has a price, too. All targets but the answers had a loss of {tune.masked.0.questions} "
-      "before, and "
-      "have {tune.masked.300.questions} now: nobody asks this model to tell stories any more, so it forgets "
-      "how.");
+      "The mask has a price, too: what counts no longer is no longer practised. On plain stories, the loss "
+      "was "
+      "{tune.masked.0.stories} before. After 300 steps it is {tune.masked.300.stories} with the mask, and "
+      "{tune.unmasked.300.stories} without.");
   LineChart answers{.id = "tune.answers",
                     .title = "Loss of the answers of new talks",
                     .x_label = "step of fine-tuning",
@@ -321,7 +331,7 @@ void fine_tuning(Page& page, GPT2& base, const LessonSettings& settings) {
                      ? "Without the mask, the loss of the answers falls much later: at 100 steps it is "
                        "{tune.unmasked.100.answers} instead of {tune.masked.100.answers}."
                      : "`--break=no-loss-mask` draws the other model's loss over this one.");
-  what_they_say(page, held_out, with.value, without.value);
+  what_they_say(page, new_talks, with.value, without.value);
 }
 
 }  // namespace inkling

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::int64_t kStarts = 40;  // models that learn the same sentence, with different random weights
 constexpr std::int64_t kFewIterations = 100;
-constexpr double kHalf = 0.5, kSlowRate = 0.03;
+constexpr double kHalf = 0.5, kSlowRate = 0.03, kCorpusRate = 0.05;
 
 // ---- One sentence, many random starts ----
 
@@ -208,19 +208,21 @@ CorpusRun train_corpus(const Followers& counts, std::uint64_t seed) {
   for (const Place& place : kPlaces)
     run.curves.push_back({.name = place.title, .x = {}, .y = {}, .look = place.look});
   run.settled.assign(kPlaces.size(), 0);
-  run_loop(model, corpus.batch(), {.lr = 0.1, .iterations = kCorpusIterations}, [&](std::int64_t done) {
-    if (done > 50 && done % 10 != 0) return;
-    run.last.clear();
-    for (std::size_t i = 0; i < kPlaces.size(); ++i) {
-      const Place& place = kPlaces[i];
-      run.last.push_back(
-          word_probabilities(model, place.prefix).back()[static_cast<std::size_t>(place.word)]);
-      if (std::abs(run.last[i] - share(counts, place.prefix, place.word)) > 0.05) run.settled[i] = done;
-      if (done > 400) continue;  // the chart shows the beginning
-      run.curves[i].x.push_back(static_cast<double>(done));
-      run.curves[i].y.push_back(run.last[i]);
-    }
-  });
+  run_loop(model, corpus.batch(), {.lr = kCorpusRate, .iterations = kCorpusIterations},
+           [&](std::int64_t done) {
+             if (done % (done <= 400 ? 2 : 10) != 0) return;
+             run.last.clear();
+             for (std::size_t i = 0; i < kPlaces.size(); ++i) {
+               const Place& place = kPlaces[i];
+               run.last.push_back(
+                   word_probabilities(model, place.prefix).back()[static_cast<std::size_t>(place.word)]);
+               if (std::abs(run.last[i] - share(counts, place.prefix, place.word)) > 0.05)
+                 run.settled[i] = done;
+               if (done > 400) continue;  // the chart shows the beginning
+               run.curves[i].x.push_back(static_cast<double>(done));
+               run.curves[i].y.push_back(run.last[i]);
+             }
+           });
   Tape tape(Recording::off);
   const MicroBatch batch = corpus.batch();
   run.loss = static_cast<double>(model.loss(tape, batch.ids, batch.targets).item());

@@ -170,7 +170,7 @@ void compare_totals(Page& page, const SentenceRun& run, const LessonSettings& se
       .x_label = "iteration",
       .y_label = "total loss",
       .series = {simulated, {.name = "real", .x = run.iterations, .y = run.totals, .look = Look::main}},
-      .marks = {{'y', 4 * portable::log(12.0), "knows nothing", Look::minimum}},
+      .marks = {{'y', 4 * portable::log(12.0), "a guess", Look::faint}},
       .toggle_log_y = true,
       .y_min = 0.0,
       .y_max = 12.0};
@@ -293,12 +293,13 @@ void snapshots(Page& page, const SentenceRun& run) {
   const std::vector<double>& last = run.at.at(kIterations)[0];
   page.number("snapshot.others", COMPUTED(1 - last[1]),
               {.formula = "$1 - P(we)$", .inputs = {"run.p.we.5000"}, .label = "P of all other words"});
-  page.correction(std::string(kJourneyProgress) + ", top predictions",
-                  "after 200 iterations the five words listed have all of the probability: 0.456 + 0.312 + "
-                  "0.156 + 0.048 + 0.028 = 1.",
-                  "softmax leaves something for each of the 12 words. And nothing makes `the` the natural "
-                  "rival: in this text it never begins a sentence. The real model shares the remaining "
-                  "{snapshot.others} among all others.");
+  page.correction(
+      std::string(kJourneyProgress) + ", top predictions",
+      "after 200 iterations the five words listed have all of the probability: 0.456 + 0.312 + "
+      "0.156 + 0.048 + 0.028 = 1.",
+      "softmax leaves something for each of the 12 words. And nothing makes `the` the natural "
+      "rival: in this text it never begins a sentence. At the end, the real model shares the remaining "
+      "{snapshot.others} among all others.");
 }
 
 }  // namespace
