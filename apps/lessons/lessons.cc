@@ -10,8 +10,10 @@
 #define INKLING_LESSONS(LESSON) \
   LESSON(the_task) \
   LESSON(logits_to_loss) \
+  LESSON(masks) \
   LESSON(backpropagation) \
   LESSON(gradient_descent) \
+  LESSON(training_loop) \
   LESSON(sampling)
 // clang-format on
 

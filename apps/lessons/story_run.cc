@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
+#include "apps/page/markup.h"
 #include "apps/run/training_step.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
 #include "optim/adamw.h"
-#include "optim/schedule.h"
+#include "optim/sgd.h"
 
 namespace inkling {
 
@@ -40,24 +42,39 @@ GPT2Config StoryRun::config() const {
           .channels = channels};
 }
 
-GPT2 train_on_stories(const StoryRun& run,
-                      const std::function<void(std::int64_t step, double loss, GPT2& model)>& after_step) {
+LearningRateSchedule StoryRun::schedule() const {
+  return {.lr = lr,
+          .min_lr = lr / 10,
+          .warmup_steps = static_cast<std::int64_t>(warm_up * static_cast<double>(steps)),
+          .steps = steps};
+}
+
+GPT2 train_on_stories(const StoryRun& run, const AfterStep& after_step) {
   GPT2 model(run.config());
   model.initialise(run.seed);
-  AdamW optimizer(segments_of(model.parameters().table()), {});
-  const LearningRateSchedule schedule{
-      .lr = run.lr, .min_lr = run.lr / 10, .warmup_steps = run.steps / 10, .steps = run.steps};
+  train_on_stories(model, run, after_step);
+  return model;
+}
+
+void train_on_stories(GPT2& model, const StoryRun& run, const AfterStep& after_step) {
+  const auto segments = segments_of(model.parameters().table());
+  std::unique_ptr<Optimizer> optimizer;
+  if (run.sgd)
+    optimizer = std::make_unique<Sgd>(segments, SgdSettings{});
+  else
+    optimizer = std::make_unique<AdamW>(segments, AdamWSettings{});
+  const LearningRateSchedule schedule = run.schedule();
   Rng rng(run.seed, kTrainingStream);
   Tape tape;
   for (std::int64_t step = 1; step <= run.steps; ++step) {
     StoryRows rows = story_rows(run.B, run.T, rng);
     if (!run.shift_labels) rows.targets = rows.ids;
     const MicroBatch batch{rows.id_tensor(), rows.target_tensor()};
-    const StepSettings settings{.step = step, .lr = learning_rate(schedule, step - 1), .max_norm = 1.0};
-    const StepResult result = training_step(model, optimizer, tape, {&batch, 1}, settings);
+    const StepSettings settings{
+        .step = step, .lr = learning_rate(schedule, step - 1), .max_norm = run.max_norm};
+    const StepResult result = training_step(model, *optimizer, tape, {&batch, 1}, settings);
     after_step(step, result.loss, model);
   }
-  return model;
 }
 
 double mean_loss(GPT2& model, StoryRows& rows) {
@@ -91,6 +108,19 @@ std::int64_t tokens_without_mistake(std::span<const std::int32_t> ids) {
     // The grammar has refused a token, or the text ends early. The nats of the tokens before are written.
   }
   return std::find_if(nats.begin(), nats.end(), [](float n) { return std::isnan(n); }) - nats.begin();
+}
+
+std::string marked_story(std::span<const std::int32_t> text, std::int64_t begin) {
+  const std::int64_t right = tokens_without_mistake(text), end = std::ssize(text);
+  const auto part = [&](std::int64_t from, std::int64_t to) {
+    return page::verbatim(story_tokenizer().decode(text.subspan(
+        static_cast<std::size_t>(from), static_cast<std::size_t>(std::max<std::int64_t>(0, to - from)))));
+  };
+  if (right == end) return "…" + part(begin, end);
+  const std::string wrong = story_tokenizer().token(text[static_cast<std::size_t>(right)]);
+  const bool space = wrong.starts_with(' ');
+  return "…" + part(begin, right) + (space ? " *[" : "*[") + page::verbatim(wrong.substr(space ? 1 : 0)) +
+         "]*" + part(right + 1, end);
 }
 
 }  // namespace inkling

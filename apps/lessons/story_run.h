@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/rng.h"
 #include "nn/gpt2.h"
+#include "optim/schedule.h"
 
 namespace inkling {
 
@@ -32,15 +34,22 @@ struct StoryRun {
   std::int64_t B = 8, T = 64, steps = 200;
   double lr = 4e-3;
   std::uint64_t seed = 42;
-  bool shift_labels = true;  // false: the target of each token is the token itself (lesson 1 breaks this)
+  // What lessons break:
+  bool shift_labels = true;  // false: the target of each token is the token itself
+  double warm_up = 0.1;      // the share of the steps in which the learning rate grows
+  double max_norm = 1;       // a longer gradient is shortened to this length; 0: never
+  bool sgd = false;          // true: SGD with momentum 0.9 instead of AdamW
 
   GPT2Config config() const;
+  LearningRateSchedule schedule() const;  // warm-up, then a cosine down to a tenth
 };
 
-// Trains with AdamW (warm-up, cosine, clipping to 1). Calls `after_step` with the step from 1, the loss of
-// its batch before the update, and the model after it.
-GPT2 train_on_stories(const StoryRun& run,
-                      const std::function<void(std::int64_t step, double loss, GPT2& model)>& after_step);
+// Trains on stories. Calls `after_step` with the step from 1, the loss of its batch before the update, and
+// the model after it; its gradients are those of the step, before they were shortened. Throws Diverged.
+using AfterStep = std::function<void(std::int64_t step, double loss, GPT2& model)>;
+GPT2 train_on_stories(const StoryRun& run, const AfterStep& after_step);
+// Trains a model with initialised weights. Its vocabulary begins with the tokens of the stories.
+void train_on_stories(GPT2& model, const StoryRun& run, const AfterStep& after_step);
 
 // The mean loss of a model on rows.
 double mean_loss(GPT2& model, StoryRows& rows);
@@ -54,5 +63,9 @@ std::vector<std::vector<float>> logits_after_each(GPT2& model, std::vector<std::
 // The number of tokens before the first one that the grammar of the stories cannot write. If there is none,
 // the number of all tokens. The text may end in the middle of a story.
 std::int64_t tokens_without_mistake(std::span<const std::int32_t> ids);
+
+// The tokens of a text from index `begin` on, as markup of a page. The first token that the grammar cannot
+// write is in brackets.
+std::string marked_story(std::span<const std::int32_t> text, std::int64_t begin);
 
 }  // namespace inkling

@@ -148,6 +148,8 @@
     const choices = sequence ? [] : labels.map((label, i) => button(label, () => show(i)));
     const back = button("← Back", () => show(at - 1)), next = button("Next →", () => show(at + 1));
     const place = html("span", { class: "place" });
+    const scrub = html("input", { type: "range", class: "scrub", min: 0, max: steps.length - 1, step: 1, "aria-label": section.getAttribute("aria-label") });
+    scrub.addEventListener("input", () => show(Number(scrub.value)));
     function show(i, quietly) {
       at = Math.min(Math.max(i, 0), steps.length - 1);
       steps.forEach((step, s) => (step.hidden = s !== at));
@@ -155,14 +157,16 @@
       back.disabled = at === 0;
       next.disabled = at === steps.length - 1;
       place.textContent = `${at + 1} of ${steps.length}`;
+      scrub.value = at;
       for (const chart of steps[at].querySelectorAll("figure.chart")) inkling.charts[chart.id]?.redraw();
       if (!quietly) say(labels[at]);
     }
     bar.append(...(sequence ? [back, place, next] : choices));
+    if (sequence && steps.length > 4) bar.append(scrub);
     section.querySelector(".title").after(bar);
     bar.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step) show(at + step);
+      if (step && event.target !== scrub) show(at + step);
     });
     show(0, true);
   }

@@ -164,21 +164,6 @@ std::vector<std::vector<std::int32_t>> continued(const NextToken& next, const Sa
   return texts;
 }
 
-// The new tokens as markup. The first token that the grammar cannot write is in brackets.
-std::string marked_text(const NextToken& next, const std::vector<std::int32_t>& text) {
-  const std::int64_t right = tokens_without_mistake(text);
-  const auto part = [&](std::int64_t from, std::int64_t to) {
-    return verbatim(story_tokenizer().decode(std::span(text).subspan(
-        static_cast<std::size_t>(from), static_cast<std::size_t>(std::max<std::int64_t>(0, to - from)))));
-  };
-  const std::int64_t begin = std::ssize(next.prompt), end = std::ssize(text);
-  if (right == end) return "…" + part(begin, end);
-  std::string wrong = story_tokenizer().token(text[static_cast<std::size_t>(right)]);
-  const bool space = wrong.starts_with(' ');
-  return "…" + part(begin, right) + (space ? " *[" : "*[") + verbatim(wrong.substr(space ? 1 : 0)) + "]*" +
-         part(right + 1, end);
-}
-
 struct Way {
   std::string name, label;
   SamplerSettings sampler;
@@ -200,7 +185,7 @@ void one_way(Page& page, const NextToken& next, const Way& way, std::uint64_t se
                  .label = "tokens",
                  .engine = "generate in nn/generate.cc",
                  .print = Print::count});
-    items.push_back(marked_text(next, texts[i]) + " ({" + right.name + "} of {" + right.name + ".length})");
+    items.push_back(marked_story(texts[i], std::ssize(next.prompt)) + " ({" + right.name + "} of {" + right.name + ".length})");
   }
   page.list(items);
 }

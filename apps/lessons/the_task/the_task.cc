@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "apps/lessons/the_task/gpt2_words.h"
+#include "apps/lessons/gpt2_words.h"
 #include "apps/page/markup.h"
 #include "apps/text/label_shift.h"
 #include "core/error.h"

@@ -1,6 +1,6 @@
 // Lesson 1: the ids and targets of the documents' sentences, and what a trained model does with and without
 // help.
-#include "apps/lessons/the_task/gpt2_words.h"
+#include "apps/lessons/gpt2_words.h"
 #include "tests/apps/lessons/lesson.h"
 #include "tests/apps/process.h"
 

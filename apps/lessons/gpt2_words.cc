@@ -1,6 +1,4 @@
-#include "apps/lessons/the_task/gpt2_words.h"
-
-#include "apps/tokenizer/tokenizer.h"
+#include "apps/lessons/gpt2_words.h"
 
 namespace inkling {
 
@@ -33,7 +31,14 @@ const std::vector<Gpt2Word> kWords = {{50256, "<|endoftext|>"},  // the tokenize
                                       {3797, " cat"},
                                       {3332, " sat"},
                                       {319, " on"},
-                                      {2603, " mat"}};
+                                      {2603, " mat"},
+                                      {198, "\n"},
+                                      {12982, "User"},
+                                      {48902, "Assistant"},
+                                      {11964, "System"},
+                                      {25, ":"},
+                                      {220, " "},
+                                      {338, "'s"}};
 
 Tokenizer tokenizer_of_words() {
   std::vector<std::string> tokens;
@@ -43,11 +48,18 @@ Tokenizer tokenizer_of_words() {
 
 }  // namespace
 
-std::vector<Gpt2Word> gpt2_words(std::string_view text) {
+const Tokenizer& gpt2_words_tokenizer() {
   static const Tokenizer tokenizer = tokenizer_of_words();
+  return tokenizer;
+}
+
+const Gpt2Word& gpt2_word(std::int32_t place) {
+  return kWords[static_cast<std::size_t>(place)];
+}
+
+std::vector<Gpt2Word> gpt2_words(std::string_view text) {
   std::vector<Gpt2Word> words;
-  for (const std::int32_t index : tokenizer.encode(text))
-    words.push_back(kWords[static_cast<std::size_t>(index)]);
+  for (const std::int32_t place : gpt2_words_tokenizer().encode(text)) words.push_back(gpt2_word(place));
   return words;
 }
 

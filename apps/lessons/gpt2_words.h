@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/tokenizer/tokenizer.h"
+
 namespace inkling {
 
 struct Gpt2Word {
@@ -17,5 +19,9 @@ struct Gpt2Word {
 // The tokens of a text, as GPT-2 encodes it. Error if the table does not have all of its tokens. The table
 // has words with the space before them, so it is right for the sentences of the lessons, not for every text.
 std::vector<Gpt2Word> gpt2_words(std::string_view text);
+
+// The same table as a tokenizer, whose ids are the places of the words in the table, and the word at a place.
+const Tokenizer& gpt2_words_tokenizer();
+const Gpt2Word& gpt2_word(std::int32_t place);
 
 }  // namespace inkling
