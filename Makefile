@@ -77,16 +77,20 @@ FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
 # The tests of the AMX instructions need an x86-64 compiler.
 TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(BUILD)/tests/ops/amx_test.o),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
+LADDER  := $(call objects,bench/ladder/*.cc) $(BUILD)/bench/harness.o
+# The rungs are for this machine. The first three show what loops alone can do, without the compiler's own SIMD.
+$(BUILD)/bench/ladder/rung%.o: CXXFLAGS += -O3 $(if $(filter x86_64,$(MACHINE)),-march=native)
+$(patsubst %,$(BUILD)/bench/ladder/rung%.o,1_naive 2_blocked 3_packed): CXXFLAGS += -fno-tree-vectorize
 # make asan and make fuzz link objects of the ordinary build, KERNELS and APP_TESTS, instead of compiling their own.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
 TESTS   := $(if $(APP_TESTS),$(filter-out $(BUILD)/tests/apps/%,$(TESTS)) $(APP_TESTS),$(TESTS))
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
-$(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js)
+$(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/% $(BUILD)/apps/explain/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js apps/explain/*.js)
 # What calls oneDNN is a shared library, built if oneDNN is installed or is about to be (deps-bench).
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench deps-arm64 deps-pages train chat lessons test test-pages test-arm64 verify-arm64 verify bench asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
+.PHONY: help all deps deps-check deps-bench deps-arm64 deps-pages train chat lessons test test-pages test-arm64 verify-arm64 verify bench bench-ladder asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -139,6 +143,9 @@ test-pages: $(BUILD)/inkling_tests $(BUILD)/inkling  ## open every page in a bro
 
 bench: $(BUILD)/inkling_bench $(PEERS)  ## measure against the machine's peak and other libraries (FILTER=regex, JSON=file, PYTHON=, TEXT=file)
 	$(BUILD)/inkling_bench --filter='$(FILTER)' --json='$(JSON)' --python='$(PYTHON)' --text='$(TEXT)'
+
+bench-ladder: $(BUILD)/inkling_ladder  ## from three loops to the engine's matrix product, rung by rung (bench/ladder/)
+	$(BUILD)/inkling_ladder
 
 # asan and fuzz share one build. Its kernels are those of the ordinary build: under clang's sanitizers they would be a hundred times slower.
 # The tests find what a kernel reads or writes outside of its operands by pages without access (tests/fenced.h). The tests of apps are those
@@ -210,6 +217,9 @@ $(BUILD)/inkling_fuzz: $(FUZZER) $(COMMANDS) $(BUILD)/libinkling.a
 $(BUILD)/inkling_bench: $(BENCH) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -ldl -o $@
 
+$(BUILD)/inkling_ladder: $(LADDER) $(BUILD)/libinkling.a
+	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
 $(BUILD)/bench/peers/onednn.so: bench/peers/onednn.cc bench/peers/onednn.h
 	@mkdir -p $(@D)
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -fPIC -shared $< -ldnnl -o $@
@@ -218,6 +228,6 @@ $(BUILD)/bench/peers/onednn.so: bench/peers/onednn.cc bench/peers/onednn.h
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
-$(LIBRARY) $(APP) $(TESTS) $(PRECOMPILED).gch $(FUZZER) $(BENCH) $(PEERS) test-arm64 verify-arm64: | $(filter deps%,$(MAKECMDGOALS))
+$(LIBRARY) $(APP) $(TESTS) $(PRECOMPILED).gch $(FUZZER) $(BENCH) $(LADDER) $(PEERS) test-arm64 verify-arm64: | $(filter deps%,$(MAKECMDGOALS))
 
--include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(FUZZER:.o=.d) $(BENCH:.o=.d) $(PRECOMPILED).d
+-include $(LIBRARY:.o=.d) $(APP:.o=.d) $(TESTS:.o=.d) $(FUZZER:.o=.d) $(BENCH:.o=.d) $(LADDER:.o=.d) $(PRECOMPILED).d

@@ -1,7 +1,9 @@
 // inkling report: makes a page of a training run, or compares several runs.
+#include <filesystem>
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/report/event_file.h"
 #include "apps/report/report.h"
 #include "core/binary_file.h"
 #include "core/error.h"
@@ -12,8 +14,27 @@ namespace {
 
 struct ReportCommand {
   std::vector<std::string> runs;
-  std::string out, csv;
+  std::string out, csv, tensorboard;
 };
+
+// Writes a file at once, and prints its path.
+void write_file(const std::string& path, const std::string& contents) {
+  AtomicFile file(path);
+  file.write(contents);
+  file.commit();
+  std::cout << path << "\n";
+}
+
+void write_event_files(const std::string& directory, const std::vector<report::RunRecord>& runs) {
+  const std::vector<std::string> folders = report::event_folders(runs);
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const std::string folder = directory + "/" + folders[r];
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) fail(folder, ": cannot create the directory: ", error.message());
+    write_file(folder + "/" + report::kEventFile, report::event_file(runs[r]));
+  }
+}
 
 int run(const ReportCommand& command) {
   const bool compares = command.runs.size() > 1;
@@ -30,11 +51,8 @@ int run(const ReportCommand& command) {
     std::cout << r.path << ": " << report::state_of(r) << ". " << report::verdict_on(r).headline << "\n";
   }
   std::cout << out << "\n";
-  if (command.csv.empty()) return 0;
-  AtomicFile table(command.csv);
-  table.write(report::metrics_table(runs));
-  table.commit();
-  std::cout << command.csv << "\n";
+  if (!command.csv.empty()) write_file(command.csv, report::metrics_table(runs));
+  if (!command.tensorboard.empty()) write_event_files(command.tensorboard, runs);
   return 0;
 }
 
@@ -47,6 +65,10 @@ void add_report(CLI::App& app, Action& action) {
   report->add_option("RUN", command->runs, "the directories of runs of inkling train")->required();
   report->add_option("--out", command->out, "the page; default: report.html in the directory of the run");
   report->add_option("--csv", command->csv, "also write the metrics to this file, as comma-separated values");
+  report->add_option(
+      "--tensorboard", command->tensorboard,
+      "also write the metrics of each run as an event file of TensorBoard, in a folder for the "
+      "run inside of this directory");
   report->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

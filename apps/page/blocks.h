@@ -64,6 +64,7 @@ enum class Look { main, second, third, fourth, wrong, faint, minimum };
 const char* name(Look look);
 
 // A row of tokens. `value` from 0 to 1 colours a token: 0 is not coloured. `masked` tokens are struck out.
+// The sliders of a Live block may change the values and the notes of tokens with an id.
 struct Token {
   std::string text;
   double value = 0;
@@ -74,6 +75,7 @@ struct Tokens {
   std::string caption;  // markup
   std::vector<Token> tokens;
   Look look = Look::main;
+  std::string id = {};  // unique, or empty
 };
 
 struct Series {
@@ -113,8 +115,8 @@ struct BarChart {
 
 struct Heat {
   std::string id, title;
-  std::vector<std::string> rows, columns;
-  std::vector<double> values;  // row after row; NaN: an empty cell
+  std::vector<std::string> rows = {}, columns = {};
+  std::vector<double> values = {};  // row after row; NaN: an empty cell
   int digits = 2;
   bool diverging = false;  // colours for negative and positive numbers; otherwise from 0 on
   std::string row_label = {}, column_label = {};
@@ -146,7 +148,8 @@ struct Slider {
   bool logarithmic = false;  // then min, max and value are numbers above 0, and step counts decades
 };
 // Sliders that recompute numbers and charts of the page. `model` is a function of the page's scripts:
-// inkling.models[model] = (sliders, data) => ({numbers: {name: value}, charts: {id: {series: [...]}}}).
+// inkling.models[model] = (sliders, data) => ({numbers: {name: value}, charts: {id: {series: [...]}},
+// tokens: {id: [{value, note}]}}).
 // At the initial values of the sliders, it must return the engine's numbers; the browser test compares them.
 struct Live {
   std::string id, title, model;

@@ -131,7 +131,8 @@ inkling.charting = (() => {
     const probe = makeScale(y0, y1, logY, bottom, top, 5);
     const left = 12 + Math.max(20, ...probe.ticks.map((t) => textWidth(shortNumber(t))));
     const trueX0 = chart.series.length && !logX ? Math.min(...xs.filter(Number.isFinite)) : x0;
-    const X = makeScale(logX ? x0 : Math.min(trueX0, x0 < 0 && trueX0 >= 0 ? 0 : trueX0), logX ? x1 : Math.max(...xs.filter(Number.isFinite)),
+    const wide = !logX && new Set(xs).size > 1;  // one point alone is in the middle
+    const X = makeScale(wide ? Math.min(trueX0, x0 < 0 && trueX0 >= 0 ? 0 : trueX0) : x0, wide ? Math.max(...xs.filter(Number.isFinite)) : x1,
                         logX, left, width - right, narrow ? 4 : 7);
     const Y = makeScale(y0, y1, logY, bottom, top, 5);
 
@@ -170,7 +171,7 @@ inkling.charting = (() => {
         before = i;
       }
       plot.append(svg("path", { class: `line look-${s.look}`, d: path }));
-      if (chart.dots) for (const [x, y] of points) plot.append(svg("circle", { class: `dot look-${s.look}`, cx: x, cy: y, r: 3 }));
+      if (chart.dots || points.length === 1) for (const [x, y] of points) plot.append(svg("circle", { class: `dot look-${s.look}`, cx: x, cy: y, r: 3 }));
       const last = points[points.length - 1];
       if (s.name) labels.push({ y: Math.min(Math.max(last[1], top), bottom), text: s.name, look: s.look });
       if (s.name) shown.push({ series: s, points });
@@ -268,10 +269,16 @@ inkling.charting = (() => {
 
   // ---- Heat maps ----
 
+  // A number with a minus sign instead of a dash, and without a sign if it is printed as 0.
+  function fixed(value, digits) {
+    const text = value.toFixed(digits);
+    return (/^-[0.]*$/.test(text) ? text.slice(1) : text).replace("-", "−");
+  }
+
   function drawHeat(canvas, chart) {
     const width = canvas.clientWidth, columns = chart.columns.length, rows = chart.rows.length;
     const labelWidth = Math.min(Math.max(...chart.rows.map(textWidth)) + 12, width * 0.35);
-    const cell = Math.max(4, Math.min(54, (width - labelWidth - 2) / columns)), rowHeight = Math.min(cell, 38);
+    const cell = Math.max(1, Math.min(54, (width - labelWidth - 2) / columns)), rowHeight = Math.min(cell, 38), gap = cell > 6 ? 1 : 0;
     const longest = Math.max(...chart.columns.map(textWidth)), turned = longest > cell - 4 && columns > 1;
     const top = (turned ? Math.min(longest, 110) + 10 : 22) + (chart.column_label ? 18 : 0);
     const height = top + rows * rowHeight + 6;
@@ -292,18 +299,18 @@ inkling.charting = (() => {
       const r = Math.floor(i / columns), c = i % columns, share = Math.round((Math.abs(value) / most) * 100);
       const x = labelWidth + c * cell, y = top + r * rowHeight, empty = !Number.isFinite(value);
       const colour = chart.diverging && value < 0 ? "--wrong" : "--main";
-      const rect = svg("rect", { class: empty ? "heat empty" : "heat", x, y, width: cell - 1, height: rowHeight - 1, rx: cell > 12 ? 2 : 0 });
+      const rect = svg("rect", { class: empty ? "heat empty" : "heat", x, y, width: cell - gap, height: rowHeight - gap, rx: cell > 12 ? 2 : 0 });
       if (!empty) rect.style.fill = `color-mix(in srgb, var(${colour}) ${share}%, var(--panel))`;
       root.append(rect);
       if (!empty && cell >= 30 && textWidth(value.toFixed(chart.digits)) < cell - 2)
         root.append(svg("text", { class: share > 55 ? "heat-value strong" : "heat-value", x: x + cell / 2 - 0.5, y: y + rowHeight / 2 + 4, "text-anchor": "middle" },
-                        value.toFixed(chart.digits).replace("-", "−")));
+                        fixed(value, chart.digits)));
     });
     chart.rows.forEach((label, r) => {
       if (rowHeight < 10 && r % Math.ceil(12 / rowHeight)) return;
       root.append(svg("text", { class: "tick", x: labelWidth - 8, y: top + (r + 0.5) * rowHeight + 4, "text-anchor": "end" }, fitted(label, labelWidth - 8)));
     });
-    const frameRect = root.appendChild(svg("rect", { class: "cell-frame", width: cell - 1, height: rowHeight - 1, visibility: "hidden" }));
+    const frameRect = root.appendChild(svg("rect", { class: "cell-frame", width: cell - gap, height: rowHeight - gap, visibility: "hidden" }));
     canvas.append(root);
 
     let at = 0;
@@ -312,7 +319,7 @@ inkling.charting = (() => {
       frameRect.setAttribute("x", labelWidth + c * cell);
       frameRect.setAttribute("y", top + r * rowHeight);
       const value = values[r * columns + c];
-      const text = `${chart.rows[r]} → ${chart.columns[c]}: ${Number.isFinite(value) ? value.toFixed(chart.digits + 2).replace("-", "−") : "masked"}`;
+      const text = `${chart.rows[r]} → ${chart.columns[c]}: ${Number.isFinite(value) ? fixed(value, chart.digits + 2) : "masked"}`;
       showNote(canvas, labelWidth + (c + 1) * cell, top + (r + 0.5) * rowHeight, [text]);
       return text;
     }

@@ -155,7 +155,8 @@ std::string diagram_data(const Diagram& diagram) {
 }
 
 std::string tokens_html(const Page& page, const Tokens& tokens) {
-  std::string html = str("<figure class=\"tokens\" data-look=\"", name(tokens.look), "\">\n");
+  const std::string id = tokens.id.empty() ? "" : str(" id=\"", escaped(tokens.id), "\"");
+  std::string html = str("<figure class=\"tokens\"", id, " data-look=\"", name(tokens.look), "\">\n");
   if (!tokens.caption.empty()) html += "<figcaption>" + marked_html(page, tokens.caption) + "</figcaption>\n";
   html += "<p>";
   for (const Token& token : tokens.tokens) {

@@ -101,7 +101,11 @@ class References {
                           [this](const List& l) {
                             for (const std::string& item : l.items) text(item);
                           },
-                          [this](const Table& t) { table(t); }, [this](const Tokens& t) { text(t.caption); },
+                          [this](const Table& t) { table(t); },
+                          [this](const Tokens& t) {
+                            text(t.caption);
+                            if (!t.id.empty()) id(t.id);
+                          },
                           [this](const LineChart& c) { id(c.id); },
                           [this](const BarChart& c) {
                             id(c.id);

@@ -26,6 +26,15 @@ struct Link {
   std::string label, file;  // a file beside this page
 };
 
+// A file that is written again and again. A browser loads it every `seconds` (0: never), as long as the
+// reader does not use the page. If the file is older than stale_seconds, it stops and shows the text.
+struct Refresh {
+  int seconds = 0;
+  double written = 0;  // seconds since 1970
+  int stale_seconds = 0;
+  std::string stale_text = {};
+};
+
 class Page {
  public:
   explicit Page(std::string title) : title_(std::move(title)) {}
@@ -39,8 +48,8 @@ class Page {
     return add_number({name, static_cast<double>(computed.value), std::move(about), computed.source});
   }
   // Adds a number that was not computed: an input, or a number that a document gives.
-  Ref given(const std::string& name, double value, About about = {},
-            const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  Ref given(const std::string& name, double value, About about = {}, const char* file = __builtin_FILE(),
+            int line = __builtin_LINE()) {
     return add_number({name, value, std::move(about), {file, line, "given"}});
   }
 
@@ -86,7 +95,7 @@ class Page {
   std::string command = {};        // the command that made the page
   std::string check_command = {};  // the command that checks the page's numbers
   std::vector<Link> links = {};    // other pages: previous, next, index
-  int refresh_seconds = 0;         // how often a browser loads the file again; 0: never
+  Refresh refresh = {};            // whether a browser loads the file again
   nlohmann::ordered_json origin =
       {};  // how to make the page again: the lesson's number, its seed, what it breaks
 

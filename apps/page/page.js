@@ -148,8 +148,8 @@
     const choices = sequence ? [] : labels.map((label, i) => button(label, () => show(i)));
     const back = button("← Back", () => show(at - 1)), next = button("Next →", () => show(at + 1));
     const place = html("span", { class: "place" });
-    const scrub = html("input", { type: "range", class: "scrub", min: 0, max: steps.length - 1, step: 1, "aria-label": section.getAttribute("aria-label") });
-    scrub.addEventListener("input", () => show(Number(scrub.value)));
+    const slider = html("input", { type: "range", min: 0, max: steps.length - 1, value: 0, "aria-label": section.getAttribute("aria-label") });
+    slider.addEventListener("input", () => show(Number(slider.value)));
     function show(i, quietly) {
       at = Math.min(Math.max(i, 0), steps.length - 1);
       steps.forEach((step, s) => (step.hidden = s !== at));
@@ -157,16 +157,17 @@
       back.disabled = at === 0;
       next.disabled = at === steps.length - 1;
       place.textContent = `${at + 1} of ${steps.length}`;
-      scrub.value = at;
+      slider.value = at;
+      slider.setAttribute("aria-valuetext", labels[at]);
       for (const chart of steps[at].querySelectorAll("figure.chart")) inkling.charts[chart.id]?.redraw();
       if (!quietly) say(labels[at]);
     }
     bar.append(...(sequence ? [back, place, next] : choices));
-    if (sequence && steps.length > 4) bar.append(scrub);
+    if (sequence && steps.length > 4) bar.append(slider);
     section.querySelector(".title").after(bar);
     bar.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step && event.target !== scrub) show(at + step);
+      const step = event.target !== slider && { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (step) show(at + step);
     });
     show(0, true);
   }
@@ -197,6 +198,14 @@
   const sliderValue = (input) => (input.dataset.log ? 10 ** Number(input.value) : Number(input.value));
   const sliderValues = (form) => Object.fromEntries([...form.querySelectorAll("input[type=range]")].map((i) => [i.name, sliderValue(i)]));
 
+  function setTokens(id, tokens) {
+    document.getElementById(id).querySelectorAll(".token").forEach((element, i) => {
+      element.style.setProperty("--share", `${Math.round(100 * Math.min(Math.max(tokens[i].value, 0), 1))}%`);
+      const note = element.querySelector("small");
+      if (note) note.textContent = tokens[i].note;
+    });
+  }
+
   function addLive(form, live) {
     const inputs = [...form.querySelectorAll("input[type=range]")];
     const apply = (result) => {
@@ -205,6 +214,7 @@
         const changes = result.charts?.[id];
         if (changes || chart.bars.some((bar) => bar.number in (result.numbers ?? {}))) chart.redraw(changes);
       }
+      for (const [id, tokens] of Object.entries(result.tokens ?? {})) setTokens(id, tokens);
     };
     const recompute = () => {
       for (const input of inputs) {
@@ -257,11 +267,28 @@
     label();
   }
 
+  // ---- A file that is written again and again ----
+
+  function keepFresh() {
+    const note = document.getElementById("stale");
+    if (!note) return;
+    let used = 0;  // when the reader last used the page: then it must not jump
+    for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, () => (used = Date.now()));
+    const every = 1000 * Number(note.dataset.every);
+    const look = () => {
+      const age = Date.now() / 1000 - Number(note.dataset.written);
+      if (age > Number(note.dataset.stale)) note.hidden = false;
+      else setTimeout(() => (Date.now() - used < 3 * every ? look() : location.reload()), every);
+    };
+    look();
+  }
+
   inkling.start = () => {
     inkling.data = JSON.parse(document.getElementById("page-data").textContent);
     for (const [name, value] of Object.entries(inkling.data.numbers)) inkling.values[name] = Number(value);
     document.documentElement.classList.add("scripted");
     addColours();
+    keepFresh();
     addDirections();
     document.querySelectorAll(".steps").forEach(addSteps);
     for (const [id, chart] of Object.entries(inkling.data.charts)) {

@@ -20,16 +20,20 @@ constexpr const char* kPolicy =
     "base-uri 'none'; form-action 'none'";
 
 std::string head(const Page& page) {
-  const std::string refresh =
-      page.refresh_seconds == 0
-          ? ""
-          : str("<meta http-equiv=\"refresh\" content=\"", page.refresh_seconds, "\">\n");
   return str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>",
              escaped(page.title()), "</title>\n",
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-             "<meta name=\"color-scheme\" content=\"light dark\">\n", refresh,
+             "<meta name=\"color-scheme\" content=\"light dark\">\n",
              "<meta http-equiv=\"Content-Security-Policy\" content=\"", kPolicy, "\">\n<style>\n",
              style_sheet(), "</style>\n</head>\n");
+}
+
+// What page.js needs to load the file again, and what it shows when the file is old.
+std::string refresh_html(const Refresh& refresh) {
+  if (refresh.seconds == 0) return "";
+  return str("<p id=\"stale\" role=\"status\" hidden data-every=\"", refresh.seconds, "\" data-written=\"",
+             static_cast<std::int64_t>(refresh.written), "\" data-stale=\"", refresh.stale_seconds, "\">",
+             escaped(refresh.stale_text), "</p>\n");
 }
 
 std::string links(const Page& page) {
@@ -101,6 +105,7 @@ std::string page_html(const Page& page) {
   if (!page.links.empty()) html += "<nav aria-label=\"Pages\">\n" + links(page) + "</nav>\n";
   html += "<button type=\"button\" id=\"colours\" hidden>Dark</button>\n</header>\n";
   html += contents(page) + "<main id=\"main\">\n<h1>" + escaped(page.title()) + "</h1>\n";
+  html += refresh_html(page.refresh);
   if (!page.lede().empty()) html += "<p class=\"lede\">" + marked_html(page, page.lede()) + "</p>\n";
   html += blocks_html(page, page.blocks());
   html += "</main>\n" + foot(page);

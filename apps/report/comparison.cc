@@ -175,7 +175,6 @@ Page comparison_page(const std::vector<RunRecord>& runs, const std::string& out)
   std::vector<std::string> words = {"inkling", "report"};
   for (const RunRecord& run : runs) {
     words.push_back(run.path);
-    if (run.is_running) page.refresh_seconds = kRefreshSeconds;
     for (const std::string& warning : run.warnings) page.paragraph(verbatim(warning) + ".");
   }
   add_results(page, runs);

@@ -7,6 +7,7 @@
 
 #include "apps/page/markup.h"
 #include "apps/page/page_html.h"
+#include "apps/report/norm_charts.h"
 #include "apps/report/shell_line.h"
 #include "apps/report/train_command.h"
 #include "apps/run/format.h"
@@ -21,6 +22,28 @@ using namespace page;
 
 namespace {
 
+// The time of a step, from recent steps: they say best how fast the run is now.
+double seconds_per_step(const RunRecord& run) {
+  const std::size_t recent = std::min<std::size_t>(run.steps.size(), 100);
+  if (recent == 0) return 0;
+  const double before = run.steps.size() > recent ? run.steps[run.steps.size() - recent - 1].seconds : 0;
+  return (run.steps.back().seconds - before) / static_cast<double>(recent);
+}
+
+double seconds_left(const RunRecord& run) {
+  return seconds_per_step(run) * static_cast<double>(run.settings.steps - run.last_step());
+}
+
+// A training writes its page when it validates, samples or saves. A page that is four times as old as the
+// time between them is one of a training that was killed, or that waits.
+int stale_seconds(const RunRecord& run) {
+  std::int64_t every = run.settings.steps;
+  for (const std::int64_t e : {run.settings.val_every, run.settings.sample_every, run.settings.save_every})
+    if (e > 0) every = std::min(every, e);
+  const double expected = 4 * seconds_per_step(run) * static_cast<double>(every);
+  return static_cast<int>(std::min(std::max(expected, 1.0 * kLeastStaleSeconds), 1.0 * kMostStaleSeconds));
+}
+
 void add_verdict(Page& page, const RunRecord& run) {
   const Verdict verdict = verdict_on(run);
   page.heading("Verdict");
@@ -30,6 +53,33 @@ void add_verdict(Page& page, const RunRecord& run) {
   std::vector<std::string> items;
   for (const std::string& advice : verdict.advice) items.push_back(verbatim(advice));
   page.list(items);
+}
+
+// The speed as a share of the arithmetic's peak speed, which was measured between the steps.
+void add_roof(Page& page, Table& table, const RunRecord& run, double tokens_per_s) {
+  const auto flops = COMPUTED(run.settings.model.training_flops_per_token(run.settings.seq_len));
+  const Ref each = page.number("speed.flops_per_token", flops,
+                               {.formula = "$6$ for each weight, and attention",
+                                .label = "operations for a token",
+                                .engine = "training_flops_per_token in nn/gpt2_config.cc",
+                                .print = Print::count});
+  const Ref reached = page.number("speed.gflops", COMPUTED(tokens_per_s * flops.value / 1e9),
+                                  {.digits = 1,
+                                   .formula = "operations for a token, times tokens per second, in $10^9$",
+                                   .inputs = {each, "speed.tokens"},
+                                   .label = "GFLOP/s"});
+  const Ref roof = page.number("speed.roof", COMPUTED(run.session->roof_gflops),
+                               {.digits = 1,
+                                .formula = "the mean of the peaks that were measured between steps",
+                                .label = "peak, GFLOP/s",
+                                .engine = "arithmetic_roof in ops/roof/roof.cc"});
+  table.rows.push_back({"GFLOP/s", reached});
+  table.rows.push_back({"peak of this machine, GFLOP/s", roof});
+  table.rows.push_back(
+      {"share of the peak, %",
+       page.number("speed.share_of_roof",
+                   COMPUTED(100 * tokens_per_s * flops.value / 1e9 / run.session->roof_gflops),
+                   {.digits = 1, .formula = "$100$ GFLOP/s / peak", .inputs = {reached, roof}})});
 }
 
 // The numbers of the run so far, in a table of two columns.
@@ -70,10 +120,14 @@ void add_numbers(Page& page, const RunRecord& run) {
   if (!run.steps.empty()) {
     const double seconds = run.seconds(run.last_step());
     table.rows.push_back({"time of the steps", format_duration(seconds)});
+    if (run.is_running && !run.is_complete())
+      table.rows.push_back({"time to go, about", format_duration(seconds_left(run))});
+    const auto speed = COMPUTED(run.tokens(static_cast<std::int64_t>(run.steps.size())) / seconds);
     row("tokens per second",
         page.number(
-            "speed.tokens", COMPUTED(run.tokens(static_cast<std::int64_t>(run.steps.size())) / seconds),
+            "speed.tokens", speed,
             {.formula = "tokens seen / time of the steps", .inputs = {"run.tokens"}, .print = Print::count}));
+    if (run.session && run.session->roof_gflops > 0) add_roof(page, table, run, speed.value);
   }
   page.add(table);
 }
@@ -241,24 +295,29 @@ std::string state_of(const RunRecord& run) {
     return "stopped at " + steps;
   }
   if (run.steps.empty()) return "training, " + steps;
-  // Recent steps say best how fast the run is now.
-  const std::size_t recent = std::min<std::size_t>(run.steps.size(), 100);
-  const double before = run.steps.size() > recent ? run.steps[run.steps.size() - recent - 1].seconds : 0;
-  const double per_step = (run.steps.back().seconds - before) / static_cast<double>(recent);
-  const double left = per_step * static_cast<double>(run.settings.steps - run.last_step());
-  return str("training, ", steps, ", about ", format_duration(left), " to go");
+  return str("training, ", steps, ", about ", format_duration(seconds_left(run)), " to go");
 }
 
 Page run_page(const RunRecord& run) {
   Page page("Run " + run.name);
   page.lede(verbatim(state_of(run)) + ".");
-  if (run.is_running && !run.is_complete()) page.refresh_seconds = kRefreshSeconds;
+  if (run.is_running && !run.is_complete()) {
+    page.refresh = {
+        .seconds = kRefreshSeconds,
+        .written = static_cast<double>(std::time(nullptr)),
+        .stale_seconds = stale_seconds(run),
+        .stale_text = str("The training has not written this page for a while: it may have been killed. "
+                          "To see its newest numbers, run inkling report ",
+                          shell_line({run.path}), "; to continue it, inkling train --out ",
+                          shell_line({run.path}), " --resume.")};
+  }
   for (const std::string& warning : run.warnings) page.paragraph(verbatim(warning) + ".");
   add_verdict(page, run);
   add_numbers(page, run);
   add_loss(page, run);
   add_samples(page, run);
   add_training(page, run);
+  add_norms(page, run);
   add_settings(page, run);
   page.command = shell_line({"inkling", "report", run.path});
   page.origin = {{"written", time_now()}, {"inkling", kVersion}};

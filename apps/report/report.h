@@ -15,8 +15,11 @@ constexpr const char* kReportFile = "report.html";
 constexpr std::size_t kMostCompared = 6;  // a chart has so many colours
 constexpr std::size_t kMostPoints = 800;  // of a curve in a chart
 constexpr int kRefreshSeconds = 10;       // how often the page of a running training loads itself again
+// When a page stops loading itself again, because the training writes no newer one: at least, at most.
+constexpr int kLeastStaleSeconds = 60, kMostStaleSeconds = 24 * 3600;
 
-// While the run is training, the page loads itself again every few seconds.
+// While the run is training, the page loads itself again every few seconds, until there is no newer page for
+// a while: then it says so.
 page::Page run_page(const RunRecord& run);
 page::Page comparison_page(const std::vector<RunRecord>& runs, const std::string& out);
 
@@ -25,7 +28,7 @@ Verdict verdict_on(const RunRecord& run);
 std::string state_of(const RunRecord& run);
 
 // The metrics as comma-separated values (RFC 4180), one line for each step of each run, with the validation
-// after the step. The first column is the run's path.
+// after the step. The first column is the run's path. The last ones are the norms of each layer.
 std::string metrics_table(const std::vector<RunRecord>& runs);
 
 // The curves of a run over its steps. Steps without the number are left out.

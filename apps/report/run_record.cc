@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "apps/run/run_directory.h"
 #include "apps/run/strict_json.h"
 #include "core/binary_file.h"
+#include "nn/layer_norms.h"
 
 namespace inkling::report {
 
@@ -42,6 +44,12 @@ void add_line(RunRecord& run, std::string_view text, const std::string& where) {
     ValidationMetrics v{.step = step, .loss = object.number("val_loss")};
     if (object.has("min_over_rows")) v.min_over_rows = object.number("min_over_rows");
     if (object.has("min_over_stories")) v.min_over_stories = object.number("min_over_stories");
+    const std::vector<std::string> parts = part_names(run.settings.model.layers);
+    for (const auto& [prefix, norms] :
+         {std::pair{"weight_norm_", &v.weight_norms}, {"grad_norm_", &v.grad_norms}}) {
+      if (!object.has(prefix + parts.front())) continue;
+      for (const std::string& part : parts) norms->push_back(object.number(prefix + part));
+    }
     run.validations.push_back(v);
     return;
   }
@@ -63,6 +71,10 @@ void order_by_step(std::vector<Metrics>& all) {
 void read_metrics(RunRecord& run) {
   const std::string path = run.path + "/metrics.jsonl";
   if (!fs::exists(path) || fs::file_size(path) == 0) return;
+  struct stat status = {};
+  if (stat(path.c_str(), &status) == 0)
+    run.written =
+        static_cast<double>(status.st_mtim.tv_sec) + 1e-9 * static_cast<double>(status.st_mtim.tv_nsec);
   const FileView file(path);
   std::string_view rest = file.text();
   std::int64_t number = 0, damaged = 0;

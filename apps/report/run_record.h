@@ -28,6 +28,9 @@ struct ValidationMetrics {
   std::int64_t step = 0;
   double loss = 0;
   std::optional<double> min_over_rows = {}, min_over_stories = {};  // the theoretical minima
+  // For each of part_names() of nn/layer_norms.h. Empty in runs of older
+  // versions; there are no gradients before the first step.
+  std::vector<double> weight_norms = {}, grad_norms = {};
 };
 
 struct Sample {
@@ -44,6 +47,7 @@ struct RunRecord {
   std::vector<Sample> samples;                 // ordered by step
   std::optional<Session> session;              // of the newest training; runs of older versions have none
   bool is_running = false;
+  double written = 0;  // when metrics.jsonl was written last, in seconds since 1970; 0: there is none
   std::vector<std::string> warnings;  // what was left out, one line for each file
 
   std::int64_t last_step() const { return steps.empty() ? 0 : steps.back().step; }

@@ -23,9 +23,12 @@ Session this_session() {
 }
 
 void write_session(const std::string& run, const Session& s) {
-  write_json(
-      run + kFile,
-      {{"cpu", s.cpu}, {"isa", s.isa}, {"version", s.version}, {"threads", s.threads}, {"end", s.end}});
+  write_json(run + kFile, {{"cpu", s.cpu},
+                           {"isa", s.isa},
+                           {"version", s.version},
+                           {"threads", s.threads},
+                           {"end", s.end},
+                           {"roof_gflops", s.roof_gflops}});
 }
 
 std::optional<Session> read_session(const std::string& run) {
@@ -37,7 +40,8 @@ std::optional<Session> read_session(const std::string& run) {
                  .isa = object.text("isa"),
                  .version = object.text("version"),
                  .threads = static_cast<int>(object.integer("threads", 1, kMostThreads)),
-                 .end = object.text("end")};
+                 .end = object.text("end"),
+                 .roof_gflops = object.has("roof_gflops") ? object.number("roof_gflops") : 0};
 }
 
 }  // namespace inkling::report

@@ -12,6 +12,9 @@ struct Session {
   // "" while the run is training, and after a crash; "complete", "stopped", or the message of a run that
   // diverged.
   std::string end = {};
+  // The peak speed of the arithmetic that the run uses, in GFLOP/s: the mean of what was measured between
+  // steps (ops/roof/roof.h). 0: it was not measured.
+  double roof_gflops = 0;
   bool has_diverged() const { return end.starts_with("diverged"); }
 };
 

@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "nn/checkpoint.h"
 #include "nn/generate.h"
+#include "nn/layer_norms.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
@@ -255,6 +256,15 @@ void Trainer::validate() {
         std::accumulate(story_nats_.begin(), story_nats_.end(), 0.0) /
         static_cast<double>(story_nats_.size());
   }
+  // The norms of the weights after the step, and of the step's gradients before clipping.
+  const auto add_norms = [&](const std::string& prefix, std::span<const float> values) {
+    const std::vector<double> norms = norms_by_layer(model_->parameters(), values);
+    const std::vector<std::string> parts = part_names(settings_.model.layers);
+    for (std::size_t part = 0; part < parts.size(); ++part) line[prefix + parts[part]] = norms[part];
+  };
+  add_norms("weight_norm_", model_->parameters().values());
+  const bool has_gradients = !losses_.empty() && losses_.back().first == step_;  // a step may have no targets
+  if (has_gradients) add_norms("grad_norm_", model_->parameters().gradients());
   directory_.append_metrics(line);
   validations_.push_back(v);
 }

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "ops/kernels.h"
+#include "ops/roof/arithmetic_roof.h"
 
 namespace inkling {
 
@@ -52,12 +53,7 @@ class Arrays {
 };
 
 Roof measure(const Arrays& arrays) {
-  Roof roof;
-  roof.fma_gflops = gflops_of(kernels().fma_loop, kFmaIterations);
-  if (kernels().bf16_dot_loop != nullptr) {
-    const bool tiles = kernels().isa == Isa::amx;
-    roof.bf16_gflops = gflops_of(kernels().bf16_dot_loop, tiles ? kTileIterations : kFmaIterations);
-  }
+  Roof roof = arithmetic_roof();
   auto start = std::chrono::steady_clock::now();
   parallel_for(kFloats, kChunk, [&](std::int64_t begin, std::int64_t end) {
     kernels().triad(arrays.a() + begin, arrays.b() + begin, arrays.c() + begin, 3.0f, end - begin);
@@ -73,6 +69,16 @@ Roof measure(const Arrays& arrays) {
 }
 
 }  // namespace
+
+Roof arithmetic_roof() {
+  Roof roof;
+  roof.fma_gflops = gflops_of(kernels().fma_loop, kFmaIterations);
+  if (kernels().bf16_dot_loop != nullptr) {
+    const bool tiles = kernels().isa == Isa::amx;
+    roof.bf16_gflops = gflops_of(kernels().bf16_dot_loop, tiles ? kTileIterations : kFmaIterations);
+  }
+  return roof;
+}
 
 Roof best_roof() {
   const Arrays arrays;

@@ -1,5 +1,5 @@
 // Uses a page as a reader does, and writes what is wrong with it into the DOM of the wrapper page (browser.h):
-// {"frames": [{"width", "dark", "numbers", "charts", "sliders", "steps", "toggles", "problems": [...]}]}
+// {"frames": [{"width", "dark", "numbers", "charts", "sliders", "steps", "toggles", "stale", "problems": [...]}]}
 "use strict";
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -89,6 +89,12 @@ async function use(frame) {
         if (sequence) buttons[1].click();
         ++found.steps;
       }
+      const slider = steps.querySelector(":scope > .buttons input");
+      if (!slider) continue;
+      if (Number(slider.value) !== states.length - 1) wrong(`steps ${steps.id}: the slider does not follow the buttons`);
+      slider.value = 1;
+      slider.dispatchEvent(new view.Event("input", { bubbles: true }));
+      if (states[1].hidden) wrong(`steps ${steps.id}: the slider does not move`);
     }
   }
   function checkNumbersOf(part) {
@@ -98,9 +104,9 @@ async function use(frame) {
   }
 
   async function checkSliders() {
-    found.sliders = all("input[type=range]").length;
+    found.sliders = all("form input[type=range]").length;
     for (const text of view.inkling.wrongModels()) wrong(`slider model: ${text}`);
-    for (const slider of all("input[type=range]").filter(visible)) {
+    for (const slider of all("form input[type=range]").filter(visible)) {
       const before = page.querySelector("main").innerText + all(".canvas").map((c) => c.innerHTML).join();
       slider.value = Number(slider.value) > (Number(slider.min) + Number(slider.max)) / 2 ? slider.min : slider.max;
       slider.dispatchEvent(new view.Event("input", { bubbles: true }));
@@ -131,6 +137,7 @@ async function use(frame) {
   }
 
   await settled();
+  found.stale = page.getElementById("stale")?.hidden === false;
   checkWidth("at the start");
   checkNumbers();
   checkCharts();

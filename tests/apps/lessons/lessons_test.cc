@@ -1,8 +1,6 @@
 // All lessons: their sources, inputs and seeds, what a wrong command line says, and the check of a page.
-#include <cctype>
-#include <fstream>
-
 #include "tests/apps/lessons/lesson.h"
+#include "tests/apps/page/source_lines.h"
 #include "tests/apps/process.h"
 
 namespace inkling {
@@ -10,50 +8,12 @@ namespace {
 
 using namespace inkling::test;
 
-std::string line_of(const std::string& file, int line) {
-  std::ifstream in(file);
-  std::string text;
-  for (int n = 0; n < line; ++n) {
-    if (!std::getline(in, text)) return "";
-  }
-  return text;
-}
-
-std::string without_spaces(const std::string& text) {
-  std::string kept;
-  for (const char c : text) {
-    if (std::isspace(static_cast<unsigned char>(c)) == 0) kept += c;
-  }
-  return kept;
-}
-
-// The expression of a COMPUTED(...) may be broken into lines by the formatter.
-std::string lines_from(const std::string& file, int line) {
-  std::string text;
-  for (int n = line; n < line + 6; ++n) text += line_of(file, n);
-  return without_spaces(text);
-}
-
 TEST_CASE(
     "lessons: the source line of every number still computes it, and the engine still has the function") {
   for (const Lesson& lesson : lessons()) {
     const nlohmann::json& json = lesson_json(std::to_string(lesson.number));
     CHECK(json["numbers"].size() == json["details"].size());
-    for (const auto& [name, detail] : json["details"].items()) {
-      const std::string file = detail.at("file"), code = detail.at("code");
-      INFO(name << " " << file << ":" << detail.at("line"));
-      const std::string text = lines_from(file, detail.at("line"));
-      if (code == "given") {
-        CHECK_THAT(text, contains("given("));
-      } else {
-        CHECK_THAT(text, contains("COMPUTED(" + without_spaces(code) + ")"));
-      }
-      if (!detail.contains("engine")) continue;
-      const std::string engine = detail["engine"];
-      const std::size_t in = engine.find(" in ");
-      REQUIRE(in != std::string::npos);
-      CHECK_THAT(read_text(engine.substr(in + 4)), contains(engine.substr(0, in) + "("));
-    }
+    check_source_lines(json["details"]);
   }
 }
 

@@ -3,11 +3,13 @@
 #include "apps/run/trainer.h"
 
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "apps/run/strict_json.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
+#include "nn/layer_norms.h"
 #include "tests/apps/run/tiny_run.h"
 #include "tests/nn/reference_gpt2.h"
 #include "tests/support.h"
@@ -41,6 +43,38 @@ std::vector<std::int64_t> steps_of(const std::vector<Validation>& validations) {
   return steps;
 }
 
+TEST_CASE("trainer: a validation also has the norms of each layer's weights and of the step's gradients") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings({{"val_data", kShard},
+                                                {"steps", 4},
+                                                {"val_every", 2},
+                                                {"val_batches", 3},
+                                                {"grad_clip", 1e-3},
+                                                {"grad_accum", 2}});
+  TinyRun run(temporary / "run", settings);
+  REQUIRE(run.start(settings).trainer.run(never));
+  std::vector<json> validations;
+  std::map<std::int64_t, double> norms;  // of the whole gradient, by step
+  for (const json& line : run.directory.read_metrics()) {
+    if (line.contains("val_loss"))
+      validations.push_back(line);
+    else
+      norms[line.at("step")] = line.at("grad_norm");
+  }
+  REQUIRE(validations.size() == 3);
+  const std::vector<std::string> parts = {"embeddings", "layer_1", "last_layernorm"};
+  CHECK_FALSE(validations[0].contains("grad_norm_layer_1"));  // before the first step
+  for (const json& line : {validations[1], validations[2]}) {
+    double squares = 0;
+    for (const std::string& part : parts) squares += std::pow(line.at("grad_norm_" + part).get<double>(), 2);
+    CHECK(std::sqrt(squares) == approx(norms.at(line.at("step"))).epsilon(kFloatAgainstDouble));
+  }
+  GPT2 model = load_model(run.directory.file("model.bin"));
+  const std::vector<double> want = norms_by_layer(model.parameters(), model.parameters().values());
+  for (std::size_t part = 0; part < 3; ++part)
+    CHECK(validations[2].at("weight_norm_" + parts[part]).get<double>() == want[part]);
+}
+
 TEST_CASE("trainer: a validation is the mean loss of the shard's first rows, the same rows each time") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings({{"init", kModel},
@@ -60,8 +94,10 @@ TEST_CASE("trainer: a validation is the mean loss of the shard's first rows, the
     CHECK_FALSE(v.min_over_rows.has_value());
   }
   std::size_t seen = 0;
-  for (const json& line : timeless_metrics(temporary / "run")) {
+  for (json line : timeless_metrics(temporary / "run")) {
     if (!line.contains("val_loss")) continue;
+    for (auto it = line.begin(); it != line.end();)
+      it = it.key().find("_norm_") != std::string::npos ? line.erase(it) : std::next(it);
     REQUIRE(seen < validations.size());
     CHECK(line == json{{"step", validations[seen].step},
                        {"val_loss", validations[seen].loss},
