@@ -33,6 +33,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
   static const std::map<std::string, std::map<std::string, Bounds>> all = {
       {"train",
        {{"batch-size", kFromOne},
+        {"replicas", {"0", "1", "4096", "4097"}},
         {"seq-len", kFromOne},
         {"layers", kDim},
         {"heads", kDim},
