@@ -80,7 +80,8 @@ NATIVE  := $(filter $(MACHINE),$(shell uname -m))
 MPI     := $(if $(NATIVE),$(shell command -v mpicc)$(filter deps-mpi,$(MAKECMDGOALS)))
 LIBRARY := $(filter-out $(BUILD)/core/ranks/$(if $(MPI),no_mpi,mpi_ranks).o,$(LIBRARY))
 LDLIBS  += $(if $(MPI),$(shell mpicc --showme:link))
-$(BUILD)/core/ranks/mpi_ranks.o: CPPFLAGS += $(patsubst -I%,-isystem %,$(shell mpicc --showme:compile))
+# Without the old C++ interface of MPI, which is a library of its own.
+$(BUILD)/core/ranks/mpi_ranks.o: CPPFLAGS += -DOMPI_SKIP_MPICXX $(patsubst -I%,-isystem %,$(shell mpicc --showme:compile))
 # make asan and make fuzz link the kernels of the ordinary build.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
