@@ -42,7 +42,8 @@ std::vector<float> summed(int ranks, std::int64_t parts, std::int64_t n, std::in
     GradientSum sum(r, parts, shares, gradients);
     for (int step = 0; step < 2; ++step) {
       for (std::int64_t part = sum.parts().begin; part < sum.parts().end; ++part) {
-        gradients = gradient_of(part + 100 * (1 - step), n);
+        const std::vector<float> g = gradient_of(part + 100 * (1 - step), n);
+        std::copy(g.begin(), g.end(), gradients.begin());
         sum.add(part);
       }
       const float* total = sum.reduce();
@@ -66,7 +67,7 @@ TEST_CASE("gradient sum: any number of ranks gives the bits of the sum in the or
       for (int ranks = 1; ranks <= parts; ++ranks) {
         set_threads(ranks % 2 + 1);
         INFO("n " << n << ", parts " << parts << ", ranks " << ranks);
-        CHECK(summed(ranks, parts, n) == want);
+        CHECK((summed(ranks, parts, n) == want));
       }
     }
   }
