@@ -120,16 +120,18 @@ TrainSettings open_run(const TrainCommand& command, int ranks, std::optional<Fil
   return settings;
 }
 
-// The flags that must be the same on all ranks.
+// The flags that must be the same on all ranks, one on each line.
 std::string flags_of(const TrainCommand& command) {
-  const auto text = [](const nlohmann::json& value) {
-    return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  };
   nlohmann::json flags = command.flags.given;
   flags["out"] = command.out;
   flags["resume"] = command.resume;
-  if (!command.flags.model_name.empty()) flags["model_name"] = command.flags.model_name;
-  return text(flags);
+  flags["model_name"] = command.flags.model_name;
+  std::string lines;
+  for (const auto& [key, value] : flags.flatten().items()) {
+    lines += str(flag_of(key.substr(key.rfind('/') + 1)), " ",
+                 value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "\n");
+  }
+  return lines;
 }
 
 // The checksum of this program.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <sstream>
 #include <vector>
 
 #include "core/ranks/collectives.h"
@@ -14,6 +15,24 @@ constexpr int kFailed = 1, kWrongUsage = 2;
 
 std::string name_of(std::size_t rank, const std::vector<std::string>& hosts) {
   return str("rank ", rank, " on host ", hosts[rank]);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// The lines of `text` that `other` does not have.
+std::string difference(const std::string& text, const std::string& other) {
+  const std::vector<std::string> others = lines_of(other);
+  std::string only;
+  for (const std::string& line : lines_of(text)) {
+    if (std::find(others.begin(), others.end(), line) == others.end())
+      only += (only.empty() ? "" : ", ") + line;
+  }
+  return only.empty() ? "nothing in its place" : only;
 }
 
 }  // namespace
@@ -45,9 +64,10 @@ void expect_same(Ranks& ranks, const std::string& what, const std::string& text)
   const std::vector<std::string> all = gather_texts(ranks, text), hosts = gather_texts(ranks, ranks.host());
   for (std::size_t rank = 1; rank < all.size(); ++rank) {
     if (all[rank] == all[0]) continue;
-    throw SharedError(str(what, " of the ranks differ, expected the same on all ranks: ",
-                          name_of(rank, hosts), " has ", all[rank], ", ", name_of(0, hosts), " has ", all[0]),
-                      kFailed);
+    throw SharedError(
+        str(what, " of the ranks differ, expected the same on all ranks: ", name_of(rank, hosts), " has ",
+            difference(all[rank], all[0]), ", ", name_of(0, hosts), " has ", difference(all[0], all[rank])),
+        kFailed);
   }
 }
 

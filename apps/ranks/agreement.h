@@ -26,8 +26,8 @@ class SharedError : public Error {
 // With one rank, errors stay as they are. f() must not exchange messages.
 void together(Ranks& ranks, const std::function<void()>& f);
 
-// SharedError unless the text is the same on all ranks. "the flags differ: rank 1 on host b has ..., rank 0
-// on host a has ...".
+// SharedError unless the text is the same on all ranks. The message has only the lines that differ: "the
+// flags of the ranks differ ...: rank 1 on host b has --seed 7, rank 0 on host a has nothing in its place".
 void expect_same(Ranks& ranks, const std::string& what, const std::string& text);
 
 }  // namespace inkling

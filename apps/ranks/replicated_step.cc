@@ -13,6 +13,12 @@ namespace inkling {
 
 namespace {
 
+const float* reduce(GradientSum& sum, Tape& tape, std::span<const float> weights) {
+  const auto scope =
+      tape.scope(Phase::update, "sum over ranks", {.bytes = static_cast<double>(weights.size_bytes())});
+  return sum.reduce();
+}
+
 std::vector<ParameterSegment> segments_in(std::span<const SegmentChunk> chunks, Share share) {
   std::vector<ParameterSegment> segments;
   for (const SegmentChunk& c : chunks) {
@@ -115,7 +121,7 @@ StepResult Replicas::step(Optimizer& optimizer, Tape& tape, std::span<const Micr
     sum_.add(part);
   }
   result.loss = add_losses(losses);
-  const float* sum = sum_.reduce();
+  const float* sum = reduce(sum_, tape, model_.parameters().values());
   check_finite("the loss", result.loss, settings.step);
   result.grad_norm = gradient_norm(sum, tape);
   check_finite("the gradient's norm", result.grad_norm, settings.step);

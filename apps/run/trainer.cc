@@ -82,12 +82,12 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory* directory, Ranks& 
   for (std::int64_t i = 0; i < micro_batches; ++i) micro_batches_.push_back(rows(i * part.numel(), part));
 }
 
-// The names and the checksums of the training and of the validation shards.
+// The names and the checksums of the training and of the validation shards, one on each line.
 std::string Trainer::data_text() const {
   std::string text;
   const auto add = [&](const Batches& batches) {
     for (const ShardId& id : batches.shard_ids())
-      text += str(text.empty() ? "" : ", ", id.file, " ", id.checksum, id.mask, id.starts);
+      text += str(id.file, " ", id.checksum, id.mask, id.starts, "\n");
   };
   add(batches_.front());
   if (validation_batches_) add(*validation_batches_);

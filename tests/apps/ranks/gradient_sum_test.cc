@@ -109,19 +109,22 @@ TEST_CASE("parts: the nodes inside of a range are the largest ones, in order") {
 }
 
 TEST_CASE("shares: all weights belong to a rank, in whole chunks, also with more ranks than chunks") {
-  const std::vector<SegmentChunk> chunks = {
-      {0, 100, true}, {100, 1, false}, {101, 300, true}, {401, 50, true}};
-  for (int ranks = 1; ranks <= 6; ++ranks) {
-    const std::vector<Share> shares = shares_of(chunks, ranks);
-    REQUIRE(std::ssize(shares) == ranks);
-    std::int64_t next = 0, owned = 0;
-    for (const Share& share : shares) {
-      CHECK(share.begin == next);
-      next = share.end;
-      for (const SegmentChunk& chunk : chunks) owned += share.contains(chunk) ? chunk.count : 0;
+  // In the second model, one chunk is larger than the shares of several ranks.
+  for (const std::vector<SegmentChunk>& chunks :
+       {std::vector<SegmentChunk>{{0, 100, true}, {100, 1, false}, {101, 300, true}, {401, 50, true}},
+        std::vector<SegmentChunk>{{0, 10, true}, {10, 441, true}}}) {
+    for (int ranks = 1; ranks <= 6; ++ranks) {
+      const std::vector<Share> shares = shares_of(chunks, ranks);
+      REQUIRE(std::ssize(shares) == ranks);
+      std::int64_t next = 0, owned = 0;
+      for (const Share& share : shares) {
+        CHECK(share.begin == next);
+        next = share.end;
+        for (const SegmentChunk& chunk : chunks) owned += share.contains(chunk) ? chunk.count : 0;
+      }
+      CHECK(next == 451);
+      CHECK(owned == 451);
     }
-    CHECK(next == 451);
-    CHECK(owned == 451);
   }
 }
 

@@ -67,8 +67,10 @@ class ThreadRank final : public Ranks {
     mail_.send(rank_, to, message);
     return kNothing;
   }
-  // The message is taken when somebody waits for it, or for a later message of the same rank.
+  // The message is taken when somebody waits for it, or for a later message of the same rank. Until then its
+  // memory has no meaning, so the bytes of NaNs show a caller that still uses it.
   Transfer start_receive(int from, std::span<std::byte> message) override {
+    std::fill(message.begin(), message.end(), std::byte{0xff});
     awaited_.push_back({next_, from, message});
     return next_++;
   }
