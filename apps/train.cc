@@ -3,10 +3,12 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <iostream>
 #include <optional>
 #include <sstream>
+#include <thread>
 
 #include "apps/command_line.h"
 #include "apps/commands.h"
@@ -213,6 +215,8 @@ int run_on_ranks(const TrainCommand& command) {
     return status;
   };
   const auto alone = [&](const std::string& what) {
+    // If all ranks have failed in the same way, rank 0 is the first to speak, and ends the others.
+    if (!ranks->leads()) std::this_thread::sleep_for(std::chrono::seconds(1));
     print_error(str("rank ", ranks->rank(), " on host ", ranks->host(), ": ", what));
     ranks->abort(1);
     return 1;
