@@ -29,6 +29,7 @@ PACKAGES       := g++ libxsimd-dev libtbb-dev libcli11-dev nlohmann-json3-dev li
 CHECK_PACKAGES := clang clang-tidy clang-format libclang-rt-dev llvm
 PAGES_PACKAGES := tidy chromium
 BENCH_PACKAGES := libdnnl-dev libopenblas-dev
+MPI_PACKAGES   := libopenmpi-dev openmpi-bin
 ARM64_PACKAGES  = g++-aarch64-linux-gnu qemu-user libtbb-dev:arm64 libxxhash-dev:arm64 $(if $(CATCH),catch2:arm64)
 
 # The -Wconversion family keeps sizes 64-bit. No warning is tolerated (CI sets CI=true; WERROR=1 does the same).
@@ -70,13 +71,20 @@ $(BUILD)/tests/%_test.o: private CXXFLAGS += $(TEST_OPT) $(PRECOMPILED_FLAGS)
 $(BUILD)/apps/%.o: private CXXFLAGS += $(if $(SANITIZE),-O0)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
-LIBRARY := $(call objects,core/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc apps/*/*/*.cc)
+LIBRARY := $(call objects,core/*.cc core/*/*.cc ops/*.cc ops/*/*.cc nn/*.cc optim/*.cc apps/*/*.cc apps/*/*/*.cc)
 APP     := $(call objects,apps/*.cc)
 COMMANDS := $(filter-out $(BUILD)/apps/main.o,$(APP))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
 # The tests of the AMX instructions need an x86-64 compiler.
 TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(BUILD)/tests/ops/amx_test.o),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 BENCH   := $(call objects,bench/*.cc)
+# With Open MPI, inkling train runs on many machines. The build uses it if it is installed, or will be, for the machine that is built for.
+NATIVE  := $(filter $(MACHINE),$(shell uname -m))
+MPI     := $(if $(NATIVE),$(shell command -v mpicc)$(filter deps-mpi,$(MAKECMDGOALS)))
+LIBRARY := $(filter-out $(BUILD)/core/ranks/$(if $(MPI),no_mpi,mpi_ranks).o,$(LIBRARY))
+LDLIBS  += $(if $(MPI),$(shell mpicc --showme:link))
+# Without the old C++ interface of MPI, which is a library of its own.
+$(BUILD)/core/ranks/mpi_ranks.o: CPPFLAGS += -DOMPI_SKIP_MPICXX $(patsubst -I%,-isystem %,$(shell mpicc --showme:compile))
 LADDER  := $(call objects,bench/ladder/*.cc) $(BUILD)/bench/harness.o
 # The rungs are for this machine. The first three show what loops alone can do, without the compiler's own SIMD.
 $(BUILD)/bench/ladder/rung%.o: CXXFLAGS += -O3 $(if $(filter x86_64,$(MACHINE)),-march=native)
@@ -90,7 +98,7 @@ $(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/% $(BUILD)/apps/expla
 PEERS   := $(if $(wildcard /usr/include/dnnl.hpp)$(filter deps-bench,$(MAKECMDGOALS)),$(BUILD)/bench/peers/onednn.so)
 SOURCES := $(shell find core ops nn optim apps tests bench -name '*.cc' -o -name '*.h')
 
-.PHONY: help all deps deps-check deps-bench deps-arm64 deps-pages train chat lessons test test-pages test-arm64 verify-arm64 verify bench bench-ladder asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
+.PHONY: help all deps deps-check deps-bench deps-arm64 deps-pages deps-mpi train chat lessons test test-pages test-arm64 verify-arm64 verify bench bench-ladder asan tsan test-tsan fuzz tidy format check-layers check-thresholds check-isa check-libm clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -106,6 +114,8 @@ deps-bench:  ## install the libraries that make bench compares with
 	@sh .ci/install $(BENCH_PACKAGES)
 deps-arm64:  ## install a cross compiler for arm64, arm64's libraries, and qemu-user
 	@sh .ci/install $(ARM64_PACKAGES)
+deps-mpi:  ## install what training on many machines needs: Open MPI
+	@sh .ci/install $(MPI_PACKAGES)
 deps-pages:  ## install what test-pages needs: a browser and a checker of HTML
 	@sh .ci/install $(PAGES_PACKAGES)
 
@@ -170,7 +180,7 @@ test-tsan: $(BUILD)/inkling_tests $(BUILD)/inkling
 	@sh tests/tsan.sh $(BUILD)
 
 tidy:  ## clang-tidy over the sources
-	clang-tidy --quiet $(filter-out ops/isa/isa_%,$(filter %.cc,$(SOURCES))) -- -std=c++20 $(CPPFLAGS)
+	clang-tidy --quiet $(filter-out ops/isa/isa_% core/ranks/mpi_ranks.cc,$(filter %.cc,$(SOURCES))) -- -std=c++20 $(CPPFLAGS)
 
 format:  ## clang-format, in place
 	clang-format -i $(SOURCES)

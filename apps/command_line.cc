@@ -1,7 +1,10 @@
 #include "apps/command_line.h"
 
+#include <unistd.h>
+
 #include <iostream>
 
+#include "apps/run/terminal_text.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -70,6 +73,13 @@ std::string in_plain_words(const CLI::ParseError& error) {
 }
 
 }  // namespace
+
+void print_error(std::string message) {
+  for (char& c : message) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  std::cerr << "inkling: " << terminal_text(terminal(STDERR_FILENO), message) << std::endl;
+}
 
 Action parse_command_line(int argc, const char* const* argv) {
   CLI::App app("inkling trains GPT-2-style language models on the CPU, from scratch.", "inkling");

@@ -11,8 +11,10 @@
 #include "apps/preflight/machine.h"
 #include "apps/preflight/preflight.h"
 #include "apps/preflight/probe.h"
+#include "apps/ranks/forecast.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
+#include "apps/run/train_settings.h"
 #include "apps/run/training_step.h"
 #include "core/cpu.h"
 #include "core/error.h"
@@ -36,6 +38,8 @@ struct InfoCommand {
   std::int64_t seq_len = 0;  // T; 0 means 64, or the model's maximum if that is less
   int threads = hardware_threads();
   bool as_json = false;
+  std::int64_t ranks = 0;  // 0: no forecast for several ranks
+  double bandwidth_gbs = Network{}.bytes_per_second * 1e-9, latency_us = Network{}.latency_seconds * 1e6;
   bool wants_preflight = false;  // whether the user gave at least one flag of a training run
 };
 
@@ -145,6 +149,32 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
           {"time_within_factor", kTimeFactor}};
 }
 
+// What the run needs on several ranks, and how much faster it is than on one machine.
+json ranks_info(const InfoCommand& command, const PreflightRequest& request, const json& preflight) {
+  const Network network{command.bandwidth_gbs * 1e9, command.latency_us * 1e-6};
+  const auto ranks = static_cast<int>(command.ranks);
+  const RanksForecast needed = from_flags([&] { return forecast(request, ranks, network); });
+  json parts = json::array();
+  for (const Preflight::Part& part : needed.of_rank.memory)
+    parts.push_back({{"what", part.name}, {"bytes", part.bytes}});
+  PreflightRequest of_rank = request;
+  of_rank.batch_size /= ranks;
+  const double compute = predicted_seconds(needed.of_rank, probe(of_rank));
+  const double seconds = compute + needed.network_seconds;
+  return {{"ranks", ranks},
+          {"bandwidth_gbs", command.bandwidth_gbs},
+          {"latency_us", command.latency_us},
+          {"memory", parts},
+          {"total_bytes", needed.of_rank.total_bytes()},
+          {"sent_bytes", needed.sent_bytes},
+          {"compute_seconds", compute},
+          {"network_seconds", needed.network_seconds},
+          {"step_seconds", seconds},
+          {"tokens_per_s",
+           preflight["tokens_per_s"].get<double>() * preflight["step_seconds"].get<double>() / seconds},
+          {"speedup", preflight["step_seconds"].get<double>() / seconds}};
+}
+
 void line(const std::string& label, const std::string& value) {
   std::cout << std::left << std::setw(16) << label << value << "\n";
 }
@@ -222,6 +252,20 @@ void print_time(const json& p) {
   row("generating, one text at a time", str(format_fixed(p["generated_tokens_per_s"], 1), " tokens/s"));
 }
 
+void print_ranks(const json& p) {
+  std::cout << "\nOn " << p["ranks"] << " machines like this one, with "
+            << format_fixed(p["bandwidth_gbs"], 3) << " GB/s and " << format_fixed(p["latency_us"], 0)
+            << " us between them (--bandwidth, --latency)\n";
+  const auto ms = [&](const char* key) { return str(format_fixed(p[key].get<double>() * 1000, 1), " ms"); };
+  row("memory of a rank", str(format_fixed(p["total_bytes"].get<double>() / kMiB, 1), " MiB"));
+  row("a rank sends in a step", str(format_fixed(p["sent_bytes"].get<double>() / kMiB, 1), " MiB"));
+  row("computing", ms("compute_seconds"));
+  row("messages", ms("network_seconds"));
+  row("a step", ms("step_seconds"));
+  row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
+  row("as fast as this many machines", format_fixed(p["speedup"], 2));
+}
+
 int run(const InfoCommand& command) {
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::on);
@@ -231,6 +275,7 @@ int run(const InfoCommand& command) {
   const SystemMemory memory = system_memory();
   json info = machine_info(roof, memory);
   if (request) info["preflight"] = preflight_info(*request, roof, memory);
+  if (command.ranks > 0) info["preflight"]["ranks"] = ranks_info(command, *request, info["preflight"]);
   if (command.as_json) {
     std::cout << info.dump(2) << "\n";
     return 0;
@@ -240,6 +285,7 @@ int run(const InfoCommand& command) {
   print_model(info["preflight"]);
   print_needed_memory(info["preflight"], info);
   print_time(info["preflight"]);
+  if (command.ranks > 0) print_ranks(info["preflight"]["ranks"]);
   return 0;
 }
 
@@ -278,13 +324,25 @@ void add_info(CLI::App& app, Action& action) {
                  "compute activations a second time in backward instead of storing them")
       ->group(step);
   info->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str()->group(step);
+  const char* ranks = "The same run on several machines";
+  number("--ranks", command->ranks, kMostReplicas, "machines, with a rank on each (mpirun)")->group(ranks);
+  number_flag(info->add_option("--bandwidth", command->bandwidth_gbs, "GB/s between two machines"), 1e-6, 1e6)
+      ->capture_default_str()
+      ->group(ranks);
+  number_flag(info->add_option("--latency", command->latency_us, "microseconds of a short message"), 0.0, 1e6)
+      ->capture_default_str()
+      ->group(ranks);
   number_flag(info->add_option("--threads", command->threads, "number of threads"), 1, kMostThreads)
       ->capture_default_str();
   info->add_flag("--json", command->as_json, "print the result as JSON");
-  info->callback([&action, info, command, preflight, step] {
+  info->callback([&action, info, command, preflight, step, ranks] {
     for (const CLI::Option* option : info->get_options())
       command->wants_preflight |=
-          option->count() > 0 && (option->get_group() == preflight || option->get_group() == step);
+          option->count() > 0 &&
+          (option->get_group() == preflight || option->get_group() == step || option->get_group() == ranks);
+    for (const char* flag : {"--bandwidth", "--latency"}) {
+      if (info->count(flag) > 0 && command->ranks == 0) throw UsageError(str(flag, " needs --ranks"));
+    }
     action = [command] { return run(*command); };
   });
 }

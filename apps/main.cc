@@ -11,20 +11,10 @@
 #include <new>
 
 #include "apps/command_line.h"
-#include "apps/run/terminal_text.h"
 #include "core/error.h"
 #include "core/mapped_files.h"
 
 namespace {
-
-// Prints an error message on one line. A message may quote a file's name or content that contains line
-// breaks or other control characters. Each line break is printed as a space.
-void print_error(std::string message) {
-  for (char& c : message) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  std::cerr << "inkling: " << inkling::terminal_text(inkling::terminal(STDERR_FILENO), message) << std::endl;
-}
 
 // Opens /dev/null for each of stdin, stdout and stderr that is closed. Otherwise the next file that is opened
 // would get this descriptor, and messages would be written into it.

@@ -63,8 +63,13 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
        "tokenizer file, for the text of samples and for V; default: *_tokenizer.bin in the directory of "
        "*_train*.bin",
        text, data);
-  flag("--batch-size", "/batch_size", "sequences in a micro-batch (B); default: 8, with --model or --init 4",
-       number, data);
+  flag("--batch-size", "/batch_size",
+       "sequences in a micro-batch of the whole run (B); default: 8, with --model or --init 4", number, data);
+  flag(
+      "--replicas", "/replicas",
+      "equal parts of a micro-batch (R), which mpirun can divide over 1 to R ranks; the result depends on R, "
+      "but not on the number of ranks; default: the number of ranks",
+      number, data);
   flag("--seq-len", "/seq_len",
        "tokens in a sequence (T); default: 128 for stories, 256 for your own text, 64 with --model or --init",
        number, data);
@@ -156,9 +161,11 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
                 "print all settings of the run as JSON and do not train")
       ->group(running);
   number_flag(
-      train.add_option("--threads", command.threads, "number of threads; the result does not depend on it"),
+      train.add_option("--threads", command.threads,
+                       "number of threads of each rank; the result does not depend on it"),
       1, kMostThreads)
       ->capture_default_str()
+      ->each([&command](const std::string&) { command.threads_given = true; })
       ->group(running);
   flag("--seed", "/seed", "seed of initial weights, shuffling, stories and samples; default: 42",
        std::uint64_t{0}, running);

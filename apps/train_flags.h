@@ -13,6 +13,7 @@ struct TrainCommand {
   TrainFlags flags;
   std::string out = "runs/stories";
   int threads = hardware_threads();
+  bool threads_given = false;  // otherwise the ranks of a machine divide its CPUs
   bool resume = false, print_config = false, profile = false;
   std::string trace;
 };

@@ -9,11 +9,11 @@ using nlohmann::json;
 namespace {
 
 // The settings with a value, in the order of the command line; the name of a flag has - instead of _.
-constexpr const char* kFlags[] = {"data",    "val_data",   "tokenizer",   "init",         "batch_size",
-                                  "seq_len", "grad_accum", "steps",       "optimizer",    "lr",
-                                  "min_lr",  "warmup",     "schedule",    "weight_decay", "beta1",
-                                  "beta2",   "eps",        "momentum",    "grad_clip",    "precision",
-                                  "seed",    "val_every",  "val_batches", "sample_every", "save_every"};
+constexpr const char* kFlags[] = {
+    "data",         "val_data",  "tokenizer",   "init",         "batch_size", "replicas",  "seq_len",
+    "grad_accum",   "steps",     "optimizer",   "lr",           "min_lr",     "warmup",    "schedule",
+    "weight_decay", "beta1",     "beta2",       "eps",          "momentum",   "grad_clip", "precision",
+    "seed",         "val_every", "val_batches", "sample_every", "save_every"};
 constexpr const char* kModelFlags[] = {"layers", "heads", "channels", "max_seq_len", "vocab_size"};
 constexpr const char* kSwitches[] = {"shuffle", "document_mask", "loss_mask", "recompute"};
 

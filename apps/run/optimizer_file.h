@@ -19,4 +19,9 @@ void save_optimizer(const std::string& path, Optimizer& optimizer, FolderSync fo
 // Reads the file into the optimiser's state. Error unless the file has exactly the arrays of this optimiser.
 void load_optimizer(const std::string& path, Optimizer& optimizer);
 
+// The header alone, for a file whose arrays come from several ranks (apps/ranks/optimizer_state.h). Error
+// unless the file has these numbers of arrays and of floats in each array.
+void write_optimizer_header(AtomicFile& file, std::size_t arrays, std::uint64_t length);
+void read_optimizer_header(ByteReader& in, std::size_t arrays, std::uint64_t length);
+
 }  // namespace inkling

@@ -162,6 +162,10 @@ void check(const TrainSettings& s, const Origin& origin) {
   for (const auto& r : kWholeNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
   for (const auto& r : kRealNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
   origin.in_range("min_lr", s.min_lr, 0.0, s.lr);
+  if (s.batch_size % s.replicas != 0) {
+    origin.refuse("batch_size", str("is ", s.batch_size, ", expected a multiple of the ", s.replicas,
+                                    " replicas, which take equal parts of the batch"));
+  }
   if (s.optimizer != "adamw" && s.optimizer != "sgd")
     origin.refuse("optimizer", str("is ", s.optimizer, ", expected adamw or sgd"));
   origin.checked_by([&] { parse_precision(s.precision, Recording::on); }, "--");
@@ -178,7 +182,9 @@ void check(const TrainSettings& s, const Origin& origin) {
 void check_types(const JsonObject& saved, const json& example) {
   for (const auto& [key, value] : example.items()) {
     // Runs of older versions do not have these keys.
-    if ((key == "recompute" || key == "loss_mask" || key == "document_mask") && !saved.has(key)) continue;
+    const bool is_new =
+        key == "recompute" || key == "loss_mask" || key == "document_mask" || key == "replicas";
+    if (is_new && !saved.has(key)) continue;
     switch (value.type()) {
       case json::value_t::string:
         saved.text(key);

@@ -20,7 +20,8 @@ struct TrainSettings {
   std::string tokenizer;  // path of the tokenizer; if empty, samples are printed as token ids
   std::string init;       // checkpoint to start from; if empty, the weights are random
   GPT2Config model;
-  std::int64_t batch_size = 0;  // B, sequences in a micro-batch
+  std::int64_t batch_size = 0;  // B, sequences in a micro-batch of the whole run
+  std::int64_t replicas = 1;    // R, the parts of a micro-batch (apps/ranks/parts.h)
   std::int64_t seq_len = 0;     // T, tokens in a sequence
   std::int64_t grad_accum = 1;  // micro-batches in a step
   std::int64_t steps = 0;
@@ -60,8 +61,10 @@ struct SettingRange {
   T least, most;
 };
 inline constexpr std::int64_t kMostCount = std::int64_t{1} << 31;
+inline constexpr std::int64_t kMostReplicas = 4096;
 inline constexpr SettingRange<std::int64_t> kWholeNumberRanges[] = {
     {"batch_size", &TrainSettings::batch_size, 1, kMostCount},
+    {"replicas", &TrainSettings::replicas, 1, kMostReplicas},
     {"seq_len", &TrainSettings::seq_len, 1, kMostCount},
     {"grad_accum", &TrainSettings::grad_accum, 1, kMostStepTokens},
     {"steps", &TrainSettings::steps, 1, kMostCount},
@@ -82,10 +85,10 @@ inline constexpr SettingRange<double> kRealNumberRanges[] = {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
-                                                batch_size, seq_len, grad_accum, steps, lr, min_lr, warmup,
-                                                schedule, optimizer, momentum, weight_decay, beta1, beta2,
-                                                eps, grad_clip, shuffle, document_mask, loss_mask, seed,
-                                                precision, precision_reason, recompute, val_every,
+                                                batch_size, replicas, seq_len, grad_accum, steps, lr, min_lr,
+                                                warmup, schedule, optimizer, momentum, weight_decay, beta1,
+                                                beta2, eps, grad_clip, shuffle, document_mask, loss_mask,
+                                                seed, precision, precision_reason, recompute, val_every,
                                                 val_batches, sample_every, save_every)
 
 // The flags that the user gave, and no others, in the layout of config.json, for example {"batch_size": 8,

@@ -5,6 +5,10 @@
 // After some steps the loop also validates, writes a sample and saves a checkpoint. The result of a step
 // depends only on the settings, not on the number of threads or on interruptions. A run that was interrupted
 // and resumed ends with the same bytes in model.bin as a run without interruptions.
+//
+// A run may have several ranks (core/ranks/ranks.h), and each rank has its own Trainer. All of them do the
+// same things in the same order, each with its own parts of the batches (apps/ranks/parts.h). Rank 0 alone
+// has a run directory, writes samples, and reports progress.
 #pragma once
 
 #include <functional>
@@ -14,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/ranks/replicated_step.h"
 #include "apps/run/profile_report.h"
 #include "apps/run/run_directory.h"
 #include "apps/run/train_settings.h"
@@ -40,6 +45,9 @@ class Trainer {
   // Opens the training data. The run's files are written into `directory`. `settings` come from resolve() or
   // resolve_resumed(). Call start() or resume() next, to create the model.
   Trainer(const TrainSettings& settings, RunDirectory& directory);
+  // The same for a run of several ranks; `directory` is nullptr on all ranks but rank 0. All ranks construct
+  // their trainers at the same time.
+  Trainer(const TrainSettings& settings, RunDirectory* directory, Ranks& ranks);
 
   void start();  // creates the model, with the weights of settings.init or random weights
   // Continues from the newest undamaged checkpoint. If there is none, starts again from step 0. Calls
@@ -53,8 +61,8 @@ class Trainer {
   // run() calls `call` after each validation, sample or checkpoint.
   void after_milestone(std::function<void()> call) { after_milestone_ = std::move(call); }
 
-  // Trains until the last step, or until stop_requested() returns true. After stop_requested(), the current
-  // step is finished and saved. Returns true if the run is complete.
+  // Trains until the last step, or until stop_requested() returns true on any rank. After stop_requested(),
+  // the current step is finished and saved. Returns true if the run is complete.
   bool run(const std::function<bool()>& stop_requested);
 
   std::int64_t step() const { return step_; }
@@ -68,33 +76,47 @@ class Trainer {
 
  private:
   void open_data();
+  std::string write_stories();
+  std::string data_text() const;
+  MicroBatch rows(std::int64_t first, Shape shape);
   void adopt(GPT2 model);
+  std::optional<RunDirectory::Checkpoint> load_checkpoint(
+      GPT2& model, const std::function<void(const std::string&)>& report);
   void go_to(const std::string& path);
+  std::int64_t part_rows() const { return settings_.batch_size / settings_.replicas; }
+  std::span<const Share> shares() const { return replicas_ ? replicas_->shares() : std::span<const Share>{}; }
   Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
   StepResult train_step(float lr);
   void validate();
+  void add_norms(nlohmann::json& line) const;
+  void token_losses();
   void expect_finite_weights();
   void save();
   // Throws Diverged. `what` says what is not finite, and at which step.
   [[noreturn]] void stop_diverged(const std::string& what, const std::string& details = "") const;
 
   TrainSettings settings_;
-  RunDirectory& directory_;
+  Ranks& ranks_;
+  RunDirectory* directory_;  // nullptr on ranks other than 0
+  PartRange parts_;          // the parts of this rank
   std::optional<Tokenizer> tokenizer_;
   std::optional<GPT2> model_;
-  std::optional<Batches> batches_;
+  std::vector<Batches> batches_;  // one for each part of this rank
   std::optional<Batches> validation_batches_;
   std::vector<ShardId> validation_shards_;  // as last used, by this run or by the run that it resumes
   std::vector<float> story_nats_;           // the exact -log p of each validation token; empty if not known
+  std::optional<Replicas> replicas_;        // empty if the run has only one part
   std::unique_ptr<Optimizer> optimizer_;
   ProfileReport* report_ = nullptr;
   std::function<void()> after_milestone_ = [] {};
   Tape tape_;
   Tape inference_tape_{Recording::off};
-  // The tokens of all micro-batches of a step. positions_ is empty without --document-mask.
+  // The tokens of all micro-batches of this rank's parts in a step, or of a whole batch of a validation.
+  // positions_ is empty without --document-mask.
   std::vector<std::int32_t> inputs_, targets_, positions_;
-  std::vector<MicroBatch> micro_batches_;  // views of these vectors
-  std::vector<Batches::Place> places_;     // the places in the shards of each micro-batch
+  std::vector<MicroBatch>
+      micro_batches_;                   // views of these vectors: those of the first part, of the second ...
+  std::vector<Batches::Place> places_;  // the places in the shards of each micro-batch
   std::vector<float> token_losses_;
   std::int64_t step_ = 0;
   std::vector<Validation> validations_;

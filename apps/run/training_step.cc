@@ -9,16 +9,6 @@ namespace inkling {
 
 namespace {
 
-std::int64_t counted_targets(const MicroBatch& batch) {
-  const std::int32_t* targets = batch.targets.i32();
-  return batch.targets.numel() - std::count(targets, targets + batch.targets.numel(), -1);
-}
-
-void check_finite(const char* what, double value, std::int64_t step) {
-  if (std::isfinite(value)) return;
-  throw Diverged(str(what, " is ", std::isnan(value) ? "nan" : "infinite", " at step ", step));
-}
-
 // ---- Clipping and the update. Each function records an event for the profile ----
 
 double gradient_norm(GPT2& model, Tape& tape) {
@@ -37,6 +27,16 @@ void update(GPT2& model, Optimizer& optimizer, Tape& tape, const StepSettings& s
 }
 
 }  // namespace
+
+std::int64_t counted_targets(const MicroBatch& batch) {
+  const std::int32_t* targets = batch.targets.i32();
+  return batch.targets.numel() - std::count(targets, targets + batch.targets.numel(), -1);
+}
+
+void check_finite(const char* what, double value, std::int64_t step) {
+  if (std::isfinite(value)) return;
+  throw Diverged(str(what, " is ", std::isnan(value) ? "nan" : "infinite", " at step ", step));
+}
 
 void check_step_tokens(std::int64_t micro_batch_tokens, std::int64_t grad_accum) {
   if (micro_batch_tokens > kMostStepTokens) {

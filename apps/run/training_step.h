@@ -32,6 +32,12 @@ struct MicroBatch {
   Tensor positions = {};
 };
 
+// The number of targets of a micro-batch that are not -1.
+std::int64_t counted_targets(const MicroBatch& batch);
+
+// Throws Diverged "the loss is nan at step 7" if the value is not finite.
+void check_finite(const char* what, double value, std::int64_t step);
+
 // Error unless a step of grad_accum micro-batches has at most kMostStepTokens tokens. The limit exists
 // because the trainer stores the token ids of a whole step.
 constexpr std::int64_t kMostStepTokens = std::int64_t{1} << 26;

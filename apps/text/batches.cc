@@ -26,6 +26,10 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
   const auto [B, T] = std::pair(settings_.B, settings_.T);
   if (B < 1 || T < 1 || B > kMost || T > kMost)
     fail("batches: B=", B, " and T=", T, ", expected 1 .. ", kMost, " each");
+  if (settings_.parts < 1 || B % settings_.parts != 0 || settings_.part < 0 ||
+      settings_.part >= settings_.parts)
+    fail("batches: part ", settings_.part, " of ", settings_.parts,
+         ", expected a part of equal parts of B=", B);
   if (settings_.align_documents && settings_.end_of_text < 0) {
     fail("batches: align_documents is on, expected the id of the end-of-text token, got ",
          settings_.end_of_text);
@@ -57,13 +61,21 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
   rewind();
 }
 
-void Batches::rewind() {
-  random_.seed(settings_.seed);
+void Batches::go_to(std::int64_t batches) {
+  random_.seed(seed());
   draws_ = 0;
-  epoch_ = last_epoch_ = 0;
+  epoch_ = 0;
   rows_.clear();
   std::iota(shard_order_.begin(), shard_order_.end(), 0);
   begin_epoch();
+  // The random numbers of all permutations up to the position are drawn again.
+  while (batches > std::ssize(sample_order_)) {
+    batches -= std::ssize(sample_order_);
+    next_shard();
+  }
+  sample_ = batches;
+  last_epoch_ = epoch_;
+  check_tokens();
 }
 
 // The number of samples in a shard. Samples overlap by one token: the last target of a sample is the first
@@ -91,14 +103,24 @@ void Batches::begin_epoch() {
 }
 
 void Batches::begin_shard() {
+  sample_ = 0;
+  draws_before_samples_ = draws_;
+  sample_order_.resize(index(samples_of(shard_order_[index(place_)])));
+  std::iota(sample_order_.begin(), sample_order_.end(), 0);
+  if (settings_.shuffle) permute(sample_order_);
+}
+
+void Batches::next_shard() {
+  if (++place_ < std::ssize(shards_)) return begin_shard();
+  ++epoch_;
+  begin_epoch();
+}
+
+// Checks all tokens of the current shard, at its first use.
+void Batches::check_tokens() {
   const std::int64_t shard = shard_order_[index(place_)];
   if (!checked_[index(shard)]) shards_[index(shard)].tokens().check_tokens(settings_.vocab_size);
   checked_[index(shard)] = true;
-  sample_ = 0;
-  draws_before_samples_ = draws_;
-  sample_order_.resize(index(samples_of(shard)));
-  std::iota(sample_order_.begin(), sample_order_.end(), 0);
-  if (settings_.shuffle) permute(sample_order_);
 }
 
 std::int64_t Batches::row_start(const DataShard& shard, std::int64_t natural) const {
@@ -112,21 +134,18 @@ std::int64_t Batches::row_start(const DataShard& shard, std::int64_t natural) co
 
 void Batches::next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions) {
   const auto [B, T] = std::pair(settings_.B, settings_.T);
-  if (sample_ == static_cast<std::int64_t>(sample_order_.size())) {
-    if (++place_ < static_cast<std::int64_t>(shards_.size())) {
-      begin_shard();
-    } else {
-      ++epoch_;
-      begin_epoch();
-    }
+  if (sample_ == std::ssize(sample_order_)) {
+    next_shard();
+    check_tokens();
   }
   const std::int64_t s = shard_order_[index(place_)];
   const DataShard& shard = shards_[index(s)];
-  const std::int64_t sample_start = sample_order_[index(sample_++)] * B * T;
+  const std::int64_t rows = B / settings_.parts;
+  const std::int64_t start = sample_order_[index(sample_++)] * B * T + settings_.part * rows * T;
   last_epoch_ = epoch_;
   rows_.clear();
-  for (std::int64_t b = 0; b < B; ++b) {
-    const std::int64_t first = row_start(shard, sample_start + b * T);
+  for (std::int64_t b = 0; b < rows; ++b) {
+    const std::int64_t first = row_start(shard, start + b * T);
     copy_row(shard, first, T, inputs + b * T, targets + b * T);
     if (settings_.document_mask && positions != nullptr)
       shard.copy_positions(first, T, settings_.end_of_text, positions + b * T);
@@ -152,7 +171,7 @@ BatchPosition Batches::state() const {
   position.draws = draws_before_samples_;
   position.B = settings_.B, position.T = settings_.T, position.tokens = tokens_;
   position.shuffle = settings_.shuffle, position.align_documents = settings_.align_documents;
-  position.seed = settings_.seed;
+  position.seed = seed();
   position.shards = shard_ids_;
   return position;
 }
@@ -165,7 +184,7 @@ void Batches::check_state(const BatchPosition& p) const {
   expect_same("T", p.T, settings_.T);
   expect_same("shuffle", p.shuffle, settings_.shuffle);
   expect_same("align_documents", p.align_documents, settings_.align_documents);
-  expect_same("seed", p.seed, settings_.seed);
+  expect_same("seed", p.seed, seed());
   if (!p.shards.empty()) expect_same_contents(p.shards, shards_);
   expect_same("the number of shards", p.shard_order.size(), shards_.size());
   expect_same("the number of tokens", p.tokens, tokens_);
@@ -213,7 +232,7 @@ std::int64_t Batches::batches_before(const BatchPosition& p) const {
 
 void Batches::set_state(const BatchPosition& position) {
   check_state(position);
-  random_.seed(settings_.seed);
+  random_.seed(seed());
   random_.discard(position.draws);
   draws_ = position.draws;
   epoch_ = last_epoch_ = position.epoch;
@@ -222,6 +241,7 @@ void Batches::set_state(const BatchPosition& position) {
   rows_.clear();
   begin_shard();
   sample_ = position.sample;
+  check_tokens();
 }
 
 }  // namespace inkling

@@ -14,6 +14,11 @@
 // at the last end-of-text token at or before its normal start, if there is such a token less than T tokens
 // before. No two rows of an epoch start at the same token.
 //
+// Several processes (llm.c's loader with nproc > 1): the rows of a sample are divided into `parts` equal
+// parts, and each part has its own Batches object. Part p has rows [p*B/parts, (p+1)*B/parts) and, as in
+// llm.c, its own stream of random numbers, with seed + p. So the parts of a training batch come from
+// different samples, and an epoch still has each row once.
+//
 // Several documents in a row: with document_mask, a batch also has the position of each token in its
 // document, so that attention and positions do not cross documents (ops/attention/attention.h). DataShard
 // knows where documents begin. Packed chats (packing.h) have rows of a fixed length, which T must be.
@@ -34,11 +39,12 @@
 namespace inkling {
 
 struct BatchSettings {
-  std::int64_t B = 4;
+  std::int64_t B = 4;  // the rows of all parts together
   std::int64_t T = 64;
   std::int64_t vocab_size = 0;  // before a shard is used, all its tokens are checked against V
   bool shuffle = false;
-  std::uint32_t seed = 42;
+  std::uint32_t seed = 42;  // of part 0
+  std::int64_t parts = 1, part = 0;
   bool align_documents = false;
   bool document_mask = false;
   // The id of end-of-text. align_documents needs it, and so does document_mask for shards without document
@@ -83,12 +89,14 @@ class Batches {
     std::int64_t shard = 0, begin = 0, end = 0, epoch = 0;
   };
 
-  // Opens the shards. Error for a shard with fewer than B*T+1 tokens, and if no target of all batches counts.
+  // Opens the shards. Error for a shard with fewer than B*T+1 tokens, if no target of all batches counts, and
+  // unless B can be divided by the number of parts.
   // Error, in the constructor or at the shard's first use, for a token outside the vocabulary.
   Batches(const std::vector<std::string>& paths, const BatchSettings& settings);
 
-  // Writes the next batch: inputs (B,T), targets (B,T) and, with document_mask, positions (B,T), which may be
-  // nullptr. The batch after the last batch of an epoch is the first batch of the next epoch.
+  // Writes this part of the next batch, b = B/parts rows: inputs (b,T), targets (b,T) and, with
+  // document_mask, positions (b,T), which may be nullptr. The batch after the last batch of an epoch is the
+  // first batch of the next epoch.
   void next(std::int32_t* inputs, std::int32_t* targets, std::int32_t* positions = nullptr);
 
   // rows() and place() describe the last batch that next() returned. Call next() first.
@@ -98,11 +106,13 @@ class Batches {
 
   BatchPosition state() const;
   // set_state() continues at a saved position; batches_before() returns the number of batches before the
-  // position. Both throw an Error if a run with these settings and shards never reaches the position.
+  // position. Both throw an Error if a run with these settings and shards never reaches the position. go_to()
+  // continues after the first `batches` batches.
   void set_state(const BatchPosition& position);
+  void go_to(std::int64_t batches);
   std::int64_t batches_before(
       const BatchPosition& position) const;  // the number of batches from the first batch of epoch 0
-  void rewind();                             // goes back to the first batch of epoch 0
+  void rewind() { go_to(0); }                // goes back to the first batch of epoch 0
 
   const std::vector<DataShard>& shards() const { return shards_; }
   // The ids that the shards had when they were opened, even if another program has changed the files since
@@ -118,6 +128,9 @@ class Batches {
   void permute(std::span<std::int64_t> order);
   void begin_epoch();
   void begin_shard();
+  void next_shard();
+  void check_tokens();
+  std::uint32_t seed() const { return settings_.seed + static_cast<std::uint32_t>(settings_.part); }
   std::int64_t row_start(const DataShard& shard, std::int64_t natural) const;
   void check_state(const BatchPosition& position) const;
   std::int64_t samples_before_shard(const BatchPosition& position) const;  // only samples of the same epoch

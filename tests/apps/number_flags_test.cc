@@ -33,6 +33,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
   static const std::map<std::string, std::map<std::string, Bounds>> all = {
       {"train",
        {{"batch-size", kFromOne},
+        {"replicas", {"0", "1", "4096", "4097"}},
         {"seq-len", kFromOne},
         {"layers", kDim},
         {"heads", kDim},
@@ -98,6 +99,9 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"batch-size", kFromOne},
         {"seq-len", kFromOne},
         {"grad-accum", kGradAccum},
+        {"ranks", {"0", "1", "4096", "4097"}},
+        {"bandwidth", {"1e-7", "1e-6", "1e6", "1.1e6", false}},
+        {"latency", {"-1", "0", "1e6", "1.1e6", false}},
         {"threads", kThreads}}},
       {"inspect",
        {{"from", {"-1", "0", "1125899906842624", "1125899906842625"}},
@@ -114,12 +118,10 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
 }
 
 // The flags that a subcommand requires.
-const std::map<std::string, Words> kRequired = {{"generate", {"--model", "m"}},
-                                                {"explain", {"--model", "m"}},
-                                                {"chat", {"--model", "m"}},
-                                                {"tokenize", {"--input", "i", "--out", "o"}},
-                                                {"inspect", {"f", "--show"}},
-                                                {"eval", {"--model", "m", "--data", "d"}}};
+const std::map<std::string, Words> kRequired = {
+    {"generate", {"--model", "m"}}, {"explain", {"--model", "m"}},
+    {"chat", {"--model", "m"}},     {"tokenize", {"--input", "i", "--out", "o"}},
+    {"inspect", {"f", "--show"}},   {"eval", {"--model", "m", "--data", "d"}}};
 
 Action parse(const std::string& command, const Words& flags) {
   Words words = {"inkling", command};

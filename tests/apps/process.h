@@ -35,7 +35,7 @@ class Process {
   // After `seconds`, SIGALRM ends the process; 0: never. stdin is the file `input`, or the test's own stdin
   // if `input` is empty.
   explicit Process(const std::vector<std::string>& arguments, unsigned seconds = 0,
-                   const std::string& input = "") {
+                   const std::string& input = "", std::string program = binary()) {
     pid_ = fork();
     if (pid_ != 0) return;
     alarm(seconds);
@@ -45,14 +45,14 @@ class Process {
     to(out_path(), STDOUT_FILENO);
     to(err_path(), STDERR_FILENO);
     if (!input.empty()) dup2(open(input.c_str(), O_RDONLY), STDIN_FILENO);
-    std::string program = binary();
     std::vector<std::string> copies = arguments;
     std::vector<char*> argv = {program.data()};
     for (std::string& a : copies) argv.push_back(a.data());
     argv.push_back(nullptr);
-    execv(program.c_str(), argv.data());
+    execvp(program.c_str(), argv.data());
     _exit(127);
   }
+  pid_t pid() const { return pid_; }
   void send(int signal) const { kill(pid_, signal); }
   // Returns as soon as reached() is true, however long that takes, or when the process has ended.
   template <class F>

@@ -33,6 +33,7 @@ const std::vector<Row>& rows() {
        kText,
        {{"/val_data", absolute("tests/goldens/curve_tokens.bin")}}},
       {{"--batch-size", "3"}, kText, {{"/batch_size", 3}}},
+      {{"--replicas", "4"}, kText, {{"/replicas", 4}}},
       {{"--seq-len", "48"}, kText, {{"/seq_len", 48}, {"/model/max_seq_len", 48}}},  // maxT follows T
       {{"--seq-len", "48"}, kText + Words{"--max-seq-len", "300"}, {{"/seq_len", 48}}},
       {{"--no-shuffle"}, kText, {{"/shuffle", false}}},

@@ -10,9 +10,9 @@ namespace inkling::fuzz {
 namespace {
 
 const char* const kIntegers[] = {
-    "/batch_size",  "/seq_len",        "/grad_accum",        "/steps",           "/warmup",
-    "/val_every",   "/val_batches",    "/sample_every",      "/save_every",      "/model/layers",
-    "/model/heads", "/model/channels", "/model/max_seq_len", "/model/vocab_size"};
+    "/batch_size",   "/replicas",    "/seq_len",        "/grad_accum",        "/steps",
+    "/warmup",       "/val_every",   "/val_batches",    "/sample_every",      "/save_every",
+    "/model/layers", "/model/heads", "/model/channels", "/model/max_seq_len", "/model/vocab_size"};
 const char* const kNumbers[] = {"/lr",    "/min_lr", "/weight_decay", "/beta1",
                                 "/beta2", "/eps",    "/momentum",     "/grad_clip"};
 const char* const kTexts[] = {"/schedule", "/optimizer", "/precision"};

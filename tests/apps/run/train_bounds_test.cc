@@ -68,6 +68,15 @@ TEST_CASE("train bounds: a step has at most 2^26 tokens, which is checked before
   CHECK_THROWS_WITH(resolved(kMostStepTokens / 512, 3), contains("--grad-accum is 3, expected at most 2"));
 }
 
+TEST_CASE("train bounds: replicas are accepted from 1 to 4096 if they divide the batch") {
+  accepted({{"replicas", 1}, {"batch_size", 3}});
+  accepted({{"replicas", 4096}, {"batch_size", 8192}});
+  refused({{"replicas", 0}}, "--replicas is 0, expected 1 to 4096");
+  refused({{"replicas", 4097}, {"batch_size", 4097}}, "--replicas is 4097, expected 1 to 4096");
+  refused({{"replicas", 2}, {"batch_size", 5}},
+          "--batch-size is 5, expected a multiple of the 2 replicas, which take equal parts of the batch");
+}
+
 TEST_CASE("train bounds: real numbers are accepted at both ends of their range, and refused beyond them") {
   struct Bound {
     const char *key, *flag;
@@ -148,6 +157,7 @@ const std::map<std::string, Change>& resumed_with() {
       {"/model/heads", {false, 2}},
       {"/model/channels", {false, 64}},
       {"/batch_size", {false, 4}},
+      {"/replicas", {false, 2}},
       {"/model/max_seq_len", {false, 256}},
       {"/seq_len", {false, 64}},
       {"/grad_accum", {false, 2}},

@@ -31,6 +31,7 @@ json common() {
   return {{"val_data", ""},
           {"tokenizer", ""},
           {"init", ""},
+          {"replicas", 1},
           {"grad_accum", 1},
           {"optimizer", "adamw"},
           {"momentum", 0.9},

@@ -1,0 +1,28 @@
+// Forecast: what a training run on several ranks needs, before it starts: the memory of a rank, the bytes
+// that it sends in a step, and the time of a step for a given network.
+//
+// A rank computes its part of the batch, which apps/preflight/preflight.h predicts. The messages follow from
+// apps/ranks/shares.h: gradients go out in buckets, two at a time, and so do weights. With N ranks, a bucket
+// of b bytes needs t = (N - 1) b / bandwidth. While one bucket is awaited the next one is under way, so a
+// bucket takes max(t, (t + latency) / 2). Computing waits for the messages.
+#pragma once
+
+#include "apps/preflight/preflight.h"
+
+namespace inkling {
+
+struct Network {
+  double bytes_per_second = 125e6;  // that a rank can send while it receives as much: 1 Gbit/s
+  double latency_seconds = 50e-6;   // from the start of a short message to its arrival
+};
+
+struct RanksForecast {
+  Preflight of_rank;      // of the rank with the largest share of the weights
+  double sent_bytes = 0;  // by this rank in a step
+  double network_seconds = 0;
+};
+
+// `request` is the whole run. Error unless its batch can be divided by `ranks`.
+RanksForecast forecast(PreflightRequest request, int ranks, const Network& network);
+
+}  // namespace inkling

@@ -1,0 +1,134 @@
+#include "apps/ranks/replicated_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/parallel.h"
+#include "core/ranks/collectives.h"
+#include "ops/kernels.h"
+#include "optim/clip.h"
+
+namespace inkling {
+
+namespace {
+
+const float* reduce(GradientSum& sum, Tape& tape, std::span<const float> weights) {
+  const auto scope =
+      tape.scope(Phase::update, "sum over ranks", {.bytes = static_cast<double>(weights.size_bytes())});
+  return sum.reduce();
+}
+
+std::vector<ParameterSegment> segments_in(std::span<const SegmentChunk> chunks, Share share) {
+  std::vector<ParameterSegment> segments;
+  for (const SegmentChunk& c : chunks) {
+    if (share.contains(c)) segments.push_back({c.offset, c.count, c.decay, "chunk", c.count});
+  }
+  return segments;
+}
+
+}  // namespace
+
+Replicas::Replicas(Ranks& ranks, std::int64_t parts, GPT2& model)
+    : ranks_(ranks),
+      parts_(parts),
+      model_(model),
+      chunks_(cut_segments(segments_of(model.parameters().table()))),
+      shares_(shares_of(chunks_, ranks.size())),
+      segments_(segments_in(chunks_, share())),
+      sum_(ranks, parts, shares_, model.parameters().gradients()) {}
+
+std::int64_t Replicas::counted_by_all(std::span<const MicroBatch> batches) const {
+  std::int64_t counted = 0;
+  for (const MicroBatch& batch : batches) counted += counted_targets(batch);
+  const std::vector<std::int64_t> all = gather(ranks_, counted);
+  return std::accumulate(all.begin(), all.end(), std::int64_t{0});
+}
+
+// Computes the gradient of one part, and returns the part's share of the mean loss.
+double Replicas::part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over) {
+  double total = 0;
+  LeafGradient mode = LeafGradient::overwrite;
+  for (const MicroBatch& batch : batches) {
+    if (counted_targets(batch) == 0) continue;  // its loss and its gradient are 0
+    tape.clear();
+    const Tensor loss = model_.loss(tape, batch.ids, batch.targets, mode, mean_over, batch.positions);
+    total += static_cast<double>(loss.item());
+    tape.backward(loss);
+    mode = LeafGradient::accumulate;
+  }
+  const std::span<float> gradients = model_.parameters().gradients();
+  if (mode == LeafGradient::overwrite) parallel_fill(gradients.data(), std::ssize(gradients), 0.0f);
+  return total;
+}
+
+// The sum of the losses of all parts.
+double Replicas::add_losses(std::span<const double> losses) const {
+  std::vector<std::int64_t> counts;
+  for (int rank = 0; rank < ranks_.size(); ++rank)
+    counts.push_back(parts_of_rank(parts_, rank, ranks_.size()).size());
+  const std::vector<double> all = gather<double>(ranks_, losses, counts);
+  return std::accumulate(all.begin(), all.end(), 0.0);
+}
+
+// The norm of the whole gradient: one sum of squares for each chunk, added in the order of the chunks.
+double Replicas::gradient_norm(const float* sum, Tape& tape) const {
+  const auto scope =
+      tape.scope(Phase::update, "gradient norm", {.bytes = 4.0 * static_cast<double>(share().size())});
+  std::vector<double> squares(segments_.size());
+  parallel_chunks(std::ssize(segments_), [&](std::int64_t i) {
+    const ParameterSegment& s = segments_[static_cast<std::size_t>(i)];
+    squares[static_cast<std::size_t>(i)] = kernels().sum_of_squares(sum + s.offset, s.count);
+  });
+  std::vector<std::int64_t> counts;
+  for (const Share& share : shares_)
+    counts.push_back(std::count_if(chunks_.begin(), chunks_.end(),
+                                   [&](const SegmentChunk& c) { return share.contains(c); }));
+  const std::vector<double> all = gather<double>(ranks_, squares, counts);
+  return std::sqrt(std::accumulate(all.begin(), all.end(), 0.0));
+}
+
+void Replicas::update(Optimizer& optimizer, Tape& tape, const float* sum, const StepSettings& settings,
+                      float shorten) {
+  const auto scope = tape.scope(Phase::update, optimizer.name(), {.bytes = optimizer.step_bytes()});
+  optimizer.step(model_.parameters().values().data(), sum, settings.step, settings.lr, shorten,
+                 [&](std::int64_t offset, std::int64_t count) { model_.weights_changed(offset, count); });
+}
+
+// Sends this rank's share of the weights to all other ranks, and receives theirs.
+void Replicas::share_weights(Tape& tape) {
+  if (ranks_.size() == 1) return;
+  const std::span<float> weights = model_.parameters().values();
+  const auto scope =
+      tape.scope(Phase::update, "send weights", {.bytes = static_cast<double>(weights.size_bytes())});
+  gather_shares(ranks_, weights, shares_);
+  parallel_chunks(std::ssize(chunks_), [&](std::int64_t i) {
+    const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
+    if (!share().contains(c)) model_.weights_changed(c.offset, c.count);
+  });
+}
+
+StepResult Replicas::step(Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
+                          const StepSettings& settings) {
+  StepResult result{.counted = counted_by_all(batches)};
+  if (result.counted == 0) return result;  // nothing to learn from
+  const PartRange mine = parts();
+  const std::size_t each = batches.size() / static_cast<std::size_t>(mine.size());
+  std::vector<double> losses;
+  for (std::int64_t part = mine.begin; part < mine.end; ++part) {
+    losses.push_back(part_gradient(
+        tape, batches.subspan(static_cast<std::size_t>(part - mine.begin) * each, each), result.counted));
+    sum_.add(part);
+  }
+  result.loss = add_losses(losses);
+  const float* sum = reduce(sum_, tape, model_.parameters().values());
+  check_finite("the loss", result.loss, settings.step);
+  result.grad_norm = gradient_norm(sum, tape);
+  check_finite("the gradient's norm", result.grad_norm, settings.step);
+  const bool clips = settings.max_norm > 0;
+  update(optimizer, tape, sum, settings, clips ? clip_factor(result.grad_norm, settings.max_norm) : 1.0f);
+  share_weights(tape);
+  return result;
+}
+
+}  // namespace inkling

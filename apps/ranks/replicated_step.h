@@ -1,0 +1,57 @@
+// One training step of a run whose batch is divided into parts, on one rank or on several.
+//
+//   for each part of this rank: forward, loss, backward     as in apps/run/training_step.h
+//   add the gradients of all parts                          gradient_sum.h; each rank gets the sum of its share
+//   clip by the norm of the whole gradient
+//   each rank updates its share of the weights
+//   send the updated weights to all ranks
+//
+// A rank keeps the optimiser's state only for its share: this is ZeRO stage 1 (Rajbhandari et al. 2020).
+// Every sum has an order that depends on the number of parts, never on the number of ranks or threads, so all
+// ranks have the same weights with the same bits after each step. Read next: gradient_sum.h.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "apps/ranks/gradient_sum.h"
+#include "apps/run/training_step.h"
+#include "optim/segment.h"
+
+namespace inkling {
+
+class Replicas {
+ public:
+  // A run of `parts` parts. `model` must stay where it is.
+  Replicas(Ranks& ranks, std::int64_t parts, GPT2& model);
+
+  PartRange parts() const { return sum_.parts(); }  // of this rank
+  std::span<const Share> shares() const { return shares_; }
+  const Share& share() const { return shares_[static_cast<std::size_t>(ranks_.rank())]; }
+  // This rank's share of the weights, for its optimiser: one segment for each chunk.
+  const std::vector<ParameterSegment>& segments() const { return segments_; }
+
+  // Takes a step. `batches` has the micro-batches of this rank's first part, then those of its second part,
+  // and so on. The result is the same on every rank; so is the Diverged that it throws.
+  StepResult step(Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
+                  const StepSettings& settings);
+
+ private:
+  std::int64_t counted_by_all(std::span<const MicroBatch> batches) const;
+  double part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over);
+  double add_losses(std::span<const double> losses) const;
+  double gradient_norm(const float* sum, Tape& tape) const;
+  void update(Optimizer& optimizer, Tape& tape, const float* sum, const StepSettings& settings,
+              float shorten);
+  void share_weights(Tape& tape);
+
+  Ranks& ranks_;
+  std::int64_t parts_;
+  GPT2& model_;
+  std::vector<SegmentChunk> chunks_;  // of all weights
+  std::vector<Share> shares_;
+  std::vector<ParameterSegment> segments_;
+  GradientSum sum_;
+};
+
+}  // namespace inkling

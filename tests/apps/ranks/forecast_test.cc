@@ -1,0 +1,89 @@
+// The forecast of a run on several ranks, compared with the messages of a real step, and inkling info
+// --ranks.
+#include "apps/ranks/forecast.h"
+
+#include <nlohmann/json.hpp>
+
+#include "apps/ranks/replicated_step.h"
+#include "core/error.h"
+#include "optim/adamw.h"
+#include "tests/apps/command_line.h"
+#include "tests/core/ranks/thread_ranks.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+PreflightRequest small_run() {
+  return {.model = {.max_seq_len = 16, .vocab_size = 2000, .layers = 2, .heads = 2, .channels = 64},
+          .batch_size = 6,
+          .seq_len = 16};
+}
+
+TEST_CASE(
+    "forecast: a step sends the predicted bytes, and each rank has its share of the optimiser's state") {
+  const PreflightRequest request = small_run();
+  for (const int ranks : {1, 2, 3}) {
+    const std::int64_t sent = on_ranks(ranks, [&](Ranks& r) {
+      GPT2 model(request.model);
+      model.initialise(1);
+      Replicas replicas(r, ranks, model);
+      AdamW optimizer(replicas.segments(), {});
+      Tape tape;
+      std::vector<std::int32_t> ids(static_cast<std::size_t>(6 / ranks * 16), 7);
+      const Tensor tokens(ids.data(), {6 / ranks, 16});
+      replicas.step(optimizer, tape, std::vector{MicroBatch{tokens, tokens}}, {.step = 1, .lr = 1e-3f});
+    });
+    const RanksForecast predicted = forecast(request, ranks, {});
+    INFO("ranks " << ranks);
+    // The ranks' shares differ by less than 15%. A real step also sends a few numbers.
+    const double all = predicted.sent_bytes * ranks;
+    CHECK(static_cast<double>(sent) <= 1.01 * all);
+    CHECK(static_cast<double>(sent) >= 0.85 * all);
+    std::int64_t state = 0;
+    for (const Preflight::Part& part : predicted.of_rank.memory) {
+      if (part.name == std::string("optimiser state (AdamW)")) state = part.bytes;
+    }
+    const double whole = 8.0 * static_cast<double>(request.model.parameter_count());
+    CHECK(static_cast<double>(state) >= 0.99 * whole / ranks);
+    CHECK(static_cast<double>(state) <= 1.15 * whole / ranks);
+  }
+}
+
+TEST_CASE("forecast: the messages' time is the bytes by the bandwidth, or half a latency for each bucket") {
+  const PreflightRequest request = small_run();
+  const double bytes = forecast(request, 2, {}).sent_bytes;
+  CHECK(forecast(request, 2, {1e6, 0}).network_seconds == approx(bytes / 1e6).epsilon(0.15));
+  const double latency = 1;
+  const double buckets = bytes / 2 / 4 / static_cast<double>(Share::kBucketFloats);
+  CHECK(forecast(request, 2, {1e15, latency}).network_seconds ==
+        approx(2 * buckets * latency / 2 + 4).epsilon(0.15));
+  CHECK(forecast(request, 1, {}).network_seconds == 0);
+  CHECK_THROWS_WITH(forecast(request, 4, {}),
+                    contains("--batch-size is 6, expected a multiple of the 4 ranks"));
+}
+
+TEST_CASE("info: --ranks, --bandwidth and --latency forecast a run on several machines") {
+  const Words words = {"info",    "--json", "--layers",     "2",   "--channels",   "64",
+                       "--heads", "2",      "--vocab-size", "500", "--batch-size", "4"};
+  const json one = json::parse(run_here(words).out);
+  CHECK_FALSE(one.at("preflight").contains("ranks"));
+  const json two =
+      json::parse(run_here(words + Words{"--ranks", "2", "--bandwidth", "0.001", "--latency", "100"}).out);
+  const json& ranks = two.at("preflight").at("ranks");
+  CHECK(ranks.at("ranks") == 2);
+  CHECK(ranks.at("bandwidth_gbs") == 0.001);
+  CHECK(ranks.at("latency_us") == 100);
+  CHECK(ranks.at("network_seconds").get<double>() >= ranks.at("sent_bytes").get<double>() / 1e6);
+  CHECK(ranks.at("total_bytes") < two.at("preflight").at("total_bytes"));
+  const Words text = {"info", "--layers", "2", "--heads", "2", "--channels", "64", "--ranks", "2"};
+  CHECK_THAT(run_here(text).out,
+             contains("On 2 machines like this one, with 0.125 GB/s and 50 us between them"));
+  CHECK_THROWS_WITH(run_here(words + Words{"--latency", "3"}), contains("--latency needs --ranks"));
+}
+
+}  // namespace
+}  // namespace inkling

@@ -1,0 +1,226 @@
+// Whole training runs on several ranks, which are threads of this process: the result depends on the number
+// of parts (--replicas), but not on the number of ranks or threads, also across an interruption.
+#include <filesystem>
+
+#include "apps/ranks/agreement.h"
+#include "nn/checkpoint.h"
+#include "tests/apps/run/tiny_run.h"
+#include "tests/core/ranks/thread_ranks.h"
+#include "tests/support.h"
+
+namespace inkling {
+namespace {
+
+using namespace inkling::test;
+using nlohmann::json;
+
+TrainSettings four_parts(const json& changes = json::object()) {
+  json given = {{"replicas", 4},
+                {"batch_size", 8},
+                {"grad_accum", 2},
+                {"steps", 6},
+                {"val_data", "tests/goldens/curve_tokens.bin"},
+                {"val_every", 3},
+                {"val_batches", 2},
+                {"sample_every", 6},
+                {"save_every", 3}};
+  given.merge_patch(changes);
+  return tiny_settings(given);
+}
+
+// Starts or resumes a run on `count` ranks. The run stops after `steps` steps.
+void train_on(int count, const std::string& path, const TrainSettings& settings, bool resume = false,
+              std::int64_t steps = 1000) {
+  const CapturedErrors quiet;
+  on_ranks(count, [&](Ranks& ranks) {
+    std::optional<RunDirectory> directory;
+    if (ranks.leads()) directory.emplace(path);
+    Trainer trainer(settings, directory ? &*directory : nullptr, ranks);
+    if (resume) {
+      trainer.resume([](const std::string&) {});
+    } else {
+      trainer.start();
+    }
+    if (directory) directory->write_config(settings);
+    trainer.run([&] { return trainer.step() >= steps; });
+  });
+}
+
+void check_same(const std::string& got, const std::string& want, const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    INFO(file);
+    const std::string bytes = read_text(want + "/" + file);
+    CHECK_FALSE(bytes.empty());
+    CHECK((read_text(got + "/" + file) == bytes));
+  }
+  CHECK(timeless_metrics(got) == timeless_metrics(want));
+}
+
+const std::vector<std::string> kFiles = {"model.bin",
+                                         "samples/step_00000006.txt",
+                                         "checkpoints/step_00000006/manifest.json",
+                                         "checkpoints/step_00000006/optimizer.bin",
+                                         "checkpoints/step_00000006/state.json",
+                                         "checkpoints/step_00000003/manifest.json"};
+
+TEST_CASE("ranks: a run of four parts has the same files on 1, 2, 3 and 4 ranks, and on any threads") {
+  const RestoreThreads restore;
+  for (const json& changes :
+       {json::object(), json{{"optimizer", "sgd"}}, json{{"precision", "bf16"}, {"recompute", true}}}) {
+    INFO(changes);
+    const TemporaryDirectory temporary;
+    const TrainSettings settings = four_parts(changes);
+    set_threads(1);
+    train_on(1, temporary / "1", settings);
+    for (const int ranks : {2, 3, 4}) {
+      INFO("ranks " << ranks);
+      set_threads(ranks);
+      train_on(ranks, temporary / str(ranks), settings);
+      check_same(temporary / str(ranks), temporary / "1", kFiles);
+    }
+  }
+}
+
+TEST_CASE(
+    "ranks: a run that was stopped and resumed on other numbers of ranks has the files of the whole run") {
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = four_parts();
+  train_on(1, temporary / "whole", settings);
+  train_on(4, temporary / "run", settings, false, 2);
+  train_on(2, temporary / "run", settings, true, 5);
+  train_on(3, temporary / "run", settings, true);
+  check_same(temporary / "run", temporary / "whole", {kFiles.begin(), kFiles.end() - 1});
+}
+
+TEST_CASE("ranks: the first step has the mean loss of the whole batch, and its gradient's norm") {
+  const TemporaryDirectory temporary;
+  // Without shuffling, four parts have the same rows as one part.
+  const json changes = {{"shuffle", false}, {"steps", 1}, {"val_every", 0}};
+  const auto first = [&](const TrainSettings& settings, const std::string& name) {
+    train_on(static_cast<int>(settings.replicas), temporary / name, settings);
+    return timeless_metrics(temporary / name).front();
+  };
+  const json parts = first(four_parts(changes), "4");
+  json one_part = changes;
+  one_part["replicas"] = 1;
+  const json whole = first(four_parts(one_part), "1");
+  constexpr double kOtherOrder = 1e-5;  // relative: the sums have another order
+  CHECK(parts["loss"].get<double>() == approx(whole["loss"].get<double>()).epsilon(kOtherOrder));
+  CHECK(parts["grad_norm"].get<double>() == approx(whole["grad_norm"].get<double>()).epsilon(kOtherOrder));
+  // AdamW's first step moves each weight by about lr = 0.01, whatever the size of its gradient.
+  GPT2 a = load_model(temporary / "4/model.bin"), b = load_model(temporary / "1/model.bin");
+  const auto x = a.parameters().values(), y = b.parameters().values();
+  std::int64_t close = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) close += std::abs(x[i] - y[i]) < 1e-4f;
+  CHECK(static_cast<double>(close) > 0.99 * static_cast<double>(x.size()));
+}
+
+TEST_CASE("ranks: a validation has the same loss for any number of parts") {
+  const TemporaryDirectory temporary;
+  std::vector<double> losses;
+  for (const std::int64_t parts : {1, 2, 4}) {
+    train_on(static_cast<int>(parts), temporary / str(parts),
+             four_parts({{"replicas", parts}, {"steps", 1}}));
+    losses.push_back(timeless_metrics(temporary / str(parts)).front()["val_loss"]);  // before the first step
+  }
+  CHECK(losses[0] == approx(losses[1]).epsilon(1e-6));
+  CHECK(losses[0] == approx(losses[2]).epsilon(1e-6));
+}
+
+TEST_CASE("ranks: a loss mask that counts no target of a part, and the targets of some parts, is one mean") {
+  const TemporaryDirectory temporary;
+  std::vector<std::int32_t> ids;
+  Rng rng(8);
+  const std::int64_t count = 8 * 16 * 2 + 1;
+  for (std::int64_t i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>(rng.below(131)));
+  write_shard(temporary / "train.bin", ids, 131);
+  // Only tokens in the first row of each batch of eight rows count.
+  std::ofstream mask(temporary / "train.mask", std::ios::binary);
+  std::vector<std::int32_t> header(256);
+  header[0] = 20261121, header[1] = 1, header[2] = static_cast<std::int32_t>(count);
+  mask.write(reinterpret_cast<const char*>(header.data()), 1024);
+  for (std::int64_t i = 0; i < count; ++i) mask.put(i % 128 > 0 && i % 128 < 10 ? 1 : 0);
+  mask.close();
+  json changes = {{"data", temporary / "train.bin"}, {"val_every", 0}, {"shuffle", false}, {"grad_accum", 1}};
+  const TrainSettings settings = four_parts(changes);
+  train_on(1, temporary / "1", settings);
+  train_on(4, temporary / "4", settings);
+  check_same(temporary / "4", temporary / "1", kFiles);
+  changes["replicas"] = 1;
+  train_on(1, temporary / "whole", four_parts(changes));
+  CHECK(timeless_metrics(temporary / "4").front()["loss"].get<double>() ==
+        approx(timeless_metrics(temporary / "whole").front()["loss"].get<double>()).epsilon(1e-5));
+}
+
+TEST_CASE("ranks: a NaN of one part stops all ranks before the update, and says which batches were read") {
+  const TemporaryDirectory temporary;
+  GPT2 model(four_parts().model);
+  model.initialise(1);
+  // The embedding of one token is infinite, so the parts whose rows have this token get NaN.
+  model.parameters().values_of(kWpe)[3] = 3e38f;
+  for (float& w : model.parameters().values_of(kLn1w)) w = 3e38f;
+  save_model(temporary / "model.bin", model.config(), model.parameters().values());
+  const TrainSettings settings = four_parts({{"init", temporary / "model.bin"}, {"val_every", 0}});
+  std::atomic<int> diverged = 0;
+  const CapturedErrors quiet;
+  on_ranks(3, [&](Ranks& ranks) {
+    std::optional<RunDirectory> directory;
+    if (ranks.leads()) directory.emplace(temporary / "run");
+    Trainer trainer(settings, directory ? &*directory : nullptr, ranks);
+    trainer.start();
+    try {
+      trainer.run(never);
+    } catch (const Diverged& error) {
+      const std::string message = error.what();
+      diverged += message.find("the loss is") != message.npos && message.find("at step 1") != message.npos;
+    }
+  });
+  CHECK(diverged == 3);
+}
+
+TEST_CASE("agreement: an error of one rank is thrown on all ranks, with its rank and host") {
+  std::atomic<int> caught = 0;
+  on_ranks(3, [&](Ranks& ranks) {
+    try {
+      together(ranks, [&] {
+        if (ranks.rank() == 2) throw UsageError("--steps is 0");
+      });
+    } catch (const SharedError& error) {
+      caught += error.what() == std::string("rank 2 on host host2: --steps is 0") && error.status() == 2;
+    }
+  });
+  CHECK(caught == 3);
+}
+
+TEST_CASE("agreement: an error of rank 0 keeps its message, and without an error nothing is thrown") {
+  std::atomic<int> caught = 0, calls = 0;
+  on_ranks(2, [&](Ranks& ranks) {
+    together(ranks, [&] { ++calls; });
+    try {
+      together(ranks, [&] { fail("no such file"); });
+    } catch (const SharedError& error) {
+      caught += error.what() == std::string("no such file") && error.status() == 1;
+    }
+  });
+  CHECK(calls == 2);
+  CHECK(caught == 2);
+}
+
+TEST_CASE("agreement: ranks with different texts are refused, with both texts") {
+  std::atomic<int> caught = 0;
+  on_ranks(3, [&](Ranks& ranks) {
+    expect_same(ranks, "the flags", "equal");
+    try {
+      expect_same(ranks, "the flags", ranks.rank() == 1 ? "--steps 9\n--lr 1\n" : "--steps 9\n--lr 2\n");
+    } catch (const SharedError& error) {
+      const std::string message = error.what();
+      caught +=
+          message.find("the flags of the ranks differ") == 0 &&
+          message.find("rank 1 on host host1 has --lr 1, rank 0 on host host0 has --lr 2") != message.npos;
+    }
+  });
+  CHECK(caught == 3);
+}
+
+}  // namespace
+}  // namespace inkling
