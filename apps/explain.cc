@@ -12,7 +12,7 @@
 #include "apps/number_flag.h"
 #include "apps/open_model.h"
 #include "apps/page/page_html.h"
-#include "apps/report/train_command.h"
+#include "apps/report/shell_line.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/perplexity.h"

@@ -1,10 +1,9 @@
 // One training step of a run whose batch is divided into parts, on one rank or on several.
 //
 //   for each part of this rank: forward, loss, backward     as in apps/run/training_step.h
-//   add the gradients of all parts                          gradient_sum.h; each rank gets the sum of its share
-//   clip by the norm of the whole gradient
-//   each rank updates its share of the weights
-//   send the updated weights to all ranks
+//   add the gradients of all parts                          gradient_sum.h; each rank gets the sum of its
+//   share clip by the norm of the whole gradient each rank updates its share of the weights send the updated
+//   weights to all ranks
 //
 // A rank keeps the optimiser's state only for its share: this is ZeRO stage 1 (Rajbhandari et al. 2020).
 // Every sum has an order that depends on the number of parts, never on the number of ranks or threads, so all

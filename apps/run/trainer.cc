@@ -321,10 +321,10 @@ void Trainer::token_losses() {
   gather_bytes(ranks_, std::as_writable_bytes(std::span(token_losses_)), sizes);
 }
 
-// Adds to a line of metrics, for each layer, the norm of its weights after the step and the norm of the step's
-// gradient before clipping. There is no gradient before the first step, or after a step without targets; in a run
-// of several parts, no rank has the whole gradient.
-void Trainer::add_norms(json& line) const {
+// Adds to a line of metrics, for each layer, the norm of its weights after the step and the norm of the
+// step's gradient before clipping. There is no gradient before the first step, or after a step without
+// targets; in a run of several parts, no rank has the whole gradient.
+void Trainer::add_norms(json& line) {
   const auto add = [&](const std::string& prefix, std::span<const float> values) {
     const std::vector<double> norms = norms_by_layer(model_->parameters(), values);
     const std::vector<std::string> parts = part_names(settings_.model.layers);

@@ -88,7 +88,7 @@ class Trainer {
   Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
   StepResult train_step(float lr);
   void validate();
-  void add_norms(nlohmann::json& line) const;
+  void add_norms(nlohmann::json& line);
   void token_losses();
   void expect_finite_weights();
   void save();
