@@ -112,16 +112,12 @@ void attention_maps(Page& page, GPT2& model) {
                     .title = "with the causal mask",
                     .rows = words,
                     .columns = words,
-                    .values = masked.value[m],
-                    .row_label = "this token",
-                    .column_label = "looks at"});
+                    .values = masked.value[m]});
       page.add(Heat{.id = str("maps.open.", m),
                     .title = "the same weights without the mask",
                     .rows = words,
                     .columns = words,
-                    .values = open.value[m],
-                    .row_label = "this token",
-                    .column_label = "looks at"});
+                    .values = open.value[m]});
     }
   });
   page.number("maps.future.masked", COMPUTED(share_of_the_future(masked.value, T)),

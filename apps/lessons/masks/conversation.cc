@@ -167,7 +167,7 @@ void assistant_only(Page& page, const LessonSettings& settings) {
       "PyTorch "
       "(-1 in the engine), and the loss skips it: no loss, no gradient, and it is not in the mean. The first "
       "token of "
-      "the answer, `The`, does count: the model predicts it when it has read `Assistant: `. A small GPT "
+      "the answer, `The`, does count: the model predicts it when it has read `Assistant:`. A small GPT "
       "learned this "
       "one conversation twice, with the mask and without it:");
   token_table(page, chat, settings);

@@ -41,13 +41,11 @@ void causal_mask(Page& page) {
   const std::int64_t T = std::ssize(kWords);
   const auto mask = COMPUTED(attention_mask(Sees::past, T));
   Heat heat{.id = "mask.picture",
-            .title = "Who may look at whom: 1 is yes, 0 is no",
+            .title = "Each row is a token: which ones may it see? (1 is yes)",
             .rows = kWords,
             .columns = kWords,
             .values = {},
-            .digits = 0,
-            .row_label = "this token",
-            .column_label = "sees this one"};
+            .digits = 0};
   for (const float m : mask.value) heat.values.push_back(m == 0.0f ? 1 : 0);
   page.add(heat);
   page.number("mask.pairs", COMPUTED(T * T), {.formula = "$T * T$", .label = "pairs", .print = Print::count});
