@@ -150,7 +150,7 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
 }
 
 // What the run needs on several ranks, and how much faster it is than on one machine.
-json ranks_info(const InfoCommand& command, const PreflightRequest& request, const json& preflight) {
+json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
   const Network network{command.bandwidth_gbs * 1e9, command.latency_us * 1e-6};
   const auto ranks = static_cast<int>(command.ranks);
   const RanksForecast needed = from_flags([&] { return forecast(request, ranks, network); });
@@ -159,8 +159,11 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request, con
     parts.push_back({{"what", part.name}, {"bytes", part.bytes}});
   PreflightRequest of_rank = request;
   of_rank.batch_size /= ranks;
-  const double compute = predicted_seconds(needed.of_rank, probe(of_rank));
-  const double seconds = compute + needed.network_seconds;
+  const std::vector<OpTime> measured =
+      probe(of_rank);  // once, so that the speedup is no noise of two measurements
+  const double compute = predicted_seconds(needed.of_rank, measured),
+               seconds = compute + needed.network_seconds;
+  const auto tokens = static_cast<double>(request.batch_size * request.seq_len * request.grad_accum);
   return {{"ranks", ranks},
           {"bandwidth_gbs", command.bandwidth_gbs},
           {"latency_us", command.latency_us},
@@ -170,9 +173,8 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request, con
           {"compute_seconds", compute},
           {"network_seconds", needed.network_seconds},
           {"step_seconds", seconds},
-          {"tokens_per_s",
-           preflight["tokens_per_s"].get<double>() * preflight["step_seconds"].get<double>() / seconds},
-          {"speedup", preflight["step_seconds"].get<double>() / seconds}};
+          {"tokens_per_s", tokens / seconds},
+          {"speedup", predicted_seconds(rehearse(request), measured) / seconds}};
 }
 
 void line(const std::string& label, const std::string& value) {
@@ -274,7 +276,7 @@ int run(const InfoCommand& command) {
   const SystemMemory memory = system_memory();
   json info = machine_info(roof, memory);
   if (request) info["preflight"] = preflight_info(*request, roof, memory);
-  if (command.ranks > 0) info["preflight"]["ranks"] = ranks_info(command, *request, info["preflight"]);
+  if (command.ranks > 0) info["preflight"]["ranks"] = ranks_info(command, *request);
   if (command.as_json) {
     std::cout << info.dump(2) << "\n";
     return 0;
