@@ -40,6 +40,7 @@ struct InfoCommand {
   bool as_json = false;
   std::int64_t ranks = 0;  // 0: no forecast for several ranks
   double bandwidth_gbs = Network{}.bytes_per_second * 1e-9, latency_us = Network{}.latency_seconds * 1e6;
+  std::string network_flag;      // a flag that has an effect only with --ranks, if the user gave one
   bool wants_preflight = false;  // whether the user gave at least one flag of a training run
 };
 
@@ -268,6 +269,8 @@ void print_ranks(const json& p) {
 }
 
 int run(const InfoCommand& command) {
+  if (command.ranks == 0 && !command.network_flag.empty())
+    throw UsageError(command.network_flag + " needs --ranks");
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::on);
   const std::optional<PreflightRequest> request =
@@ -342,7 +345,7 @@ void add_info(CLI::App& app, Action& action) {
           option->count() > 0 &&
           (option->get_group() == preflight || option->get_group() == step || option->get_group() == ranks);
     for (const char* flag : {"--bandwidth", "--latency"}) {
-      if (info->count(flag) > 0 && command->ranks == 0) throw UsageError(str(flag, " needs --ranks"));
+      if (info->count(flag) > 0) command->network_flag = flag;
     }
     action = [command] { return run(*command); };
   });
