@@ -40,6 +40,7 @@ struct InfoCommand {
   bool as_json = false;
   std::int64_t ranks = 0;  // 0: no forecast for several ranks
   double bandwidth_gbs = Network{}.bytes_per_second * 1e-9, latency_us = Network{}.latency_seconds * 1e6;
+  std::string network_flag;      // a flag that has an effect only with --ranks, if the user gave one
   bool wants_preflight = false;  // whether the user gave at least one flag of a training run
 };
 
@@ -150,7 +151,7 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
 }
 
 // What the run needs on several ranks, and how much faster it is than on one machine.
-json ranks_info(const InfoCommand& command, const PreflightRequest& request, const json& preflight) {
+json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
   const Network network{command.bandwidth_gbs * 1e9, command.latency_us * 1e-6};
   const auto ranks = static_cast<int>(command.ranks);
   const RanksForecast needed = from_flags([&] { return forecast(request, ranks, network); });
@@ -159,8 +160,11 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request, con
     parts.push_back({{"what", part.name}, {"bytes", part.bytes}});
   PreflightRequest of_rank = request;
   of_rank.batch_size /= ranks;
-  const double compute = predicted_seconds(needed.of_rank, probe(of_rank));
-  const double seconds = compute + needed.network_seconds;
+  const std::vector<OpTime> measured =
+      probe(of_rank);  // once, so that the speedup is no noise of two measurements
+  const double compute = predicted_seconds(needed.of_rank, measured),
+               seconds = compute + needed.network_seconds;
+  const auto tokens = static_cast<double>(request.batch_size * request.seq_len * request.grad_accum);
   return {{"ranks", ranks},
           {"bandwidth_gbs", command.bandwidth_gbs},
           {"latency_us", command.latency_us},
@@ -170,9 +174,8 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request, con
           {"compute_seconds", compute},
           {"network_seconds", needed.network_seconds},
           {"step_seconds", seconds},
-          {"tokens_per_s",
-           preflight["tokens_per_s"].get<double>() * preflight["step_seconds"].get<double>() / seconds},
-          {"speedup", preflight["step_seconds"].get<double>() / seconds}};
+          {"tokens_per_s", tokens / seconds},
+          {"speedup", predicted_seconds(rehearse(request), measured) / seconds}};
 }
 
 void line(const std::string& label, const std::string& value) {
@@ -267,6 +270,8 @@ void print_ranks(const json& p) {
 }
 
 int run(const InfoCommand& command) {
+  if (command.ranks == 0 && !command.network_flag.empty())
+    throw UsageError(command.network_flag + " needs --ranks");
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::on);
   const std::optional<PreflightRequest> request =
@@ -275,7 +280,7 @@ int run(const InfoCommand& command) {
   const SystemMemory memory = system_memory();
   json info = machine_info(roof, memory);
   if (request) info["preflight"] = preflight_info(*request, roof, memory);
-  if (command.ranks > 0) info["preflight"]["ranks"] = ranks_info(command, *request, info["preflight"]);
+  if (command.ranks > 0) info["preflight"]["ranks"] = ranks_info(command, *request);
   if (command.as_json) {
     std::cout << info.dump(2) << "\n";
     return 0;
@@ -341,7 +346,7 @@ void add_info(CLI::App& app, Action& action) {
           option->count() > 0 &&
           (option->get_group() == preflight || option->get_group() == step || option->get_group() == ranks);
     for (const char* flag : {"--bandwidth", "--latency"}) {
-      if (info->count(flag) > 0 && command->ranks == 0) throw UsageError(str(flag, " needs --ranks"));
+      if (info->count(flag) > 0) command->network_flag = flag;
     }
     action = [command] { return run(*command); };
   });

@@ -129,8 +129,9 @@ std::string flags_of(const TrainCommand& command) {
   flags["out"] = command.out;
   flags["resume"] = command.resume;
   flags["model_name"] = command.flags.model_name;
+  flags = flags.flatten();  // {"/model/layers": 2, "/seed": 7}
   std::string lines;
-  for (const auto& [key, value] : flags.flatten().items()) {
+  for (const auto& [key, value] : flags.items()) {
     lines += str(flag_of(key.substr(key.rfind('/') + 1)), " ",
                  value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "\n");
   }

@@ -39,17 +39,18 @@ TEST_CASE(
     });
     const RanksForecast predicted = forecast(request, ranks, {});
     INFO("ranks " << ranks);
-    // The ranks' shares differ by less than 15%. A real step also sends a few numbers.
+    // A share is whole chunks, so the largest share of this small model is up to a quarter larger than the
+    // mean. A real step also sends a few numbers.
     const double all = predicted.sent_bytes * ranks;
     CHECK(static_cast<double>(sent) <= 1.01 * all);
-    CHECK(static_cast<double>(sent) >= 0.85 * all);
+    CHECK(static_cast<double>(sent) >= 0.8 * all);
     std::int64_t state = 0;
     for (const Preflight::Part& part : predicted.of_rank.memory) {
       if (part.name == std::string("optimiser state (AdamW)")) state = part.bytes;
     }
     const double whole = 8.0 * static_cast<double>(request.model.parameter_count());
     CHECK(static_cast<double>(state) >= 0.99 * whole / ranks);
-    CHECK(static_cast<double>(state) <= 1.15 * whole / ranks);
+    CHECK(static_cast<double>(state) <= 1.25 * whole / ranks);
   }
 }
 

@@ -50,16 +50,18 @@ TEST_CASE("config.json: a complete file is read, and so is an older file without
   saved.erase("recompute");
   saved.erase("loss_mask");
   saved.erase("document_mask");
+  saved.erase("replicas");
   CHECK_FALSE(resolve_resumed(saved, {}, "c").recompute);
   CHECK(resolve_resumed(saved, {}, "c").loss_mask);
   CHECK_FALSE(resolve_resumed(saved, {}, "c").document_mask);
+  CHECK(resolve_resumed(saved, {}, "c").replicas == 1);
 }
 
 TEST_CASE("config.json: each missing setting is an error that names the file and the setting") {
   refused(json::object(), {"is missing"});
   const json whole = saved_settings();
   for (const auto& [key, value] : whole.items()) {
-    if (key == "recompute" || key == "loss_mask" || key == "document_mask") continue;
+    if (key == "recompute" || key == "loss_mask" || key == "document_mask" || key == "replicas") continue;
     json saved = whole;
     saved.erase(key);
     refused(saved, {key + " is missing, expected "});

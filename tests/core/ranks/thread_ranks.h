@@ -37,6 +37,10 @@ class Mail {
     std::copy(box.front().begin(), box.front().end(), message.begin());
     box.pop_front();
   }
+  bool has_message(int from, int to) {
+    const std::lock_guard lock(mutex_);
+    return !boxes_[{from, to}].empty();
+  }
   void close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
@@ -67,8 +71,9 @@ class ThreadRank final : public Ranks {
     mail_.send(rank_, to, message);
     return kNothing;
   }
-  // The message is taken when somebody waits for it, or for a later message of the same rank. Until then its
-  // memory has no meaning, so the bytes of NaNs show a caller that still uses it.
+  // A message is taken when somebody waits for it, or, if it is there already, when somebody waits for
+  // another one of the same rank: MPI, too, may deliver a message long before the rank waits for it. Before
+  // that, its memory has no meaning.
   Transfer start_receive(int from, std::span<std::byte> message) override {
     std::fill(message.begin(), message.end(), std::byte{0xff});
     awaited_.push_back({next_, from, message});
@@ -80,7 +85,8 @@ class ThreadRank final : public Ranks {
     if (wanted == awaited_.end()) return;
     const int from = wanted->from;
     for (auto one = awaited_.begin(); one != awaited_.end();) {
-      if (one->from != from || one->transfer > transfer) {
+      const bool must_wait = one->transfer <= transfer;
+      if (one->from != from || !(must_wait || mail_.has_message(from, rank_))) {
         ++one;
         continue;
       }
