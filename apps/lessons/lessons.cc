@@ -12,7 +12,8 @@
   LESSON(logits_to_loss) \
   LESSON(backpropagation) \
   LESSON(gradient_descent) \
-  LESSON(sampling)
+  LESSON(sampling) \
+  LESSON(one_step)
 // clang-format on
 
 namespace inkling {
