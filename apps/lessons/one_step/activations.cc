@@ -392,7 +392,8 @@ void activations(Page& page, const OnePass& pass) {
   page.paragraph(
       "Go through the model with the buttons. In each table you choose between the values of the forward "
       "pass and their gradients: how the loss of the step would change if this one number grew. Values are "
-      "computed from the first step to the last, gradients from the last to the first.");
+      "computed from the first step to the last, gradients from the last to the first. (In the terminal, "
+      "gradients stand in parentheses.)");
   page.steps("pass", "One pass through the model", [&] {
     embed(page, pass);
     normalise(page, pass);

@@ -45,61 +45,88 @@ Tensor causal_mask(Tape& tape, std::int64_t T) {
 
 }  // namespace
 
-GPT2 printable_model(std::uint64_t seed) {
+GPT2 printable_model(std::uint64_t seed, std::int64_t layers) {
   GPT2 model({.max_seq_len = 4,
               .vocab_size = std::ssize(kSentenceWords),
-              .layers = 1,
+              .layers = layers,
               .heads = kHeads,
               .channels = kChannels});
   model.initialise(seed);
   return model;
 }
 
-Tensor forward(Tape& tape, GPT2& model, Sentence& sentence, const Parts& parts, WatchedTensors* watched) {
-  const std::int64_t T = 4, V = std::ssize(kSentenceWords);
-  const auto w = [&](GPT2Tensor tensor) {
-    return is_stacked(tensor) ? model.parameters().layer_leaf(tape, tensor, 0, LeafGradient::overwrite)
+namespace {
+
+// The arguments that all parts of one forward pass share.
+struct Pass {
+  Tape& tape;
+  GPT2& model;
+  const Parts& parts;
+  WatchedTensors* watched;
+
+  Tensor weight(GPT2Tensor tensor, std::int64_t layer = 0) const {
+    return is_stacked(tensor) ? model.parameters().layer_leaf(tape, tensor, layer, LeafGradient::overwrite)
                               : model.parameters().leaf(tape, tensor, LeafGradient::overwrite);
-  };
-  const auto see = [&](const char* name, const page::Computed<Tensor>& computed) {
-    if (watched == nullptr) return computed.value;
-    Watched& place = (*watched)[name];
+  }
+  Tensor norm(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
+    return parts.layernorm ? layernorm(tape, x, weight, bias) : x;
+  }
+  Tensor residual(const Tensor& x, const Tensor& change) const {
+    return parts.residual ? add(tape, x, change) : change;
+  }
+  // Watches a tensor, if nothing of this name is watched yet.
+  Tensor see(const char* name, const page::Computed<Tensor>& computed) const {
     const Tensor& x = computed.value;
+    if (watched == nullptr || watched->contains(name)) return x;
+    Watched& place = (*watched)[name];
     place = {x.shape(), {x.f32(), x.f32() + x.numel()}, {}, computed.source};
     place.gradient.resize(place.value.size());
     return watch(tape, x, place.gradient.data());
-  };
-  const auto norm = [&](const Tensor& x, GPT2Tensor weight, GPT2Tensor bias) {
-    return parts.layernorm ? layernorm(tape, x, w(weight), w(bias)) : x;
-  };
-  const auto residual = [&](const Tensor& x, const Tensor& change) {
-    return parts.residual ? add(tape, x, change) : change;
-  };
-  const Tensor ids = sentence.batch().ids, targets = sentence.batch().targets;
+  }
+};
+
+// x (1, T, C) -> x + attention(layernorm(x)).
+Tensor attention_block(const Pass& pass, const Tensor& x, std::int64_t layer) {
+  const auto w = [&](GPT2Tensor tensor) { return pass.weight(tensor, layer); };
+  Tape& tape = pass.tape;
   const float shrink = 1 / std::sqrt(static_cast<float>(kChannels / kHeads));
-
-  const Tensor x0 = see("x0", COMPUTED(embedding(tape, w(kWte), w(kWpe), ids, V)));
-
-  const Tensor n1 = see("n1", COMPUTED(norm(x0, kLn1w, kLn1b)));
-  const Tensor qkv = see("qkv", COMPUTED(linear(tape, n1, w(kQkvw), w(kQkvb))));
+  const Tensor n1 = pass.see("n1", COMPUTED(pass.norm(x, w(kLn1w), w(kLn1b))));
+  const Tensor qkv = pass.see("qkv", COMPUTED(linear(tape, n1, w(kQkvw), w(kQkvb))));
   const Tensor q = of_heads(qkv, 0), k = of_heads(qkv, 1), v = of_heads(qkv, 2);
-  const Tensor scores = see("scores", COMPUTED(scale(tape, matmul(tape, q, k.transpose(2, 3)), shrink)));
-  const Tensor p = see("attention", COMPUTED(softmax(tape, add(tape, scores, causal_mask(tape, T)))));
-  const Tensor heads = see("heads", COMPUTED(side_by_side(tape, matmul(tape, p, v))));
-  const Tensor att = see("att", COMPUTED(linear(tape, heads, w(kAttprojw), w(kAttprojb))));
-  const Tensor x1 = see("x1", COMPUTED(residual(x0, att)));
+  const Tensor scores = pass.see("scores", COMPUTED(scale(tape, matmul(tape, q, k.transpose(2, 3)), shrink)));
+  const Tensor mask = causal_mask(tape, x.dim(1));
+  const Tensor p = pass.see("attention", COMPUTED(softmax(tape, add(tape, scores, mask))));
+  const Tensor heads = pass.see("heads", COMPUTED(side_by_side(tape, matmul(tape, p, v))));
+  const Tensor att = pass.see("att", COMPUTED(linear(tape, heads, w(kAttprojw), w(kAttprojb))));
+  return pass.see("x1", COMPUTED(pass.residual(x, att)));
+}
 
-  const Tensor n2 = see("n2", COMPUTED(norm(x1, kLn2w, kLn2b)));
-  const Tensor fc = see("fc", COMPUTED(linear(tape, n2, w(kFcw), w(kFcb))));
-  const Tensor bent = see("gelu", COMPUTED(gelu(tape, fc)));
-  const Tensor mlp = see("mlp", COMPUTED(linear(tape, bent, w(kFcprojw), w(kFcprojb))));
-  const Tensor x2 = see("x2", COMPUTED(residual(x1, mlp)));
+// x (1, T, C) -> x + mlp(layernorm(x)).
+Tensor mlp_block(const Pass& pass, const Tensor& x, std::int64_t layer) {
+  const auto w = [&](GPT2Tensor tensor) { return pass.weight(tensor, layer); };
+  Tape& tape = pass.tape;
+  const Tensor n2 = pass.see("n2", COMPUTED(pass.norm(x, w(kLn2w), w(kLn2b))));
+  const Tensor fc = pass.see("fc", COMPUTED(linear(tape, n2, w(kFcw), w(kFcb))));
+  const Tensor bent = pass.see("gelu", COMPUTED(gelu(tape, fc)));
+  const Tensor mlp = pass.see("mlp", COMPUTED(linear(tape, bent, w(kFcprojw), w(kFcprojb))));
+  return pass.see("x2", COMPUTED(pass.residual(x, mlp)));
+}
 
-  const Tensor nf = see("nf", COMPUTED(norm(x2, kLnfw, kLnfb)));
-  const Tensor padded = linear(tape, nf, w(kWte), Tensor{});  // the rows of wte past V are padding
-  const Tensor logits = see("logits", COMPUTED(contiguous(tape, padded.slice(2, 0, V))));
-  const Tensor P = see("p", COMPUTED(softmax(tape, logits)));
-  const Tensor losses = see("losses", COMPUTED(neg(tape, log(tape, pick(tape, P, targets)))));
+}  // namespace
+
+Tensor forward(Tape& tape, GPT2& model, Sentence& sentence, const Parts& parts, WatchedTensors* watched) {
+  const std::int64_t V = std::ssize(kSentenceWords);
+  const Pass pass{tape, model, parts, watched};
+  const Tensor ids = sentence.batch().ids, targets = sentence.batch().targets;
+  const Tensor wte = pass.weight(kWte), wpe = pass.weight(kWpe);
+  Tensor x = pass.see("x0", COMPUTED(embedding(tape, wte, wpe, ids, V)));
+  for (std::int64_t layer = 0; layer < model.config().layers; ++layer)
+    x = mlp_block(pass, attention_block(pass, x, layer), layer);
+  const Tensor nf = pass.see("nf", COMPUTED(pass.norm(x, pass.weight(kLnfw), pass.weight(kLnfb))));
+  const Tensor padded = linear(tape, nf, wte, Tensor{});  // the rows of wte past V are padding
+  const Tensor logits = pass.see("logits", COMPUTED(contiguous(tape, padded.slice(2, 0, V))));
+  const Tensor p = pass.see("p", COMPUTED(softmax(tape, logits)));
+  const Tensor losses = pass.see("losses", COMPUTED(neg(tape, log(tape, pick(tape, p, targets)))));
   return mean(tape, losses);
 }
 

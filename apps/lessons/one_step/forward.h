@@ -27,7 +27,7 @@ struct Parts {
 };
 
 // One layer, two heads, 4 channels, a vocabulary of 12 words: small enough to print.
-GPT2 printable_model(std::uint64_t seed);
+GPT2 printable_model(std::uint64_t seed, std::int64_t layers = 1);
 
 // The mean loss of the sentence's four predictions. The names of the watched tensors, (T, C) unless said:
 //   x0          word and position
@@ -40,7 +40,8 @@ GPT2 printable_model(std::uint64_t seed);
 //   nf          the final layer norm
 //   logits p    (T, V) before and after softmax
 //   losses      (T) -log P of the target
-// If `watched` is nullptr, nothing is watched. Otherwise backward writes the gradients into it.
+// If `watched` is nullptr, nothing is watched. Otherwise backward writes the gradients into it. Of a deeper
+// model, only the first layer is watched.
 Tensor forward(Tape& tape, GPT2& model, Sentence& sentence, const Parts& parts, WatchedTensors* watched);
 
 }  // namespace inkling

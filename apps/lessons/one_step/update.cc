@@ -65,33 +65,57 @@ class UncorrectedAdamW {
   explicit UncorrectedAdamW(Parameters& parameters)
       : parameters_(parameters), m_(parameters.values().size()), v_(m_.size()) {}
 
-  void step() {
+  void step(double rate) {
     for (const Parameter& p : parameters_.table()) {
       const auto begin = static_cast<std::size_t>(p.offset);
       for (std::size_t i = begin; i < begin + static_cast<std::size_t>(p.shape.numel()); ++i)
-        step(i, p.decay ? kDecay : 0);
+        step(i, rate, p.decay ? kDecay : 0);
     }
   }
 
  private:
-  void step(std::size_t i, double decay) {
+  void step(std::size_t i, double rate, double decay) {
     const auto g = static_cast<double>(parameters_.gradients()[i]);
     const auto w = static_cast<double>(parameters_.values()[i]);
     m_[i] = kBeta1 * m_[i] + (1 - kBeta1) * g;
     v_[i] = kBeta2 * v_[i] + (1 - kBeta2) * g * g;
     parameters_.values()[i] =
-        static_cast<float>(w - kRate * decay * w - kRate * m_[i] / (std::sqrt(v_[i]) + kEps));
+        static_cast<float>(w - rate * decay * w - rate * m_[i] / (std::sqrt(v_[i]) + kEps));
   }
 
   Parameters& parameters_;
   std::vector<double> m_, v_;
 };
 
-// The losses of the same training with something broken.
-std::vector<double> broken_losses(const LessonSettings& lesson) {
-  const Parts parts = parts_of(lesson);
+// What a training is made of: the lesson's own, or with something broken or changed.
+struct Recipe {
+  std::uint64_t seed;
+  Parts parts = {};
+  bool correct_bias = true;
+  std::int64_t layers = 1;
+  double rate = kRate;
+  double scale = 1;  // of the random first weights
+};
+
+GPT2 first_model(const Recipe& recipe) {
+  GPT2 model = printable_model(recipe.seed, recipe.layers);
+  for (std::size_t t = 0; t < kGPT2Tensors; ++t) {
+    if (!model.parameters().table()[t].decay) continue;  // norms and biases do not start at random
+    for (float& w : model.parameters().values_of(t)) w *= static_cast<float>(recipe.scale);
+  }
+  return model;
+}
+
+Recipe recipe_of(const LessonSettings& settings) {
+  return {.seed = settings.seed,
+          .parts = parts_of(settings),
+          .correct_bias = !settings.breaks("no-bias-correction")};
+}
+
+// The losses before each step, and after the last.
+std::vector<double> losses_of(const Recipe& recipe) {
   Sentence sentence;
-  GPT2 model = printable_model(lesson.seed);
+  GPT2 model = first_model(recipe);
   Parameters& parameters = model.parameters();
   AdamW corrected(segments_of(parameters.table()), kSettings);
   UncorrectedAdamW uncorrected(parameters);
@@ -99,17 +123,29 @@ std::vector<double> broken_losses(const LessonSettings& lesson) {
   std::vector<double> losses;
   for (std::int64_t step = 1; step <= kSteps + 1; ++step) {
     tape.clear();
-    const Tensor loss = forward(tape, model, sentence, parts, nullptr);
+    const Tensor loss = forward(tape, model, sentence, recipe.parts, nullptr);
     losses.push_back(static_cast<double>(loss.item()));
     tape.backward(loss);
-    if (lesson.breaks("no-bias-correction")) {
-      uncorrected.step();
-    } else {
+    if (recipe.correct_bias) {
       corrected.step(parameters.values().data(), parameters.gradients().data(), step,
-                     static_cast<float>(kRate), 1.0f);
+                     static_cast<float>(recipe.rate), 1.0f);
+    } else {
+      uncorrected.step(recipe.rate);
     }
   }
   return losses;
+}
+
+// The length of the gradient that arrives at x0, the start of the model.
+double arriving(const Recipe& recipe) {
+  Sentence sentence;
+  GPT2 model = first_model(recipe);
+  Tape tape;
+  WatchedTensors watched;
+  tape.backward(forward(tape, model, sentence, recipe.parts, &watched));
+  double sum = 0;
+  for (const float g : watched.at("x0").gradient) sum += static_cast<double>(g) * static_cast<double>(g);
+  return std::sqrt(sum);
 }
 
 // ---- One weight ----
@@ -297,32 +333,111 @@ Series series_of(const std::string& name, const std::vector<double>& losses, Loo
   return series;
 }
 
-// The length of the gradient that arrives at x0, the start of the model.
-double arriving(const OnePass& pass) {
-  double sum = 0;
-  for (const float g : pass.seen.at("x0").gradient) sum += static_cast<double>(g) * static_cast<double>(g);
-  return std::sqrt(sum);
+// ---- What a break does ----
+
+void add_pair(Page& page, std::vector<Cell>& row, const std::string& name, const std::string& what,
+              const Computed<double>& right, const Computed<double>& wrong, const std::string& broken) {
+  row.push_back(page.number(name, right, {.formula = what, .label = what}));
+  row.push_back(
+      page.number("broken." + name, wrong, {.formula = what + ", " + broken, .label = what + ", " + broken}));
 }
 
-void overlay(Page& page, const OnePass& pass, const LessonSettings& settings, LineChart& chart) {
-  const auto wrong = COMPUTED(broken_losses(settings));
+// Residual connections are there for deep models.
+void by_depth(Page& page, const LessonSettings& settings) {
+  const std::string wrong = str("`", settings.broken, "`");
+  Table table{.caption = "the same model with more layers",
+              .columns = {"layers", "gradient at the start", wrong, "loss after 100 steps", wrong}};
+  for (const std::int64_t layers : {1, 2, 4, 8, 16}) {
+    Recipe right{.seed = settings.seed, .layers = layers}, broken = recipe_of(settings);
+    broken.layers = layers;
+    std::vector<Cell> row = {std::to_string(layers)};
+    add_pair(page, row, str("depth.", layers, ".arriving"), "the length of the gradient of $x_0$",
+             COMPUTED(arriving(right)), COMPUTED(arriving(broken)), settings.broken);
+    add_pair(page, row, str("depth.", layers, ".loss"), "the loss after 100 steps",
+             COMPUTED(losses_of(right).back()), COMPUTED(losses_of(broken).back()), settings.broken);
+    table.rows.push_back(row);
+  }
+  page.paragraph(
+      "A model with one layer that learns one sentence can do without this part, and may even be faster. "
+      "Look "
+      "at what happens to deeper models: how much of the gradient arrives at the first layer, and what they "
+      "have learned after 100 steps.");
+  page.add(table);
+}
+
+// Norms make a model forgive the size of its numbers.
+void by_scale(Page& page, const LessonSettings& settings) {
+  const std::string wrong = str("`", settings.broken, "`");
+  Table table{.caption = "the same training from larger and smaller first weights",
+              .columns = {"first weights times", "loss at the start", wrong, "loss after 100 steps", wrong}};
+  for (const double scale : {0.5, 1.0, 2.0, 4.0, 8.0}) {
+    Recipe right{.seed = settings.seed, .scale = scale}, broken = recipe_of(settings);
+    broken.scale = scale;
+    const auto good = COMPUTED(losses_of(right)), bad = COMPUTED(losses_of(broken));
+    const std::string name = str("scale.", printed(scale, {.digits = 1}), ".");
+    std::vector<Cell> row = {
+        page.given(name + "scale", scale, {.digits = 1, .formula = "setting", .label = "factor"})};
+    add_pair(page, row, name + "start", "the loss before the first step", good.at(0), bad.at(0),
+             settings.broken);
+    add_pair(page, row, name + "loss", "the loss after 100 steps", good.of(good.value.back()),
+             bad.of(bad.value.back()), settings.broken);
+    table.rows.push_back(row);
+  }
+  page.paragraph(
+      "Where all numbers start at a good size, a model this small learns one sentence faster without norms. "
+      "A norm brings every vector back to the same size, whatever happened before it. Look at what happens "
+      "when the first weights are larger:");
+  page.add(table);
+}
+
+// Without the correction, steps are too long, which is good or bad luck, depending on the rate.
+void by_rate(Page& page, const LessonSettings& settings) {
+  const std::string wrong = str("`", settings.broken, "`");
+  Table table{.caption = "the same training at other learning rates",
+              .columns = {"learning rate", "highest loss", wrong, "loss after 100 steps", wrong}};
+  for (const double rate : {0.001, 0.01, 0.1, 0.3}) {
+    Recipe right{.seed = settings.seed, .rate = rate}, broken = recipe_of(settings);
+    broken.rate = rate;
+    const auto good = COMPUTED(losses_of(right)), bad = COMPUTED(losses_of(broken));
+    const std::string name = str("rate.", printed(rate, {.digits = 3}), ".");
+    std::vector<Cell> row = {
+        page.given(name + "rate", rate, {.digits = 3, .formula = "setting", .label = "learning rate"})};
+    const auto highest = [](const std::vector<double>& losses) {
+      return *std::max_element(losses.begin(), losses.end());
+    };
+    add_pair(page, row, name + "highest", "the highest loss", good.of(highest(good.value)),
+             bad.of(highest(bad.value)), settings.broken);
+    add_pair(page, row, name + "loss", "the loss after 100 steps", good.of(good.value.back()),
+             bad.of(bad.value.back()), settings.broken);
+    table.rows.push_back(row);
+  }
+  page.number("broken.first_step", COMPUTED((1 - kBeta1) / std::sqrt(1 - kBeta2)),
+              {.digits = 2,
+               .formula = "$(1 - β_1) / √(1 - β_2)$",
+               .inputs = {"update.beta1", "update.beta2"},
+               .label = "first step, in learning rates"});
+  page.paragraph(
+      "Without the correction, $v$ is further from its true size than $m$: the first step is "
+      "{broken.first_step} times as long as the learning rate, and later ones are even longer. At a timid "
+      "rate this looks like an advantage. At a rate that is already high, it is too much.");
+  page.add(table);
+}
+
+void overlay(Page& page, const LessonSettings& settings, LineChart& chart) {
+  const auto wrong = COMPUTED(losses_of(recipe_of(settings)));
   chart.series.push_back(series_of(settings.broken, wrong.value, Look::wrong));
   for (const std::int64_t step : {std::int64_t{0}, std::int64_t{1}, kSteps}) {
     page.number(str("broken.loss.", step), wrong.at(step),
                 {.formula = str("the loss after ", step, " steps, ", settings.broken),
                  .label = "loss, " + settings.broken});
   }
-  page.number("arriving", COMPUTED(arriving(pass)),
-              {.formula = "the length of the gradient of $x_0$", .label = "gradient that arrives"});
-  page.number("broken.arriving", COMPUTED(arriving(one_pass_of(settings.seed, parts_of(settings)))),
-              {.formula = "the length of the gradient of $x_0$, " + settings.broken,
-               .label = "gradient that arrives, " + settings.broken});
   page.add(chart);
-  page.paragraph(
-      str("With `--break=", settings.broken,
-          "`, the loss starts at {broken.loss.0}, is {broken.loss.1} after one step and "
-          "{broken.loss.100} after 100 steps. The gradient that arrives at the first layer has the "
-          "length {broken.arriving}, in the right model {arriving}."));
+  page.paragraph(str("With `--break=", settings.broken,
+                     "`, the loss starts at {broken.loss.0}, is {broken.loss.1} after one step and "
+                     "{broken.loss.100} after 100 steps."));
+  if (settings.breaks("no-residual")) by_depth(page, settings);
+  if (settings.breaks("no-layernorm")) by_scale(page, settings);
+  if (settings.breaks("no-bias-correction")) by_rate(page, settings);
 }
 
 void losses_after(Page& page, const OnePass& pass, const Computed<Training>& training,
@@ -357,7 +472,7 @@ void losses_after(Page& page, const OnePass& pass, const Computed<Training>& tra
                   .series = {series_of("loss", training.value.losses, Look::main)},
                   .y_min = 0};
   if (!settings.broken.empty()) {
-    overlay(page, pass, settings, chart);
+    overlay(page, settings, chart);
     return;
   }
   page.add(chart);

@@ -88,7 +88,8 @@ struct Layer {
 class Tables {
  public:
   Tables(Page& page, const OnePass& pass) : page_(page), pass_(pass) {
-    for (const Parameter& p : printable_model(0).parameters().table()) {
+    GPT2 model = printable_model(0);
+    for (const Parameter& p : model.parameters().table()) {
       offsets_[p.name] = static_cast<std::size_t>(p.offset);
     }
   }
@@ -106,35 +107,33 @@ class Tables {
     page_.add(square("position table `wpe` (T, C) = (4, 4)", "wpe", {"0", "1", "2", "3"}));
   }
 
+  // The weight and the bias of a layer. `rows` names the weight's rows, `groups` the bias's rows of four.
   void linear(const Layer& layer, std::size_t outputs, std::size_t inputs, const std::string& caption,
-              const std::vector<std::string>& rows) {
+              const std::vector<std::string>& rows, const std::vector<std::string>& groups) {
     add({layer.weight, outputs, inputs, "the sum over the tokens of the output's gradient times the input",
          of_weight(layer.output, layer.input)});
     add({layer.bias, 1, outputs, "the sum over the tokens of the output's gradient", of_bias(layer.output)});
-    page_.add(inputs > outputs ? sideways(layer, outputs, inputs, caption)
-                               : upright(layer, inputs, caption, rows));
+    page_.add(inputs > outputs ? sideways(layer.weight, outputs, inputs, caption)
+                               : square(caption, layer.weight, rows));
+    Table bias{.caption = str("`", layer.bias, "` (", outputs, ")"), .columns = {"", "0", "1", "2", "3"}};
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      bias.rows.push_back({groups[g]});
+      for (std::size_t c = 0; c < kC; ++c) bias.rows.back().push_back(both(layer.bias, 0, g * kC + c));
+    }
+    page_.add(bias);
   }
 
   void norms() {
     Table table{.caption = "weights and biases of the three norms, (C) each",
-                .columns = {"channel", "`ln1w`", "`ln1b`", "`ln2w`", "`ln2b`", "`lnfw`", "`lnfb`"}};
-    for (std::size_t c = 0; c < kC; ++c) table.rows.push_back({std::to_string(c)});
+                .columns = {"", "0", "1", "2", "3"}};
     for (const Norm& norm : {Norm{"ln1", "n1", "x0"}, Norm{"ln2", "n2", "x1"}, Norm{"lnf", "nf", "x2"}}) {
-      const auto inputs_of_weight = [norm](std::size_t, std::size_t c) {
-        Refs refs = of_bias(norm.output)(0, c);
-        for (std::size_t t = 0; t < kT; ++t) {
-          for (std::size_t i = 0; i < kC; ++i) refs.push_back(value_name(norm.input, t, i));
-        }
-        return refs;
-      };
       add({norm.name + "w", 1, kC,
-           "the sum over the tokens of the output's gradient times $(x - mean) / "
-           "√(var + 10^{-5})$",
-           inputs_of_weight});
+           "the sum over the tokens of the output's gradient times $(x - mean) / √(var + 10^{-5})$",
+           of_norm(norm)});
       add({norm.name + "b", 1, kC, "the sum over the tokens of the output's gradient", of_bias(norm.output)});
-      for (std::size_t c = 0; c < kC; ++c) {
-        table.rows[c].push_back(both(norm.name + "w", 0, c));
-        table.rows[c].push_back(both(norm.name + "b", 0, c));
+      for (const char* part : {"w", "b"}) {
+        table.rows.push_back({norm.name + part});
+        for (std::size_t c = 0; c < kC; ++c) table.rows.back().push_back(both(norm.name + part, 0, c));
       }
     }
     page_.add(DirectionToggle{"Show:"});
@@ -167,33 +166,26 @@ class Tables {
     return table;
   }
 
-  // A row for each output: its weights and its bias.
-  static Table upright(const Layer& layer, std::size_t inputs, const std::string& caption,
-                       const std::vector<std::string>& rows) {
-    Table table{.caption = caption, .columns = {"output"}};
-    for (std::size_t i = 0; i < inputs; ++i) table.columns.push_back("from " + std::to_string(i));
-    table.columns.push_back("bias");
-    for (std::size_t o = 0; o < rows.size(); ++o) {
-      std::vector<Cell> row = {rows[o]};
-      for (std::size_t i = 0; i < inputs; ++i) row.push_back(both(layer.weight, o, i));
-      row.push_back(both(layer.bias, 0, o));
-      table.rows.push_back(row);
+  // A column for each output.
+  static Table sideways(const std::string& tensor, std::size_t outputs, std::size_t inputs,
+                        const std::string& caption) {
+    Table table{.caption = caption, .columns = {"input"}};
+    for (std::size_t o = 0; o < outputs; ++o) table.columns.push_back("to " + std::to_string(o));
+    for (std::size_t i = 0; i < inputs; ++i) {
+      table.rows.push_back({str("unit ", i)});
+      for (std::size_t o = 0; o < outputs; ++o) table.rows.back().push_back(both(tensor, o, i));
     }
     return table;
   }
 
-  // A column for each output.
-  static Table sideways(const Layer& layer, std::size_t outputs, std::size_t inputs,
-                        const std::string& caption) {
-    Table table{.caption = caption, .columns = {"input"}};
-    for (std::size_t o = 0; o < outputs; ++o) table.columns.push_back("to " + std::to_string(o));
-    for (std::size_t i = 0; i <= inputs; ++i) {
-      std::vector<Cell> row = {i == inputs ? std::string("bias") : str("unit ", i)};
-      for (std::size_t o = 0; o < outputs; ++o)
-        row.push_back(i == inputs ? both(layer.bias, 0, o) : both(layer.weight, o, i));
-      table.rows.push_back(row);
-    }
-    return table;
+  static Inputs of_norm(const Norm& norm) {
+    return [norm](std::size_t, std::size_t c) {
+      Refs refs = of_bias(norm.output)(0, c);
+      for (std::size_t t = 0; t < kT; ++t) {
+        for (std::size_t i = 0; i < kC; ++i) refs.push_back(value_name(norm.input, t, i));
+      }
+      return refs;
+    };
   }
 
   Page& page_;
@@ -243,15 +235,16 @@ void weights(Page& page, const OnePass& pass) {
     for (const char* kind : {"query ", "key ", "value "}) {
       for (const std::string& name : numbered(kind, kC)) qkv.push_back(name);
     }
-    tables.linear({"qkvw", "qkvb", "qkv", "n1"}, 3 * kC, kC, "`qkvw` (3C, C) = (12, 4) and `qkvb` (12)", qkv);
-    tables.linear({"attprojw", "attprojb", "att", "heads"}, kC, kC,
-                  "`attprojw` (C, C) = (4, 4) and `attprojb` (4)", numbered("channel ", kC));
+    tables.linear({"qkvw", "qkvb", "qkv", "n1"}, 3 * kC, kC, "`qkvw` (3C, C) = (12, 4)", qkv,
+                  {"query", "key", "value"});
+    tables.linear({"attprojw", "attprojb", "att", "heads"}, kC, kC, "`attprojw` (C, C) = (4, 4)",
+                  numbered("channel ", kC), {"bias"});
     page.step("MLP");
     page.add(DirectionToggle{"Show:"});
-    tables.linear({"fcw", "fcb", "fc", "n2"}, 4 * kC, kC, "`fcw` (4C, C) = (16, 4) and `fcb` (16)",
-                  numbered("unit ", 4 * kC));
+    tables.linear({"fcw", "fcb", "fc", "n2"}, 4 * kC, kC, "`fcw` (4C, C) = (16, 4)",
+                  numbered("unit ", 4 * kC), {"unit 0 + ", "unit 4 + ", "unit 8 + ", "unit 12 + "});
     tables.linear({"fcprojw", "fcprojb", "mlp", "gelu"}, kC, 4 * kC,
-                  "`fcprojw` (C, 4C) = (4, 16), turned on its side, and `fcprojb` (4)", {});
+                  "`fcprojw` (C, 4C) = (4, 16), turned on its side", {}, {"bias"});
     page.step("Norms");
     tables.norms();
   });

@@ -125,7 +125,7 @@ TEST_CASE("lesson 8: attention probabilities add up to 1 and are 0 ahead, and ke
 TEST_CASE("lesson 8: AdamW by hand gives the engine's weight and the loss after the step") {
   const nlohmann::json& lesson = lesson_json("8");
   CHECK(value(lesson, "update.sum") == approx(value(lesson, "update.1.gradient")).margin(1e-7));
-  CHECK(value(lesson, "update.1.gradient") == gradient_of("wte", 1, 0));
+  CHECK(value(lesson, "update.1.gradient") == approx(gradient_of("wte", 1, 0)).margin(1e-7));
   double m = 0, v = 0, w = of("wte", 1, 0);
   for (int t = 1; t <= 3; ++t) {
     const std::string name = "update." + std::to_string(t) + ".";
@@ -174,7 +174,6 @@ TEST_CASE("lesson 8: each break draws its curve over the right one") {
     CHECK(series[1]["look"] == "wrong");
     const bool same_model = broken == "no-bias-correction";
     CHECK((value(lesson, "broken.loss.0") == approx(value(lesson, "loss.0")).margin(1e-6)) == same_model);
-    CHECK((value(lesson, "broken.arriving") == value(lesson, "arriving")) == same_model);
     CHECK(value(lesson, "broken.loss.1") != value(lesson, "loss.1"));
   }
 }
