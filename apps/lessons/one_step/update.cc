@@ -386,7 +386,8 @@ void by_scale(Page& page, const LessonSettings& settings) {
   page.paragraph(
       "Where all numbers start at a good size, a model this small learns one sentence faster without norms. "
       "A norm brings every vector back to the same size, whatever happened before it. Look at what happens "
-      "when the first weights are larger:");
+      "when the first weights are larger. (inf: the model gave a target a probability that is 0 in 32 bits, "
+      "and after that nothing is a number any more.)");
   page.add(table);
 }
 
