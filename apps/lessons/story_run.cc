@@ -26,6 +26,7 @@ StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng) {
     while (std::ssize(text.tokens) < T + 1) story_grammar().write(rng, text);
     rows.ids.insert(rows.ids.end(), text.tokens.begin(), text.tokens.begin() + T);
     rows.targets.insert(rows.targets.end(), text.tokens.begin() + 1, text.tokens.begin() + T + 1);
+    rows.nats.insert(rows.nats.end(), text.nats.begin() + 1, text.nats.begin() + T + 1);
     for (std::int64_t t = 1; t <= T; ++t) nats += static_cast<double>(text.nats[static_cast<std::size_t>(t)]);
   }
   rows.minimum = nats / static_cast<double>(B * T);

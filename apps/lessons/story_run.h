@@ -15,11 +15,12 @@
 
 namespace inkling {
 
-// B rows of T tokens: the inputs and targets (B*T), and the mean -log p of the targets under the grammar.
+// B rows of T tokens: the inputs and targets (B*T), -log p of each target under the grammar, and its mean.
 struct StoryRows {
   std::int64_t B, T;
   std::vector<std::int32_t> ids, targets;
   double minimum;
+  std::vector<float> nats = {};  // (B*T)
 
   Tensor id_tensor() { return {ids.data(), {B, T}}; }
   Tensor target_tensor() { return {targets.data(), {B, T}}; }
