@@ -51,6 +51,7 @@ GPT2 train_on_stories(const StoryRun& run,
   Rng rng(run.seed, kTrainingStream);
   Tape tape;
   for (std::int64_t step = 1; step <= run.steps; ++step) {
+    if (run.distinct_steps > 0 && (step - 1) % run.distinct_steps == 0) rng = Rng(run.seed, kTrainingStream);
     StoryRows rows = story_rows(run.B, run.T, rng);
     if (!run.shift_labels) rows.targets = rows.ids;
     const MicroBatch batch{rows.id_tensor(), rows.target_tensor()};

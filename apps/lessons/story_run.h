@@ -33,6 +33,7 @@ struct StoryRun {
   std::int64_t B = 8, T = 64, steps = 200;
   double lr = 4e-3;
   std::uint64_t seed = 42;
+  std::int64_t distinct_steps = 0;  // after so many steps, the same stories come again; 0: always new ones
   bool shift_labels = true;  // false: the target of each token is the token itself (lesson 1 breaks this)
 
   GPT2Config config() const;

@@ -37,7 +37,7 @@ bool among(std::int32_t id, const std::vector<std::int32_t>& ids) {
 
 // The words that abilities are about.
 struct Words {
-  std::vector<std::int32_t> heroes = list_of(" Tom"), things = list_of(" kite");
+  std::vector<std::int32_t> heroes = list_of(" Tom"), things = list_of(" kite"), sounds = list_of("Hoot");
   std::vector<std::int32_t> he, she;
   std::vector<std::int32_t> quotes;  // marks that end a quotation
   std::vector<std::int32_t> pronouns;
@@ -68,6 +68,7 @@ void add_places(Places& places, std::int64_t at, std::int32_t target, float nats
   for (const auto* pronouns : {&w.he, &w.she}) {
     if (among(target, *pronouns)) places[kPronoun].push_back({at, *pronouns, w.pronouns});
   }
+  if (among(target, w.sounds)) places[kSound].push_back({at, {target}, w.sounds});
   if (again && among(target, w.heroes)) places[kHero].push_back({at, {target}, w.heroes});
   if (!again || !among(target, w.things)) return;
   places[kThing].push_back({at, {target}, w.things});
@@ -124,6 +125,7 @@ const AbilityText& text_of(Ability ability) {
   static const std::array<AbilityText, kAbilities> texts = {{
       {"the closing quote", "does the quotation end here?"},
       {"the pronoun", "he or she?"},
+      {"the animal's sound", "what does an owl say?"},
       {"the hero's name", "who is the story about?"},
       {"the thing", "what was lost, and found again?"},
       {"colour and thing", "what was red?"},

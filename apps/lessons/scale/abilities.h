@@ -17,6 +17,7 @@ namespace inkling {
 enum Ability : std::size_t {
   kQuote,    // a quotation ends where it must; the rivals are all tokens
   kPronoun,  // he or she, his or her: of the hero's gender
+  kSound,    // what an animal says: a fact of these stories, as long as one remembers which animal it was
   kHero,     // the hero's name, said again
   kThing,    // the thing of the story, said again
   kPair,     // after its colour, the thing that had this colour before

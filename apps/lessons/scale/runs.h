@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "apps/lessons/lessons.h"
@@ -14,32 +13,54 @@ struct ModelSize {
   std::int64_t layers, heads, channels;
 };
 
-// What is trained. A share of 1/4 is a training of a quarter of the steps, each on new stories.
+// What is trained: each size on each share of the data, unless it would cost more than `most_flops`. The
+// share of 4 is a training with a quarter of the steps. All stories of a training are new.
 struct ScalePlan {
-  std::vector<ModelSize> sizes;
-  std::vector<std::int64_t> shares;  // 1, 4, 16: all, a quarter, a sixteenth of the data
+  std::vector<ModelSize> sizes;      // from small to large
+  std::vector<std::int64_t> shares;  // from small to large: 64 (a 64th of the data), ..., 1
   std::int64_t B, T, steps;          // of a training with all the data
+  double most_flops;
+  std::size_t studied;    // the size whose abilities are measured during training
+  std::int64_t compared;  // the share on which all sizes are trained
   std::int64_t exam_rows;
-  std::uint64_t seed;
 };
-ScalePlan scale_plan(const LessonSettings& settings);
+ScalePlan scale_plan(bool quick);
 
-// The learning rate of a size: the smaller the model, the higher.
+// The learning rate of a size: the wider the model, the lower.
 double rate_of(const ModelSize& size);
 
+// A finished training.
 struct Trained {
-  std::int64_t parameters, tokens;
-  double flops;  // of the whole training (nn/gpt2_config.h)
+  std::size_t size;
+  std::int64_t share, parameters, tokens;
+  double flops;  // of the whole training (GPT2Config::training_flops_per_token)
   Examination exam;
-  double minimum;  // the exact minimum on the exam's stories
-
-  double reducible() const { return exam.loss - minimum; }
+  double reducible;  // the loss on the exam minus its exact minimum
 };
 
-// Trains a size on a share of the plan's data, with learning rate `lr`, and examines it. after_step may be
-// empty.
-using AfterStep = std::function<void(std::int64_t step, double loss, GPT2& model)>;
-Trained train_size(const ScalePlan& plan, const ModelSize& size, std::int64_t share, double lr, Exam& exam,
-                   const AfterStep& after_step);
+// The abilities of a model during its training.
+struct Checkpoint {
+  std::int64_t step;
+  Examination exam;
+};
+
+struct Measurements {
+  std::vector<Trained> runs;
+  std::vector<Checkpoint> checkpoints;  // of the size `studied`, with as much data as it gets
+  double minimum;
+  std::array<std::int64_t, kAbilities> places;
+
+  // The run of a size with the most data.
+  const Trained& longest(std::size_t size) const;
+};
+
+Measurements measure(const ScalePlan& plan, const LessonSettings& settings);
+
+// The runs of --break=same-rate: all sizes on the compared share, with the learning rate of the smallest.
+std::vector<Trained> measure_same_rate(const ScalePlan& plan, const LessonSettings& settings);
+
+// The runs of --break=repeated-data: the studied size takes all steps, but only on a share of the stories,
+// again and again. `tokens` counts the different tokens.
+std::vector<Trained> measure_repeated(const ScalePlan& plan, const LessonSettings& settings);
 
 }  // namespace inkling
