@@ -288,7 +288,7 @@ void write_out(Page& page, const Computed<Training>& training) {
       "weight decay of {update.decay}, written out for the first step:");
   page.list({"$m = β_1 * 0 + (1 - β_1) * g$ = {update.1.m}, the running mean of the gradients",
              "$v = β_2 * 0 + (1 - β_2) * g^2$ = {update.1.v}, the running mean of their squares",
-             "both began at 0 and are too small, so they are divided by $1 - β^t$: $m_c$ = "
+             "both began at 0 and are too small, so they are divided by $1 - β^{t}$: $m_c$ = "
              "{update.1.m_corrected} and $v_c$ = {update.1.v_corrected}, the gradient itself and its square",
              "decay: $rate * decay * weight$ = {update.1.decay}",
              "step: $rate * m_c / (√v_c + 10^{-8})$ = {update.1.step}",

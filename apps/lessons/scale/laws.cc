@@ -159,11 +159,13 @@ void by_parameters(Page& page, const ScalePlan& plan, const Measurements& measur
   } else {
     page.add(chart);
   }
-  page.paragraph(
-      "Both axes are logarithmic, so a power law is a straight line. Small models fall along it: more "
-      "parameters, less loss. Then the lines flatten, later for more data: a large model on little data "
-      "waits for data, not for parameters. Over all sizes, the exponent is {law.n.exponent} ($r^2$ = "
-      "{law.n.r2}).");
+  page.paragraph(str(
+      "Both axes are logarithmic, so a power law is a straight line. From the same stories a larger model "
+      "learns more, but the gain is not endless: on ",
+      share_label(plan.compared), " the two largest reach {",
+      run_name(plan, runs[runs.size() - 2], "reducible"), "} and {", run_name(plan, runs.back(), "reducible"),
+      "}. Over all sizes the exponent is {law.n.exponent} ($r^2$ = {law.n.r2}). The loss itself, with the "
+      "minimum in it, is further from a line ($r^2$ = {law.n.raw.r2})."));
 }
 
 // ---- Data ----
@@ -205,9 +207,27 @@ void by_data(Page& page, const ScalePlan& plan, const Measurements& measured,
   } else {
     page.add(chart);
   }
-  page.paragraph(str("For the model with {", run_name(plan, studied.front(), "parameters"),
-                     "} parameters the exponent is {law.d.exponent} ($r^2$ = {law.d.r2}). The smallest model "
-                     "stops learning first: its line bends where it has no room for more."));
+  const Runs smallest = of_size(measured, 0);
+  const auto last = [](const Runs& all) { return Runs(all.end() - 2, all.end()); };
+  const auto end_of = [&](const Runs& all) {
+    return fit_power_law(column(last(all), tokens), column(last(all), reducible));
+  };
+  page.number("law.d.end", COMPUTED(end_of(studied).exponent),
+              {.digits = 2,
+               .formula = "the slope between the last two points",
+               .inputs = refs(plan, last(studied), {"tokens", "reducible"}),
+               .label = "slope at the end"});
+  page.number("law.d.end.smallest", COMPUTED(end_of(smallest).exponent),
+              {.digits = 2,
+               .formula = "the slope between the last two points of the smallest model",
+               .inputs = refs(plan, last(smallest), {"tokens", "reducible"}),
+               .label = "slope of the smallest model at the end"});
+  page.paragraph(
+      str("For the model with {", run_name(plan, studied.front(), "parameters"),
+          "} parameters the exponent is {law.d.exponent} ($r^2$ = {law.d.r2}). Look at the last four "
+          "times of data: its exponent there is {law.d.end}, that of the smallest model "
+          "{law.d.end.smallest}. A line that bends upwards belongs to a model that has no room for "
+          "more."));
 }
 
 // ---- Compute ----
@@ -255,7 +275,7 @@ void by_compute(Page& page, const ScalePlan& plan, const Measurements& measured)
       "Compute is parameters times data: 6 FLOP for each weight and token. For each budget one training is "
       "the "
       "best. Through these, the reducible loss follows a power law with the exponent {law.c.exponent} ($r^2$ "
-      "= {law.c.r2}). The raw loss bends towards its minimum ($r^2$ = {law.c.raw.r2}).");
+      "= {law.c.r2}). The loss itself bends towards its minimum ($r^2$ = {law.c.raw.r2}).");
   page.paragraph(
       "For real text nobody knows the minimum. It is then guessed as the floor that makes the line "
       "straightest. Here that guess can be checked: it gives {law.c.floor}; the exact minimum is {minimum}.");
@@ -299,7 +319,7 @@ void both(Page& page, const ScalePlan& plan, const Measurements& measured) {
                .label = "growth of the best size"});
   page.number("joint.predicted", COMPUTED(without.value.at(parameters(last), tokens(last))),
               {.formula = "the law, fitted to all other runs", .label = "predicted reducible loss"});
-  page.formula("loss = minimum + A / N^α + B / D^β");
+  page.formula("loss = minimum + A / N^{α} + B / D^{β}");
   page.paragraph(
       "Hoffmann et al. (2022) described losses with this law for $N$ parameters and $D$ tokens. With the "
       "exact "

@@ -74,7 +74,7 @@ void table_of_scale(Page& page, const ScalePlan& plan, const MeasuredRuns& measu
       "the two: models that train in seconds, and can be measured.");
   page.add(Table{
       .caption = "",
-      .columns = {"", "the documents' example", "this page", "real models, say the documents"},
+      .columns = {"", "the documents' example", "this page", "real models, they say"},
       .rows = {
           {"vocabulary", Cell::marked("{scale.words} words"), Cell::marked("{scale.vocabulary} tokens"),
            "50,000 to 100,000+ tokens"},
@@ -82,8 +82,7 @@ void table_of_scale(Page& page, const ScalePlan& plan, const MeasuredRuns& measu
            Cell::marked("{scale.parameters.smallest} to {scale.parameters.largest}"), "7B to 175B+"},
           {"training data", "1 sentence", Cell::marked("up to {scale.tokens} tokens"), "trillions of tokens"},
           {"context", "4 tokens", Cell::marked("{scale.context} tokens"), "2K to 100K+ tokens"},
-          {"compute", "none: the numbers are written down", Cell::marked("{scale.flops} FLOP in all"),
-           "weeks to months on thousands of GPUs"}}});
+          {"compute", "none", Cell::marked("{scale.flops} FLOP in all"), "months on GPUs"}}});
   page.paragraph(
       "GPT-3's 175 billion are the same formula with 96 layers and 12,288 channels: {scale.gpt3} billion, "
       "{scale.gpt3.times} times the largest model here. Nothing else in this lesson depends on it: the code "

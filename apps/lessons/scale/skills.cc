@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::array<const char*, kAbilities> kNames = {"quote", "pronoun", "sound", "hero",
                                                         "thing", "pair",    "novel"};
+constexpr std::array<Look, kAbilities> kLooks = {Look::faint,  Look::main,  Look::faint, Look::second,
+                                                 Look::fourth, Look::faint, Look::third};
 constexpr double kLearned = 0.9;  // P(right) from which on an ability counts as learned
 constexpr double kBegun = 0.1;    // and how far it must be above a guess to count as begun
 
@@ -64,41 +66,41 @@ void what_is_asked(Page& page, const ScalePlan& plan, const MeasuredRuns& measur
 void by_size(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
   page.heading("Abilities by size");
   const std::vector<Trained> runs = compared_runs(plan, measured.value);
-  Table table{.caption = "P(right), all sizes on the same data", .columns = {"parameters"}};
   LineChart chart{.id = "size.chart",
-                  .title = "P(right) by size",
+                  .title = "P(right) by size, all sizes on the same data",
                   .x_label = "parameters",
                   .y_label = "P(right)",
                   .log_x = true,
                   .dots = true,
                   .y_min = 0,
                   .y_max = 1};
-  constexpr std::array<Look, kAbilities> kLooks = {Look::faint,  Look::main,  Look::faint, Look::second,
-                                                   Look::fourth, Look::faint, Look::third};
+  Table table{.caption = "P(right) by number of parameters", .columns = {"ability"}};
+  for (const Trained& run : runs)
+    table.columns.push_back(printed(static_cast<double>(run.parameters), {.print = Print::count}));
   for (std::size_t a = 0; a < kAbilities; ++a) {
-    table.columns.push_back(text_of(ability(a)).name);
-    chart.series.push_back({text_of(ability(a)).name, {}, {}, kLooks[a]});
-  }
-  for (const Trained& run : runs) {
-    std::vector<Cell> row = {Ref(run_name(plan, run, "parameters"))};
-    for (std::size_t a = 0; a < kAbilities; ++a) {
+    Series series{text_of(ability(a)).name, {}, {}, kLooks[a]};
+    std::vector<Cell> row = {text_of(ability(a)).name};
+    for (const Trained& run : runs) {
       const Skill& skill = run.exam.skills[a];
       row.push_back(page.number(run_name(plan, run, kNames[a]), measured.of(skill.p),
                                 {.digits = 3,
                                  .formula = "the mean probability of the right word among its rivals",
                                  .inputs = {str("ability.", kNames[a], ".places")},
                                  .label = str(text_of(ability(a)).name, ", ", size_label(run))}));
-      chart.series[a].x.push_back(static_cast<double>(run.parameters));
-      chart.series[a].y.push_back(skill.p);
+      series.x.push_back(static_cast<double>(run.parameters));
+      series.y.push_back(skill.p);
     }
     table.rows.push_back(row);
+    chart.series.push_back(series);
   }
   page.add(table);
   page.add(chart);
   page.paragraph(
-      "What can be known from the word before is learned at every size. What must be looked up in the text "
-      "needs attention heads that have learned where to look, and more parameters help only once there are "
-      "enough steps to learn it.");
+      "All these models have read the same stories in the same number of steps. What hangs on the words "
+      "nearby "
+      "is learned by small models, too. What must be looked up far back in the text needs attention heads "
+      "that "
+      "have found out where to look, and larger models find it out sooner.");
 }
 
 void by_step(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
@@ -111,8 +113,6 @@ void by_step(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
                   .log_x = true,
                   .y_min = 0,
                   .y_max = 1};
-  constexpr std::array<Look, kAbilities> kLooks = {Look::faint,  Look::main,  Look::faint, Look::second,
-                                                   Look::fourth, Look::faint, Look::third};
   Table table{.caption = str("the first step at which P(right) was ", printed(kLearned, {.digits = 1}),
                              " or more, and P(right) at the end"),
               .columns = {"ability", "step", "at the end"}};
@@ -220,14 +220,14 @@ void claims(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
   };
   page.add(Table{.caption = "",
                  .columns = {"the documents claim", "measured here as", "by size", "with data"},
-                 .rows = {row("grammar and syntax", "a quotation ends where it must", kQuote),
+                 .rows = {row("grammar and syntax", "the end of a quotation", kQuote),
                           row("factual knowledge", "the sound of each animal", kSound),
-                          row("context: pronouns refer to nouns", "he or she, of the hero", kPronoun),
+                          row("context: pronouns", "he or she, of the hero", kPronoun),
                           row("context, further back", "the hero's name, again", kHero),
                           row("context, across the story", "the thing that was lost", kThing),
                           row("in-context learning", "random words that repeat", kNovel),
-                          without("reasoning chains", "nothing: no story of this grammar concludes anything"),
-                          without("style adaptation", "nothing: all stories have one style")}});
+                          without("reasoning chains", "nothing: no story reasons"),
+                          without("style adaptation", "nothing: there is one style")}});
   page.paragraph(
       "That simple training creates abilities holds, and here it has numbers. That scale is the main "
       "difference "
