@@ -233,7 +233,7 @@ void by_data(Page& page, const ScalePlan& plan, const Measurements& measured,
 // ---- Compute ----
 
 void by_compute(Page& page, const ScalePlan& plan, const Measurements& measured) {
-  page.heading("Loss against compute: a straight line");
+  page.heading("Loss against compute: the reducible loss as a line");
   const Runs best = frontier(measured.runs);
   const std::vector<double> c = column(best, flops);
   const auto law = COMPUTED(fit_power_law(c, column(best, reducible)));
