@@ -24,12 +24,13 @@ struct LessonCommand {
   std::string html, check, broken;
   std::uint64_t seed = LessonSettings().seed;
   int threads = hardware_threads();
-  bool as_json = false;
+  bool as_json = false, quick = false;
 };
 
 // Progress goes to a line of stderr that is drawn again, and only to a terminal.
 LessonSettings settings_of(const LessonCommand& command) {
   LessonSettings settings;
+  settings.quick = command.quick;
   settings.seed = command.seed;
   settings.broken = command.broken;
   if (terminal(STDERR_FILENO).redraws) {
@@ -55,13 +56,16 @@ void print_list() {
   for (const Lesson& lesson : lessons()) {
     std::cout << lesson.number << "  " << lesson.title << ": " << lesson.summary << "\n";
     for (const Break& b : lesson.breaks) std::cout << "     --break=" << b.name << "  " << b.summary << "\n";
+    if (lesson.has_quick_form) std::cout << "     --quick  smaller models and fewer steps\n";
   }
 }
 
-// Writes the pages of all lessons and an index.
+// Writes the pages of all lessons and an index. With --quick, lessons with a quick form are written in it.
 void write_all(const LessonCommand& command) {
   for (const Lesson& lesson : lessons()) {
-    const page::Page page = write_page(lesson, settings_of(command));
+    LessonSettings settings = settings_of(command);
+    settings.quick = command.quick && lesson.has_quick_form;
+    const page::Page page = write_page(lesson, settings);
     write_file(command.html, lesson_file(lesson.number), page_html(page));
     std::cout << (std::filesystem::path(command.html) / lesson_file(lesson.number)).string() << "\n";
   }
@@ -86,6 +90,7 @@ int check(const LessonCommand& command, const Lesson& chosen) {
   LessonSettings settings = settings_of(command);
   settings.seed = origin["seed"].get<std::uint64_t>();
   settings.broken = origin["break"].get<std::string>();
+  settings.quick = origin.contains("quick") && origin["quick"] == true;
   const page::Page page = write_page(chosen, settings);
   const std::vector<std::string> different = differences(page, earlier);
   for (const std::string& line : different) std::cout << line << "\n";
@@ -102,6 +107,8 @@ int run(const LessonCommand& command) {
     if (command.as_json || !command.check.empty() || !command.broken.empty()) {
       throw UsageError("lesson: --json, --check and --break need the number of a lesson");
     }
+    if (command.quick && command.html.empty())
+      throw UsageError("lesson: --quick needs the number of a lesson, or --html for all lessons");
     command.html.empty() ? print_list() : write_all(command);
     return 0;
   }
@@ -131,6 +138,8 @@ void add_lesson(CLI::App& app, Action& action) {
                      "directory for the lesson's page; without a number: for all pages");
   lesson->add_option("--check", command->check, "compare with a page or JSON that was made before");
   lesson->add_option("--break", command->broken, "break one thing, and show the result beside the right one");
+  lesson->add_flag("--quick", command->quick,
+                   "smaller models and fewer steps, for a lesson that takes minutes");
   number_flag(lesson->add_option("--seed", command->seed, "seed of the random numbers"), std::uint64_t{0},
               UINT64_MAX)
       ->capture_default_str();

@@ -14,7 +14,9 @@
   LESSON(backpropagation) \
   LESSON(gradient_descent) \
   LESSON(training_loop) \
-  LESSON(sampling)
+  LESSON(sampling) \
+  LESSON(one_step) \
+  LESSON(scale)
 // clang-format on
 
 namespace inkling {
@@ -62,7 +64,7 @@ void check_broken(const Lesson& lesson, const std::string& broken) {
 
 // The command's flags that change the numbers.
 std::string flags(const LessonSettings& settings) {
-  return (settings.broken.empty() ? "" : " --break=" + settings.broken) +
+  return (settings.broken.empty() ? "" : " --break=" + settings.broken) + (settings.quick ? " --quick" : "") +
          (settings.seed == LessonSettings().seed ? "" : str(" --seed ", settings.seed));
 }
 
@@ -70,11 +72,14 @@ std::string flags(const LessonSettings& settings) {
 
 page::Page lesson_page(const Lesson& lesson, const LessonSettings& settings) {
   check_broken(lesson, settings.broken);
+  if (settings.quick && !lesson.has_quick_form)
+    throw UsageError(str("--quick: lesson ", lesson.number, " has no quick form"));
   page::Page page(str("Lesson ", lesson.number, ". ", lesson.title));
   page.command = str("inkling lesson ", lesson.number, flags(settings));
   page.check_command = str("inkling lesson ", lesson.number, " --check ", lesson_file(lesson.number));
   page.origin = {
       {"lesson", lesson.number}, {"seed", settings.seed}, {"break", settings.broken}, {"version", kVersion}};
+  if (settings.quick) page.origin["quick"] = true;
   page.links.push_back({"All lessons", "index.html"});
   for (const Lesson& other : lessons()) {
     if (other.number == lesson.number - 1)

@@ -21,6 +21,7 @@ struct Break {
 struct LessonSettings {
   std::uint64_t seed = 42;
   std::string broken;  // the name of the Break to show; empty: nothing is broken
+  bool quick = false;  // smaller models and fewer steps, for a lesson that has a quick form
   // Says what the lesson is doing, for example "training a small model: step 40 of 200".
   std::function<void(const std::string&)> progress = [](const std::string&) {};
 
@@ -32,6 +33,7 @@ struct Lesson {
   std::string title, summary;
   std::vector<Break> breaks;
   std::function<void(page::Page&, const LessonSettings&)> write;
+  bool has_quick_form = false;
 };
 
 // All lessons, by number.
@@ -41,7 +43,7 @@ const std::vector<Lesson>& lessons();
 const Lesson& lesson(const std::string& number);
 
 // The page of a lesson, with its links, its command and its origin. UsageError if the lesson cannot break
-// settings.broken.
+// settings.broken, or has no quick form and settings.quick.
 page::Page lesson_page(const Lesson& lesson, const LessonSettings& settings);
 
 // A page with links to all lessons.

@@ -6,6 +6,7 @@
 
 #include "apps/page/markup.h"
 #include "apps/run/training_step.h"
+#include "apps/text/label_shift.h"
 #include "apps/text/stories.h"
 #include "core/error.h"
 #include "optim/adamw.h"
@@ -27,7 +28,9 @@ StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng) {
     Story text;
     while (std::ssize(text.tokens) < T + 1) story_grammar().write(rng, text);
     rows.ids.insert(rows.ids.end(), text.tokens.begin(), text.tokens.begin() + T);
-    rows.targets.insert(rows.targets.end(), text.tokens.begin() + 1, text.tokens.begin() + T + 1);
+    rows.targets.insert(rows.targets.end(), text.tokens.begin() + target_of(0),
+                        text.tokens.begin() + target_of(T));
+    rows.nats.insert(rows.nats.end(), text.nats.begin() + 1, text.nats.begin() + T + 1);
     for (std::int64_t t = 1; t <= T; ++t) nats += static_cast<double>(text.nats[static_cast<std::size_t>(t)]);
   }
   rows.minimum = nats / static_cast<double>(B * T);
@@ -67,6 +70,7 @@ void train_on_stories(GPT2& model, const StoryRun& run, const AfterStep& after_s
   Rng rng(run.seed, kTrainingStream);
   Tape tape;
   for (std::int64_t step = 1; step <= run.steps; ++step) {
+    if (run.distinct_steps > 0 && (step - 1) % run.distinct_steps == 0) rng = Rng(run.seed, kTrainingStream);
     StoryRows rows = story_rows(run.B, run.T, rng);
     if (!run.shift_labels) rows.targets = rows.ids;
     const MicroBatch batch{rows.id_tensor(), rows.target_tensor()};

@@ -17,11 +17,12 @@
 
 namespace inkling {
 
-// B rows of T tokens: the inputs and targets (B*T), and the mean -log p of the targets under the grammar.
+// B rows of T tokens: the inputs and targets (B*T), -log p of each target under the grammar, and its mean.
 struct StoryRows {
   std::int64_t B, T;
   std::vector<std::int32_t> ids, targets;
   double minimum;
+  std::vector<float> nats = {};  // (B*T)
 
   Tensor id_tensor() { return {ids.data(), {B, T}}; }
   Tensor target_tensor() { return {targets.data(), {B, T}}; }
@@ -34,6 +35,7 @@ struct StoryRun {
   std::int64_t B = 8, T = 64, steps = 200;
   double lr = 4e-3;
   std::uint64_t seed = 42;
+  std::int64_t distinct_steps = 0;  // after so many steps, the same stories come again; 0: always new ones
   // What lessons break:
   bool shift_labels = true;  // false: the target of each token is the token itself
   double warm_up = 0.1;      // the share of the steps in which the learning rate grows

@@ -347,7 +347,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
        {"model", "data", "choices", "chat", "cut-context", "tokenizer", "batch-size", "seq-len", "stride",
         "batches", "documents", "document-mask", "precision", "threads", "json"}},
       {"explain", {"model", "tokenizer", "text", "text-file", "top", "precision", "threads", "json", "html"}},
-      {"lesson", {"number", "json", "html", "check", "break", "seed", "threads"}},
+      {"lesson", {"number", "json", "html", "check", "break", "quick", "seed", "threads"}},
       {"info",
        {"model", "layers", "heads", "channels", "max-seq-len", "vocab-size", "batch-size", "seq-len",
         "grad-accum", "recompute", "precision", "threads", "json"}},

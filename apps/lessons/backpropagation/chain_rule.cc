@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "apps/lessons/backpropagation/backpropagation.h"
-#include "apps/lessons/backpropagation/watch.h"
+#include "apps/lessons/watch.h"
 #include "core/error.h"
 #include "ops/cross_entropy.h"
 #include "ops/gelu.h"

@@ -20,6 +20,11 @@ inline const nlohmann::json& lesson_json(const std::string& number, const Words&
   return known[words] = nlohmann::json::parse(run_here(words).out);
 }
 
+// The flags with which tests run a lesson: its quick form, if it has one.
+inline Words test_flags(const Lesson& lesson) {
+  return lesson.has_quick_form ? Words{"--quick"} : Words{};
+}
+
 // Checks numbers as they are printed: {{"softmax.p.we", "0.1494"}, ...}.
 inline void check_printed(const nlohmann::json& lesson, const std::map<std::string, std::string>& expected) {
   for (const auto& [name, text] : expected) {

@@ -11,7 +11,7 @@ using namespace inkling::test;
 TEST_CASE(
     "lessons: the source line of every number still computes it, and the engine still has the function") {
   for (const Lesson& lesson : lessons()) {
-    const nlohmann::json& json = lesson_json(std::to_string(lesson.number));
+    const nlohmann::json& json = lesson_json(std::to_string(lesson.number), test_flags(lesson));
     CHECK(json["numbers"].size() == json["details"].size());
     check_source_lines(json["details"]);
   }
@@ -20,7 +20,7 @@ TEST_CASE(
 TEST_CASE(
     "lessons: every computed number says how, and the inputs of every number are numbers of the lesson") {
   for (const Lesson& lesson : lessons()) {
-    const nlohmann::json& json = lesson_json(std::to_string(lesson.number));
+    const nlohmann::json& json = lesson_json(std::to_string(lesson.number), test_flags(lesson));
     for (const auto& [name, detail] : json["details"].items()) {
       INFO(lesson.number << " " << name);
       CHECK(detail.at("formula") != "");
@@ -40,6 +40,8 @@ TEST_CASE("lessons: the list has every lesson, and a lesson that does not exist 
   CHECK_THROWS_WITH(run_here({"lesson", "2", "--break", "everything"}),
                     contains("--break is everything, expected one of no-logarithm, no-max-subtraction"));
   CHECK_THROWS_WITH(run_here({"lesson", "--json"}), contains("need the number of a lesson"));
+  CHECK_THROWS_WITH(run_here({"lesson", "2", "--quick"}), contains("lesson 2 has no quick form"));
+  CHECK_THROWS_WITH(run_here({"lesson", "--quick"}), contains("--quick needs the number of a lesson"));
 }
 
 TEST_CASE("lessons: --check says that a page's numbers are the same, and names a number that is not") {
@@ -86,7 +88,8 @@ TEST_CASE("lessons: another seed gives other random numbers, and the same seed t
 
 TEST_CASE("lessons: in the terminal, no line is wider than 100 columns, and a file has no escape codes") {
   for (const Lesson& lesson : lessons()) {
-    const std::string text = run_here({"lesson", std::to_string(lesson.number)}).out;
+    const std::string text =
+        run_here(Words{"lesson", std::to_string(lesson.number)} + test_flags(lesson)).out;
     CHECK(text.find('\33') == std::string::npos);
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {
