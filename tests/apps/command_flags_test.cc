@@ -350,7 +350,7 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
       {"lesson", {"number", "json", "html", "check", "break", "quick", "seed", "threads"}},
       {"info",
        {"model", "layers", "heads", "channels", "max-seq-len", "vocab-size", "batch-size", "seq-len",
-        "grad-accum", "recompute", "precision", "threads", "json"}},
+        "grad-accum", "recompute", "precision", "threads", "json", "ranks", "bandwidth", "latency"}},
       {"inspect", {"files", "show", "tokenizer", "from", "tokens"}},
       {"story-chats", {"out", "seed", "stories", "train", "held-out", "example"}},
       {"convert", {"from", "to", "tokenizer"}},
