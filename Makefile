@@ -165,8 +165,8 @@ APP_TESTS_HERE = $(filter $(BUILD)/tests/apps/%,$(TESTS))
 SANITIZED = BUILD=$(BUILD)/sanitized CXX=clang++ OPT=-O1 KERNELS='$(KERNELS_HERE)' APP_TESTS='$(APP_TESTS_HERE)' \
   SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
 # Catch2 takes each excluded name as an argument of its own.
-SLOW := ~lesson*' '~info*' '~one hash*' '~verify*' '~[pages]
-asan: $(KERNELS_HERE) $(APP_TESTS_HERE)  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for the slow ones of lessons, info and verify (clang)
+SLOW := ~lesson*' '~info*' '~one hash*' '~verify*' '~mpirun*' '~[pages]
+asan: $(KERNELS_HERE) $(APP_TESTS_HERE)  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for lessons, info, verify and mpirun (clang)
 	$(MAKE) $(SANITIZED) TEST="$(SLOW)" test
 fuzz: $(KERNELS_HERE)  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
 	$(MAKE) $(SANITIZED) $(BUILD)/sanitized/inkling_fuzz

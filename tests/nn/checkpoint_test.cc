@@ -62,7 +62,7 @@ TEST_CASE("checkpoint: every wrong header is an error of one line that names the
   expect_error(with_header(4, 2147483647),
                "number of layers (L) is 2147483647, expected 1 to 1048576 (at byte 16)");
   expect_error(with_header(5, 0), "number of heads (NH) is 0, expected 1 to 1048576 (at byte 20)");
-  expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH=7) (at byte 24)");
+  expect_error(with_header(5, 7), "expected a multiple of the number of heads (NH), which is 7 (at byte 24)");
   expect_error(with_header(6, 3 << 18), "parameters, expected at most 1e12 (at byte 24)");
   expect_error(with_header(7, 300), "padded vocabulary (Vp) is 300, expected 256 for V=131 (at byte 28)");
   expect_error(with_header(4, 3), "file size is ");

@@ -88,7 +88,7 @@ TEST_CASE("config.json: values of a wrong range or type, and unknown settings, a
   refused(with("/lr", -1.0), {"lr is -1"});
   refused(with("/min_lr", 1.0), {"min_lr is 1"});
   refused(with("/seq_len", 9), {"seq_len is 9", "maximum of 8"});
-  refused(with("/model/heads", 3), {"heads (NH=3)"});
+  refused(with("/model/heads", 3), {"heads (NH), which is 3"});
   refused(with("/optimizer", "adam"), {"optimizer is adam"});
   refused(with("/precision", "int8"), {"precision is int8"});
   refused(with("/schedule", "zigzag"), {"schedule", "zigzag"});
