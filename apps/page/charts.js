@@ -143,7 +143,8 @@ inkling.charting = (() => {
                   svg("text", { class: "tick", x: left - 8, y: Y.at(t) + 4, "text-anchor": "end" }, shortNumber(t)));
     }
     for (const t of X.ticks) {
-      root.append(svg("text", { class: "tick", x: X.at(t), y: bottom + 20, "text-anchor": "middle" }, shortNumber(t)));
+      const label = shortNumber(t), x = Math.min(X.at(t), width - textWidth(label) / 2);  // the last one stays inside
+      root.append(svg("text", { class: "tick", x, y: bottom + 20, "text-anchor": "middle" }, label));
     }
     root.append(svg("line", { class: "axis", x1: left, x2: width - right, y1: bottom, y2: bottom }),
                 svg("text", { class: "label", x: 0, y: 14 }, chart.y_label),

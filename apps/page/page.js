@@ -124,7 +124,7 @@
         if (i < 0) return;
         const row = document.activeElement.closest("tr"), column = document.activeElement.closest("td, th")?.cellIndex;
         const beside = (next) => next?.cells?.[column]?.querySelector(".n");
-        const to = { ArrowRight: all[i + 1], ArrowLeft: all[i - 1], ArrowDown: beside(row.nextElementSibling), ArrowUp: beside(row.previousElementSibling) }[event.key];
+        const to = { ArrowRight: all[i + 1], ArrowLeft: all[i - 1], ArrowDown: beside(row?.nextElementSibling), ArrowUp: beside(row?.previousElementSibling) }[event.key];
         if (!to) return;
         event.preventDefault();
         to.focus();
