@@ -62,12 +62,11 @@ $(BUILD)/core/parallel.o: CXXFLAGS += $(if $(findstring thread,$(SANITIZE)),-fno
 # operand of an inlined intrinsic: compiling isa_avx512.cc would take minutes. Without these marks it takes 20 s.
 $(BUILD)/ops/isa/isa_%.o $(EMULATED_AMX): CXXFLAGS += -O3 $(if $(SANITIZE),-fno-sanitize-address-use-after-scope)
 
-# The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed does not matter. Under
-# sanitizers the optimiser takes most of the time of compiling tests and commands: -O0.
-TEST_OPT := $(if $(SANITIZE),-O0,-O1)
+# The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed does not matter: -O1.
+# Under sanitizers the optimiser takes most of the time of compiling apps: -O0.
 PRECOMPILED := $(BUILD)/tests/precompiled.h
 PRECOMPILED_FLAGS = -include $(PRECOMPILED)
-$(BUILD)/tests/%_test.o: private CXXFLAGS += $(TEST_OPT) $(PRECOMPILED_FLAGS)
+$(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 $(PRECOMPILED_FLAGS)
 $(BUILD)/apps/%.o: private CXXFLAGS += $(if $(SANITIZE),-O0)
 
 objects  = $(patsubst %.cc,$(BUILD)/%.o,$(wildcard $(1)))
@@ -208,7 +207,7 @@ $(BUILD)/%.o: %.cc
 $(PRECOMPILED).gch: tests/support.h
 	@mkdir -p $(@D)
 	@echo '#include "tests/support.h"' > $(PRECOMPILED)
-	$(CXX) $(CPPFLAGS) $(CXXFLAGS) $(TEST_OPT) -x c++-header $(PRECOMPILED) -o $@
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -O1 -x c++-header $(PRECOMPILED) -o $@
 $(filter %_test.o,$(TESTS)): $(PRECOMPILED).gch
 
 $(BUILD)/libinkling.a: $(LIBRARY)
