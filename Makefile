@@ -88,9 +88,8 @@ LADDER  := $(call objects,bench/ladder/*.cc) $(BUILD)/bench/harness.o
 # The rungs are for this machine. The first three show what loops alone can do, without the compiler's own SIMD.
 $(BUILD)/bench/ladder/rung%.o: CXXFLAGS += -O3 $(if $(filter x86_64,$(MACHINE)),-march=native)
 $(patsubst %,$(BUILD)/bench/ladder/rung%.o,1_naive 2_blocked 3_packed): CXXFLAGS += -fno-tree-vectorize
-# make asan and make fuzz link objects of the ordinary build, KERNELS and APP_TESTS, instead of compiling their own.
+# make asan and make fuzz link the kernels of the ordinary build.
 LIBRARY := $(if $(KERNELS),$(filter-out $(BUILD)/ops/isa/isa_%,$(LIBRARY)) $(KERNELS),$(LIBRARY))
-TESTS   := $(if $(APP_TESTS),$(filter-out $(BUILD)/tests/apps/%,$(TESTS)) $(APP_TESTS),$(TESTS))
 # The pages' scripts and style sheet are inside the program (apps/page/embed.h). -MMD does not track them.
 $(filter $(BUILD)/apps/page/assets.o $(BUILD)/apps/lessons/% $(BUILD)/apps/explain/%,$(LIBRARY)): $(wildcard apps/page/*.css apps/page/*.js apps/lessons/*/*.js apps/explain/*.js)
 # What calls oneDNN is a shared library, built if oneDNN is installed or is about to be (deps-bench).
@@ -158,16 +157,13 @@ bench-ladder: $(BUILD)/inkling_ladder  ## from three loops to the engine's matri
 	$(BUILD)/inkling_ladder
 
 # asan and fuzz share one build. Its kernels are those of the ordinary build: under clang's sanitizers they would be a hundred times slower.
-# The tests find what a kernel reads or writes outside of its operands by pages without access (tests/fenced.h). The tests of apps are those
-# of the ordinary build too: half of the time of compiling, and it is the library and the commands that the sanitizers look at.
-KERNELS_HERE   = $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY))
-APP_TESTS_HERE = $(filter $(BUILD)/tests/apps/%,$(TESTS))
-SANITIZED = BUILD=$(BUILD)/sanitized CXX=clang++ OPT=-O1 KERNELS='$(KERNELS_HERE)' APP_TESTS='$(APP_TESTS_HERE)' \
+# The tests find what a kernel reads or writes outside of its operands by pages without access (tests/fenced.h).
+KERNELS_HERE = $(filter $(BUILD)/ops/isa/isa_%,$(LIBRARY))
+SANITIZED = BUILD=$(BUILD)/sanitized CXX=clang++ OPT=-O1 KERNELS='$(KERNELS_HERE)' \
   SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
-# Catch2 takes each excluded name as an argument of its own.
-SLOW := ~lesson*' '~info*' '~one hash*' '~verify*' '~mpirun*' '~[pages]
-asan: $(KERNELS_HERE) $(APP_TESTS_HERE)  ## the tests again under AddressSanitizer and UndefinedBehaviorSanitizer, but for lessons, info, verify and mpirun (clang)
-	$(MAKE) $(SANITIZED) TEST="$(SLOW)" test
+# The code of apps that reads files is what make fuzz runs under the same sanitizers.
+asan: $(KERNELS_HERE)  ## the tests of core, ops, nn, optim, of failing system calls and of fuzzing under AddressSanitizer and UBSan (clang)
+	$(MAKE) $(SANITIZED) TESTED='core ops nn optim faults fuzz' test
 fuzz: $(KERNELS_HERE)  ## give damaged files and flags to their readers, FUZZ_SECONDS each (FUZZ=some; clang)
 	$(MAKE) $(SANITIZED) $(BUILD)/sanitized/inkling_fuzz
 	@sh tests/fuzz/run.sh $(BUILD)/sanitized $(FUZZ_SECONDS) $(FUZZ)
@@ -217,8 +213,7 @@ $(BUILD)/libinkling.a: $(LIBRARY)
 $(BUILD)/inkling: $(APP) $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-# The library comes first: of an inline function that several objects define, the linker takes the first, and this one is instrumented.
-$(BUILD)/inkling_tests: $(LIBRARY) $(COMMANDS) $(BUILD)/bench/schedule_simulation.o $(TESTS)
+$(BUILD)/inkling_tests: $(TESTS) $(COMMANDS) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
 	$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ $(CATCH) $(LDLIBS) -o $@
 
 $(BUILD)/inkling_fuzz: $(FUZZER) $(COMMANDS) $(BUILD)/libinkling.a

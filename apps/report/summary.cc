@@ -83,7 +83,7 @@ void print_summary(std::ostream& out, const Terminal& terminal, const TrainSetti
   const int columns = page::TextStyle(terminal).columns;
   out << "What it learned\n"
       << paragraphs(learned(s, trainer), columns, "  ") << "  The model writes:\n\n"
-      << paragraphs(terminal_text(terminal, trainer.sample(kStoryTokens)), columns, "    ") << "\n\n";
+      << paragraphs(terminal_text(terminal, trainer.sample(kStoryTokens)), columns, "    ") << "\n";
 
   const std::string model = directory + "/model.bin";
   const auto command = [&](std::vector<std::string> words) {
