@@ -71,7 +71,7 @@ Trainer::Trainer(const TrainSettings& settings, RunDirectory* directory, Ranks& 
       directory_(directory),
       parts_(parts_of_rank(settings.replicas, ranks.rank(), ranks.size())) {
   open_data();
-  expect_same(ranks_, "the data", data_text());
+  if (ranks_.size() > 1) expect_same(ranks_, "the data", data_text());
   const Shape batch{settings_.batch_size, settings_.seq_len}, part{part_rows(), settings_.seq_len};
   check_step_tokens(batch.numel(), settings_.grad_accum);
   const std::int64_t micro_batches = parts_.size() * settings_.grad_accum;
