@@ -82,6 +82,11 @@ struct Series {
   std::string name;
   std::vector<double> x, y;
   Look look = Look::main;
+
+  void add(double at, double value) {
+    x.push_back(at);
+    y.push_back(value);
+  }
 };
 // A straight line across a chart, for example the theoretical minimum.
 struct Mark {

@@ -37,8 +37,7 @@ LineChart norm_chart(const RunRecord& run, const std::string& id, const std::str
     Series line{.name = label_of(names[part]), .x = {}, .y = {}, .look = *look++};
     for (const ValidationMetrics& v : run.validations) {
       if ((v.*norms).empty()) continue;
-      line.x.push_back(static_cast<double>(v.step));
-      line.y.push_back((v.*norms)[part]);
+      line.add(static_cast<double>(v.step), (v.*norms)[part]);
     }
     if (!line.x.empty()) chart.series.push_back(line);
   }

@@ -143,8 +143,7 @@ void nudge(Page& page) {
   Series errors{.name = "error of the slope", .x = {}, .y = {}};
   for (int i = -12; i <= 0; ++i) {
     const double h = portable::exp(i / 2.0 * portable::log(10.0));
-    errors.x.push_back(h);
-    errors.y.push_back(std::max(1e-9, std::abs(central_difference(h) - gradient)));
+    errors.add(h, std::max(1e-9, std::abs(central_difference(h) - gradient)));
   }
   page.add(LineChart{.id = "nudge.chart",
                      .title = "Too large a nudge is not straight, too small a nudge drowns in rounding",

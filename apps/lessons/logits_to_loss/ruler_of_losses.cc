@@ -95,8 +95,7 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
   Series curve{.name = "the model", .x = {}, .y = {}, .look = Look::main};
   GPT2 model = train_on_stories(run, [&](std::int64_t step, double loss, GPT2&) {
     if (step % 10 == 0) settings.progress(str("training a small model: step ", step, " of ", run.steps));
-    curve.x.push_back(static_cast<double>(step));
-    curve.y.push_back(loss);
+    curve.add(static_cast<double>(step), loss);
   });
   const std::vector<std::int32_t> counted = counted_tokens(settings.seed);
   const Counts counts(counted, V);

@@ -166,8 +166,8 @@ Tuned fine_tune(GPT2& base, Counts counts, HeldOut& held_out, const LessonSettin
     training_step(model, optimizer, tape, {&batch, 1},
                   {.step = step, .lr = static_cast<float>(rate), .max_norm = 1});
     if (step % 20 == 0) {
-      tuned.answers_loss.x.push_back(static_cast<double>(step));
-      tuned.answers_loss.y.push_back(mean_loss_of(model, held_out.rows.batch(Counts::answers)));
+      tuned.answers_loss.add(static_cast<double>(step),
+                             mean_loss_of(model, held_out.rows.batch(Counts::answers)));
     }
     if (std::find(kMilestones.begin(), kMilestones.end(), step) == kMilestones.end()) continue;
     tuned.milestones.push_back(milestone_of(model, step, held_out));
@@ -184,8 +184,7 @@ Tuned fine_tune(GPT2& base, Counts counts, HeldOut& held_out, const LessonSettin
 Series exact_series(const Tuned& tuned, const std::string& name, Look look) {
   Series series{.name = name, .x = {}, .y = {}, .look = look};
   for (const Milestone& l : tuned.milestones) {
-    series.x.push_back(static_cast<double>(l.step));
-    series.y.push_back(l.exact);
+    series.add(static_cast<double>(l.step), l.exact);
   }
   return series;
 }

@@ -26,8 +26,7 @@ constexpr const char* kPrompt = "Once there was a";
 
 void add_point(Series& curve, std::int64_t step, double loss) {
   if (step > 20 && step % 5 != 0) return;
-  curve.x.push_back(static_cast<double>(step));
-  curve.y.push_back(loss);
+  curve.add(static_cast<double>(step), loss);
 }
 
 // Trains like train_on_stories(), but every token sees the whole row.

@@ -103,8 +103,7 @@ std::vector<double> drawn_without_renormalisation(const NextToken& next, std::ui
 Series by_rank(std::string name, const std::vector<double>& shares, Look look) {
   Series series{.name = std::move(name), .x = {}, .y = {}, .look = look};
   for (int rank = 0; rank < kKept + 3; ++rank) {
-    series.x.push_back(rank + 1);
-    series.y.push_back(shares[static_cast<std::size_t>(rank)]);
+    series.add(rank + 1, shares[static_cast<std::size_t>(rank)]);
   }
   return series;
 }
@@ -185,7 +184,8 @@ void one_way(Page& page, const NextToken& next, const Way& way, std::uint64_t se
                  .label = "tokens",
                  .engine = "generate in nn/generate.cc",
                  .print = Print::count});
-    items.push_back(marked_story(texts[i], std::ssize(next.prompt)) + " ({" + right.name + "} of {" + right.name + ".length})");
+    items.push_back(marked_story(texts[i], std::ssize(next.prompt)) + " ({" + right.name + "} of {" +
+                    right.name + ".length})");
   }
   page.list(items);
 }
@@ -294,10 +294,8 @@ void quality_and_variety(Page& page, const NextToken& next, const LessonSettings
                                   .inputs = inputs,
                                   .label = "different beginnings",
                                   .engine = "generate in nn/generate.cc"}));
-      right.series[c].x.push_back(percent / 100.0);
-      right.series[c].y.push_back(m.value.right);
-      different.series[c].x.push_back(percent / 100.0);
-      different.series[c].y.push_back(m.value.different);
+      right.series[c].add(percent / 100.0, m.value.right);
+      different.series[c].add(percent / 100.0, m.value.different);
     }
     row.insert(row.end(), last.begin(), last.end());
     table.rows.push_back(row);

@@ -90,8 +90,7 @@ void add_law(Page& page, const std::string& name, const Computed<PowerLaw>& law,
 Series line_of(const std::string& name, const PowerLaw& law, const std::vector<double>& x) {
   Series line{.name = name, .x = {}, .y = {}, .look = Look::faint};
   for (const double at : {*std::min_element(x.begin(), x.end()), *std::max_element(x.begin(), x.end())}) {
-    line.x.push_back(at);
-    line.y.push_back(law.at(at));
+    line.add(at, law.at(at));
   }
   return line;
 }

@@ -87,8 +87,7 @@ void by_size(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
                                  .formula = "the mean probability of the right word among its rivals",
                                  .inputs = {str("ability.", kNames[a], ".places")},
                                  .label = str(text_of(ability(a)).name, ", ", size_label(run))}));
-      series.x.push_back(static_cast<double>(run.parameters));
-      series.y.push_back(skill.p);
+      series.add(static_cast<double>(run.parameters), skill.p);
     }
     table.rows.push_back(row);
     chart.series.push_back(series);
@@ -120,8 +119,7 @@ void by_step(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
     Series series{text_of(ability(a)).name, {}, {}, kLooks[a]};
     double learned = 0;
     for (const Checkpoint& c : checkpoints) {
-      series.x.push_back(static_cast<double>(c.step));
-      series.y.push_back(c.exam.skills[a].p);
+      series.add(static_cast<double>(c.step), c.exam.skills[a].p);
       if (learned == 0 && c.exam.skills[a].p >= kLearned) learned = static_cast<double>(c.step);
     }
     const std::string name = str("step.", kNames[a]);

@@ -26,8 +26,7 @@ GPT2 trained(const StoryRun& run, Series& curve, const LessonSettings& settings)
   return train_on_stories(run, [&](std::int64_t step, double loss, GPT2&) {
     if (step % 10 == 0) settings.progress(str("training ", curve.name, ": step ", step, " of ", run.steps));
     if (step > 1 && step % 5 != 0) return;
-    curve.x.push_back(static_cast<double>(step));
-    curve.y.push_back(loss);
+    curve.add(static_cast<double>(step), loss);
   });
 }
 

@@ -105,8 +105,7 @@ double mean(const std::vector<double>& values) {
 Series series_of(std::string name, const std::vector<double>& y, std::size_t first, Look look) {
   Series series{.name = std::move(name), .x = {}, .y = {}, .look = look};
   for (std::size_t i = first; i < y.size(); ++i) {
-    series.x.push_back(static_cast<double>(i - first + 1));
-    series.y.push_back(y[i]);
+    series.add(static_cast<double>(i - first + 1), y[i]);
   }
   return series;
 }

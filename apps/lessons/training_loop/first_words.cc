@@ -219,8 +219,7 @@ CorpusRun train_corpus(const Followers& counts, std::uint64_t seed) {
                if (std::abs(run.last[i] - share(counts, place.prefix, place.word)) > 0.05)
                  run.settled[i] = done;
                if (done > 400) continue;  // the chart shows the beginning
-               run.curves[i].x.push_back(static_cast<double>(done));
-               run.curves[i].y.push_back(run.last[i]);
+               run.curves[i].add(static_cast<double>(done), run.last[i]);
              }
            });
   Tape tape(Recording::off);

@@ -32,10 +32,8 @@ GuardedRun run_guarded(const StoryRun& run, const std::string& name, Look look,
     train_on_stories(run, [&](std::int64_t step, double loss, GPT2& model) {
       if (step % 10 == 0) settings.progress(str(name, ": step ", step, " of ", run.steps));
       const std::span<const float> gradients = model.parameters().gradients();
-      result.loss.x.push_back(static_cast<double>(step));
-      result.loss.y.push_back(loss);
-      result.norm.x.push_back(static_cast<double>(step));
-      result.norm.y.push_back(global_norm(gradients.data(), std::ssize(gradients)));
+      result.loss.add(static_cast<double>(step), loss);
+      result.norm.add(static_cast<double>(step), global_norm(gradients.data(), std::ssize(gradients)));
     });
   } catch (const Diverged&) {
     result.stopped = std::ssize(result.loss.x) + 1;
@@ -61,8 +59,7 @@ LineChart loss_chart(const std::string& id, const std::string& title) {
 Series rates_of(const StoryRun& run, const std::string& name, Look look) {
   Series series{.name = name, .x = {}, .y = {}, .look = look};
   for (std::int64_t step = 1; step <= run.steps; ++step) {
-    series.x.push_back(static_cast<double>(step));
-    series.y.push_back(static_cast<double>(learning_rate(run.schedule(), step - 1)));
+    series.add(static_cast<double>(step), static_cast<double>(learning_rate(run.schedule(), step - 1)));
   }
   return series;
 }

@@ -161,8 +161,7 @@ std::int64_t first_not_finite(const SentenceRun& run) {
 void compare_totals(Page& page, const SentenceRun& run, const LessonSettings& settings) {
   Series simulated{.name = "simulated by the document", .x = {}, .y = {}, .look = Look::faint};
   for (const Simulated& row : kSimulated) {
-    simulated.x.push_back(static_cast<double>(row.iteration));
-    simulated.y.push_back(std::accumulate(row.loss.begin(), row.loss.end(), 0.0));
+    simulated.add(static_cast<double>(row.iteration), std::accumulate(row.loss.begin(), row.loss.end(), 0.0));
   }
   LineChart chart{
       .id = "sentence.chart",
@@ -201,8 +200,7 @@ void compare_totals(Page& page, const SentenceRun& run, const LessonSettings& se
                           .y = {wrong.totals.begin(), wrong.totals.begin() + end},
                           .look = Look::wrong});
   if (end < std::ssize(wrong.totals)) {  // the cliff: straight up, out of the chart
-    chart.series.back().x.push_back(static_cast<double>(broken.value));
-    chart.series.back().y.push_back(*chart.y_max);
+    chart.series.back().add(static_cast<double>(broken.value), *chart.y_max);
   }
   page.add(chart);
   page.paragraph(

@@ -69,8 +69,7 @@ StoryTraining train(const StoryRun& run, StoryRows& held_out, const LessonSettin
   train_on_stories(run, [&](std::int64_t step, double loss, GPT2& model) {
     if (step % 10 == 0) settings.progress(str("training on stories: step ", step, " of ", run.steps));
     if (step < 20 || step % 5 == 0) {
-      training.batch.x.push_back(static_cast<double>(step));
-      training.batch.y.push_back(loss);
+      training.batch.add(static_cast<double>(step), loss);
     }
     if (std::find(kCheckpoints.begin(), kCheckpoints.end(), step) != kCheckpoints.end())
       training.checkpoints.push_back(checkpoint_of(model, step, held_out, settings.seed));
@@ -81,8 +80,7 @@ StoryTraining train(const StoryRun& run, StoryRows& held_out, const LessonSettin
 void curve(Page& page, const StoryTraining& training, double minimum) {
   Series held_out{.name = "new stories", .x = {}, .y = {}, .look = Look::main};
   for (const Checkpoint& checkpoint : training.checkpoints) {
-    held_out.x.push_back(static_cast<double>(checkpoint.step));
-    held_out.y.push_back(checkpoint.loss);
+    held_out.add(static_cast<double>(checkpoint.step), checkpoint.loss);
   }
   page.add(LineChart{.id = "story.chart",
                      .title = "A GPT learns stories",
