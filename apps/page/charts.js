@@ -23,17 +23,19 @@ inkling.charting = (() => {
 
   const textWidth = (() => {
     const context = document.createElement("canvas").getContext("2d");
-    return (text) => {
-      context.font = "13px " + getComputedStyle(document.body).fontFamily;
+    return (text, weight = 400) => {
+      context.font = weight + " 13px " + getComputedStyle(document.body).fontFamily;
       return context.measureText(text).width;
     };
   })();
 
+  const DIRECT = 550;  // font-weight of the names beside the curves (.direct in page.css)
+
   // The beginning of a text that fits into a width.
-  function fitted(text, width) {
-    if (textWidth(text) <= width) return text;
+  function fitted(text, width, weight) {
+    if (textWidth(text, weight) <= width) return text;
     let end = text.length;
-    while (end > 1 && textWidth(text.slice(0, end) + "…") > width) --end;
+    while (end > 1 && textWidth(text.slice(0, end) + "…", weight) > width) --end;
     return text.slice(0, end) + "…";
   }
 
@@ -126,8 +128,8 @@ inkling.charting = (() => {
     const ys = chart.series.flatMap((s) => s.y.map(Number)).concat(marksY.map((m) => m.at));
     const [x0, x1] = extent(xs, logX), [y0, y1] = extent(ys, logY, chart.y_min, chart.y_max);
     const labelled = !narrow && named.length + marksY.length > 0;
-    const longest = Math.max(0, ...named.map((s) => textWidth(s.name)), ...marksY.map((m) => textWidth(m.label)));
-    const right = labelled ? Math.min(longest * 1.06 + 18, width * 0.34) : 14, top = 30, bottom = height - 42;
+    const longest = Math.max(0, ...named.map((s) => textWidth(s.name, DIRECT)), ...marksY.map((m) => textWidth(m.label, DIRECT)));
+    const right = labelled ? Math.min(longest + 12, width * 0.34) : 14, top = 30, bottom = height - 42;
     const probe = makeScale(y0, y1, logY, bottom, top, 5);
     const left = 12 + Math.max(20, ...probe.ticks.map((t) => textWidth(shortNumber(t))));
     const trueX0 = chart.series.length && !logX ? Math.min(...xs.filter(Number.isFinite)) : x0;
@@ -181,7 +183,7 @@ inkling.charting = (() => {
     if (narrow) legend(canvas, { series: named, marks: chart.marks.filter((m) => m.label) });
     else {
       spread(labels, 16, bottom);
-      for (const l of labels) root.append(svg("text", { class: `direct look-${l.look}`, x: width - right + 8, y: l.y + 4 }, fitted(l.text, (right - 8) * 0.92)));
+      for (const l of labels) root.append(svg("text", { class: `direct look-${l.look}`, x: width - right + 8, y: l.y + 4 }, fitted(l.text, right - 10, DIRECT)));
     }
     addReading(canvas, root, chart, shown, { left, right: width - right, top, bottom });
   }
