@@ -144,8 +144,11 @@ inkling.charting = (() => {
       root.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: Y.at(t), y2: Y.at(t) }),
                   svg("text", { class: "tick", x: left - 8, y: Y.at(t) + 4, "text-anchor": "end" }, shortNumber(t)));
     }
+    let free = 0;  // no label begins before the end of the one before it
     for (const t of X.ticks) {
-      const label = shortNumber(t), x = Math.min(X.at(t), width - textWidth(label) / 2);  // the last one stays inside
+      const label = shortNumber(t), half = textWidth(label) / 2, x = Math.min(X.at(t), width - half);  // the last one stays inside
+      if (x - half < free) continue;
+      free = x + half + 6;
       root.append(svg("text", { class: "tick", x, y: bottom + 20, "text-anchor": "middle" }, label));
     }
     root.append(svg("line", { class: "axis", x1: left, x2: width - right, y1: bottom, y2: bottom }),
