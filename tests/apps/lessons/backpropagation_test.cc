@@ -66,7 +66,7 @@ TEST_CASE("lesson 4: the graph of the tape starts at the loss, and two nodes may
 }
 
 TEST_CASE("lesson 4: gradients of four predictions add up, and without accumulation only the last counts") {
-  const nlohmann::json& broken = lesson_json("4", {"--break", "no-accumulation"});
+  const nlohmann::json& broken = lesson_json("4", "no-accumulation");
   check_printed(broken, {{"accumulate.1.we", "-0.851"},
                          {"accumulate.2.love", "-0.429"},
                          {"accumulate.3.deep", "-0.377"},

@@ -86,7 +86,7 @@ TEST_CASE("lesson 5: SGD, momentum and weight decay follow their formulas, too")
 }
 
 TEST_CASE("lesson 5: without bias correction, Adam's first step is about three times as long") {
-  const nlohmann::json& broken = lesson_json("5", {"--break", "no-bias-correction"});
+  const nlohmann::json& broken = lesson_json("5", "no-bias-correction");
   check_printed(broken, {{"history.first_step", "0.00100"}, {"history.uncorrected_step", "0.00316"}});
   CHECK(broken["charts"]["history.chart"]["series"].size() == 5);
   CHECK(lesson_json("5")["charts"]["history.chart"]["series"].size() == 4);

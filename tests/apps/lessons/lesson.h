@@ -1,4 +1,4 @@
-// The numbers of a lesson, as `inkling lesson N --json` prints them.
+// Lessons as JSON and as text, computed once for all tests.
 #pragma once
 
 #include <map>
@@ -7,22 +7,31 @@
 
 #include "apps/lessons/lessons.h"
 #include "apps/page/page_json.h"
+#include "apps/page/page_terminal.h"
 #include "tests/apps/command_line.h"
 
 namespace inkling::test {
 
-// Runs a lesson once for each command line.
-inline const nlohmann::json& lesson_json(const std::string& number, const Words& flags = {}) {
-  static std::map<Words, nlohmann::json> known;
-  const Words words = Words{"lesson", number, "--json"} + flags;
-  const auto found = known.find(words);
+// What `inkling lesson N` prints: with --json, and without it into a file.
+struct LessonRun {
+  nlohmann::json json;
+  std::string text;
+};
+
+// Computes a lesson once, and once more for each of its breaks. A lesson that has a quick form is computed in it.
+inline const LessonRun& lesson_run(const std::string& number, const std::string& broken = "") {
+  static std::map<Words, LessonRun> known;
+  const auto found = known.find({number, broken});
   if (found != known.end()) return found->second;
-  return known[words] = nlohmann::json::parse(run_here(words).out);
+  LessonSettings settings;
+  settings.broken = broken;
+  settings.quick = lesson(number).has_quick_form;
+  const page::Page page = lesson_page(lesson(number), settings);
+  return known[{number, broken}] = {nlohmann::json::parse(page_json(page).dump()), page_text(page, {.utf8 = true})};
 }
 
-// The flags with which tests run a lesson: its quick form, if it has one.
-inline Words test_flags(const Lesson& lesson) {
-  return lesson.has_quick_form ? Words{"--quick"} : Words{};
+inline const nlohmann::json& lesson_json(const std::string& number, const std::string& broken = "") {
+  return lesson_run(number, broken).json;
 }
 
 // Checks numbers as they are printed: {{"softmax.p.we", "0.1494"}, ...}.

@@ -11,7 +11,7 @@ using namespace inkling::test;
 TEST_CASE(
     "lessons: the source line of every number still computes it, and the engine still has the function") {
   for (const Lesson& lesson : lessons()) {
-    const nlohmann::json& json = lesson_json(std::to_string(lesson.number), test_flags(lesson));
+    const nlohmann::json& json = lesson_json(std::to_string(lesson.number));
     CHECK(json["numbers"].size() == json["details"].size());
     check_source_lines(json["details"]);
   }
@@ -20,7 +20,7 @@ TEST_CASE(
 TEST_CASE(
     "lessons: every computed number says how, and the inputs of every number are numbers of the lesson") {
   for (const Lesson& lesson : lessons()) {
-    const nlohmann::json& json = lesson_json(std::to_string(lesson.number), test_flags(lesson));
+    const nlohmann::json& json = lesson_json(std::to_string(lesson.number));
     for (const auto& [name, detail] : json["details"].items()) {
       INFO(lesson.number << " " << name);
       CHECK(detail.at("formula") != "");
@@ -78,18 +78,23 @@ TEST_CASE("lessons: --check takes JSON, with its seed, and refuses files that ar
   expect({"lesson", "2", "--check", t / "missing"}, 1, {"missing"});
 }
 
-TEST_CASE("lessons: another seed gives other random numbers, and the same seed the same") {
+nlohmann::json lesson_command(const Words& words) {
+  return nlohmann::json::parse(run_here(Words{"lesson", "--json"} + words).out);
+}
+
+TEST_CASE("lessons: another seed gives other random numbers, and each flag of the command has its effect") {
   const nlohmann::json& a = lesson_json("2");
-  const nlohmann::json& b = lesson_json("2", {"--seed", "7"});
+  const nlohmann::json b = lesson_command({"2", "--seed", "7"});
   CHECK(value(a, "ruler.model") != value(b, "ruler.model"));
   CHECK(value(a, "softmax.p.we") == value(b, "softmax.p.we"));
-  CHECK(a == lesson_json("2", {"--threads", "1"}));
+  CHECK(a == lesson_command({"2", "--threads", "1"}));
+  CHECK_THAT(run_here({"lesson", "2"}).out, contains("Softmax, one step at a time"));
+  CHECK(lesson_command({"9", "--quick", "--break", "same-rate"}) == lesson_json("9", "same-rate"));
 }
 
 TEST_CASE("lessons: in the terminal, no line is wider than 100 columns, and a file has no escape codes") {
   for (const Lesson& lesson : lessons()) {
-    const std::string text =
-        run_here(Words{"lesson", std::to_string(lesson.number)} + test_flags(lesson)).out;
+    const std::string& text = lesson_run(std::to_string(lesson.number)).text;
     CHECK(text.find('\33') == std::string::npos);
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {

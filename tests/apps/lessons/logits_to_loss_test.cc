@@ -106,11 +106,11 @@ TEST_CASE(
   const nlohmann::json& right = lesson_json("2");
   CHECK(right["charts"]["descent.chart"]["series"].size() == 1);
   CHECK(right["charts"]["safe.chart"]["series"].size() == 1);
-  const nlohmann::json& linear = lesson_json("2", {"--break", "no-logarithm"});
+  const nlohmann::json& linear = lesson_json("2", "no-logarithm");
   CHECK(linear["charts"]["descent.chart"]["series"].size() == 2);
   CHECK(value(linear, "descent.end") < 0.1);
   CHECK(value(linear, "descent.broken.end") > 5);
-  const nlohmann::json& naive = lesson_json("2", {"--break", "no-max-subtraction"});
+  const nlohmann::json& naive = lesson_json("2", "no-max-subtraction");
   const nlohmann::json& series = naive["charts"]["safe.chart"]["series"];
   REQUIRE(series.size() == 2);
   CHECK(series[1]["y"].back() == "NaN");

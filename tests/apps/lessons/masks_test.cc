@@ -143,12 +143,12 @@ TEST_CASE("lesson 3: each break draws a wrong curve over the right one") {
                                                      {"no-loss-mask", "tune.answers"}};
   for (const auto& [broken, chart] : charts) {
     INFO(broken);
-    const nlohmann::json& series = lesson_json("3", {"--break", broken})["charts"][chart]["series"];
+    const nlohmann::json& series = lesson_json("3", broken)["charts"][chart]["series"];
     CHECK(lesson["charts"][chart]["series"].size() == 1);
     REQUIRE(series.size() == 2);
     CHECK(series[1]["look"] == "wrong");
   }
-  const nlohmann::json& open = lesson_json("3", {"--break", "no-causal-mask"});
+  const nlohmann::json& open = lesson_json("3", "no-causal-mask");
   CHECK(value(open, "broken.causal.loss") < value(open, "future.minimum") / 2);
 }
 

@@ -168,7 +168,7 @@ TEST_CASE("lesson 8: each break draws its curve over the right one") {
   CHECK(lesson_json("8")["charts"]["loss.chart"]["series"].size() == 1);
   for (const std::string broken : {"no-residual", "no-layernorm", "no-bias-correction"}) {
     INFO(broken);
-    const nlohmann::json& lesson = lesson_json("8", {"--break", broken});
+    const nlohmann::json& lesson = lesson_json("8", broken);
     const nlohmann::json& series = lesson["charts"]["loss.chart"]["series"];
     REQUIRE(series.size() == 2);
     CHECK(series[1]["look"] == "wrong");

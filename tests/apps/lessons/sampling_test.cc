@@ -127,12 +127,12 @@ TEST_CASE(
     "wins") {
   CHECK(lesson_json("7")["charts"]["temperature.chart"]["series"].size() == 1);
   CHECK(lesson_json("7")["charts"]["draw.chart"]["series"].size() == 1);
-  const nlohmann::json& flat = lesson_json("7", {"--break", "temperature-after-softmax"});
+  const nlohmann::json& flat = lesson_json("7", "temperature-after-softmax");
   CHECK(value(flat, "temperature.broken.choices") == approx(value(flat, "now.choices")).epsilon(1e-4));
   REQUIRE(flat["charts"]["temperature.chart"]["series"].size() == 2);
   const nlohmann::json& wrong = flat["charts"]["temperature.chart"]["series"][1]["y"];
   CHECK(wrong.front().get<double>() == approx(wrong.back().get<double>()));
-  const nlohmann::json& undivided = lesson_json("7", {"--break", "no-renormalisation"});
+  const nlohmann::json& undivided = lesson_json("7", "no-renormalisation");
   REQUIRE(undivided["charts"]["draw.chart"]["series"].size() == 2);
   double cut_off = 1;
   for (int rank = 0; rank < 4; ++rank) cut_off -= value(undivided, "now.p." + std::to_string(rank));

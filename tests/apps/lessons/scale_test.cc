@@ -13,7 +13,7 @@ namespace {
 using namespace inkling::test;
 
 const nlohmann::json& quick() {
-  return lesson_json("9", {"--quick"});
+  return lesson_json("9");
 }
 
 TEST_CASE("lesson 9: a fitted power law has the exponent of the data, and r2 says how straight the line is") {
@@ -177,10 +177,10 @@ TEST_CASE("lesson 9: each break draws its curve over the right ones") {
     return count;
   };
   CHECK(wrong(quick(), "n.chart") + wrong(quick(), "d.chart") == 0);
-  const nlohmann::json& rate = lesson_json("9", {"--quick", "--break", "same-rate"});
+  const nlohmann::json& rate = lesson_json("9", "same-rate");
   CHECK(wrong(rate, "n.chart") == 1);
   CHECK(value(rate, "same_rate.largest") != value(rate, "run.c48.d4.reducible"));
-  const nlohmann::json& repeated = lesson_json("9", {"--quick", "--break", "repeated-data"});
+  const nlohmann::json& repeated = lesson_json("9", "repeated-data");
   CHECK(wrong(repeated, "d.chart") == 1);
   CHECK(value(repeated, "repeated.d1.reducible") ==
         approx(value(repeated, "run.c48.d1.reducible")).margin(1e-9));

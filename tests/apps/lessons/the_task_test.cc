@@ -46,7 +46,7 @@ TEST_CASE("lesson 1: inputs are all ids but the last, and targets are all ids bu
 }
 
 TEST_CASE("lesson 1: the tables have every prefix and its target") {
-  const std::string text = run_here({"lesson", "1"}).out;
+  const std::string text = lesson_run("1").text;
   for (const char* row :
        {"The                 \" cat\"        3797", "The cat             \" sat\"        3332",
         "The cat sat         \" on\"          319", "The cat sat on      \" the\"         262",
@@ -95,11 +95,11 @@ TEST_CASE("lesson 1: errors compound when the model reads its own words") {
 
 TEST_CASE("lesson 1: without the shift, the loss is below the minimum and the model copies") {
   CHECK(lesson_json("1")["charts"]["task.chart"]["series"].size() == 1);
-  const nlohmann::json& broken = lesson_json("1", {"--break", "no-shift"});
+  const nlohmann::json& broken = lesson_json("1", "no-shift");
   CHECK(broken["charts"]["task.chart"]["series"].size() == 2);
   CHECK(value(broken, "broken.own_loss") < value(broken, "task.minimum") / 2);
   CHECK(value(broken, "broken.loss") > value(broken, "task.loss") + 2);
-  CHECK_THAT(run_here({"lesson", "1", "--break", "no-shift"}).out, contains(" a a a a"));
+  CHECK_THAT(lesson_run("1", "no-shift").text, contains(" a a a a"));
 }
 
 }  // namespace

@@ -133,16 +133,16 @@ TEST_CASE("lesson 6: each break draws a wrong curve over the right one") {
   for (const auto& [broken, chart] : charts) {
     INFO(broken);
     const nlohmann::json& right = lesson["charts"][chart]["series"];
-    const nlohmann::json& series = lesson_json("6", {"--break", broken})["charts"][chart]["series"];
+    const nlohmann::json& series = lesson_json("6", broken)["charts"][chart]["series"];
     REQUIRE(series.size() == right.size() + 1);
     CHECK(series.back()["look"] == "wrong");
   }
-  const nlohmann::json& summed = lesson_json("6", {"--break", "no-zero-grad"});
+  const nlohmann::json& summed = lesson_json("6", "no-zero-grad");
   CHECK(value(summed, "broken.zero_grad.25") < value(summed, "run.total.25"));  // faster at first
   CHECK(value(summed, "broken.zero_grad.iteration") < 5000);
-  CHECK(value(lesson_json("6", {"--break", "no-warmup"}), "broken.warm_up.loss") >
+  CHECK(value(lesson_json("6", "no-warmup"), "broken.warm_up.loss") >
         1.5 * value(lesson, "warm_up.loss"));
-  const nlohmann::json& unclipped = lesson_json("6", {"--break", "no-clipping"});
+  const nlohmann::json& unclipped = lesson_json("6", "no-clipping");
   CHECK(value(unclipped, "broken.clip.highest") > 20);
   CHECK(value(unclipped, "broken.clip.stopped") > 0);
   CHECK(value(lesson, "clip.loss") < 3);
