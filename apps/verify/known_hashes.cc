@@ -59,6 +59,14 @@ const char* known_hashes() {
     "unfused": "c22115b3f84bd17b",
     "fused": "81015eb381df4555"
   },
+  "sampler": {
+    "unfused": "e3958cff92d7e719",
+    "fused": "3f36776592d21425"
+  },
+  "greedy": {
+    "unfused": "acc89bfdb9689ece",
+    "fused": "a11f3b5cfb16dd7d"
+  },
   "bf16": {
     "unfused": "67ac291b7b69dee4",
     "fused": "8be28b460f654fd9",

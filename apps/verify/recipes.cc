@@ -60,6 +60,13 @@ const Recipe kRecipes[] = {
      .micro_batches = 3,
      .loss_mask = true,
      .recompute = true},
+    {.name = "sampler",
+     .model = {40, 80, 1, 2, 30},
+     .B = 2,
+     .T = 40,
+     .steps = 6,
+     .sampler = {.temperature = 1.3f, .top_k = 40, .min_p = 0.02f, .repetition_penalty = 1.2f}},
+    {.name = "greedy", .model = {40, 80, 1, 2, 30}, .B = 2, .T = 40, .steps = 6, .sampler = {.temperature = 0}},
     {.name = "bf16",
      .model = {70, 150, 2, 3, 60},
      .B = 3,
@@ -175,7 +182,7 @@ void validate(GPT2& model, const Recipe& recipe, Results& results) {
 // Two texts together, longer than the context of most recipes: prompts, single tokens, a new context.
 void write_texts(GPT2& model, const Recipe& recipe, Results& results) {
   const std::int32_t prompt[] = {3, 18, 1, 8, 43};
-  const GenerateSettings settings{.max_tokens = recipe.T, .sampler = {.temperature = 0.8f, .top_p = 0.95f}};
+  const GenerateSettings settings{.max_tokens = recipe.T, .sampler = recipe.sampler};
   std::array<Rng, 2> rngs{Rng(kSeed, kTexts), Rng(kSeed, kTexts + 1)};
   generate(model, prompt, settings, rngs, [&](std::int64_t text, std::int32_t id) {
     results.add(text), results.add(id);

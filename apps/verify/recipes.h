@@ -1,8 +1,8 @@
 // The built-in recipes of `inkling verify`: small trainings whose result is known to the last bit.
 //
 // Together the recipes use every f32 kernel of training and generation with sizes that leave tails, both
-// optimisers, all schedules, masks of losses and of documents, and gradient accumulation. A recipe needs no
-// files: its token ids come from the random numbers of core/rng.h.
+// optimisers, all schedules, masks of losses and of documents, gradient accumulation, and all settings of the
+// sampler. A recipe needs no files: its token ids come from the random numbers of core/rng.h.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "core/cpu.h"
 #include "nn/gpt2_config.h"
 #include "nn/precision.h"
+#include "nn/sampler.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
@@ -31,6 +32,7 @@ struct Recipe {
   bool documents = false;  // rows hold several documents that do not see each other
   bool recompute = false;  // backward computes activations a second time
   Precision precision = Precision::f32;
+  SamplerSettings sampler = {.temperature = 0.8f, .top_p = 0.95f};  // of the generated texts
 };
 
 std::span<const Recipe> recipes();

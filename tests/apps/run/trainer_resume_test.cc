@@ -102,6 +102,31 @@ TEST_CASE("resume: a run that is stopped after a step and resumed ends with an u
   }
 }
 
+TEST_CASE("resume: with kernels of another instruction set, a run continues to the same bytes") {
+  const RestoreIsa restore;
+  const TemporaryDirectory temporary;
+  const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
+  train_whole(temporary / "whole", settings);
+  for (const Kernels* first : tables()) {
+    for (const Kernels* second : tables()) {
+      if (!fuses_multiply_add(first->isa) || !fuses_multiply_add(second->isa)) continue;
+      INFO("from " << name(first->isa) << " to " << name(second->isa));
+      const TemporaryDirectory t;
+      use_table(*first);
+      {
+        TinyRun run(t / "run", settings);
+        run.start(settings);
+        REQUIRE_FALSE(run.trainer.run([&] { return run.trainer.step() == 5; }));
+      }
+      use_table(*second);
+      TinyRun run(t / "run", settings);
+      CHECK(run.resume().empty());
+      REQUIRE(run.trainer.run(never));
+      check_same(t / "run", temporary / "whole");
+    }
+  }
+}
+
 TEST_CASE("resume: without its newest checkpoint, a run continues from the checkpoint before it") {
   const TemporaryDirectory temporary;
   const TrainSettings settings = tiny_settings(eight_steps(temporary, "adamw"));
