@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include "apps/page/markup.h"
 #include "apps/run/training_step.h"
@@ -23,7 +24,6 @@ constexpr std::uint64_t kTrainingStream = 1001;
 
 StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng) {
   StoryRows rows{B, T, {}, {}, 0};
-  double nats = 0;
   for (std::int64_t b = 0; b < B; ++b) {
     Story text;
     while (std::ssize(text.tokens) < T + 1) story_grammar().write(rng, text);
@@ -31,9 +31,8 @@ StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng) {
     rows.targets.insert(rows.targets.end(), text.tokens.begin() + target_of(0),
                         text.tokens.begin() + target_of(T));
     rows.nats.insert(rows.nats.end(), text.nats.begin() + 1, text.nats.begin() + T + 1);
-    for (std::int64_t t = 1; t <= T; ++t) nats += static_cast<double>(text.nats[static_cast<std::size_t>(t)]);
   }
-  rows.minimum = nats / static_cast<double>(B * T);
+  rows.minimum = std::accumulate(rows.nats.begin(), rows.nats.end(), 0.0) / static_cast<double>(B * T);
   return rows;
 }
 

@@ -4,11 +4,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "apps/lessons/lessons.h"
 #include "apps/page/page_json.h"
 #include "apps/page/page_terminal.h"
-#include "tests/apps/command_line.h"
+#include "tests/support.h"
 
 namespace inkling::test {
 
@@ -18,16 +19,18 @@ struct LessonRun {
   std::string text;
 };
 
-// Computes a lesson once, and once more for each of its breaks. A lesson that has a quick form is computed in it.
+// Computes a lesson once, and once more for each of its breaks. A lesson that has a quick form is computed in
+// it.
 inline const LessonRun& lesson_run(const std::string& number, const std::string& broken = "") {
-  static std::map<Words, LessonRun> known;
+  static std::map<std::vector<std::string>, LessonRun> known;
   const auto found = known.find({number, broken});
   if (found != known.end()) return found->second;
   LessonSettings settings;
   settings.broken = broken;
   settings.quick = lesson(number).has_quick_form;
   const page::Page page = lesson_page(lesson(number), settings);
-  return known[{number, broken}] = {nlohmann::json::parse(page_json(page).dump()), page_text(page, {.utf8 = true})};
+  return known[{number, broken}] = {nlohmann::json::parse(page_json(page).dump()),
+                                    page_text(page, {.utf8 = true})};
 }
 
 inline const nlohmann::json& lesson_json(const std::string& number, const std::string& broken = "") {

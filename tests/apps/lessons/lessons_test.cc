@@ -1,4 +1,5 @@
 // All lessons: their sources, inputs and seeds, what a wrong command line says, and the check of a page.
+#include "tests/apps/command_line.h"
 #include "tests/apps/lessons/lesson.h"
 #include "tests/apps/page/source_lines.h"
 #include "tests/apps/process.h"

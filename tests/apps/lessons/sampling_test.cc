@@ -2,6 +2,7 @@
 // do.
 #include <cmath>
 
+#include "core/error.h"
 #include "tests/apps/lessons/lesson.h"
 
 namespace inkling {
