@@ -10,10 +10,10 @@
 
 namespace inkling {
 
-// The instruction sets. Every CPU can run scalar. On arm64, there is neon, which every such CPU has. The
-// others are those of x86-64, from the simplest to the most powerful: a CPU that can run one of them can also
-// run all others before it. avx512_bf16 and amx differ from avx512 only in products of bf16 and in products
-// with 8-bit weights.
+// The instruction sets. Every CPU can run scalar, and every arm64 CPU can run neon. sse2 to amx are
+// instruction sets of x86-64, from the simplest to the most powerful: a CPU that can run one of them can also
+// run all of them that stand before it in this list. avx512_bf16 and amx differ from avx512 only in products
+// of bf16 and in products with 8-bit weights.
 enum class Isa { scalar, neon, sse2, avx2, avx512, avx512_bf16, amx };
 
 const char* name(Isa isa);

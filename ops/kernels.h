@@ -17,7 +17,8 @@
 
 namespace inkling {
 
-// The arguments of kernels that have many: each op's header defines them, with their shapes.
+// Structs for the arguments of kernels with many arguments. Each op's header defines its structs, with the
+// shapes of the arrays.
 template <class T>
 struct MatrixIn;  // ops/gemm/operands.h, like the next four
 template <class T>
@@ -32,9 +33,9 @@ enum class Binary : std::uint8_t;  // ops/elementwise.h, like the next three
 enum class Unary : std::uint8_t;
 enum class Side : std::uint8_t;
 struct Operand;
-template <class T>
+template <class T, class Real>
 struct LayerNormForward;  // ops/layernorm.h
-template <class T>
+template <class T, class Real>
 struct LayerNormBackward;
 struct TargetRows;  // ops/cross_entropy.h
 template <class T>
@@ -90,8 +91,8 @@ struct KernelsOf {
                       float scale, bool accumulate) noexcept;
 
   // ---- ops/layernorm.h: y and dy have type T
-  void (*layernorm_forward)(const LayerNormForward<T>& arguments) noexcept;
-  void (*layernorm_backward)(const LayerNormBackward<T>& arguments) noexcept;
+  void (*layernorm_forward)(const LayerNormForward<T, float>& arguments) noexcept;
+  void (*layernorm_backward)(const LayerNormBackward<T, float>& arguments) noexcept;
 
   // ---- ops/gelu.h
   void (*gelu_forward)(T* y, const T* x, std::int64_t n) noexcept;
@@ -197,8 +198,8 @@ const Kernels& kernels();
 // The table of one instruction set, which must be among available_isas().
 const Kernels& kernels(Isa isa);
 
-// Makes kernels() return this table, which must stay alive. `inkling verify --all` and the tests use it:
-// for each table of this machine, and for one that emulates AMX.
+// Makes kernels() return this table, which must stay alive. `inkling verify --all` calls it for each table of
+// this machine; the tests also call it for a table that emulates AMX.
 void use_table(const Kernels& table);
 
 }  // namespace inkling

@@ -12,8 +12,8 @@ namespace inkling {
 // ---- The reference ----
 
 template <class T>
-void reference::layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
-                                  std::int64_t rows, std::int64_t C) {
+void reference::layernorm_forward(const LayerNormForward<T, T>& arguments) {
+  const auto [y, mean, rstd, x, weight, bias, rows, C] = arguments;
   for (std::int64_t r = 0; r < rows; ++r) {
     const T* x_r = x + r * C;
     T* y_r = y + r * C;
@@ -34,8 +34,8 @@ void reference::layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* w
 }
 
 template <class T>
-void reference::layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight,
-                                   const T* mean, const T* rstd, std::int64_t rows, std::int64_t C) {
+void reference::layernorm_backward(const LayerNormBackward<T, T>& arguments) {
+  const auto [dx, dweight, dbias, dy, x, weight, mean, rstd, rows, C, accumulate] = arguments;
   for (std::int64_t r = 0; r < rows; ++r) {
     const T* x_r = x + r * C;
     const T* dy_r = dy + r * C;
@@ -55,20 +55,15 @@ void reference::layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, con
     // pass 2: dx = rstd * (g - mean(g) - n * mean(g n))
     for (std::int64_t c = 0; c < C; ++c) {
       const T n = (x_r[c] - mean[r]) * rstd[r];
-      dx_r[c] += rstd[r] * (dy_r[c] * weight[c] - g_mean - n * gn_mean);
+      dx_r[c] = (accumulate ? dx_r[c] : 0) + rstd[r] * (dy_r[c] * weight[c] - g_mean - n * gn_mean);
     }
   }
 }
 
-template void reference::layernorm_forward(float*, float*, float*, const float*, const float*, const float*,
-                                           std::int64_t, std::int64_t);
-template void reference::layernorm_forward(double*, double*, double*, const double*, const double*,
-                                           const double*, std::int64_t, std::int64_t);
-template void reference::layernorm_backward(float*, float*, float*, const float*, const float*, const float*,
-                                            const float*, const float*, std::int64_t, std::int64_t);
-template void reference::layernorm_backward(double*, double*, double*, const double*, const double*,
-                                            const double*, const double*, const double*, std::int64_t,
-                                            std::int64_t);
+template void reference::layernorm_forward(const LayerNormForward<float, float>&);
+template void reference::layernorm_forward(const LayerNormForward<double, double>&);
+template void reference::layernorm_backward(const LayerNormBackward<float, float>&);
+template void reference::layernorm_backward(const LayerNormBackward<double, double>&);
 
 // ---- The differentiable op ----
 

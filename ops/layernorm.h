@@ -31,19 +31,20 @@ constexpr float kLayerNormEps = 1e-5f;
 Tensor layernorm(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  DType out = DType::f32);
 
-// The arguments of the kernels, with the shapes above. T, the type of y and dy, is float or bf16.
-template <class T>
+// The arguments of the kernels and of the reference, with the shapes above. T is the type of y and dy, Real
+// the type of all other arrays. In kernels T is float or bf16, and Real is float.
+template <class T, class Real>
 struct LayerNormForward {
   T* y;
-  float *mean, *rstd;
-  const float *x, *weight, *bias;
+  Real *mean, *rstd;
+  const Real *x, *weight, *bias;
   std::int64_t rows, C;
 };
-template <class T>
+template <class T, class Real>
 struct LayerNormBackward {
-  float *dx, *dweight, *dbias;  // dx is assigned, or added to; dweight and dbias are added to
+  Real *dx, *dweight, *dbias;  // dx is assigned, or added to; dweight and dbias are added to
   const T* dy;
-  const float *x, *weight, *mean, *rstd;
+  const Real *x, *weight, *mean, *rstd;
   std::int64_t rows, C;
   bool accumulate;  // add to dx
 };
@@ -51,12 +52,10 @@ struct LayerNormBackward {
 namespace reference {  // T is float or double
 
 template <class T>
-void layernorm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, std::int64_t rows,
-                       std::int64_t C);
+void layernorm_forward(const LayerNormForward<T, T>& arguments);
 
-template <class T>  // dx, dweight and dbias are accumulated
-void layernorm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean,
-                        const T* rstd, std::int64_t rows, std::int64_t C);
+template <class T>
+void layernorm_backward(const LayerNormBackward<T, T>& arguments);
 
 }  // namespace reference
 

@@ -7,10 +7,9 @@
 
 namespace inkling::simd {
 
-// Forward of layer normalisation. T, the type of y (in backward also of dy), is float or bf16. All other
-// arrays, and the arithmetic, are float.
+// T, the type of y (in backward: of dy), is float or bf16. All arithmetic is float.
 template <class V, class T>
-void layernorm_forward(const LayerNormForward<T>& arguments) noexcept {
+void layernorm_forward(const LayerNormForward<T, float>& arguments) noexcept {
   const std::int64_t C = arguments.C;
   const float *weight = arguments.weight, *bias = arguments.bias;
   for (std::int64_t r = 0; r < arguments.rows; ++r) {
@@ -38,7 +37,7 @@ void layernorm_forward(const LayerNormForward<T>& arguments) noexcept {
 }
 
 template <class V, class T>
-void layernorm_backward(const LayerNormBackward<T>& arguments) noexcept {
+void layernorm_backward(const LayerNormBackward<T, float>& arguments) noexcept {
   const std::int64_t C = arguments.C;
   const bool accumulate = arguments.accumulate;
   const float* weight = arguments.weight;

@@ -24,15 +24,15 @@ void reference::linear_forward(T* y, const T* x, const T* weight, const T* bias,
 }
 
 template <class T>
-void reference::linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight,
+void reference::linear_backward(const LinearGradients<T>& to, const T* dy, const T* x, const T* weight,
                                 std::int64_t M, std::int64_t IC, std::int64_t OC) {
   for (std::int64_t m = 0; m < M; ++m) {
     for (std::int64_t o = 0; o < OC; ++o) {
       const T d = dy[m * OC + o];
-      dbias[o] += d;
+      to.dbias[o] += d;
       for (std::int64_t i = 0; i < IC; ++i) {
-        dx[m * IC + i] += d * weight[o * IC + i];
-        dweight[o * IC + i] += d * x[m * IC + i];
+        to.dx[m * IC + i] += d * weight[o * IC + i];
+        to.dweight[o * IC + i] += d * x[m * IC + i];
       }
     }
   }
@@ -42,9 +42,9 @@ template void reference::linear_forward(float*, const float*, const float*, cons
                                         std::int64_t, std::int64_t);
 template void reference::linear_forward(double*, const double*, const double*, const double*, std::int64_t,
                                         std::int64_t, std::int64_t);
-template void reference::linear_backward(float*, float*, float*, const float*, const float*, const float*,
-                                         std::int64_t, std::int64_t, std::int64_t);
-template void reference::linear_backward(double*, double*, double*, const double*, const double*,
+template void reference::linear_backward(const LinearGradients<float>&, const float*, const float*,
+                                         const float*, std::int64_t, std::int64_t, std::int64_t);
+template void reference::linear_backward(const LinearGradients<double>&, const double*, const double*,
                                          const double*, std::int64_t, std::int64_t, std::int64_t);
 
 // ---- The differentiable op ----
@@ -71,6 +71,7 @@ struct Layer {
   Tensor x;  // (..., IC)
   Weight weight;
   Tensor bias;
+  Shape y_shape;  // (..., OC)
   std::int64_t M, IC, OC;
 
   bool in_bf16() const { return weight.packed != nullptr; }
@@ -170,7 +171,9 @@ void check_shapes(const Tensor& x, const Weight& weight, const Tensor& bias) {
 // Checks and collects the arguments of a linear layer. IC may be 0; then y is the bias.
 Layer layer_of(const Tensor& x, const Weight& weight, const Tensor& bias) {
   check_shapes(x, weight, bias);
-  return {x, weight, bias, x.shape().leading().numel(), x.shape().back(), weight.values.dim(0)};
+  Shape y_shape = x.shape();
+  y_shape[y_shape.rank - 1] = weight.values.dim(0);
+  return {x, weight, bias, y_shape, x.shape().leading().numel(), x.shape().back(), weight.values.dim(0)};
 }
 
 // Returns the work of a linear layer's forward, which is also the work of dX. Both read the weight in the
@@ -201,9 +204,7 @@ void run_and_record(Tape& tape, const Tensor& y, const Layer& l, const Y* residu
 
 Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& bias) {
   const Layer l = layer_of(x, weight, bias);
-  Shape shape = x.shape();
-  shape[shape.rank - 1] = l.OC;
-  const Tensor y = tape.output(shape, {x, weight.values, bias}, x.dtype());
+  const Tensor y = tape.output(l.y_shape, {x, weight.values, bias}, x.dtype());
   x.dtype() == DType::bf16 ? run_and_record<bf16, bf16>(tape, y, l, nullptr)
                            : run_and_record<float, float>(tape, y, l, nullptr);
   return y;
@@ -212,13 +213,11 @@ Tensor linear(Tape& tape, const Tensor& x, const Weight& weight, const Tensor& b
 Tensor linear_add(Tape& tape, const Tensor& residual, const Tensor& x, const Weight& weight,
                   const Tensor& bias) {
   const Layer l = layer_of(x, weight, bias);
-  Shape shape = x.shape();
-  shape[shape.rank - 1] = l.OC;
-  if (!(residual.shape() == shape) || !residual.contiguous()) {
-    fail("linear_add: residual is ", residual.shape(), ", expected a contiguous ", shape);
+  if (!(residual.shape() == l.y_shape) || !residual.contiguous()) {
+    fail("linear_add: residual is ", residual.shape(), ", expected a contiguous ", l.y_shape);
   }
   check_dtype("linear_add", "residual", residual, DType::f32);
-  const Tensor y = tape.output(shape, {residual, x, weight.values, bias});
+  const Tensor y = tape.output(l.y_shape, {residual, x, weight.values, bias});
   x.dtype() == DType::bf16 ? run_and_record<float, bf16>(tape, y, l, residual.f32())
                            : run_and_record<float, float>(tape, y, l, residual.f32());
   tape.record("linear.dresidual", {y}, {residual}, moving({y, residual}),

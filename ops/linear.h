@@ -61,8 +61,12 @@ template <class T>  // bias may be nullptr
 void linear_forward(T* y, const T* x, const T* weight, const T* bias, std::int64_t M, std::int64_t IC,
                     std::int64_t OC);
 
-template <class T>  // dx, dweight and dbias are accumulated
-void linear_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, std::int64_t M,
+template <class T>
+struct LinearGradients {  // all are accumulated
+  T *dx, *dweight, *dbias;
+};
+template <class T>
+void linear_backward(const LinearGradients<T>& to, const T* dy, const T* x, const T* weight, std::int64_t M,
                      std::int64_t IC, std::int64_t OC);
 
 }  // namespace reference

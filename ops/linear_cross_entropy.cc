@@ -28,7 +28,8 @@ struct Head {
   TargetRows target_rows(std::int64_t begin, std::int64_t end) const {
     return {targets + begin, end - begin, vocab, Vp};
   }
-  // Calls f(the rows of x from `begin` on), which are f32 or bf16.
+  // Calls f(X), where X is the matrix of the rows of x from row `begin` on: MatrixIn<float> or
+  // MatrixIn<bf16>.
   template <class F>
   void with_x_from(std::int64_t begin, F f) const {
     if (x.dtype() == DType::bf16) return f(rows(x.data<bf16>() + begin * C, C));

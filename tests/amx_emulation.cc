@@ -6,11 +6,7 @@
 #include "ops/simd/amx_emulation.h"
 
 #if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 warns about _mm512_undefined_ps() in its own header avx512fintrin.h (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "ops/simd/gcc_105593.h"  // before the intrinsics
 
 #include <immintrin.h>
 #include <stdio.h>

@@ -105,6 +105,14 @@ inline std::vector<float> random_floats(std::int64_t n, std::uint64_t seed, doub
   return {values.begin(), values.end()};
 }
 
+// n token ids from 0 to V - 1.
+inline std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t V, std::uint64_t seed = 6) {
+  Rng rng(seed);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(n));
+  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(V)));
+  return ids;
+}
+
 inline std::vector<float> floats(const std::vector<double>& x) {
   return {x.begin(), x.end()};
 }
@@ -134,9 +142,22 @@ inline std::vector<float> random_bf16s(std::int64_t n, std::uint64_t seed, doubl
   return widened(to_bf16(random_floats(n, seed, scale)));
 }
 
+// Tensors of at most 64 zeros, of each dtype, for tests of the errors about a wrong dtype.
+class Zeros {
+ public:
+  Tensor f32(const Shape& shape) { return Tensor(floats_.data(), shape); }
+  Tensor i32(const Shape& shape) { return Tensor(integers_.data(), shape); }
+  Tensor bf16(const Shape& shape) { return Tensor(halves_.data(), shape); }
+
+ private:
+  std::array<float, 64> floats_{};
+  std::array<std::int32_t, 64> integers_{};
+  std::array<inkling::bf16, 64> halves_{};
+};
+
 // A buffer of n numbers. Its address is `misaligned_by` numbers past a 64-byte boundary. Guard bytes lie
-// before and after the numbers. check() reports a failure if they have changed, so if something was written
-// outside the buffer.
+// before and after the numbers. check() reports a failure if the guard bytes have changed: then something was
+// written outside the buffer.
 template <class T>
 class GuardedOf {
  public:

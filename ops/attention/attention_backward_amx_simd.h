@@ -96,10 +96,10 @@ void softmax_backward_strip(const BackwardTile& tile, std::int64_t strip, std::i
   }
 }
 
-// Backward of a strip of keys, k .. k + 31, against the queries of groups `first` .. `groups` - 1 of the tile:
-// computes dS, and adds to dK and dV. `diagonal` means that the strip's positions belong to the tile itself.
-// Then this is the first contribution to dK and dV, which are assigned; and the queries of group `first` are
-// at the same positions as the keys, so that each of them sees only the keys up to its own position.
+// Backward of a strip of keys, k .. k + 31, for the queries of groups `first` .. `groups` - 1 of the tile:
+// computes dS, and adds to dK and dV. If `diagonal`, the keys are at the same positions as the queries of
+// group `first`. Then each of these queries sees only the keys up to its own position, and dK and dV are
+// assigned, because no earlier tile has added to them.
 template <class V>
 void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int64_t k, std::int64_t strip,
                     std::int64_t first, std::int64_t groups, std::int64_t HS, bool diagonal) noexcept {
@@ -132,8 +132,8 @@ void strip_backward(const BackwardHead& head, const BackwardTile& tile, std::int
 }
 
 // Adds the contribution of keys b .. b + 255 to dQ of each group of queries. Reads dS of these keys from
-// ds_pairs. `diagonal` means that b is the tile's first position. Then group g sees all keys of the strips
-// before g, which are added here, and some keys of strip g, which attention_backward_amx adds last.
+// ds_pairs. If `diagonal`, b is the tile's first position. Then group g sees all keys of the strips before
+// strip g, which are added here, and some keys of strip g, which attention_backward_amx() adds later.
 template <class V>
 void query_gradients(const BackwardHead& head, const BackwardTile& tile, std::int64_t b, std::int64_t groups,
                      std::int64_t HSp, bool diagonal) noexcept {
@@ -217,15 +217,19 @@ void attention_backward_amx(const AttentionBackward<bf16>& arguments, float* scr
     }
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int64_t t = t0 + g * kAmxStrip, count_g = T - t < kAmxStrip ? T - t : kAmxStrip;
-      const bf16* weights = tile.ds_pairs + (g * kGroups + g) * 2 * kTile;
-      multiply_diagonal<V>(dq_group, t == 0 ? nullptr : tile.dq + g * HSp * kAmxStrip,
-                           head.keys_transposed + t * HSp, rows, {weights, 0}, HSp,
-                           rows_not_finite<V>(arguments.k + t * stride, stride, count_g, HS), count_g,
-                           [&](std::int64_t first, std::int64_t last) {
-                             transpose<V>(dq_rows, dq_group, HSp, kAmxStrip);
-                             unpack_rows<V>(arguments.dq + (t + first) * stride, stride,
-                                            dq_rows + first * HSp, HSp, last - first, HS, scale, accumulate);
-                           });
+      const DiagonalProduct own{.result = dq_group,
+                                .from = t == 0 ? nullptr : tile.dq + g * HSp * kAmxStrip,
+                                .m_transposed = head.keys_transposed + t * HSp,
+                                .weights = tile.ds_pairs + (g * kGroups + g) * 2 * kTile,
+                                .bad = rows_not_finite<V>(arguments.k + t * stride, stride, count_g, HS),
+                                .cut = rows,
+                                .count = count_g,
+                                .HSp = HSp};
+      multiply_diagonal<V>(own, [&](std::int64_t first, std::int64_t last) {
+        transpose<V>(dq_rows, dq_group, HSp, kAmxStrip);
+        unpack_rows<V>(arguments.dq + (t + first) * stride, stride, dq_rows + first * HSp, HSp, last - first,
+                       HS, scale, accumulate);
+      });
     }
   }
   unpack_rows<V>(arguments.dk, stride, head.dk, HSp, T, HS, scale, accumulate);

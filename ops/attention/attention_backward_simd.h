@@ -11,9 +11,10 @@
 
 namespace inkling::simd {
 
-// The data of a tile of queries. Matrices are (64, HSp), transposed matrices (HSp, 64), vectors (64).
+// The data of a tile of 64 queries. Matrices are (64, HSp), transposed matrices (HSp, 64), vectors (64).
 struct QueryTile {
-  float* q;  // multiplied by scale
+  float *p, *dp;  // scratch memory for P and dP of a block of keys, (64 keys, 64 queries)
+  float* q;       // multiplied by scale
   float* q_transposed;
   float* dout;
   float* dout_transposed;
@@ -21,6 +22,13 @@ struct QueryTile {
   float* m;
   float* r;
   float* D;
+};
+
+// A block of `count` keys: its rows of K and V, and of their gradients, (count, HSp).
+struct KeyBlock {
+  float *dk, *dv;
+  const float *k, *v;
+  std::int64_t count;
 };
 
 // Returns the sum of the products a_c b_c over n numbers.
@@ -52,38 +60,37 @@ void softmax_backward_rows(float* p, float* dp, const QueryTile& tile, std::int6
 // The number of keys whose P and dP are in use at a time: a multiple of kBlockRows.
 constexpr std::int64_t kKeyGroup = 16;
 
-// Backward of one block of `count` keys for the queries of a tile. k, v, dk, dv are the rows of the block,
-// (count, HSp); p and dp are scratch memory, (count, 64). A block on the diagonal starts at the first
-// position of the tile. Its key i is seen only by queries i and later, and no earlier tile has seen it, so dK
-// and dV are assigned, not added to. `first` means that this is the tile's first block, so dQ is assigned.
+// Backward of one block of keys for the first `queries` queries of a tile. A block on the diagonal starts at
+// the first position of the tile. Its key i is seen only by queries i and later, and no earlier tile has seen
+// it, so dK and dV are assigned, not added to. `first` means that this is the tile's first block, so dQ is
+// assigned.
 template <class V, bool Diagonal>
-void key_block_backward(float* dk, float* dv, const QueryTile& tile, const float* k, const float* v, float* p,
-                        float* dp, std::int64_t count, std::int64_t queries, std::int64_t HS,
+void key_block_backward(const KeyBlock keys, const QueryTile tile, std::int64_t queries, std::int64_t HS,
                         bool first) noexcept {
-  const std::int64_t HSp = pad_to(HS, kHeadPad);
+  const std::int64_t HSp = pad_to(HS, kHeadPad), count = keys.count;
   for (std::int64_t i = 0; i < count; i += kKeyGroup) {
     const std::int64_t rows = count - i < kKeyGroup ? count - i : kKeyGroup;
-    float* p_i = p + i * kQueryTile;
-    float* dp_i = dp + i * kQueryTile;
+    float* p_i = tile.p + i * kQueryTile;
+    float* dp_i = tile.dp + i * kQueryTile;
     // pass 1 of forward: S, and pass 4: dP
     const std::int64_t j = Diagonal ? first_column<V>(i, 0) : 0, columns = kQueryTile - j;
-    product<V>(p_i + j, kQueryTile, {k + i * HSp, HSp, 1}, tile.q_transposed + j, kQueryTile, rows, columns,
-               HS, false);
-    product<V>(dp_i + j, kQueryTile, {v + i * HSp, HSp, 1}, tile.dout_transposed + j, kQueryTile, rows,
-               columns, HS, false);
+    product<V>({p_i + j, kQueryTile}, {keys.k + i * HSp, HSp, 1}, {tile.q_transposed + j, kQueryTile},
+               {rows, columns, HS}, false);
+    product<V>({dp_i + j, kQueryTile}, {keys.v + i * HSp, HSp, 1}, {tile.dout_transposed + j, kQueryTile},
+               {rows, columns, HS}, false);
     for (std::int64_t row = 0; Diagonal && row < rows; ++row) mask_row<V>(p_i + row * kQueryTile, i + row, 0);
     softmax_backward_rows<V>(p_i, dp_i, tile, rows, j);
     // pass 4: dV, and pass 1: dK. Both are sums over the queries of the tile. On the diagonal, they start
     // with the first query that sees one of these keys.
     const std::int64_t t = Diagonal ? i : 0;
-    product<V>(dv + i * HSp, HSp, {p_i + t, kQueryTile, 1}, tile.dout + t * HSp, HSp, rows, HSp, queries - t,
-               !Diagonal);
-    product<V>(dk + i * HSp, HSp, {dp_i + t, kQueryTile, 1}, tile.q + t * HSp, HSp, rows, HSp, queries - t,
-               !Diagonal);
+    product<V>({keys.dv + i * HSp, HSp}, {p_i + t, kQueryTile, 1}, {tile.dout + t * HSp, HSp},
+               {rows, HSp, queries - t}, !Diagonal);
+    product<V>({keys.dk + i * HSp, HSp}, {dp_i + t, kQueryTile, 1}, {tile.q + t * HSp, HSp},
+               {rows, HSp, queries - t}, !Diagonal);
   }
   // pass 1: dQ
-  product<V, Diagonal>(tile.dq, HSp, {dp, 1, kQueryTile}, k, HSp, pad_to(queries, kBlockRows<V>), HSp,
-                       Diagonal ? 1 : count, !first);
+  product<V, Diagonal>({tile.dq, HSp}, {tile.dp, 1, kQueryTile}, {keys.k, HSp},
+                       {pad_to(queries, kBlockRows<V>), HSp, Diagonal ? 1 : count}, !first);
 }
 
 // Reads queries t0 .. t0 + count - 1 of the head into the tile. The other queries get Q = dO = 0 and r = 0,
@@ -115,28 +122,33 @@ void attention_backward(const AttentionBackward<Real>& head, float* scratch) noe
   float* values = carve<V>(scratch, Tp * HSp);
   float* dkeys = carve<V>(scratch, Tp * HSp);
   float* dvalues = carve<V>(scratch, Tp * HSp);
-  float* p = carve<V>(scratch, kKeyBlock * kQueryTile);
-  float* dp = carve<V>(scratch, kKeyBlock * kQueryTile);
-  float* in_tile[5];
-  for (float*& matrix : in_tile) matrix = carve<V>(scratch, kQueryTile * HSp);
-  float* in_row[3];
-  for (float*& vector : in_row) vector = carve<V>(scratch, kQueryTile);
-  const QueryTile tile{in_tile[0], in_tile[1], in_tile[2], in_tile[3],
-                       in_tile[4], in_row[0],  in_row[1],  in_row[2]};
+  const auto block = [&] { return carve<V>(scratch, kKeyBlock * kQueryTile); };
+  const auto matrix = [&] { return carve<V>(scratch, kQueryTile * HSp); };
+  const auto vector = [&] { return carve<V>(scratch, kQueryTile); };
+  const QueryTile tile{.p = block(),
+                       .dp = block(),
+                       .q = matrix(),
+                       .q_transposed = matrix(),
+                       .dout = matrix(),
+                       .dout_transposed = matrix(),
+                       .dq = matrix(),
+                       .m = vector(),
+                       .r = vector(),
+                       .D = vector()};
 
   pack_rows<V>(keys, Tp, HSp, head.k, stride, T, HS, 1.0f);
   pack_rows<V>(values, Tp, HSp, head.v, stride, T, HS, 1.0f);
   for (std::int64_t t0 = 0; t0 < T; t0 += kQueryTile) {
     const std::int64_t count = T - t0 < kQueryTile ? T - t0 : kQueryTile;
     load_query_tile<V>(tile, head, t0, count, scale);
-    for (std::int64_t b = 0; b < t0; b += kKeyBlock) {
-      const std::int64_t at = b * HSp, keys_b = t0 - b < kKeyBlock ? t0 - b : kKeyBlock;
-      key_block_backward<V, false>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_b,
-                                   count, HS, b == 0);
+    const auto key_block = [&](std::int64_t k, std::int64_t in_block) -> KeyBlock {
+      return {dkeys + k * HSp, dvalues + k * HSp, keys + k * HSp, values + k * HSp, in_block};
+    };
+    for (std::int64_t k = 0; k < t0; k += kKeyBlock) {
+      const std::int64_t in_block = t0 - k < kKeyBlock ? t0 - k : kKeyBlock;
+      key_block_backward<V, false>(key_block(k, in_block), tile, count, HS, k == 0);
     }
-    const std::int64_t at = t0 * HSp, keys_d = pad_to(count, kBlockRows<V>);
-    key_block_backward<V, true>(dkeys + at, dvalues + at, tile, keys + at, values + at, p, dp, keys_d, count,
-                                HS, t0 == 0);
+    key_block_backward<V, true>(key_block(t0, pad_to(count, kBlockRows<V>)), tile, count, HS, t0 == 0);
     unpack_rows<V>(head.dq + t0 * stride, stride, tile.dq, HSp, count, HS, scale, head.accumulate);
   }
   unpack_rows<V>(head.dk, stride, dkeys, HSp, T, HS, 1.0f, head.accumulate);

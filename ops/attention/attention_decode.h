@@ -6,6 +6,9 @@
 // Everything is f32 here. A prompt uses the f32 tiles of training and gives exactly the same bits. A single
 // token cannot fill a tile: it reads the cache once, in order, and memory bandwidth limits its speed.
 //
+// When a model generates, this runs as attention_decode in ops/attention/attention_decode_simd.h: attend_one
+// for a single token, attend_tile (attention_forward_simd.h) for a prompt. Training does not use it.
+//
 // Every text has a cache of its own. Texts of equal length go through one call together, so that all threads
 // have work.
 //

@@ -18,10 +18,10 @@ void row_product(float* out, const float* a, const float* b, std::int64_t column
                 kNarrow = W >= 2 ? static_cast<int>(kHeadPad / W) : 8;
   std::int64_t j = 0;
   for (; j + kWide * W <= columns; j += kWide * W) {
-    block_product<V, 1, kWide, false>(out + j, 0, {a, 0, 1}, b + j, columns, depth, accumulate);
+    block_product<V, 1, kWide, false>({out + j, 0}, {a, 0, 1}, {b + j, columns}, depth, accumulate);
   }
   for (; j < columns; j += kNarrow * W)
-    block_product<V, 1, kNarrow, false>(out + j, 0, {a, 0, 1}, b + j, columns, depth, accumulate);
+    block_product<V, 1, kNarrow, false>({out + j, 0}, {a, 0, 1}, {b + j, columns}, depth, accumulate);
 }
 
 // One row times a B that is read from memory. During the product it prefetches the same number of floats from

@@ -61,27 +61,39 @@ std::uint32_t rows_not_finite(const bf16* rows, std::int64_t stride, std::int64_
   return found;
 }
 
-// The last step of a product M^T W, over a tile's own 32 positions: M^T (HS, 32 keys), W (32 keys, 32
-// queries). A key after the query has the weight 0. This is not enough if its row of M contains an inf or a
-// NaN (`bad`), because 0 times inf is NaN. So the product is computed once for the queries before such a row,
-// without this row and all later ones, and again for the queries after it. finish(first, last) is called when
-// `result` = from + M^T W is correct for queries first .. last - 1.
+// The last step of a product M^T W: the keys and queries at a tile's own 32 positions, of which the first
+// `count` are in the sequence.
+//   result (HSp, 32 queries) = from + M^T (HSp, 32 keys) W (32 keys, 32 queries)
+struct DiagonalProduct {
+  float* result;
+  const float* from;         // nullptr for 0
+  const bf16* m_transposed;  // M^T, a left factor
+  const bf16* weights;       // W, a right factor
+  std::uint32_t bad;         // bit k is set if row k of M contains an inf or a NaN
+  bf16* cut;                 // scratch memory for a copy of M^T
+  std::int64_t count, HSp;
+};
+
+// In W, a key after the query has the weight 0. This is not enough if the key's row of M contains an inf or a
+// NaN, because 0 times inf is NaN. So the product is computed once for the queries before such a row, without
+// this row and all later ones, and again for the queries after it. finish(first, last) is called when the
+// result is correct for queries first .. last - 1.
 template <class V, class F>
-void multiply_diagonal(float* result, const float* from, const bf16* m_transposed, bf16* cut, TileRow weights,
-                       std::int64_t HSp, std::uint32_t bad, std::int64_t count, const F& finish) noexcept {
-  for (std::int64_t first = 0, last = 0; first < count; first = last) {
-    const auto later = static_cast<std::uint32_t>(std::uint64_t{bad} >> (first + 1));
-    last = later == 0 ? count : first + 1 + __builtin_ctz(later);
-    const bf16* factor = m_transposed;
-    if (last < count) {
+void multiply_diagonal(const DiagonalProduct& p, const F& finish) noexcept {
+  for (std::int64_t first = 0, last = 0; first < p.count; first = last) {
+    const auto later = static_cast<std::uint32_t>(std::uint64_t{p.bad} >> (first + 1));
+    last = later == 0 ? p.count : first + 1 + __builtin_ctz(later);
+    const bf16* factor = p.m_transposed;
+    if (last < p.count) {
       const __mmask32 kept = (1u << last) - 1u;
-      for (std::int64_t i = 0; i < HSp * kTileK; i += kTileK)
-        _mm512_storeu_si512(cut + i, _mm512_maskz_loadu_epi16(kept, m_transposed + i));
-      factor = cut;
+      for (std::int64_t i = 0; i < p.HSp * kTileK; i += kTileK)
+        _mm512_storeu_si512(p.cut + i, _mm512_maskz_loadu_epi16(kept, p.m_transposed + i));
+      factor = p.cut;
     }
-    for (std::int64_t c = 0; c < HSp; c += kTileLanes) {
-      multiply_tiles<V>(result + c * kAmxStrip, from == nullptr ? nullptr : from + c * kAmxStrip, kAmxStrip,
-                        {factor + c * kTileK, 0}, weights, 1);
+    for (std::int64_t c = 0; c < p.HSp; c += kTileLanes) {
+      const float* from = p.from == nullptr ? nullptr : p.from + c * kAmxStrip;
+      multiply_tiles<V>(p.result + c * kAmxStrip, from, kAmxStrip, {factor + c * kTileK, 0}, {p.weights, 0},
+                        1);
     }
     finish(first, last);
   }
@@ -138,9 +150,9 @@ void online_softmax(const ForwardTile& tile, std::int64_t j, std::int64_t count,
   store(tile.sum + j, sum);
 }
 
-// At most 32 queries. `keys` is a left factor (keys, HSp); `values_transposed` is, for
-// each 32 keys, a left factor (HSp, 32). `bad` has a bit for each of the tile's own rows of V that contains
-// inf or NaN.
+// Computes a tile of at most 32 queries. `keys` is a left factor (keys, HSp); `values_transposed` is a left
+// factor (HSp, 32) for each 32 keys. `bad` has a bit for each of the tile's own rows of V that contains an
+// inf or a NaN.
 template <class V>
 void attend_tile_amx(const Queries<bf16> queries, const ForwardTile& tile, const bf16* keys,
                      const bf16* values_transposed, std::uint32_t bad, std::int64_t HS,
@@ -150,7 +162,6 @@ void attend_tile_amx(const Queries<bf16> queries, const ForwardTile& tile, const
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(HS));
   float* o = carve<V>(scratch, kAmxStrip * HSp);
   float* o_rows = carve<V>(scratch, kAmxStrip * HSp);
-  bf16* cut = carve_tiles<V>(scratch, kAmxStrip * HSp);
   for (std::int64_t j = 0; j < kAmxStrip; ++j) {
     tile.m[j] = -std::numeric_limits<float>::infinity();
     tile.sum[j] = 0.0f;
@@ -175,20 +186,25 @@ void attend_tile_amx(const Queries<bf16> queries, const ForwardTile& tile, const
     }
   }
   softmax_block(t0, kAmxStrip);
-  multiply_diagonal<V>(o, t0 == 0 ? nullptr : tile.o, values_transposed + t0 * HSp, cut, {tile.p, 0}, HSp,
-                       bad, queries.count, [&](std::int64_t first, std::int64_t last) {
-                         transpose<V>(o_rows, o, HSp, kAmxStrip);
-                         for (std::int64_t j = first; j < last; ++j) {
-                           const float r = 1.0f / tile.sum[j];
-                           unpack_rows<V>(queries.out + j * queries.out_stride, 0, o_rows + j * HSp, HSp, 1,
-                                          HS, r, false);
-                           if (queries.max != nullptr)
-                             queries.max[j] = tile.m[j] * kLn2, queries.inverse_sum[j] = r;
-                         }
-                       });
+  const DiagonalProduct own{.result = o,
+                            .from = t0 == 0 ? nullptr : tile.o,
+                            .m_transposed = values_transposed + t0 * HSp,
+                            .weights = tile.p,
+                            .bad = bad,
+                            .cut = carve_tiles<V>(scratch, kAmxStrip * HSp),
+                            .count = queries.count,
+                            .HSp = HSp};
+  multiply_diagonal<V>(own, [&](std::int64_t first, std::int64_t last) {
+    transpose<V>(o_rows, o, HSp, kAmxStrip);
+    for (std::int64_t j = first; j < last; ++j) {
+      const float r = 1.0f / tile.sum[j];
+      unpack_rows<V>(queries.out + j * queries.out_stride, 0, o_rows + j * HSp, HSp, 1, HS, r, false);
+      if (queries.max != nullptr) queries.max[j] = tile.m[j] * kLn2, queries.inverse_sum[j] = r;
+    }
+  });
 }
 
-// The transpose of (rows, n), n <= 32: for each 32 rows a left factor (HSp, 32).
+// Transposes a matrix (rows, n): each 32 rows become a left factor (HSp, 32), HSp being n padded.
 template <class V>
 void pack_left_transposed(bf16* tiles, const bf16* in, std::int64_t stride, std::int64_t rows, std::int64_t n,
                           bf16* temporary) noexcept {

@@ -14,8 +14,8 @@
 
 namespace inkling::simd {
 
-// The keys of one head: key k is row k % kKeyBlock of the TileOperand {data + k / kKeyBlock * block, row,
-// step}.
+// The keys of one head, in blocks of kKeyBlock keys. Element c of key k is
+//   data[k / kKeyBlock * block + k % kKeyBlock * row + c * step]
 struct KeyBlocks {
   const float* data;
   std::int64_t row;
@@ -62,8 +62,8 @@ void score_block(float* s, float* m, const float* q_transposed, const KeyBlocks&
   for (std::int64_t k = begin; k < end; k += R) {
     const TileOperand rows{block.data + (k - begin) * block.row, block.row, block.step};
     const std::int64_t j = first_column<V>(k, t0);
-    product<V>(s + k * kQueryTile + j, kQueryTile, rows, q_transposed + j, kQueryTile, R, kQueryTile - j, HS,
-               false);
+    product<V>({s + k * kQueryTile + j, kQueryTile}, rows, {q_transposed + j, kQueryTile},
+               {R, kQueryTile - j, HS}, false);
   }
   for (std::int64_t k = begin > t0 + 1 ? begin : t0 + 1; k < end; ++k) mask_row<V>(s + k * kQueryTile, k, t0);
   for (std::int64_t j = 0; j < kQueryTile; j += W) {
@@ -99,7 +99,7 @@ void exp_block(float* s, float* sum, const float* m, std::int64_t begin, std::in
   }
 }
 
-// The queries of a tile, and the place of their results: rows of q are `stride` apart, rows of out
+// The queries of a tile, and where their results are written. Rows of q are `stride` apart, rows of out
 // out_stride.
 template <class Real>
 struct Queries {
@@ -125,8 +125,9 @@ Queries<Real> queries_of(const AttentionForward<Real>& head, std::int64_t t0, st
           count};
 }
 
-// One tile: at most kQueryTile queries, with all keys up to each. `values` is (keys, HSp), with padded rows.
-// It reads up to kQueryTile rows of values after the last query without using them.
+// Computes one tile of at most kQueryTile queries; each attends to all keys up to its own position. `values`
+// is (keys, HSp), with padded rows. Up to kQueryTile rows of `values` after the last query are read, but not
+// used.
 template <class V, class Real>
 void attend_tile(const Queries<Real> tile, const KeyBlocks& keys, const float* values, std::int64_t HS,
                  float* scratch) noexcept {
@@ -146,18 +147,18 @@ void attend_tile(const Queries<Real> tile, const KeyBlocks& keys, const float* v
   for (std::int64_t k = 0; k < end; k += kKeyBlock) {
     score_block<V>(s, m, q_transposed, keys, k, k + kKeyBlock < end ? k + kKeyBlock : end, t0, HS);
   }
-  // pass 4: first the blocks that all queries see completely, then the rest, where query t0 + j sees j keys
-  // more than t0
+  // pass 4: first the blocks that all queries see completely, then the rest, where the query at t0 + j sees
+  // j keys more than the query at t0
   const std::int64_t rows = pad_to(count, R);
   std::int64_t k = 0;
   for (; k + kKeyBlock <= t0; k += kKeyBlock) {
     exp_block<V>(s, sum, m, k, k + kKeyBlock, t0);
-    product<V>(o, HSp, {s + k * kQueryTile, 1, kQueryTile}, values + k * HSp, HSp, rows, HSp, kKeyBlock,
+    product<V>({o, HSp}, {s + k * kQueryTile, 1, kQueryTile}, {values + k * HSp, HSp}, {rows, HSp, kKeyBlock},
                k > 0);
   }
   exp_block<V>(s, sum, m, k, end, t0);
-  product<V, true>(o, HSp, {s + k * kQueryTile, 1, kQueryTile}, values + k * HSp, HSp, rows, HSp, t0 + 1 - k,
-                   k > 0);
+  product<V, true>({o, HSp}, {s + k * kQueryTile, 1, kQueryTile}, {values + k * HSp, HSp},
+                   {rows, HSp, t0 + 1 - k}, k > 0);
   for (std::int64_t j = 0; j < count; ++j) {
     const float r = 1.0f / sum[j];
     unpack_rows<V>(tile.out + j * tile.out_stride, 0, o + j * HSp, HSp, 1, HS, r, false);

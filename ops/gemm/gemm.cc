@@ -77,8 +77,8 @@ struct Problem {
   MatrixOut<float> C_at(std::int64_t kc) const { return kc == 0 ? C : assign_or_add(C.data, C.ld, true); }
 };
 
-// Packs steps [k, k_end) of the factor that all strips share: one block of KC steps after another, and each
-// panel by panel.
+// Packs steps [k, k_end) of the factor that all strips share. The packed factor consists of blocks of KC
+// steps, and each block of panels. A task packs some panels of one block.
 void pack_shared(float* packed, const Factor& shared, std::int64_t k, std::int64_t k_end) {
   const std::int64_t most_steps = std::min(kKC, k_end - k);
   const std::int64_t block = shared.panels() * shared.panel_stride(most_steps);
@@ -101,8 +101,8 @@ std::int64_t strip_lanes(const Factor& own, const Factor& shared, std::int64_t K
   return own.R * std::max(worth_a_task, std::clamp(own.panels() / kTasks, least, most));
 }
 
-// Strips are cut from the longer side of C, unless it has too few panels for all threads and the other side
-// has more.
+// Returns whether C is cut into strips of columns, and not of rows. The strips are cut from the longer side
+// of C, unless this side has too few panels for all threads and the other side has more panels.
 bool strips_are_columns(const Factor& a, const Factor& b) {
   return a.lanes <= b.lanes && (b.panels() >= kTasks || b.panels() >= a.panels());
 }

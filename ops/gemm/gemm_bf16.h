@@ -24,6 +24,10 @@
 //
 // Weights are packed twice, for Y = X W^T and for dX = dY W, after the optimiser has changed them
 // (nn/packed_weights.h). Activations are packed at every call.
+//
+// In training this runs as multiply_amx in ops/gemm/gemm_bf16_amx_simd.h, multiply_dot in
+// ops/gemm/gemm_bf16_dot_simd.h or multiply_widened in ops/gemm/gemm_bf16_simd.h, whichever the CPU has; then
+// the last pass is finish_sums in ops/gemm/gemm_bf16_simd.h.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,10 @@
 // Packing for ops/gemm/gemm_bf16.h: turns 16 lanes and 32 steps of k at a time into a tile of 16 x 16 pairs.
 //
-// A register holds 16 pairs. If k is contiguous in memory, it loads the 32 numbers of a lane in their order:
-// this is [lane][pair], the layout of A. If lanes are contiguous, rows k and k + 1 are interleaved: this is
-// [pair][lane], the layout of B. In the other two cases the 16 x 16 pairs are also transposed.
+// A register holds 16 pairs. The order in memory and the order in the tile give four cases:
+//   in memory            a register is loaded with                       which is a row of the layout
+//   k is contiguous      the 32 numbers of one lane, as they are         [lane][pair], used for A
+//   lanes are contiguous rows k and k + 1 of 16 lanes, interleaved       [pair][lane], used for B
+// If the tile needs the other layout, the 16 x 16 pairs are transposed in registers.
 #pragma once
 
 #include "ops/gemm/operands.h"
@@ -25,7 +27,7 @@ struct TileSource {
   std::int64_t lanes, K;
 };
 
-// A number as bf16.
+// Rounds a number to bf16. A number that is bf16 already stays as it is.
 template <class V>
 bf16 narrowed(bf16 x) {
   return x;
@@ -164,7 +166,7 @@ bool pack_whole_tile(bf16* /*tile*/, const TileSource<T>& /*in*/, TileOrder /*or
   return false;
 }
 
-// Packs element (lane, k) of `source`, for all lanes < `lanes` <= 16 and k < K.
+// Packs the elements (lane, k) of `source` for lane < `lanes` and k < K into tiles. `lanes` is at most 16.
 template <class V, class T>
 void pack_tiles(const TileRun& to, const MatrixIn<T>& source, std::int64_t lanes, std::int64_t K) noexcept {
   const std::int64_t lane_stride = source.row_stride, k_stride = source.col_stride;

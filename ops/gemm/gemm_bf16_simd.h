@@ -58,8 +58,8 @@ void widened_block(float* C, const bf16* a, const bf16* b, std::int64_t steps, b
   }
 }
 
-// C (16 tiles_a, 48) = or += A (16 tiles_a, 32 steps) times a panel of B. a_stride is the number of elements
-// from the tiles of 16 lanes of A to those of the next 16 lanes.
+// C (16 tiles_a, 48) = or += A (16 tiles_a, 32 steps) times a panel of B. The tiles of the next 16 rows of A
+// begin a_stride elements after the tiles of the current 16 rows.
 template <class V>
 void multiply_widened(float* C, const bf16* a, std::int64_t a_stride, const bf16* b, std::int64_t tiles_a,
                       std::int64_t steps, bool accumulate) noexcept {

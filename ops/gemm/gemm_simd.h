@@ -9,7 +9,7 @@
 
 namespace inkling::simd {
 
-// The memory that will be read after the current panel: `runs` runs of `length` floats, `stride` apart. The
+// The memory that will be read after the current panel: `runs` arrays of `length` floats, `stride` apart. The
 // micro-kernel prefetches a few lines of it every kGroup steps. Without this, packing a panel from L3 or
 // memory would take a tenth of the time of multiplying it.
 template <class V>
@@ -45,8 +45,8 @@ constexpr std::int64_t kStepsAhead = 8;
 // The panels of A are read one after another from L2, or from L3 if there are many.
 constexpr std::int64_t kStepsAheadOfA = 40;
 
-// Gives the row of B for each step k: either from a packed panel, or from the source B, which is packed at
-// the same time for the next tiles.
+// PackedRows and RowsToPack give the micro-kernel the row of B for each step k. PackedRows reads it from a
+// packed panel. RowsToPack reads it from B itself, and at the same time packs it for the next tiles.
 template <class V, int NR>
 struct PackedRows {
   const float* panel;
@@ -239,23 +239,25 @@ void gemm_multiply_source(const MatrixOut<float>& C, Panels<float> A, MatrixIn<f
   }
 }
 
-// The size of the tile, for registers of this many floats: as many sums as fit into the registers together
-// with a row of B and a number of A, and a divisor of GPT-2's sizes. Columns are counted in registers.
+// The size of the tile of C that the micro-kernel computes, for registers of `Lanes` floats. `columns` is the
+// number of registers side by side. The tile's sums, one row of B and one number of A must fit into the CPU's
+// registers together, and the tile's rows and columns should divide the sizes of GPT-2's matrices.
 template <std::int64_t Lanes>
 struct GemmTile {
   static constexpr int rows = 4, columns = 4;
 };
 template <>
 struct GemmTile<4> {
-  static constexpr int rows = 4, columns = 2;  // 8 of 16 registers: without fma, the product needs one too
+  // 8 of 16 registers hold sums. SSE2 has no fused multiply-add, so a product needs a register of its own.
+  static constexpr int rows = 4, columns = 2;
 };
 template <>
 struct GemmTile<8> {
-  static constexpr int rows = 4, columns = 3;  // 12 of 16
+  static constexpr int rows = 4, columns = 3;  // 12 of 16 registers hold sums
 };
 template <>
 struct GemmTile<16> {
-  static constexpr int rows = 8, columns = 3;  // 24 of 32
+  static constexpr int rows = 8, columns = 3;  // 24 of 32 registers hold sums
 };
 
 template <class V>

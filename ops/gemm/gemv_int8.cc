@@ -13,21 +13,18 @@ namespace inkling {
 
 // ---- The reference ----
 
-template <class T>
-void reference::gemv_int8(T* Y, const T* X, const std::int8_t* q, const T* scales, std::int64_t M,
-                          std::int64_t N, std::int64_t K, const T* bias, const T* addend) {
+void reference::gemv_int8(const MatrixOut<double>& Y, const double* X, const Int8Matrix& W, std::int64_t M) {
   for (std::int64_t m = 0; m < M; ++m) {
-    for (std::int64_t n = 0; n < N; ++n) {
-      T sum = 0;
-      for (std::int64_t k = 0; k < K; ++k) sum += X[m * K + k] * static_cast<T>(q[int8_place(n, k, K)]);
-      Y[m * N + n] =
-          scales[n] * sum + (bias == nullptr ? 0 : bias[n]) + (addend == nullptr ? 0 : addend[m * N + n]);
+    for (std::int64_t n = 0; n < W.N; ++n) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < W.K; ++k) sum += X[m * W.K + k] * W.q[int8_place(n, k, W.K)];
+      const std::int64_t at = m * Y.ld + n;
+      Y.data[at] = static_cast<double>(W.scales[n]) * sum +
+                   (Y.bias == nullptr ? 0 : static_cast<double>(Y.bias[n])) +
+                   (Y.addend == nullptr ? 0 : Y.addend[at]);
     }
   }
 }
-
-template void reference::gemv_int8(double*, const double*, const std::int8_t*, const double*, std::int64_t,
-                                   std::int64_t, std::int64_t, const double*, const double*);
 
 // ---- The op ----
 

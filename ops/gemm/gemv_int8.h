@@ -23,6 +23,10 @@
 // stays in the cache while it is multiplied with all rows, a few at a time.
 //
 // A row of Y has the same bits, however many rows are computed together.
+//
+// In generation with 8-bit weights this runs as int8_digits and gemv_int8_dot in
+// ops/gemm/gemv_int8_dot_simd.h, or without AVX512-VNNI as int8_floats and gemv_int8 in
+// ops/gemm/gemv_int8_simd.h. Training does not use it.
 #pragma once
 
 #include <cstddef>
@@ -77,9 +81,8 @@ void gemv_int8(const MatrixOut<float>& Y, const MatrixIn<float>& X, const Int8Ma
 
 namespace reference {
 
-template <class T>  // T is double; W is the quantised matrix, X is not rounded
-void gemv_int8(T* Y, const T* X, const std::int8_t* q, const T* scales, std::int64_t M, std::int64_t N,
-               std::int64_t K, const T* bias, const T* addend);
+// Y and X are contiguous. X is not rounded.
+void gemv_int8(const MatrixOut<double>& Y, const double* X, const Int8Matrix& W, std::int64_t M);
 
 }  // namespace reference
 

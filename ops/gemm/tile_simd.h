@@ -1,23 +1,24 @@
 // Products of small matrices that are in the L1 or L2 cache. Attention is built from them.
 //
-//   C (rows, columns) = or += A (rows, depth) B (depth, columns)
+//   C (M,N) = or += A (M,K) B (K,N)
 //
 // B and C are stored by rows, so that a register holds neighbouring columns. A is read one number at a time
 // and may be stored by rows or by columns (TileOperand), so a transposed A costs nothing; for this reason
 // attention stores its scores transposed. Unlike in ops/gemm/gemm.h, nothing is packed and one thread does
 // everything: the callers' matrices are in the cache and in the right order already.
 //
-// Each element of C is one chain of fused multiply-adds over the depth. It starts from 0 or from the old
-// value. It does not depend on the rows and columns computed beside it, and a product that is cut along its
-// depth gives the same bits as one piece.
+// Each element of C is one chain of K fused multiply-adds. It starts from 0 or from the old value. It does
+// not depend on the rows and columns computed beside it, and a product that is cut along K gives the same
+// bits as one piece.
 //
-// The register block: R x S registers of C stay in registers for the whole depth. One step loads S registers
+// The register block: R x S registers of C stay in registers for all K steps. One step loads S registers
 // of B and R numbers of A, and does R S multiply-adds. With 32 registers, a C of 4 registers or more is cut
 // into blocks of 4 x 4 (eight loads for 16 multiply-adds) and the rest into 8 x 2; with 16 registers into 4
 // x 2. The two multiply-add units have a latency of 4, so they need 8 independent chains, and nearly always
 // have them.
 #pragma once
 
+#include "ops/gemm/operands.h"
 #include "ops/simd/transpose_simd.h"
 
 namespace inkling::simd {
@@ -27,6 +28,13 @@ struct TileOperand {
   const float* data;
   std::int64_t row;
   std::int64_t step;
+};
+
+// A matrix that is stored by rows, `ld` floats apart. T is const float if the matrix is only read.
+template <class T>
+struct RowMajor {
+  T* data;
+  std::int64_t ld;
 };
 
 template <class V>
@@ -43,8 +51,9 @@ template <int N, class F>
   }
 }
 
-// The last steps of a product with a triangle, where row i of the block sums over i steps more than row 0.
-// Does step `depth + J - 1`, in which only the rows from J on take part, and then all later steps.
+// The last steps of a product with a triangle, where row i of the block sums over K + i steps. Does step K +
+// J - 1, in which only the rows from J on take part, and then all later steps. `a` and `b` point to this
+// step.
 template <class V, int R, int S, int J>
 [[gnu::always_inline]] inline void triangle_steps(V (&acc)[R][S], const float* a, TileOperand strides,
                                                   const float* b, std::int64_t ldb) {
@@ -59,58 +68,59 @@ template <class V, int R, int S, int J>
   }
 }
 
-// One register block: R rows and S registers of columns. With Triangle, row i sums over depth + i steps.
+// One register block of C: R rows and S registers of columns. With Triangle, row i sums over K + i steps.
 template <class V, int R, int S, bool Triangle>
-void block_product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb,
-                   std::int64_t depth, bool accumulate) noexcept {
+void block_product(RowMajor<float> C, TileOperand A, RowMajor<const float> B, std::int64_t K,
+                   bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes;
   V acc[R][S];
   if (accumulate) {
     unrolled<R * S>([&](int n) __attribute__((always_inline)) {
-      acc[n / S][n % S] = load<V>(c + n / S * ldc + n % S * W);
+      acc[n / S][n % S] = load<V>(C.data + n / S * C.ld + n % S * W);
     });
   } else {
     unrolled<R * S>([&](int n) __attribute__((always_inline)) { acc[n / S][n % S] = V(0.0f); });
   }
-  const float* a_k = a.data;
-#pragma GCC unroll 4  // the CPU predicts the end of a short loop badly, and the depth is about 64
-  for (std::int64_t k = 0; k < depth; ++k, a_k += a.step, b += ldb) {
+  const float *a = A.data, *b = B.data;
+#pragma GCC unroll 4  // the CPU predicts the end of a short loop badly, and K is about 64
+  for (std::int64_t k = 0; k < K; ++k, a += A.step, b += B.ld) {
     V b_k[S];
     for (int s = 0; s < S; ++s) b_k[s] = load<V>(b + s * W);
     for (int i = 0; i < R; ++i) {
-      const V a_ik(a_k[i * a.row]);
+      const V a_ik(a[i * A.row]);
       for (int s = 0; s < S; ++s) acc[i][s] = fma(a_ik, b_k[s], acc[i][s]);
     }
   }
-  if constexpr (Triangle) triangle_steps<V, R, S, 1>(acc, a_k, a, b, ldb);
+  if constexpr (Triangle) triangle_steps<V, R, S, 1>(acc, a, A, b, B.ld);
   unrolled<R * S>([&](int n) __attribute__((always_inline)) {
-    store(c + n / S * ldc + n % S * W, acc[n / S][n % S]);
+    store(C.data + n / S * C.ld + n % S * W, acc[n / S][n % S]);
   });
 }
 
-// C = or += A B. rows is a multiple of kBlockRows, columns a multiple of the register's lanes. With Triangle,
-// row i sums over depth + i steps.
+// C = or += A B. M is a multiple of kBlockRows, N a multiple of the register's lanes. With Triangle, row i
+// sums over K + i steps.
 template <class V, bool Triangle = false>
-void product(float* c, std::int64_t ldc, TileOperand a, const float* b, std::int64_t ldb, std::int64_t rows,
-             std::int64_t columns, std::int64_t depth, bool accumulate) noexcept {
+void product(RowMajor<float> C, TileOperand A, RowMajor<const float> B, ProductSize size,
+             bool accumulate) noexcept {
   constexpr std::int64_t W = V::kLanes, R = kBlockRows<V>;
-  for (std::int64_t i = 0; i < rows; i += R) {
-    const TileOperand a_i{a.data + i * a.row, a.row, a.step};
-    const std::int64_t depth_i = Triangle ? depth + i : depth;
+  const auto [M, N, K] = size;
+  for (std::int64_t i = 0; i < M; i += R) {
+    const TileOperand A_i{A.data + i * A.row, A.row, A.step};
+    float* C_i = C.data + i * C.ld;
+    const std::int64_t K_i = Triangle ? K + i : K;
     std::int64_t j = 0;
     if constexpr (W == 16) {
-      for (; j + 4 * W <= columns; j += 4 * W) {
+      for (; j + 4 * W <= N; j += 4 * W) {
         for (std::int64_t h = 0; h < R; h += 4) {
-          block_product<V, 4, 4, Triangle>(c + (i + h) * ldc + j, ldc, {a_i.data + h * a.row, a.row, a.step},
-                                           b + j, ldb, Triangle ? depth_i + h : depth_i, accumulate);
+          block_product<V, 4, 4, Triangle>({C_i + h * C.ld + j, C.ld}, {A_i.data + h * A.row, A.row, A.step},
+                                           {B.data + j, B.ld}, Triangle ? K_i + h : K_i, accumulate);
         }
       }
     }
-    for (; j + 2 * W <= columns; j += 2 * W) {
-      block_product<V, R, 2, Triangle>(c + i * ldc + j, ldc, a_i, b + j, ldb, depth_i, accumulate);
+    for (; j + 2 * W <= N; j += 2 * W) {
+      block_product<V, R, 2, Triangle>({C_i + j, C.ld}, A_i, {B.data + j, B.ld}, K_i, accumulate);
     }
-    if (j < columns)
-      block_product<V, R, 1, Triangle>(c + i * ldc + j, ldc, a_i, b + j, ldb, depth_i, accumulate);
+    if (j < N) block_product<V, R, 1, Triangle>({C_i + j, C.ld}, A_i, {B.data + j, B.ld}, K_i, accumulate);
   }
 }
 

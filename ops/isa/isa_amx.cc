@@ -2,11 +2,8 @@
 // products of 8-bit numbers by AVX512-VNNI. tests/emulated_amx_kernels.cc compiles this file a second time,
 // with emulated tiles (ops/simd/amx_emulation.h).
 #if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 warns about _mm512_undefined_ps() in its own header avx512fintrin.h (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "ops/simd/gcc_105593.h"  // must be first
+
 #include "ops/attention/attention_backward_amx_simd.h"
 #include "ops/attention/attention_forward_amx_simd.h"
 #include "ops/gemm/gemm_bf16_amx_simd.h"

@@ -1,11 +1,8 @@
 // The table of kernels for CPUs with AVX512-BF16. It is the table of avx512, with products of bf16 by
 // AVX512-BF16 and products of 8-bit numbers by AVX512-VNNI. Every CPU with AVX512-BF16 has AVX512-VNNI too.
 #if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 warns about _mm512_undefined_ps() in its own header avx512fintrin.h (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "ops/simd/gcc_105593.h"  // must be first
+
 #include "ops/gemm/gemm_bf16_dot_simd.h"
 #include "ops/gemm/gemv_int8_dot_simd.h"
 #include "ops/isa/bf16_kernels_simd.h"

@@ -90,8 +90,8 @@ TEST_CASE("accumulation: the gradients of layernorm add up, also without dx, for
   const std::int64_t rows = 35, C = 5;  // two tasks of rows
   const auto in_double = [=](const Values& x) {
     std::vector<double> y(x[0].size()), mean(rows), rstd(rows);
-    reference::layernorm_forward(y.data(), mean.data(), rstd.data(), x[0].data(), x[1].data(), x[2].data(),
-                                 rows, C);
+    reference::layernorm_forward<double>(
+        {y.data(), mean.data(), rstd.data(), x[0].data(), x[1].data(), x[2].data(), rows, C});
     return y;
   };
   for (const DType out : {DType::f32, DType::bf16}) {

@@ -1,4 +1,4 @@
-// Attention in rows of several documents: each document's results are those of the document alone, bit by
+// Attention in rows of several documents: each document has the same results as the document alone, bit by
 // bit, forward and backward, on every instruction set.
 #include <cstring>
 #include <type_traits>

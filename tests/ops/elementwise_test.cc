@@ -276,17 +276,14 @@ TEST_CASE("elementwise: an empty tensor gives an empty result and gradient zero"
 }
 
 TEST_CASE("elementwise: an error names an argument with a wrong dtype") {
-  std::vector<float> numbers(64);
-  std::vector<std::int32_t> whole(64);
-  std::vector<bf16> halves(64);
+  Zeros zeros;
   Tape tape;
-  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
-  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
-  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
   // A tensor without elements has no task that could find the wrong dtype.
-  CHECK_THROWS_WITH(add(tape, h({0, 4}), f({0, 4})), contains("add: a (0, 4): dtype is bf16, expected f32"));
-  CHECK_THROWS_WITH(mul(tape, f({0, 4}), i({0, 4})), contains("mul: b (0, 4): dtype is i32, expected f32"));
-  CHECK_THROWS_WITH(exp(tape, i({0, 4})), contains("exp: x (0, 4): dtype is i32, expected f32"));
+  CHECK_THROWS_WITH(add(tape, zeros.bf16({0, 4}), zeros.f32({0, 4})),
+                    contains("add: a (0, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(mul(tape, zeros.f32({0, 4}), zeros.i32({0, 4})),
+                    contains("mul: b (0, 4): dtype is i32, expected f32"));
+  CHECK_THROWS_WITH(exp(tape, zeros.i32({0, 4})), contains("exp: x (0, 4): dtype is i32, expected f32"));
 }
 
 }  // namespace

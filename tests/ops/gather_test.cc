@@ -14,13 +14,6 @@ constexpr Tolerance kExact{0, 0};  // forward only copies numbers
 constexpr Tolerance kOneRounding{1e-7, 1e-7};
 constexpr Tolerance kSums{1e-5, 1e-5};  // sums of about ten floats
 
-std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t V) {
-  Rng rng(5);
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(n));
-  for (auto& id : ids) id = static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(V)));
-  return ids;
-}
-
 TEST_CASE("gather, pick, embedding: the backward formulas are the derivatives of the forward formulas") {
   const std::int64_t V = 5, C = 3, B = 2, T = 4, N = B * T;
   const auto ids = random_ids(N, V);
@@ -194,22 +187,18 @@ TEST_CASE("embedding: errors name wrong ids, positions and shapes") {
 }
 
 TEST_CASE("gather, pick, embedding: an error names an argument with a wrong dtype") {
-  std::vector<float> numbers(64);
-  std::vector<std::int32_t> whole(64);
-  std::vector<bf16> halves(64);
+  Zeros zeros;
   Tape tape;
-  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
-  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
-  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
-  CHECK_THROWS_WITH(embedding(tape, h({8, 4}), f({8, 4}), i({1, 2}), 8),
+  CHECK_THROWS_WITH(embedding(tape, zeros.bf16({8, 4}), zeros.f32({8, 4}), zeros.i32({1, 2}), 8),
                     contains("embedding: wte (8, 4): dtype is bf16, expected f32"));
-  CHECK_THROWS_WITH(embedding(tape, f({8, 4}), h({8, 4}), i({1, 2}), 8),
+  CHECK_THROWS_WITH(embedding(tape, zeros.f32({8, 4}), zeros.bf16({8, 4}), zeros.i32({1, 2}), 8),
                     contains("embedding: wpe (8, 4): dtype is bf16, expected f32"));
-  CHECK_THROWS_WITH(embedding(tape, f({8, 4}), f({8, 4}), f({1, 2}), 8),
+  CHECK_THROWS_WITH(embedding(tape, zeros.f32({8, 4}), zeros.f32({8, 4}), zeros.f32({1, 2}), 8),
                     contains("embedding: ids (1, 2): dtype is f32, expected i32"));
-  CHECK_THROWS_WITH(gather(tape, i({8, 4}), i({2})),
+  CHECK_THROWS_WITH(gather(tape, zeros.i32({8, 4}), zeros.i32({2})),
                     contains("gather: table (8, 4): dtype is i32, expected f32"));
-  CHECK_THROWS_WITH(pick(tape, h({2, 4}), i({2})), contains("pick: x (2, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(pick(tape, zeros.bf16({2, 4}), zeros.i32({2})),
+                    contains("pick: x (2, 4): dtype is bf16, expected f32"));
 }
 
 }  // namespace

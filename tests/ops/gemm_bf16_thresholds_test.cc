@@ -12,13 +12,9 @@ namespace {
 
 using namespace inkling::test;
 
-struct Size {
-  std::int64_t M, N, K;
-};
-
 // C = A B in f32, with A in f32 and B in bf16. The first product gets a bias. The second product is added to
 // the old values of C and streamed past the caches.
-void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
+void check_sums(const ProductSize& s, bool a_by_rows = true, bool b_by_rows = true) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K);
   const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),
@@ -44,7 +40,7 @@ void check_sums(const Size& s, bool a_by_rows = true, bool b_by_rows = true) {
 
 // The same check for a bf16 result, with B packed before the product. It checks a sample of elements, in the
 // corners of chunks and panels.
-void check_rounded_sums(const Size& s) {
+void check_rounded_sums(const ProductSize& s) {
   const auto& [M, N, K] = s;
   INFO("M = " << M << ", N = " << N << ", K = " << K);
   const std::vector<float> a = whole_numbers(M * K, 1), b = whole_numbers(K * N, 2),

@@ -11,13 +11,9 @@ namespace {
 
 using namespace inkling::test;
 
-struct Size {
-  std::int64_t M, N, K;
-};
-
 // C = A B with a bias, with a bias and an addend in other memory, and with an addend in C itself. Between the
 // rows of C lie 5 floats that gemm must not change.
-void check_sums(const Size& s, bool a_by_rows, bool b_by_rows) {
+void check_sums(const ProductSize& s, bool a_by_rows, bool b_by_rows) {
   const std::int64_t M = s.M, N = s.N, K = s.K;
   INFO("M = " << M << ", N = " << N << ", K = " << K << ", A by " << (a_by_rows ? "rows" : "columns")
               << ", B by " << (b_by_rows ? "rows" : "columns"));
@@ -79,13 +75,13 @@ TEST_CASE("gemm: sums are exact when the shared side is packed in several blocks
 
 TEST_CASE("gemm: sums are exact for strips of every length: the least, the most, one task, and a tail") {
   for_each_isa([] {
-    const Size sizes[] = {
+    const ProductSize sizes[] = {
         {31, 30, 600},  {32, 30, 600},  {33, 30, 600},   // a strip has at least 32 lanes
         {65, 30, 600},  {97, 30, 600},  {1535, 25, 90},  // and at most 96, from 16 * 96 lanes on
         {1537, 25, 90}, {1700, 25, 90}, {25, 1700, 90}, {25, 1536, 90},
         {511, 32, 32},  {512, 32, 32},  {513, 32, 32},  // a task has 2^19 multiply-adds: 512 lanes
         {1100, 32, 32}, {32, 1100, 32}, {5000, 7, 3},   {7, 5000, 3}};
-    for (const Size& s : sizes) check_sums(s, true, true);
+    for (const ProductSize& s : sizes) check_sums(s, true, true);
   });
 }
 

@@ -36,10 +36,9 @@ struct Case {
     quantise_int8(q.data(), scales.data(), w.data(), K, 0, N / 2);
     quantise_int8(q.data(), scales.data(), w.data(), K, N / 2, N);
     y.resize(addend.size()), y_plain.resize(addend.size());
-    reference::gemv_int8<double>(y.data(), as_doubles(x).data(), q.data(), as_doubles(scales).data(), M, N, K,
-                                 as_doubles(bias).data(), as_doubles(addend).data());
-    reference::gemv_int8<double>(y_plain.data(), as_doubles(x).data(), q.data(), as_doubles(scales).data(), M,
-                                 N, K, nullptr, nullptr);
+    reference::gemv_int8({y.data(), N, bias.data(), as_doubles(addend).data()}, as_doubles(x).data(),
+                         matrix(), M);
+    reference::gemv_int8({y_plain.data(), N}, as_doubles(x).data(), matrix(), M);
   }
   Int8Matrix matrix() const { return {q.data(), scales.data(), N, K}; }
 };

@@ -70,10 +70,10 @@ TEST_CASE("goldens: layernorm's values, statistics and gradients are PyTorch's, 
     const Doubles x = golden["x"], weight = golden["weight"], bias = golden["bias"], dy = golden["dout"];
     Doubles y(x.size()), mean(static_cast<std::size_t>(N)), rstd(mean.size());
     Doubles dx(x.size()), dweight(weight.size()), dbias(bias.size());
-    reference::layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), N,
-                                 C);
-    reference::layernorm_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
-                                  mean.data(), rstd.data(), N, C);
+    reference::layernorm_forward<double>(
+        {y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), N, C});
+    reference::layernorm_backward<double>({dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
+                                           weight.data(), mean.data(), rstd.data(), N, C, false});
     check("y", y, golden["out"], kLayerNorm);
     check("mean", mean, golden["mean"], kLayerNorm);
     check("rstd", rstd, golden["rstd"], kLayerNorm);

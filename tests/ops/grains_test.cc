@@ -35,12 +35,6 @@ std::size_t index(std::int64_t i) {
 std::span<const float> values(const Tensor& t) {
   return {t.f32(), index(t.numel())};
 }
-std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t V) {
-  Rng rng(6);
-  std::vector<std::int32_t> ids(index(n));
-  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(V)));
-  return ids;
-}
 
 // A leaf whose gradient starts as ones. Every op must add its gradient to them.
 struct Leaf {
@@ -214,10 +208,10 @@ TEST_CASE(
       std::vector<double> want(dy.size()), mean(index(rows)), rstd(index(rows)), dx(dy.size()), dw(index(C)),
           db(index(C));
       const std::vector<double> in = as_doubles(x.values), w = as_doubles(weight.values);
-      reference::layernorm_forward(want.data(), mean.data(), rstd.data(), in.data(), w.data(),
-                                   as_doubles(bias.values).data(), rows, C);
-      reference::layernorm_backward(dx.data(), dw.data(), db.data(), as_doubles(dy).data(), in.data(),
-                                    w.data(), mean.data(), rstd.data(), rows, C);
+      reference::layernorm_forward<double>({want.data(), mean.data(), rstd.data(), in.data(), w.data(),
+                                            as_doubles(bias.values).data(), rows, C});
+      reference::layernorm_backward<double>({dx.data(), dw.data(), db.data(), as_doubles(dy).data(),
+                                             in.data(), w.data(), mean.data(), rstd.data(), rows, C, false});
       Tape tape;
       const Tensor X = wants_dx ? x.on(tape, {rows, C}) : Tensor(x.values.data(), {rows, C});
       const Tensor y = layernorm(tape, X, weight.on(tape, {C}), bias.on(tape, {C}));

@@ -29,12 +29,12 @@ struct Case {
                c = static_cast<std::size_t>(C);
     y.resize(n), mean.resize(r), rstd.resize(r), dx.resize(n), dweight.resize(c), dbias.resize(c);
     forward();
-    reference::layernorm_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
-                                  mean.data(), rstd.data(), rows, C);
+    reference::layernorm_backward<double>({dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(),
+                                           weight.data(), mean.data(), rstd.data(), rows, C, false});
   }
   double forward() {
-    reference::layernorm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(),
-                                 rows, C);
+    reference::layernorm_forward<double>(
+        {y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C});
     return dot(y, dy);
   }
 };
@@ -62,7 +62,7 @@ TEST_CASE("layernorm: every instruction set agrees with the reference at every w
           {y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, C});
       check_close("y", y.values(), c.y, kFloatTolerance);
       Guarded dweight(C), dbias(C), assigned(rows * C, shift, NAN), accumulated(rows * C, shift, 1.0f);
-      LayerNormBackward<float> backward{
+      LayerNormBackward<float, float> backward{
           assigned.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(),
           mean.data(),     rstd.data(),    rows,         C,         false};
       kernel.layernorm_backward(backward);
@@ -144,16 +144,11 @@ TEST_CASE("layernorm: the op can give a bf16 result, and its gradients stay f32"
 }
 
 TEST_CASE("layernorm: an error names an argument with a wrong dtype") {
-  std::vector<float> numbers(64);
-  std::vector<std::int32_t> whole(64);
-  std::vector<bf16> halves(64);
+  Zeros zeros;
   Tape tape;
-  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
-  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
-  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
-  CHECK_THROWS_WITH(layernorm(tape, h({2, 4}), f({4}), f({4})),
+  CHECK_THROWS_WITH(layernorm(tape, zeros.bf16({2, 4}), zeros.f32({4}), zeros.f32({4})),
                     contains("layernorm: x (2, 4): dtype is bf16, expected f32"));
-  CHECK_THROWS_WITH(layernorm(tape, f({2, 4}), f({4}), i({4})),
+  CHECK_THROWS_WITH(layernorm(tape, zeros.f32({2, 4}), zeros.f32({4}), zeros.i32({4})),
                     contains("layernorm: bias (4): dtype is i32, expected f32"));
 }
 

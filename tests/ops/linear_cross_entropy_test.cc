@@ -19,7 +19,7 @@ struct Case {
   std::int64_t B, T, C, vocab, Vp;
   std::vector<float> x, wte;
   std::vector<std::int32_t> targets;
-  std::vector<double> losses, dx, dwte;  // the gradients are those of the mean loss
+  std::vector<double> losses, dx, dwte;  // the gradients of the mean loss
   double mean = 0;
 
   std::int64_t counted() const {

@@ -26,8 +26,8 @@ struct Case {
     bias = as_doubles(random_floats(OC, 3)), dy = as_doubles(random_floats(M * OC, 4));
     y.resize(dy.size()), dx.resize(x.size()), dweight.resize(weight.size()), dbias.resize(bias.size());
     forward();
-    reference::linear_backward(dx.data(), dweight.data(), dbias.data(), dy.data(), x.data(), weight.data(), M,
-                               IC, OC);
+    reference::linear_backward({dx.data(), dweight.data(), dbias.data()}, dy.data(), x.data(), weight.data(),
+                               M, IC, OC);
   }
   double forward() {
     reference::linear_forward(y.data(), x.data(), weight.data(), bias.data(), M, IC, OC);
@@ -143,7 +143,7 @@ TEST_CASE("linear: in bf16, result and gradients agree with the reference up to 
       c.dy = as_doubles(random_bf16s(M * OC, 4));
       c.forward();
       for (auto* sums : {&c.dx, &c.dweight, &c.dbias}) std::fill(sums->begin(), sums->end(), 0.0);
-      reference::linear_backward(c.dx.data(), c.dweight.data(), c.dbias.data(), c.dy.data(), c.x.data(),
+      reference::linear_backward({c.dx.data(), c.dweight.data(), c.dbias.data()}, c.dy.data(), c.x.data(),
                                  c.weight.data(), M, IC, OC);
       std::vector<float> x = floats(c.x), weight = floats(c.weight), bias = floats(c.bias), dy = floats(c.dy);
       const PackedWeight packed(weight, OC, IC);
@@ -242,20 +242,15 @@ TEST_CASE(
 }
 
 TEST_CASE("linear: an error names an argument with a wrong dtype") {
-  std::vector<float> numbers(64);
-  std::vector<std::int32_t> whole(64);
-  std::vector<bf16> halves(64);
+  Zeros zeros;
   Tape tape;
-  const auto f = [&](Shape shape) { return Tensor(numbers.data(), shape); };
-  const auto i = [&](Shape shape) { return Tensor(whole.data(), shape); };
-  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
-  CHECK_THROWS_WITH(linear(tape, i({2, 4}), f({3, 4}), Tensor{}),
+  CHECK_THROWS_WITH(linear(tape, zeros.i32({2, 4}), zeros.f32({3, 4}), Tensor{}),
                     contains("linear: x (2, 4): dtype is i32, expected f32 or bf16"));
-  CHECK_THROWS_WITH(linear(tape, f({2, 4}), h({3, 4}), Tensor{}),
+  CHECK_THROWS_WITH(linear(tape, zeros.f32({2, 4}), zeros.bf16({3, 4}), Tensor{}),
                     contains("linear: weight (3, 4): dtype is bf16, expected f32"));
-  CHECK_THROWS_WITH(linear(tape, f({2, 4}), f({3, 4}), h({3})),
+  CHECK_THROWS_WITH(linear(tape, zeros.f32({2, 4}), zeros.f32({3, 4}), zeros.bf16({3})),
                     contains("linear: bias (3): dtype is bf16, expected f32"));
-  CHECK_THROWS_WITH(linear_add(tape, h({2, 3}), f({2, 4}), f({3, 4}), Tensor{}),
+  CHECK_THROWS_WITH(linear_add(tape, zeros.bf16({2, 3}), zeros.f32({2, 4}), zeros.f32({3, 4}), Tensor{}),
                     contains("linear_add: residual (2, 3): dtype is bf16, expected f32"));
 }
 

@@ -52,13 +52,6 @@ std::vector<float> numbers(std::int64_t n, std::uint64_t seed) {
   return values;
 }
 
-std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t V) {
-  Rng rng(6);
-  std::vector<std::int32_t> ids(index(n));
-  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(V)));
-  return ids;
-}
-
 using Bytes = std::vector<float>;
 
 void append(Bytes& bytes, std::span<const float> values) {

@@ -92,11 +92,11 @@ TEST_CASE("softmax: the op's result and gradient agree with the reference, over 
 }
 
 TEST_CASE("softmax: an error names an argument with a wrong dtype") {
-  std::vector<bf16> halves(64);
+  Zeros zeros;
   Tape tape;
-  const auto h = [&](Shape shape) { return Tensor(halves.data(), shape); };
   // A tensor without elements has no task that could find the wrong dtype.
-  CHECK_THROWS_WITH(softmax(tape, h({0, 4})), contains("softmax: x (0, 4): dtype is bf16, expected f32"));
+  CHECK_THROWS_WITH(softmax(tape, zeros.bf16({0, 4})),
+                    contains("softmax: x (0, 4): dtype is bf16, expected f32"));
 }
 
 }  // namespace
