@@ -1,18 +1,12 @@
 #include "optim/adamw.h"
 
-#include "core/error.h"
-#include "core/parallel.h"
 #include "ops/kernels.h"
 #include "ops/update/adamw.h"
 
 namespace inkling {
 
 AdamW::AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings& settings)
-    : settings_(settings),
-      chunks_(cut_segments(segments)),
-      extent_(extent(segments)),
-      m_(static_cast<std::size_t>(extent_) * sizeof(float)),
-      v_(static_cast<std::size_t>(extent_) * sizeof(float)) {
+    : Optimizer(segments), settings_(settings), m_(state_memory()), v_(state_memory()) {
   const AdamWSettings& s = settings_;
   if (!(s.beta1 >= 0 && s.beta1 < 1)) fail("adamw: beta1 is ", s.beta1, ", expected 0 <= beta1 < 1");
   if (!(s.beta2 >= 0 && s.beta2 < 1)) fail("adamw: beta2 is ", s.beta2, ", expected 0 <= beta2 < 1");
@@ -22,7 +16,6 @@ AdamW::AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings&
 
 void AdamW::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
                  const Updated& updated) {
-  if (step < 1) fail("adamw: step is ", step, ", expected 1 or more");
   const auto factors = [&](double weight_decay) {
     return adamw_factors({.beta1 = settings_.beta1,
                           .beta2 = settings_.beta2,
@@ -34,20 +27,10 @@ void AdamW::step(float* weights, const float* gradients, std::int64_t step, floa
   };
   const AdamWFactors decaying = factors(settings_.weight_decay), plain = factors(0);
   float *m = this->m().data(), *v = this->v().data();
-  parallel_chunks(static_cast<std::int64_t>(chunks_.size()), [&](std::int64_t i) {
-    const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
+  for_each_chunk(step, updated, [&](const SegmentChunk& c) {
     kernels().adamw_update(weights + c.offset, m + c.offset, v + c.offset, gradients + c.offset, c.count,
                            c.decay ? decaying : plain);
-    if (updated) updated(c.offset, c.count);
   });
-}
-
-std::span<float> AdamW::m() {
-  return {reinterpret_cast<float*>(m_.data()), static_cast<std::size_t>(extent_)};
-}
-
-std::span<float> AdamW::v() {
-  return {reinterpret_cast<float*>(v_.data()), static_cast<std::size_t>(extent_)};
 }
 
 }  // namespace inkling

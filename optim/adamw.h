@@ -1,9 +1,9 @@
-// AdamW over a model's weights. The mathematics is in ops/update/adamw.h.
+// AdamW over a model's weights. The mathematics is in ops/update/adamw.h. In training this runs as
+// AdamW::step in optim/adamw.cc, which calls adamw_update in ops/update/adamw_simd.h for each chunk of the
+// weights.
 #pragma once
 
-#include "core/memory.h"
 #include "optim/optimizer.h"
-#include "optim/segment.h"
 
 namespace inkling {
 
@@ -25,16 +25,14 @@ class AdamW final : public Optimizer {
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"m", m()}, {"v", v()}}; }
   // For each weight, AdamW reads and writes w, m and v, and reads the gradient: 7 floats.
-  double step_bytes() const override { return 28.0 * static_cast<double>(extent_); }
+  double step_bytes() const override { return 28.0 * static_cast<double>(extent()); }
 
-  std::span<float> m();  // m, the running mean of the gradients
-  std::span<float> v();  // v, the running mean of the squared gradients
+  std::span<float> m() const { return floats_of(m_); }  // m, the running mean of the gradients
+  std::span<float> v() const { return floats_of(v_); }  // v, the running mean of the squared gradients
 
  private:
   AdamWSettings settings_;
-  std::vector<SegmentChunk> chunks_;
-  std::int64_t extent_;
-  Pages m_, v_;  // m and v are zero before the first step
+  Pages m_, v_;
 };
 
 }  // namespace inkling

@@ -1,8 +1,8 @@
-// The interface of all optimisers. An optimiser turns gradients into new weights. It has a state, which a
+// The base class of all optimisers. An optimiser turns gradients into new weights. It has a state, which a
 // checkpoint saves.
 //
 // An optimiser knows flat buffers of floats, and which parts of them have weight decay (optim/segment.h). It
-// never knows a model. Thread safety: one caller at a time; step() itself uses all threads and allocates
+// does not know the model. Thread safety: one caller at a time; step() itself uses all threads and allocates
 // nothing. Read next: optim/adamw.h, with the mathematics in ops/update/adamw.h.
 #pragma once
 
@@ -10,6 +10,11 @@
 #include <functional>
 #include <span>
 #include <vector>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "optim/segment.h"
 
 namespace inkling {
 
@@ -41,6 +46,34 @@ class Optimizer {
 
   // The number of bytes that a step reads and writes. Memory bandwidth limits the speed of a step.
   virtual double step_bytes() const = 0;
+
+ protected:
+  explicit Optimizer(const std::vector<ParameterSegment>& segments)
+      : chunks_(cut_segments(segments)), extent_(inkling::extent(segments)) {}
+
+  // The number of floats in each buffer: weights, gradients and state.
+  std::int64_t extent() const { return extent_; }
+
+  // Memory for one buffer of the state, filled with zeros, and its floats.
+  Pages state_memory() const { return Pages(static_cast<std::size_t>(extent_) * sizeof(float)); }
+  std::span<float> floats_of(const Pages& memory) const {
+    return {reinterpret_cast<float*>(memory.data()), static_cast<std::size_t>(extent_)};
+  }
+
+  // Calls update(chunk), then `updated`, for each chunk of the weights, in parallel. Error unless step >= 1.
+  template <class F>
+  void for_each_chunk(std::int64_t step, const Updated& updated, F update) const {
+    if (step < 1) fail(name(), ": step is ", step, ", expected 1 or more");
+    parallel_chunks(std::ssize(chunks_), [&](std::int64_t i) {
+      const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
+      update(c);
+      if (updated) updated(c.offset, c.count);
+    });
+  }
+
+ private:
+  std::vector<SegmentChunk> chunks_;
+  std::int64_t extent_;
 };
 
 }  // namespace inkling

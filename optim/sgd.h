@@ -1,9 +1,8 @@
-// SGD with momentum over a model's weights. The mathematics is in ops/update/sgd.h.
+// SGD with momentum over a model's weights. The mathematics is in ops/update/sgd.h. In training this runs as
+// Sgd::step in optim/sgd.cc, which calls sgd_update in ops/update/sgd_simd.h for each chunk of the weights.
 #pragma once
 
-#include "core/memory.h"
 #include "optim/optimizer.h"
-#include "optim/segment.h"
 
 namespace inkling {
 
@@ -22,15 +21,13 @@ class Sgd final : public Optimizer {
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"velocity", velocity()}}; }
   // For each weight, SGD reads and writes w and the velocity, and reads the gradient: 5 floats.
-  double step_bytes() const override { return 20.0 * static_cast<double>(extent_); }
+  double step_bytes() const override { return 20.0 * static_cast<double>(extent()); }
 
-  std::span<float> velocity();
+  std::span<float> velocity() const { return floats_of(velocity_); }
 
  private:
   SgdSettings settings_;
-  std::vector<SegmentChunk> chunks_;
-  std::int64_t extent_;
-  Pages velocity_;  // the velocity is zero before the first step
+  Pages velocity_;
 };
 
 }  // namespace inkling
