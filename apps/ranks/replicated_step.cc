@@ -71,27 +71,61 @@ double Replicas::add_losses(std::span<const double> losses) const {
   return std::accumulate(all.begin(), all.end(), 0.0);
 }
 
-// The norm of the whole gradient: one sum of squares for each chunk, added in the order of the chunks.
-double Replicas::gradient_norm(const float* sum, Tape& tape) const {
-  const auto scope =
-      tape.scope(Phase::update, "gradient norm", {.bytes = 4.0 * static_cast<double>(share().size())});
-  std::vector<double> squares(segments_.size());
-  parallel_chunks(std::ssize(segments_), [&](std::int64_t i) {
-    const ParameterSegment& s = segments_[static_cast<std::size_t>(i)];
-    squares[static_cast<std::size_t>(i)] = kernels().sum_of_squares(sum + s.offset, s.count);
-  });
+// The sum of squares of the gradient in each range, for the ranges of all ranks, in the order of the weights.
+// Every range lies in one chunk, so it belongs to one rank.
+std::vector<double> Replicas::gather_squares(std::span<const LayerRange> ranges) const {
+  const auto of_rank = [&](const Share& share, const LayerRange& range) {
+    return range.offset >= share.begin && range.offset < share.end;
+  };
   std::vector<std::int64_t> counts;
-  for (const Share& share : shares_)
-    counts.push_back(std::count_if(chunks_.begin(), chunks_.end(),
-                                   [&](const SegmentChunk& c) { return share.contains(c); }));
-  const std::vector<double> all = gather<double>(ranks_, squares, counts);
-  return std::sqrt(std::accumulate(all.begin(), all.end(), 0.0));
+  for (const Share& one : shares_)
+    counts.push_back(std::count_if(ranges.begin(), ranges.end(),
+                                   [&](const LayerRange& range) { return of_rank(one, range); }));
+  const auto first = std::find_if(ranges.begin(), ranges.end(),
+                                  [&](const LayerRange& range) { return of_rank(share(), range); });
+  const std::span mine(first, static_cast<std::size_t>(counts[static_cast<std::size_t>(ranks_.rank())]));
+  std::vector<double> squares(mine.size());
+  parallel_chunks(std::ssize(mine), [&](std::int64_t i) {
+    const LayerRange& range = mine[static_cast<std::size_t>(i)];
+    squares[static_cast<std::size_t>(i)] = kernels().sum_of_squares(gradient_ + range.offset, range.count);
+  });
+  return gather<double>(ranks_, squares, counts);
 }
 
-void Replicas::update(Optimizer& optimizer, Tape& tape, const float* sum, const StepSettings& settings,
-                      float shorten) {
+// The norm of the whole gradient: one sum of squares for each chunk, added in the order of the chunks.
+double Replicas::gradient_norm(Tape& tape) const {
+  const auto scope =
+      tape.scope(Phase::update, "gradient norm", {.bytes = 4.0 * static_cast<double>(share().size())});
+  std::vector<LayerRange> ranges;
+  for (const SegmentChunk& c : chunks_) ranges.push_back({.offset = c.offset, .count = c.count});
+  const std::vector<double> squares = gather_squares(ranges);
+  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+}
+
+// A chunk may have weights of several layers, and a layer's tensor may have several chunks. So each range of
+// a layer is cut at the chunks.
+std::vector<double> Replicas::gradient_norms() const {
+  const std::vector<LayerRange> layers = layer_ranges(model_.parameters());
+  std::vector<LayerRange> ranges;
+  auto layer = layers.begin();
+  for (const SegmentChunk& c : chunks_) {
+    for (std::int64_t at = c.offset; at < c.offset + c.count;) {
+      while (at >= layer->offset + layer->count) ++layer;
+      const std::int64_t end = std::min(c.offset + c.count, layer->offset + layer->count);
+      ranges.push_back({layer->part, at, end - at});
+      at = end;
+    }
+  }
+  const std::vector<double> squares = gather_squares(ranges);
+  std::vector<double> norms(layers.back().part + 1);
+  for (std::size_t i = 0; i < ranges.size(); ++i) norms[ranges[i].part] += squares[i];
+  for (double& norm : norms) norm = std::sqrt(norm);
+  return norms;
+}
+
+void Replicas::update(Optimizer& optimizer, Tape& tape, const StepSettings& settings, float shorten) {
   const auto scope = tape.scope(Phase::update, optimizer.name(), {.bytes = optimizer.step_bytes()});
-  optimizer.step(model_.parameters().values().data(), sum, settings.step, settings.lr, shorten,
+  optimizer.step(model_.parameters().values().data(), gradient_, settings.step, settings.lr, shorten,
                  [&](std::int64_t offset, std::int64_t count) { model_.weights_changed(offset, count); });
 }
 
@@ -121,12 +155,12 @@ StepResult Replicas::step(Optimizer& optimizer, Tape& tape, std::span<const Micr
     sum_.add(part);
   }
   result.loss = add_losses(losses);
-  const float* sum = reduce(sum_, tape, model_.parameters().values());
+  gradient_ = reduce(sum_, tape, model_.parameters().values());
   check_finite("the loss", result.loss, settings.step);
-  result.grad_norm = gradient_norm(sum, tape);
+  result.grad_norm = gradient_norm(tape);
   check_finite("the gradient's norm", result.grad_norm, settings.step);
   const bool clips = settings.max_norm > 0;
-  update(optimizer, tape, sum, settings, clips ? clip_factor(result.grad_norm, settings.max_norm) : 1.0f);
+  update(optimizer, tape, settings, clips ? clip_factor(result.grad_norm, settings.max_norm) : 1.0f);
   share_weights(tape);
   return result;
 }

@@ -1,9 +1,10 @@
 // One training step of a run whose batch is divided into parts, on one rank or on several.
 //
 //   for each part of this rank: forward, loss, backward     as in apps/run/training_step.h
-//   add the gradients of all parts                          gradient_sum.h; each rank gets the sum of its
-//   share clip by the norm of the whole gradient each rank updates its share of the weights send the updated
-//   weights to all ranks
+//   add the gradients of all parts                          gradient_sum.h: each rank gets its share's sum
+//   clip by the norm of the whole gradient
+//   each rank updates its share of the weights
+//   send the updated weights to all ranks
 //
 // A rank keeps the optimiser's state only for its share: this is ZeRO stage 1 (Rajbhandari et al. 2020).
 // Every sum has an order that depends on the number of parts, never on the number of ranks or threads, so all
@@ -15,6 +16,7 @@
 
 #include "apps/ranks/gradient_sum.h"
 #include "apps/run/training_step.h"
+#include "nn/layer_norms.h"
 #include "optim/segment.h"
 
 namespace inkling {
@@ -35,13 +37,17 @@ class Replicas {
   StepResult step(Optimizer& optimizer, Tape& tape, std::span<const MicroBatch> batches,
                   const StepSettings& settings);
 
+  // The norm of each part of the model (nn/layer_norms.h) in the gradient of the last step, before clipping.
+  // All ranks call it, and get the same result. The last step must have had targets that count.
+  std::vector<double> gradient_norms() const;
+
  private:
   std::int64_t counted_by_all(std::span<const MicroBatch> batches) const;
   double part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over);
   double add_losses(std::span<const double> losses) const;
-  double gradient_norm(const float* sum, Tape& tape) const;
-  void update(Optimizer& optimizer, Tape& tape, const float* sum, const StepSettings& settings,
-              float shorten);
+  std::vector<double> gather_squares(std::span<const LayerRange> ranges) const;
+  double gradient_norm(Tape& tape) const;
+  void update(Optimizer& optimizer, Tape& tape, const StepSettings& settings, float shorten);
   void share_weights(Tape& tape);
 
   Ranks& ranks_;
@@ -51,6 +57,7 @@ class Replicas {
   std::vector<Share> shares_;
   std::vector<ParameterSegment> segments_;
   GradientSum sum_;
+  const float* gradient_ = nullptr;  // of the last step, summed over all parts; only this share is valid
 };
 
 }  // namespace inkling

@@ -321,18 +321,22 @@ void Trainer::token_losses() {
   gather_bytes(ranks_, std::as_writable_bytes(std::span(token_losses_)), sizes);
 }
 
+// The norm of each layer in the gradient of the last step, before clipping. All ranks call it together.
+std::vector<double> Trainer::gradient_norms() {
+  return replicas_ ? replicas_->gradient_norms()
+                   : norms_by_layer(model_->parameters(), model_->parameters().gradients());
+}
+
 // Adds to a line of metrics, for each layer, the norm of its weights after the step and the norm of the
-// step's gradient before clipping. There is no gradient before the first step, or after a step without
-// targets; in a run of several parts, no rank has the whole gradient.
+// step's gradient. There is no gradient before the first step, or after a step without targets.
 void Trainer::add_norms(json& line) {
-  const auto add = [&](const std::string& prefix, std::span<const float> values) {
-    const std::vector<double> norms = norms_by_layer(model_->parameters(), values);
-    const std::vector<std::string> parts = part_names(settings_.model.layers);
+  const std::vector<std::string> parts = part_names(settings_.model.layers);
+  const auto add = [&](const std::string& prefix, const std::vector<double>& norms) {
     for (std::size_t part = 0; part < parts.size(); ++part) line[prefix + parts[part]] = norms[part];
   };
-  add("weight_norm_", model_->parameters().values());
+  add("weight_norm_", norms_by_layer(model_->parameters(), model_->parameters().values()));
   const bool has_gradient = !losses_.empty() && losses_.back().first == step_;
-  if (has_gradient && !replicas_) add("grad_norm_", model_->parameters().gradients());
+  if (has_gradient) add("grad_norm_", gradient_norms());
 }
 
 void Trainer::validate() {

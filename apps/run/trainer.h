@@ -90,6 +90,7 @@ class Trainer {
   void validate();
   void add_norms(nlohmann::json& line);
   void token_losses();
+  std::vector<double> gradient_norms();
   void expect_finite_weights();
   void save();
   // Throws Diverged. `what` says what is not finite, and at which step.

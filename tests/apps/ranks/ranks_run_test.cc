@@ -4,64 +4,13 @@
 
 #include "apps/ranks/agreement.h"
 #include "nn/checkpoint.h"
-#include "tests/apps/run/tiny_run.h"
-#include "tests/core/ranks/thread_ranks.h"
-#include "tests/support.h"
+#include "tests/apps/ranks/replicas.h"
 
 namespace inkling {
 namespace {
 
 using namespace inkling::test;
 using nlohmann::json;
-
-TrainSettings four_parts(const json& changes = json::object()) {
-  json given = {{"replicas", 4},
-                {"batch_size", 8},
-                {"grad_accum", 2},
-                {"steps", 6},
-                {"val_data", "tests/goldens/curve_tokens.bin"},
-                {"val_every", 3},
-                {"val_batches", 2},
-                {"sample_every", 6},
-                {"save_every", 3}};
-  given.merge_patch(changes);
-  return tiny_settings(given);
-}
-
-// Starts or resumes a run on `count` ranks. The run stops after `steps` steps.
-void train_on(int count, const std::string& path, const TrainSettings& settings, bool resume = false,
-              std::int64_t steps = 1000) {
-  const CapturedErrors quiet;
-  on_ranks(count, [&](Ranks& ranks) {
-    std::optional<RunDirectory> directory;
-    if (ranks.leads()) directory.emplace(path);
-    Trainer trainer(settings, directory ? &*directory : nullptr, ranks);
-    if (resume) {
-      trainer.resume([](const std::string&) {});
-    } else {
-      trainer.start();
-    }
-    if (directory) directory->write_config(settings);
-    trainer.run([&] { return trainer.step() >= steps; });
-  });
-}
-
-void check_same(const std::string& got, const std::string& want, const std::vector<std::string>& files) {
-  for (const std::string& file : files) {
-    INFO(file);
-    const std::string bytes = read_text(want + "/" + file);
-    CHECK_FALSE(bytes.empty());
-    CHECK((read_text(got + "/" + file) == bytes));
-  }
-  CHECK(timeless_metrics(got) == timeless_metrics(want));
-}
-
-const std::vector<std::string> kFiles = {"model.bin",
-                                         "samples/step_00000006.txt",
-                                         "checkpoints/step_00000006/manifest.json",
-                                         "checkpoints/step_00000006/optimizer.bin",
-                                         "checkpoints/step_00000006/state.json",
-                                         "checkpoints/step_00000003/manifest.json"};
 
 TEST_CASE("ranks: a run of four parts has the same files on 1, 2, 3 and 4 ranks, and on any threads") {
   const RestoreThreads restore;
@@ -113,6 +62,26 @@ TEST_CASE("ranks: the first step has the mean loss of the whole batch, and its g
   std::int64_t close = 0;
   for (std::size_t i = 0; i < x.size(); ++i) close += std::abs(x[i] - y[i]) < 1e-4f;
   CHECK(static_cast<double>(close) > 0.99 * static_cast<double>(x.size()));
+}
+
+TEST_CASE("ranks: a validation has the norm of the gradient of each layer, as in a run of one part") {
+  const TemporaryDirectory temporary;
+  // Without shuffling, four parts have the same rows as one part.
+  const json changes = {{"shuffle", false}, {"steps", 1}, {"val_every", 1}};
+  json one_part = changes;
+  one_part["replicas"] = 1;
+  train_on(1, temporary / "1", four_parts(one_part));
+  train_on(3, temporary / "4", four_parts(changes));
+  const json want = timeless_metrics(temporary / "1").back(), got = timeless_metrics(temporary / "4").back();
+  double squares = 0;
+  for (const char* layer : {"embeddings", "layer_1", "last_layernorm"}) {
+    INFO(layer);
+    const std::string key = str("grad_norm_", layer);
+    CHECK(got.at(key).get<double>() == approx(want.at(key).get<double>()).epsilon(1e-5));
+    squares += std::pow(got.at(key).get<double>(), 2);
+  }
+  const json step = timeless_metrics(temporary / "4").at(1);
+  CHECK(std::sqrt(squares) == approx(step.at("grad_norm").get<double>()).epsilon(1e-6));
 }
 
 TEST_CASE("ranks: a validation has the same loss for any number of parts") {
