@@ -143,6 +143,18 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   flag("--grad-clip", "/grad_clip",
        "maximum norm of the gradient: a longer gradient is shortened to this norm; 0: never; default: 1",
        real, optimiser);
+  flag("--local-steps", "/local_steps",
+       "for slow networks: steps that each replica takes on its own (H) before all replicas take one step "
+       "with "
+       "the mean of their changes; 0: never, all replicas add their gradients in each step; default: 0",
+       number, optimiser);
+  flag("--local-steps-dtype", "/local_steps_dtype",
+       "how the replicas' changes are sent: f32, or bf16 for half of the bytes; default: f32", text,
+       optimiser);
+  flag("--outer-lr", "/outer_lr", "learning rate of the step with the mean of the changes; default: 0.7",
+       real, optimiser);
+  flag("--outer-momentum", "/outer_momentum", "Nesterov momentum of this step; default: 0.9", real,
+       optimiser);
   flag("--precision", "/precision",
        "f32 or bf16; default: the faster one in a short measurement (a resumed run keeps the choice)", text,
        optimiser);
@@ -160,10 +172,9 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
       .add_flag("--print-config", command.print_config,
                 "print all settings of the run as JSON and do not train")
       ->group(running);
-  number_flag(
-      train.add_option("--threads", command.threads,
-                       "number of threads of each rank; the result does not depend on it"),
-      1, kMostThreads)
+  number_flag(train.add_option("--threads", command.threads,
+                               "number of threads of each rank; the result does not depend on it"),
+              1, kMostThreads)
       ->capture_default_str()
       ->each([&command](const std::string&) { command.threads_given = true; })
       ->group(running);

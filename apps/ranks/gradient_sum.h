@@ -8,7 +8,11 @@
 //   reduce()                                                 adds over all ranks, one bucket after the other
 //
 // Two buckets are under way at a time: while one is added, the next one travels. Everything is a message
-// between two ranks; MPI never adds. Read next: replicated_step.cc.
+// between two ranks; MPI never adds.
+//
+// The sums can be sent in bf16, which halves the bytes. Then each part's gradient, and each sum of the tree,
+// is rounded to bf16. So the result has the same bits whether a sum was sent or computed by the same rank.
+// Read next: replicated_step.cc.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +21,19 @@
 
 #include "apps/ranks/parts.h"
 #include "apps/ranks/shares.h"
+#include "core/bf16.h"
 #include "core/memory.h"
 #include "core/ranks/ranks.h"
+#include "core/tensor.h"
 
 namespace inkling {
 
 class GradientSum {
  public:
   // `shares` has one share for each rank. `gradients` is the buffer into which backward writes a part's
-  // gradient of all weights; it must stay where it is.
-  GradientSum(Ranks& ranks, std::int64_t parts, std::span<const Share> shares, std::span<float> gradients);
+  // gradient of all weights; it must stay where it is. `sent_as` is f32 or bf16.
+  GradientSum(Ranks& ranks, std::int64_t parts, std::span<const Share> shares, std::span<float> gradients,
+              DType sent_as = DType::f32);
 
   PartRange parts() const { return mine_; }
 
@@ -54,6 +61,10 @@ class GradientSum {
   };
 
   int take_memory();
+  void round(float* values, std::int64_t n) const;
+  std::span<std::byte> room(std::size_t foreign, std::int64_t bucket, std::size_t floats) const;
+  std::span<const std::byte> message(const float* values, std::size_t floats, std::size_t place,
+                                     std::int64_t bucket) const;
   Messages start_bucket(std::int64_t number);
   void finish_bucket(std::int64_t number, const Messages& messages, float* out);
   float* sum_of(PartRange node, std::int64_t bucket, std::int64_t begin, std::int64_t count);
@@ -65,11 +76,13 @@ class GradientSum {
   PartRange mine_;
   std::vector<Share> shares_;
   std::span<float> gradients_;
+  DType sent_as_;
   std::vector<Sum> sums_;  // of the parts of this rank that were added
   std::vector<Pages> memories_;
   std::vector<int> free_memories_;
   std::vector<Foreign> foreign_;
   Pages arriving_;  // two buckets of each foreign sum: of the one that is added, and of the next one
+  Pages arriving_bf16_, leaving_bf16_;  // the messages of the same buckets, if they are sent in bf16
 };
 
 }  // namespace inkling

@@ -1,88 +1,107 @@
 #include "apps/ranks/optimizer_state.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "apps/run/optimizer_file.h"
+#include "core/error.h"
 
 namespace inkling {
 
 namespace {
 
-// Calls f(bucket) for each bucket of a share, in order.
+// Calls f(begin, count) for each bucket of a piece, in order.
 template <class F>
-void for_each_bucket(const Share& share, F f) {
-  for (std::int64_t number = 0; number < share.buckets(); ++number) f(share.bucket(number));
+void for_each_bucket(const StatePiece& piece, F f) {
+  for (std::int64_t begin = 0; begin < piece.count; begin += Share::kBucketFloats)
+    f(static_cast<std::size_t>(begin),
+      static_cast<std::size_t>(std::min(Share::kBucketFloats, piece.count - begin)));
 }
 
-template <class T>
-std::span<T> part(std::span<T> values, const Share& bucket) {
-  return values.subspan(static_cast<std::size_t>(bucket.begin), static_cast<std::size_t>(bucket.size()));
-}
-
-const Share& own(const Ranks& ranks, std::span<const Share> shares) {
-  return shares[static_cast<std::size_t>(ranks.rank())];
+// Calls f(values) for each bucket of the pieces that this rank has.
+template <class F>
+void for_each_own_bucket(const RunState& state, const Ranks& ranks, F f) {
+  for (const StatePiece& piece : state.pieces) {
+    if (piece.rank != ranks.rank()) continue;
+    for_each_bucket(piece,
+                    [&](std::size_t begin, std::size_t count) { f(piece.values.subspan(begin, count)); });
+  }
 }
 
 }  // namespace
 
-void save_optimizer(const std::string& path, Optimizer& optimizer, Ranks& ranks,
-                    std::span<const Share> shares) {
-  if (ranks.size() == 1) return save_optimizer(path, optimizer, FolderSync::by_caller);
+RunState state_in_shares(Optimizer& optimizer, const Ranks& ranks, std::span<const Share> shares) {
   const auto arrays = optimizer.state();
-  AtomicFile file(path);
-  write_optimizer_header(file, arrays.size(), static_cast<std::uint64_t>(shares.back().end));
-  std::vector<float> arriving(static_cast<std::size_t>(Share::kBucketFloats));
+  RunState state{.arrays = arrays.size(), .length = shares.back().end, .pieces = {}};
   for (const Optimizer::State& array : arrays) {
     for (int rank = 0; rank < ranks.size(); ++rank) {
-      for_each_bucket(shares[static_cast<std::size_t>(rank)], [&](const Share& bucket) {
-        std::span<float> values(arriving.data(), static_cast<std::size_t>(bucket.size()));
-        if (rank == 0) {
-          values = part(array.values, bucket);
-        } else {
-          ranks.wait(ranks.start_receive(rank, std::as_writable_bytes(values)));
-        }
-        file.write(values.data(), static_cast<std::int64_t>(values.size_bytes()));
-      });
+      const Share& share = shares[static_cast<std::size_t>(rank)];
+      StatePiece piece{array.name, rank, share.size(), {}};
+      if (rank == ranks.rank())
+        piece.values = array.values.subspan(static_cast<std::size_t>(share.begin),
+                                            static_cast<std::size_t>(share.size()));
+      state.pieces.push_back(piece);
     }
+  }
+  return state;
+}
+
+RunState whole_state(Optimizer& optimizer) {
+  const auto arrays = optimizer.state();
+  RunState state{.arrays = arrays.size(), .length = 0, .pieces = {}};
+  for (const Optimizer::State& array : arrays) {
+    state.length = std::ssize(array.values);
+    state.pieces.push_back({array.name, 0, state.length, array.values});
+  }
+  return state;
+}
+
+void save_state(const std::string& path, const RunState& state, Ranks& ranks) {
+  AtomicFile file(path);
+  write_optimizer_header(file, state.arrays, static_cast<std::uint64_t>(state.length));
+  std::vector<float> arriving(static_cast<std::size_t>(Share::kBucketFloats));
+  const auto write = [&](std::span<const float> values) {
+    file.write(values.data(), static_cast<std::int64_t>(values.size_bytes()));
+  };
+  for (const StatePiece& piece : state.pieces) {
+    if (piece.rank == 0) {
+      write(piece.values);
+      continue;
+    }
+    for_each_bucket(piece, [&](std::size_t, std::size_t count) {
+      const std::span<float> values(arriving.data(), count);
+      ranks.wait(ranks.start_receive(piece.rank, std::as_writable_bytes(values)));
+      write(values);
+    });
   }
   file.commit(FolderSync::by_caller);
 }
 
-void send_optimizer(Optimizer& optimizer, Ranks& ranks, std::span<const Share> shares) {
-  for (const Optimizer::State& array : optimizer.state()) {
-    for_each_bucket(own(ranks, shares), [&](const Share& bucket) {
-      ranks.wait(ranks.start_send(0, std::as_bytes(part(array.values, bucket))));
-    });
-  }
+void send_state(const RunState& state, Ranks& ranks) {
+  for_each_own_bucket(
+      state, ranks, [&](std::span<float> values) { ranks.wait(ranks.start_send(0, std::as_bytes(values))); });
 }
 
-void load_optimizer(const std::string& path, Optimizer& optimizer, Ranks& ranks,
-                    std::span<const Share> shares) {
-  if (ranks.size() == 1) return load_optimizer(path, optimizer);
+void load_state(const std::string& path, const RunState& state, Ranks& ranks) {
   const FileView file(path);
   ByteReader in(file);
-  const auto arrays = optimizer.state();
-  read_optimizer_header(in, arrays.size(), static_cast<std::uint64_t>(shares.back().end));
-  for (const Optimizer::State& array : arrays) {
-    for (int rank = 0; rank < ranks.size(); ++rank) {
-      for_each_bucket(shares[static_cast<std::size_t>(rank)], [&](const Share& bucket) {
-        const std::span<const std::byte> bytes =
-            in.take(bucket.size() * std::int64_t{sizeof(float)}, array.name);
-        if (rank > 0) return ranks.wait(ranks.start_send(rank, bytes));
-        std::memcpy(part(array.values, bucket).data(), bytes.data(), bytes.size());
-      });
+  read_optimizer_header(in, state.arrays, static_cast<std::uint64_t>(state.length));
+  for (const StatePiece& piece : state.pieces) {
+    if (piece.rank == 0) {
+      in.read_into(piece.values.data(), piece.count, piece.name);
+      continue;
     }
+    for_each_bucket(piece, [&](std::size_t, std::size_t count) {
+      const auto bytes = static_cast<std::int64_t>(count * sizeof(float));
+      ranks.wait(ranks.start_send(piece.rank, in.take(bytes, piece.name)));
+    });
   }
   in.expect_end("optimiser state");
 }
 
-void receive_optimizer(Optimizer& optimizer, Ranks& ranks, std::span<const Share> shares) {
-  for (const Optimizer::State& array : optimizer.state()) {
-    for_each_bucket(own(ranks, shares), [&](const Share& bucket) {
-      ranks.wait(ranks.start_receive(0, std::as_writable_bytes(part(array.values, bucket))));
-    });
-  }
+void receive_state(const RunState& state, Ranks& ranks) {
+  for_each_own_bucket(state, ranks, [&](std::span<float> values) {
+    ranks.wait(ranks.start_receive(0, std::as_writable_bytes(values)));
+  });
 }
 
 }  // namespace inkling

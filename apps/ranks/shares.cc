@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/bf16.h"
 #include "core/parallel.h"
 
 namespace inkling {
@@ -40,8 +41,9 @@ std::int64_t most_buckets(std::span<const Share> shares) {
   return most;
 }
 
-void gather_shares(Ranks& ranks, std::span<float> values, std::span<const Share> shares) {
-  const auto floats = [&](std::size_t rank, std::int64_t number) {
+template <class T>
+void gather_shares(Ranks& ranks, std::span<T> values, std::span<const Share> shares) {
+  const auto part = [&](std::size_t rank, std::int64_t number) {
     const Share bucket = shares[rank].bucket(number);
     return std::as_writable_bytes(
         values.subspan(static_cast<std::size_t>(bucket.begin), static_cast<std::size_t>(bucket.size())));
@@ -51,10 +53,10 @@ void gather_shares(Ranks& ranks, std::span<float> values, std::span<const Share>
   for (std::int64_t number = 0; number < most_buckets(shares); ++number) {
     for (std::size_t other = 0; other < shares.size(); ++other) {
       if (other == me) continue;
-      if (!floats(other, number).empty())
-        transfers.push_back(ranks.start_receive(static_cast<int>(other), floats(other, number)));
-      if (!floats(me, number).empty())
-        transfers.push_back(ranks.start_send(static_cast<int>(other), floats(me, number)));
+      if (!part(other, number).empty())
+        transfers.push_back(ranks.start_receive(static_cast<int>(other), part(other, number)));
+      if (!part(me, number).empty())
+        transfers.push_back(ranks.start_send(static_cast<int>(other), part(me, number)));
     }
     for (const Ranks::Transfer transfer : earlier) ranks.wait(transfer);
     earlier.swap(transfers);
@@ -62,5 +64,8 @@ void gather_shares(Ranks& ranks, std::span<float> values, std::span<const Share>
   }
   for (const Ranks::Transfer transfer : earlier) ranks.wait(transfer);
 }
+
+template void gather_shares(Ranks&, std::span<float>, std::span<const Share>);
+template void gather_shares(Ranks&, std::span<bf16>, std::span<const Share>);
 
 }  // namespace inkling

@@ -33,7 +33,9 @@ std::vector<Share> shares_of(std::span<const SegmentChunk> chunks, int ranks);
 // The number of buckets of the largest share.
 std::int64_t most_buckets(std::span<const Share> shares);
 
-// Sends this rank's share of `values` to all other ranks, and receives theirs. All ranks take part.
-void gather_shares(Ranks& ranks, std::span<float> values, std::span<const Share> shares);
+// Sends this rank's share of `values` to all other ranks, and receives theirs. All ranks take part. T is
+// float or bf16.
+template <class T>
+void gather_shares(Ranks& ranks, std::span<T> values, std::span<const Share> shares);
 
 }  // namespace inkling

@@ -70,6 +70,11 @@ void print_plan(std::ostream& out, const TrainSettings& s, std::int64_t first_st
   if (s.grad_accum > 1) out << " x " << s.grad_accum;
   out << "), " << format_number_of(s.steps, "step");
   if (first_step > 0) out << ", continuing after step " << first_step;
+  if (s.local_steps > 0) {
+    out << "\nlocal steps: " << format_number_of(s.replicas, "replica") << ", each takes "
+        << format_number_of(s.local_steps, "step") << " of its own before an outer step; changes are sent in "
+        << s.local_steps_dtype;
+  }
   out << std::endl;
 }
 

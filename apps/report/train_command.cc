@@ -9,11 +9,21 @@ using nlohmann::json;
 namespace {
 
 // The settings with a value, in the order of the command line; the name of a flag has - instead of _.
-constexpr const char* kFlags[] = {
-    "data",         "val_data",  "tokenizer",   "init",         "batch_size", "replicas",  "seq_len",
-    "grad_accum",   "steps",     "optimizer",   "lr",           "min_lr",     "warmup",    "schedule",
-    "weight_decay", "beta1",     "beta2",       "eps",          "momentum",   "grad_clip", "precision",
-    "seed",         "val_every", "val_batches", "sample_every", "save_every"};
+constexpr const char* kFlags[] = {"data",         "val_data",
+                                  "tokenizer",    "init",
+                                  "batch_size",   "replicas",
+                                  "seq_len",      "grad_accum",
+                                  "steps",        "optimizer",
+                                  "lr",           "min_lr",
+                                  "warmup",       "schedule",
+                                  "weight_decay", "beta1",
+                                  "beta2",        "eps",
+                                  "momentum",     "grad_clip",
+                                  "local_steps",  "local_steps_dtype",
+                                  "outer_lr",     "outer_momentum",
+                                  "precision",    "seed",
+                                  "val_every",    "val_batches",
+                                  "sample_every", "save_every"};
 constexpr const char* kModelFlags[] = {"layers", "heads", "channels", "max_seq_len", "vocab_size"};
 constexpr const char* kSwitches[] = {"shuffle", "document_mask", "loss_mask", "recompute"};
 
@@ -30,6 +40,7 @@ std::string text_of(const json& value) {
 bool has_effect(const TrainSettings& s, const std::string& key) {
   if (key == "min_lr") return s.schedule != "constant";
   if (key == "momentum") return s.optimizer == "sgd";
+  if (key == "local_steps_dtype" || key == "outer_lr" || key == "outer_momentum") return s.local_steps > 0;
   if (key == "beta1" || key == "beta2" || key == "eps") return s.optimizer == "adamw";
   return true;
 }

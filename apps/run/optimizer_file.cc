@@ -22,15 +22,6 @@ void write_optimizer_header(AtomicFile& file, std::size_t arrays, std::uint64_t 
   file.write_value(h);
 }
 
-void save_optimizer(const std::string& path, Optimizer& optimizer, FolderSync folder) {
-  const auto arrays = optimizer.state();
-  AtomicFile file(path);
-  write_optimizer_header(file, arrays.size(), arrays.empty() ? 0 : arrays.front().values.size());
-  for (const auto& array : arrays)
-    file.write(array.values.data(), static_cast<std::int64_t>(array.values.size_bytes()));
-  file.commit(folder);
-}
-
 void read_optimizer_header(ByteReader& in, std::size_t arrays, std::uint64_t expected) {
   const Header h = read_header(in, kOptimizerMagic, "optimiser state");
   if (h[1] != kVersion) fail_at_entry(in, 1, str("version is ", h[1], ", expected ", kVersion));
@@ -41,15 +32,6 @@ void read_optimizer_header(ByteReader& in, std::size_t arrays, std::uint64_t exp
                   str("holds ", h[2], " arrays of ", length, " floats, expected ", arrays, " arrays of ",
                       expected, " floats"));
   }
-}
-
-void load_optimizer(const std::string& path, Optimizer& optimizer) {
-  const FileView file(path);
-  ByteReader in(file);
-  const auto arrays = optimizer.state();
-  read_optimizer_header(in, arrays.size(), arrays.empty() ? 0 : arrays.front().values.size());
-  for (const auto& array : arrays) in.read_into(array.values.data(), std::ssize(array.values), array.name);
-  in.expect_end("optimiser state");
 }
 
 }  // namespace inkling

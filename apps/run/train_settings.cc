@@ -158,6 +158,20 @@ void choose_text_model(TrainSettings& s, const TrainFlags& flags, const ChoosePr
                            tokens, s.steps, choose);
 }
 
+// With local steps, a run has one model only after an outer step. So it validates, samples and ends there.
+void check_rounds(const TrainSettings& s, const Origin& origin) {
+  if (s.local_steps_dtype != "f32" && s.local_steps_dtype != "bf16")
+    origin.refuse("local_steps_dtype", str("is ", s.local_steps_dtype, ", expected f32 or bf16"));
+  if (s.local_steps == 0) return;
+  for (const auto& [key, value] :
+       {std::pair{"steps", s.steps}, {"val_every", s.val_every}, {"sample_every", s.sample_every}}) {
+    if (value % s.local_steps != 0) {
+      origin.refuse(key, str("is ", value, ", expected a multiple of the ", s.local_steps,
+                             " local steps, because the replicas differ between them"));
+    }
+  }
+}
+
 void check(const TrainSettings& s, const Origin& origin) {
   for (const auto& r : kWholeNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
   for (const auto& r : kRealNumberRanges) origin.in_range(r.key, s.*r.setting, r.least, r.most);
@@ -166,6 +180,7 @@ void check(const TrainSettings& s, const Origin& origin) {
     origin.refuse("batch_size", str("is ", s.batch_size, ", expected a multiple of the ", s.replicas,
                                     " replicas, which take equal parts of the batch"));
   }
+  check_rounds(s, origin);
   if (s.optimizer != "adamw" && s.optimizer != "sgd")
     origin.refuse("optimizer", str("is ", s.optimizer, ", expected adamw or sgd"));
   origin.checked_by([&] { parse_precision(s.precision, Recording::on); }, "--");
@@ -182,9 +197,10 @@ void check(const TrainSettings& s, const Origin& origin) {
 void check_types(const JsonObject& saved, const json& example) {
   for (const auto& [key, value] : example.items()) {
     // Runs of older versions do not have these keys.
-    const bool is_new =
-        key == "recompute" || key == "loss_mask" || key == "document_mask" || key == "replicas";
-    if (is_new && !saved.has(key)) continue;
+    static const std::set<std::string> kNew = {"recompute", "loss_mask",     "document_mask",
+                                               "replicas",  "local_steps",   "local_steps_dtype",
+                                               "outer_lr",  "outer_momentum"};
+    if (kNew.contains(key) && !saved.has(key)) continue;
     switch (value.type()) {
       case json::value_t::string:
         saved.text(key);
@@ -229,14 +245,17 @@ void check_text(const json& given) {
   }
 }
 
-// Refuses flags without an effect: a flag of the other optimiser, and --min-lr if the learning rate stays
-// constant.
+// Refuses flags without an effect: a flag of the other optimiser, a flag of local steps without them, and
+// --min-lr if the learning rate stays constant.
 void check_effects(const TrainSettings& s, const json& given) {
   for (const auto& [flag, optimizer] :
        {std::pair{"beta1", "adamw"}, {"beta2", "adamw"}, {"eps", "adamw"}, {"momentum", "sgd"}}) {
     if (given.contains(flag) && s.optimizer != optimizer) {
       throw UsageError(str("--", flag, " needs --optimizer ", optimizer, ", got ", s.optimizer));
     }
+  }
+  for (const char* key : {"local_steps_dtype", "outer_lr", "outer_momentum"}) {
+    if (given.contains(key) && s.local_steps == 0) throw UsageError(flag_of(key) + " needs --local-steps");
   }
   if (given.contains("min_lr") && s.schedule == "constant") {
     throw UsageError("--min-lr needs --schedule linear, cosine or wsd, got constant");
@@ -270,7 +289,13 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   choose_model(s, flags, defaults);
   if (marks.row_tokens == 0) s.seq_len = std::min(s.seq_len, s.model.max_seq_len);
   s.batch_size = defaults.batch_size;
-  s.steps = flags.given.value("steps", defaults.steps);
+  const std::int64_t local_steps =
+      std::clamp(given.value("local_steps", s.local_steps), std::int64_t{0}, kMostCount);
+  // A default number of steps is rounded up to whole rounds of local steps.
+  const auto whole_rounds = [&](std::int64_t steps) {
+    return local_steps == 0 ? steps : (steps + local_steps - 1) / local_steps * local_steps;
+  };
+  s.steps = flags.given.value("steps", whole_rounds(defaults.steps));
   s.lr = flags.given.value("lr", defaults.lr);
   s.min_lr = std::min(defaults.min_lr, s.lr);
   s.warmup = std::min<std::int64_t>(s.steps / 10, 100);
@@ -278,7 +303,7 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   s.beta2 = defaults.beta2;
   s.weight_decay = defaults.weight_decay;
   s.val_batches = 40;
-  s.val_every = s.sample_every = s.save_every = std::max<std::int64_t>(1, s.steps / 5);
+  s.val_every = s.sample_every = s.save_every = whole_rounds(std::max<std::int64_t>(1, s.steps / 5));
 
   json merged = s;
   merged.merge_patch(given);

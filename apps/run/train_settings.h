@@ -36,6 +36,11 @@ struct TrainSettings {
   double beta2 = 0.95;
   double eps = 1e-8;
   double grad_clip = 1.0;  // the largest norm of the gradient; 0 means no limit
+  // The steps that each replica takes on its own between two outer steps (apps/ranks/local_steps.h); 0: none
+  std::int64_t local_steps = 0;
+  std::string local_steps_dtype = "f32";  // how the replicas' changes are sent: f32 or bf16
+  double outer_lr = 0.7;                  // learning rate and momentum of the outer step
+  double outer_momentum = 0.9;
   bool shuffle = true;
   bool document_mask = false;  // attention and positions do not cross documents
   bool loss_mask = true;       // count only the targets that the shards' loss masks count
@@ -70,6 +75,7 @@ inline constexpr SettingRange<std::int64_t> kWholeNumberRanges[] = {
     {"steps", &TrainSettings::steps, 1, kMostCount},
     {"val_batches", &TrainSettings::val_batches, 1, kMostCount},
     {"warmup", &TrainSettings::warmup, 0, kMostCount},
+    {"local_steps", &TrainSettings::local_steps, 0, kMostCount},
     {"val_every", &TrainSettings::val_every, 0, kMostCount},
     {"sample_every", &TrainSettings::sample_every, 0, kMostCount},
     {"save_every", &TrainSettings::save_every, 0, kMostCount}};
@@ -81,13 +87,16 @@ inline constexpr SettingRange<double> kRealNumberRanges[] = {
     {"beta1", &TrainSettings::beta1, 0, 0.999999},
     {"beta2", &TrainSettings::beta2, 0, 0.999999},
     {"eps", &TrainSettings::eps, 1e-30, 1},
+    {"outer_lr", &TrainSettings::outer_lr, 0, 1e3},
+    {"outer_momentum", &TrainSettings::outer_momentum, 0, 0.999999},
     {"grad_clip", &TrainSettings::grad_clip, 0, 1e9}};
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GPT2Config, max_seq_len, vocab_size, layers, heads, channels)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainSettings, data, val_data, tokenizer, init, model,
                                                 batch_size, replicas, seq_len, grad_accum, steps, lr, min_lr,
                                                 warmup, schedule, optimizer, momentum, weight_decay, beta1,
-                                                beta2, eps, grad_clip, shuffle, document_mask, loss_mask,
+                                                beta2, eps, grad_clip, local_steps, local_steps_dtype,
+                                                outer_lr, outer_momentum, shuffle, document_mask, loss_mask,
                                                 seed, precision, precision_reason, recompute, val_every,
                                                 val_batches, sample_every, save_every)
 

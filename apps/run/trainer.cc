@@ -12,7 +12,6 @@
 #include "apps/ranks/optimizer_state.h"
 #include "apps/run/data_files.h"
 #include "apps/run/format.h"
-#include "apps/run/optimizer_file.h"
 #include "apps/run/perplexity.h"
 #include "apps/run/progress.h"
 #include "apps/run/state_file.h"
@@ -166,9 +165,28 @@ void Trainer::adopt(GPT2 model) {
   broadcast_bytes(ranks_, std::as_writable_bytes(model_->parameters().values()));
   model_->set_precision(parse_precision(settings_.precision, Recording::on), Recording::on);
   model_->set_recompute(settings_.recompute);
+  const std::vector<ParameterSegment> all = segments_of(model_->parameters().table());
+  if (settings_.local_steps > 0) {
+    local_steps_.emplace(
+        ranks_, settings_.replicas, *model_,
+        LocalStepsSettings{.steps = settings_.local_steps,
+                           .sent_as = settings_.local_steps_dtype == "bf16" ? DType::bf16 : DType::f32,
+                           .outer_lr = settings_.outer_lr,
+                           .outer_momentum = settings_.outer_momentum},
+        [&] { return make_optimizer(settings_, all); });
+    return;
+  }
   if (settings_.replicas > 1) replicas_.emplace(ranks_, settings_.replicas, *model_);
-  optimizer_ = make_optimizer(settings_,
-                              replicas_ ? replicas_->segments() : segments_of(model_->parameters().table()));
+  optimizer_ = make_optimizer(settings_, replicas_ ? replicas_->segments() : all);
+}
+
+RunState Trainer::optimizer_state() {
+  if (local_steps_) return local_steps_->state();
+  return replicas_ ? state_in_shares(*optimizer_, ranks_, replicas_->shares()) : whole_state(*optimizer_);
+}
+
+std::span<const float> Trainer::weights() {
+  return local_steps_ ? local_steps_->shared_weights() : model_->parameters().values();
 }
 
 void Trainer::start() {
@@ -229,10 +247,11 @@ void Trainer::resume(const std::function<void(const std::string&)>& report) {
   step_ = step;
   const std::string folder = checkpoint ? checkpoint->directory : "";
   if (directory_ == nullptr) {
-    receive_optimizer(*optimizer_, ranks_, shares());
+    receive_state(optimizer_state(), ranks_);
   } else {
-    load_optimizer(folder + "/optimizer.bin", *optimizer_, ranks_, shares());
+    load_state(folder + "/optimizer.bin", optimizer_state(), ranks_);
   }
+  if (local_steps_) local_steps_->state_loaded();
   together(ranks_, [&] { go_to(folder + "/state.json"); });
   if (directory_ == nullptr) return;
   directory_->remove_unfinished();
@@ -293,6 +312,7 @@ StepResult Trainer::train_step(float lr) {
   }
   const StepSettings step{.step = step_ + 1, .lr = lr, .max_norm = settings_.grad_clip};
   try {
+    if (local_steps_) return local_steps_->step(tape_, micro_batches_, step);
     return replicas_ ? replicas_->step(*optimizer_, tape_, micro_batches_, step)
                      : training_step(*model_, *optimizer_, tape_, micro_batches_, step);
   } catch (const Diverged& error) {
@@ -323,6 +343,7 @@ void Trainer::token_losses() {
 
 // The norm of each layer in the gradient of the last step, before clipping. All ranks call it together.
 std::vector<double> Trainer::gradient_norms() {
+  if (local_steps_) return local_steps_->gradient_norms();
   return replicas_ ? replicas_->gradient_norms()
                    : norms_by_layer(model_->parameters(), model_->parameters().gradients());
 }
@@ -397,12 +418,17 @@ std::string Trainer::sample(std::int64_t tokens) {
   return text;
 }
 
-// A checkpoint with weights that are not finite would be useless, and would replace a good one.
+// A checkpoint with weights that are not finite would be useless, and would replace a good one. With local
+// steps, each rank has other weights.
 void Trainer::expect_finite_weights() {
-  const std::span<const float> weights = model_->parameters().values();
-  const auto odd = std::find_if(weights.begin(), weights.end(), [](float w) { return !std::isfinite(w); });
-  if (odd != weights.end())
-    stop_diverged(str("a weight is ", std::isnan(*odd) ? "nan" : "infinite", " after step ", step_));
+  std::string odd;
+  for (const float w : model_->parameters().values()) {
+    if (!std::isfinite(w)) odd = std::isnan(w) ? "nan" : "infinite";
+  }
+  if (!any(ranks_, !odd.empty())) return;
+  for (const std::string& one : gather_texts(ranks_, odd)) {
+    if (!one.empty()) stop_diverged(str("a weight is ", one, " after step ", step_));
+  }
 }
 
 void Trainer::save() {
@@ -411,15 +437,14 @@ void Trainer::save() {
   const auto tell_others = [&](bool now) { writes = any(ranks_, now); };
   if (directory_ == nullptr) {
     tell_others(false);
-    if (writes) send_optimizer(*optimizer_, ranks_, shares());
+    if (writes) send_state(optimizer_state(), ranks_);
     return;
   }
   directory_->commit_checkpoint(step_, [&](const std::string& into) {
     tell_others(true);
     // commit_checkpoint() syncs the directory, once.
-    save_model(into + "/model.bin", model_->config(), model_->parameters().values(), DType::f32,
-               FolderSync::by_caller);
-    save_optimizer(into + "/optimizer.bin", *optimizer_, ranks_, shares());
+    save_model(into + "/model.bin", model_->config(), weights(), DType::f32, FolderSync::by_caller);
+    save_state(into + "/optimizer.bin", optimizer_state(), ranks_);
     if (validation_batches_) validation_shards_ = validation_batches_->shard_ids();
     write_json(into + "/state.json", state_to_json(batches_.front().state(), validation_shards_),
                FolderSync::by_caller);

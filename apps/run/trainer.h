@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/ranks/local_steps.h"
 #include "apps/ranks/replicated_step.h"
 #include "apps/run/profile_report.h"
 #include "apps/run/run_directory.h"
@@ -84,7 +85,9 @@ class Trainer {
       GPT2& model, const std::function<void(const std::string&)>& report);
   void go_to(const std::string& path);
   std::int64_t part_rows() const { return settings_.batch_size / settings_.replicas; }
-  std::span<const Share> shares() const { return replicas_ ? replicas_->shares() : std::span<const Share>{}; }
+  RunState optimizer_state();
+  // The weights of checkpoints. With local steps, the model may have the weights of one replica.
+  std::span<const float> weights();
   Profile* profile() { return report_ == nullptr ? nullptr : &report_->profile(); }
   StepResult train_step(float lr);
   void validate();
@@ -106,8 +109,9 @@ class Trainer {
   std::optional<Batches> validation_batches_;
   std::vector<ShardId> validation_shards_;  // as last used, by this run or by the run that it resumes
   std::vector<float> story_nats_;           // the exact -log p of each validation token; empty if not known
-  std::optional<Replicas> replicas_;        // empty if the run has only one part
-  std::unique_ptr<Optimizer> optimizer_;
+  std::optional<LocalSteps> local_steps_;   // empty without --local-steps
+  std::optional<Replicas> replicas_;        // empty with --local-steps, and if the run has only one part
+  std::unique_ptr<Optimizer> optimizer_;    // nullptr with --local-steps
   ProfileReport* report_ = nullptr;
   std::function<void()> after_milestone_ = [] {};
   Tape tape_;

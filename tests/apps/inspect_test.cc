@@ -1,7 +1,7 @@
 // inkling inspect against small files with known contents. The expected numbers are computed by hand.
 #include <cmath>
 
-#include "apps/run/optimizer_file.h"
+#include "apps/ranks/optimizer_state.h"
 #include "apps/text/token_flags.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "nn/checkpoint.h"
@@ -31,7 +31,7 @@ TEST_CASE("inspect: each kind of file is described with its numbers, several fil
   write_shard(temporary / "wide.bin", wide, 70000);
   Tokenizer({"a", "bcd", "<|endoftext|>", "zz"}, 2).write(temporary / "tokenizer.bin");
   AdamW adamw({{0, 5, true, "w"}}, {});
-  save_optimizer(temporary / "optimizer.bin", adamw);
+  save_state(temporary / "optimizer.bin", whole_state(adamw), only_rank());
   TokenFlagsWriter mask(kLossMask, temporary / "shard.mask");
   mask.append(std::vector<std::uint8_t>{0, 1, 1});
   mask.commit();

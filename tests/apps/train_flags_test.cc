@@ -61,6 +61,12 @@ const std::vector<Row>& rows() {
       {{"--eps", "0.001"}, kText, {{"/eps", 0.001}}},
       {{"--momentum", "0.5"}, kText + Words{"--optimizer", "sgd"}, {{"/momentum", 0.5}}},
       {{"--grad-clip", "2.5"}, kText, {{"/grad_clip", 2.5}}},
+      {{"--local-steps", "50"}, kText, {{"/local_steps", 50}}},
+      {{"--local-steps-dtype", "bf16"},
+       kText + Words{"--local-steps", "50"},
+       {{"/local_steps_dtype", "bf16"}}},
+      {{"--outer-lr", "0.5"}, kText + Words{"--local-steps", "50"}, {{"/outer_lr", 0.5}}},
+      {{"--outer-momentum", "0.8"}, kText + Words{"--local-steps", "50"}, {{"/outer_momentum", 0.8}}},
       {{"--precision", "bf16"}, kText + Words{"--precision", "f32"}, {{"/precision", "bf16"}}},
       {{"--recompute"}, kText, {{"/recompute", true}}},
       {{"--seed", "18446744073709551615"}, kText, {{"/seed", 18446744073709551615u}}},
@@ -163,6 +169,9 @@ TEST_CASE("train flags: a flag that has no effect with the other settings is ref
   refused({"--momentum", "0.9"}, "--momentum needs --optimizer sgd, got adamw");
   for (const char* flag : {"--beta1", "--beta2", "--eps"})
     refused({"--optimizer", "sgd", flag, "0.5"}, "needs --optimizer adamw, got sgd");
+  refused({"--local-steps-dtype", "bf16"}, "--local-steps-dtype needs --local-steps");
+  for (const char* flag : {"--outer-lr", "--outer-momentum"})
+    refused({flag, "0.5"}, "needs --local-steps");
   for (const char* flag : {"--layers", "--heads", "--channels", "--max-seq-len", "--vocab-size"})
     refused({"--init", "tests/goldens/small.bin", flag, "6"}, "the model's shape comes from --init");
   refused({"--init", "tests/goldens/small.bin", "--model", "gpt2:d12"},

@@ -1,6 +1,6 @@
 #include <vector>
 
-#include "apps/run/optimizer_file.h"
+#include "apps/ranks/optimizer_state.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 #include "tests/fuzz/targets.h"
@@ -13,9 +13,10 @@ void optimizer(Bytes bytes) {
   AdamW adamw(segments, {});
   Sgd sgd(segments, {});
   for (Optimizer* optimizer : std::initializer_list<Optimizer*>{&adamw, &sgd}) {
-    if (!accepted([&] { load_optimizer(path, *optimizer); })) continue;
-    save_optimizer(again, *optimizer);
-    load_optimizer(again, *optimizer);
+    const RunState state = whole_state(*optimizer);
+    if (!accepted([&] { load_state(path, state, only_rank()); })) continue;
+    save_state(again, state, only_rank());
+    load_state(again, state, only_rank());
   }
 }
 

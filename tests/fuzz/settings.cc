@@ -12,10 +12,11 @@ namespace {
 const char* const kIntegers[] = {
     "/batch_size",   "/replicas",    "/seq_len",        "/grad_accum",        "/steps",
     "/warmup",       "/val_every",   "/val_batches",    "/sample_every",      "/save_every",
-    "/model/layers", "/model/heads", "/model/channels", "/model/max_seq_len", "/model/vocab_size"};
-const char* const kNumbers[] = {"/lr",    "/min_lr", "/weight_decay", "/beta1",
-                                "/beta2", "/eps",    "/momentum",     "/grad_clip"};
-const char* const kTexts[] = {"/schedule", "/optimizer", "/precision"};
+    "/model/layers", "/model/heads", "/model/channels", "/model/max_seq_len", "/model/vocab_size",
+    "/local_steps"};
+const char* const kNumbers[] = {"/lr",  "/min_lr",   "/weight_decay", "/beta1",    "/beta2",
+                                "/eps", "/momentum", "/grad_clip",    "/outer_lr", "/outer_momentum"};
+const char* const kTexts[] = {"/schedule", "/optimizer", "/precision", "/local_steps_dtype"};
 // The flags --data, --val-data, --tokenizer and --init are not tested here, because they open files.
 
 template <class T>

@@ -1,5 +1,5 @@
-// AdamW and SGD over segments. They update only the weights of the segments, decay only the segments with
-// weight decay, and continue exactly from a saved state.
+// AdamW, SGD and Nesterov over segments. They update only the weights of the segments, decay only the
+// segments with weight decay, and continue exactly from a saved state.
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "ops/update/adamw.h"
 #include "optim/adamw.h"
+#include "optim/nesterov.h"
 #include "optim/sgd.h"
 #include "tests/support.h"
 
@@ -35,6 +36,7 @@ std::vector<std::unique_ptr<Optimizer>> all_optimizers() {
   std::vector<std::unique_ptr<Optimizer>> all;
   all.push_back(std::make_unique<AdamW>(kSegments, AdamWSettings{}));
   all.push_back(std::make_unique<Sgd>(kSegments, SgdSettings{0.9, 0.1}));
+  all.push_back(std::make_unique<Nesterov>(kSegments, 0.9));
   return all;
 }
 
@@ -65,8 +67,22 @@ TEST_CASE("sgd: a step over segments adds the decay to the gradient, only in dec
   CHECK(p[150005] == 2.0f);
 }
 
+TEST_CASE("nesterov: three steps follow the formula, in each chunk") {
+  Nesterov nesterov(kSegments, 0.5);
+  std::vector<float> p(kExtent, 8.0f), g(kExtent);
+  // b: 2, 0.5 * 2 + 4 = 5, 0.5 * 5 - 2 = 0.5. A step subtracts 0.5 (g + 0.5 b): 1.5, 3.25, -0.875.
+  const float gradients[] = {2, 4, -2}, weights[] = {6.5f, 3.25f, 4.125f};
+  for (int step = 0; step < 3; ++step) {
+    std::fill(g.begin(), g.end(), 2 * gradients[step]);
+    nesterov.step(p.data(), g.data(), step + 1, 0.5f, 0.5f);
+    for (std::size_t i : {0u, 65535u, 65536u, 150000u, 150010u, 150086u}) CHECK(p[i] == weights[step]);
+  }
+  CHECK(nesterov.velocity()[7] == 0.5f);
+  for (std::size_t i = 150001; i < 150010; ++i) CHECK(p[i] == 8.0f);
+}
+
 TEST_CASE("optimizers: training from a saved and restored state gives the same bits") {
-  for (std::size_t which : {0u, 1u}) {
+  for (std::size_t which : {0u, 1u, 2u}) {
     const std::vector<float> start = random_floats(kExtent, 1);
     const auto whole = std::move(all_optimizers()[which]), before = std::move(all_optimizers()[which]);
     const auto after = std::move(all_optimizers()[which]);
@@ -85,7 +101,7 @@ TEST_CASE("optimizers: training from a saved and restored state gives the same b
 
 TEST_CASE("optimizers: 1, 2, 3 and 4 threads give the same bits") {
   const RestoreThreads restore;
-  for (std::size_t which : {0u, 1u}) {
+  for (std::size_t which : {0u, 1u, 2u}) {
     const std::vector<float> start = random_floats(kExtent, 1);
     set_threads(1);
     const std::vector<float> want = train(*all_optimizers()[which], start, 1, 2);
@@ -102,6 +118,7 @@ TEST_CASE("optimizers: each setting is accepted up to its limits, and one step b
     CHECK_NOTHROW(AdamW(kSegments, {beta, 0.95, 1e-8, 0.1}));
     CHECK_NOTHROW(AdamW(kSegments, {0.9, beta, 1e-8, 0.1}));
     CHECK_NOTHROW(Sgd(kSegments, {beta, 0}));
+    CHECK_NOTHROW(Nesterov(kSegments, beta));
   }
   for (const double beta : {below_0, 1.0, 1.5, static_cast<double>(NAN)}) {
     CHECK_THROWS_WITH(AdamW(kSegments, {beta, 0.95, 1e-8, 0.1}),
@@ -110,6 +127,8 @@ TEST_CASE("optimizers: each setting is accepted up to its limits, and one step b
                       contains(str("adamw: beta2 is ", beta, ", expected 0 <= beta2 < 1")));
     CHECK_THROWS_WITH(Sgd(kSegments, {beta, 0}),
                       contains(str("sgd: momentum is ", beta, ", expected 0 <= momentum < 1")));
+    CHECK_THROWS_WITH(Nesterov(kSegments, beta),
+                      contains(str("nesterov: momentum is ", beta, ", expected 0 <= momentum < 1")));
   }
   CHECK_NOTHROW(AdamW(kSegments, {0.9, 0.95, -below_0, 0}));
   CHECK_NOTHROW(Sgd(kSegments, {0.9, 0}));
@@ -128,11 +147,14 @@ TEST_CASE("optimizers: overlapping segments and steps before the first are error
                     contains("parameter b has 5 floats at offset 9, expected offset >= 10"));
   AdamW adamw(kSegments, {});
   Sgd sgd(kSegments, {});
+  Nesterov nesterov(kSegments, 0.9);
   for (const std::int64_t step : {0, -1}) {
     CHECK_THROWS_WITH(adamw.step(nullptr, nullptr, step, 0.1f, 1.0f),
                       contains(str("adamw: step is ", step, ", expected 1 or more")));
     CHECK_THROWS_WITH(sgd.step(nullptr, nullptr, step, 0.1f, 1.0f),
                       contains(str("sgd: step is ", step, ", expected 1 or more")));
+    CHECK_THROWS_WITH(nesterov.step(nullptr, nullptr, step, 0.1f, 1.0f),
+                      contains(str("nesterov: step is ", step, ", expected 1 or more")));
   }
 }
 

@@ -218,7 +218,8 @@ TEST_CASE("report: the command of a report starts a run with the same settings")
   for (const nlohmann::json& changes :
        {nlohmann::json::object(), nlohmann::json{{"optimizer", "sgd"}, {"momentum", 0.5}, {"shuffle", false}},
         nlohmann::json{
-            {"schedule", "constant"}, {"recompute", true}, {"grad_accum", 3}, {"loss_mask", false}}}) {
+            {"schedule", "constant"}, {"recompute", true}, {"grad_accum", 3}, {"loss_mask", false}},
+        nlohmann::json{{"local_steps", 3}, {"local_steps_dtype", "bf16"}, {"outer_lr", 0.5}}}) {
     TrainSettings settings = tiny_settings(changes);
     const nlohmann::json again = resolve_words(train_words(settings, "runs/x"));
     CHECK(again == nlohmann::json(settings));

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "apps/ranks/optimizer_state.h"
 #include "core/error.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
@@ -16,6 +17,13 @@ using namespace inkling::test;
 
 constexpr std::int64_t kWeights = 5;
 const std::vector<ParameterSegment> kSegments = {{0, kWeights, true, "w"}};
+
+void save(const std::string& path, Optimizer& optimizer) {
+  save_state(path, whole_state(optimizer), only_rank());
+}
+void load(const std::string& path, Optimizer& optimizer) {
+  load_state(path, whole_state(optimizer), only_rank());
+}
 
 std::int32_t int_at(const std::string& bytes, std::size_t index) {
   std::int32_t value;
@@ -41,7 +49,7 @@ TEST_CASE("optimizer file: it has the header, then m and v or the velocity, and 
   const TemporaryDirectory temporary;
   AdamW adamw(kSegments, {});
   number(adamw);
-  save_optimizer(temporary / "adamw.bin", adamw);
+  save(temporary / "adamw.bin", adamw);
   const std::string bytes = read_text(temporary / "adamw.bin");
   REQUIRE(bytes.size() == 1024 + 2 * kWeights * 4);
   CHECK(int_at(bytes, 0) == 20261122);
@@ -54,7 +62,7 @@ TEST_CASE("optimizer file: it has the header, then m and v or the velocity, and 
     CHECK(float_at(bytes, 5 + i) == 200 + static_cast<float>(i));
   }
   AdamW loaded(kSegments, {});
-  load_optimizer(temporary / "adamw.bin", loaded);
+  load(temporary / "adamw.bin", loaded);
   for (std::size_t a = 0; a < 2; ++a) {
     const auto got = loaded.state()[a].values, want = adamw.state()[a].values;
     CHECK(std::equal(got.begin(), got.end(), want.begin(), want.end()));
@@ -62,10 +70,10 @@ TEST_CASE("optimizer file: it has the header, then m and v or the velocity, and 
 
   Sgd sgd(kSegments, {});
   number(sgd);
-  save_optimizer(temporary / "sgd.bin", sgd);
+  save(temporary / "sgd.bin", sgd);
   CHECK(read_text(temporary / "sgd.bin").size() == 1024 + kWeights * 4);
   Sgd loaded_sgd(kSegments, {});
-  load_optimizer(temporary / "sgd.bin", loaded_sgd);
+  load(temporary / "sgd.bin", loaded_sgd);
   CHECK(loaded_sgd.state()[0].values[4] == 104);
 }
 
@@ -75,27 +83,27 @@ TEST_CASE(
   const std::string path = temporary / "optimizer.bin";
   AdamW adamw(kSegments, {});
   number(adamw);
-  save_optimizer(path, adamw);
+  save(path, adamw);
   const std::string good = read_text(path);
   Sgd sgd(kSegments, {});
-  CHECK_THROWS_WITH(load_optimizer(path, sgd),
+  CHECK_THROWS_WITH(load(path, sgd),
                     contains("holds 2 arrays of 5 floats, expected 1 arrays of 5 floats (at byte 8)"));
   AdamW larger({{0, 6, true, "w"}}, {});
-  CHECK_THROWS_WITH(load_optimizer(path, larger),
+  CHECK_THROWS_WITH(load(path, larger),
                     contains("holds 2 arrays of 5 floats, expected 2 arrays of 6 floats (at byte 12)"));
   write_text(path, good.substr(0, good.size() - 1));
-  CHECK_THROWS_AS(load_optimizer(path, adamw), Error);
+  CHECK_THROWS_AS(load(path, adamw), Error);
   write_text(path, good + "x");
-  CHECK_THROWS_AS(load_optimizer(path, adamw), Error);
+  CHECK_THROWS_AS(load(path, adamw), Error);
   const auto changed = [&](std::size_t index, std::int32_t value) {
     std::string bytes = good;
     std::memcpy(bytes.data() + 4 * index, &value, 4);
     write_text(path, bytes);
   };
   changed(1, 2);
-  CHECK_THROWS_WITH(load_optimizer(path, adamw), contains("version is 2, expected 1 (at byte 4)"));
+  CHECK_THROWS_WITH(load(path, adamw), contains("version is 2, expected 1 (at byte 4)"));
   changed(4, 1);  // the high half of the length: 2^32 more floats
-  CHECK_THROWS_WITH(load_optimizer(path, adamw), contains("holds 2 arrays of 4294967301 floats"));
+  CHECK_THROWS_WITH(load(path, adamw), contains("holds 2 arrays of 4294967301 floats"));
 }
 
 }  // namespace

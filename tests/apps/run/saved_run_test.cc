@@ -51,10 +51,12 @@ TEST_CASE("config.json: a complete file is read, and so is an older file without
   saved.erase("loss_mask");
   saved.erase("document_mask");
   saved.erase("replicas");
+  for (const char* key : {"local_steps", "local_steps_dtype", "outer_lr", "outer_momentum"}) saved.erase(key);
   CHECK_FALSE(resolve_resumed(saved, {}, "c").recompute);
   CHECK(resolve_resumed(saved, {}, "c").loss_mask);
   CHECK_FALSE(resolve_resumed(saved, {}, "c").document_mask);
   CHECK(resolve_resumed(saved, {}, "c").replicas == 1);
+  CHECK(resolve_resumed(saved, {}, "c").local_steps == 0);
 }
 
 TEST_CASE("config.json: each missing setting is an error that names the file and the setting") {
@@ -62,6 +64,7 @@ TEST_CASE("config.json: each missing setting is an error that names the file and
   const json whole = saved_settings();
   for (const auto& [key, value] : whole.items()) {
     if (key == "recompute" || key == "loss_mask" || key == "document_mask" || key == "replicas") continue;
+    if (key.starts_with("local_steps") || key.starts_with("outer_")) continue;
     json saved = whole;
     saved.erase(key);
     refused(saved, {key + " is missing, expected "});

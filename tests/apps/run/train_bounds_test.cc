@@ -77,6 +77,24 @@ TEST_CASE("train bounds: replicas are accepted from 1 to 4096 if they divide the
           "--batch-size is 5, expected a multiple of the 2 replicas, which take equal parts of the batch");
 }
 
+TEST_CASE("train bounds: with local steps, a run ends, validates and samples after whole rounds") {
+  accepted({{"local_steps", 0}});
+  refused({{"local_steps", -1}}, "--local-steps is -1, expected 0 to 2147483648");
+  refused({{"local_steps", kMost + 1}}, "--local-steps is 2147483649, expected 0 to 2147483648");
+  accepted({{"local_steps", 7}, {"steps", 70}, {"val_every", 14}, {"sample_every", 0}, {"save_every", 3}});
+  for (const char* key : {"steps", "val_every", "sample_every"}) {
+    json flags = {{"local_steps", 7}, {"steps", 70}};
+    flags[key] = 71;
+    refused(flags, "is 71, expected a multiple of the 7 local steps");
+  }
+  // Defaults are rounded up: the stories' 5,000 steps, and a fifth of them.
+  const TrainSettings s = resolve({.given = {{"local_steps", 300}}, .model_name = ""}, f32_is_faster);
+  CHECK(s.steps == 5100);
+  CHECK(s.val_every == 1200);
+  CHECK(s.sample_every == 1200);
+  CHECK(s.save_every == 1200);
+}
+
 TEST_CASE("train bounds: real numbers are accepted at both ends of their range, and refused beyond them") {
   struct Bound {
     const char *key, *flag;
@@ -90,6 +108,8 @@ TEST_CASE("train bounds: real numbers are accepted at both ends of their range, 
                          {"/beta1", "--beta1", 0, 0.999999},
                          {"/beta2", "--beta2", 0, 0.999999},
                          {"/eps", "--eps", 1e-30, 1},
+                         {"/outer_lr", "--outer-lr", 0, 1e3, {{"local_steps", 50}}},
+                         {"/outer_momentum", "--outer-momentum", 0, 0.999999, {{"local_steps", 50}}},
                          {"/grad_clip", "--grad-clip", 0, 1e9}}) {
     accepted(given(b.key, b.least, b.more));
     accepted(given(b.key, b.most, b.more));
@@ -123,10 +143,14 @@ TEST_CASE("train bounds: a model's dimensions are from 1 to 1048576, and its hea
   for (const char* key : {"/model/layers", "/model/max_seq_len", "/model/vocab_size"})
     accepted(given(key, 1048576));
   accepted({{"model", {{"heads", 3}, {"channels", 30}}}});
-  refused({{"model", {{"heads", 3}, {"channels", 31}}}}, "expected a multiple of the number of heads (NH), which is 3");
+  refused({{"model", {{"heads", 3}, {"channels", 31}}}},
+          "expected a multiple of the number of heads (NH), which is 3");
 }
 
 TEST_CASE("train bounds: only the names in the help are accepted for schedule, optimizer and precision") {
+  for (const char* dtype : {"f32", "bf16"}) accepted({{"local_steps", 50}, {"local_steps_dtype", dtype}});
+  refused({{"local_steps", 50}, {"local_steps_dtype", "f16"}},
+          "--local-steps-dtype is f16, expected f32 or bf16");
   for (const char* schedule : {"constant", "linear", "cosine", "wsd"}) accepted({{"schedule", schedule}});
   for (const char* optimizer : {"adamw", "sgd"}) accepted({{"optimizer", optimizer}});
   for (const char* precision : {"f32", "bf16"}) accepted({{"precision", precision}});
@@ -173,6 +197,10 @@ const std::map<std::string, Change>& resumed_with() {
       {"/weight_decay", {false, 0.3}},
       {"/eps", {false, 1e-3}},
       {"/grad_clip", {false, 0}},
+      {"/local_steps", {false, 50}},
+      {"/local_steps_dtype", {false, "bf16"}},
+      {"/outer_lr", {false, 0.6}},
+      {"/outer_momentum", {false, 0.8}},
       {"/shuffle", {false, false}},
       {"/loss_mask", {false, false}},
       {"/document_mask", {false, true}},
@@ -217,6 +245,15 @@ TEST_CASE("train resumed: a flag with the value that the run already has is acce
   const json saved = resolve({}, f32_is_faster);
   CHECK(resumed(saved, json::object()) == saved);
   CHECK(resumed(saved, {{"lr", 1.5e-3}, {"model", {{"layers", 2}}}, {"seed", 42}}) == saved);
+}
+
+TEST_CASE("train resumed: another number of local steps is refused, with both numbers") {
+  const json saved = resolve({.given = {{"local_steps", 50}}, .model_name = ""}, f32_is_faster);
+  CHECK_THROWS_WITH(resumed(saved, {{"local_steps", 25}}),
+                    contains("the run was started with local_steps 50, got 25"));
+  CHECK_THROWS_WITH(resumed(saved, {{"steps", 5049}}),
+                    contains("--steps is 5049, expected a multiple of the 50 local steps"));
+  CHECK(resumed(saved, {{"steps", 5050}}).at("steps") == 5050);
 }
 
 TEST_CASE("train resumed: changed settings keep their bounds, and --model is refused") {
