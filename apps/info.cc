@@ -12,6 +12,7 @@
 #include "apps/preflight/preflight.h"
 #include "apps/preflight/probe.h"
 #include "apps/ranks/forecast.h"
+#include "apps/ranks/scaling.h"
 #include "apps/run/flags.h"
 #include "apps/run/format.h"
 #include "apps/run/train_settings.h"
@@ -29,6 +30,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+constexpr std::int64_t kScalingLocalSteps = 50;  // of --scaling without --local-steps
 
 struct InfoCommand {
   std::string model, precision = "f32";
@@ -40,7 +42,11 @@ struct InfoCommand {
   bool as_json = false;
   std::int64_t ranks = 0;  // 0: no forecast for several ranks
   double bandwidth_gbs = Network{}.bytes_per_second * 1e-9, latency_us = Network{}.latency_seconds * 1e6;
-  std::string network_flag;      // a flag that has an effect only with --ranks, if the user gave one
+  std::int64_t local_steps = 0;
+  std::string local_steps_dtype = "f32";
+  bool scaling = false;          // print the table of many machines and bandwidths
+  double step_ms = 0;            // the measured time of a step on one machine; 0: predicted
+  std::string idle_flag;         // the complaint about a flag that has no effect with the others
   bool wants_preflight = false;  // whether the user gave at least one flag of a training run
 };
 
@@ -150,11 +156,36 @@ json preflight_info(const PreflightRequest& request, const Roof& roof, const Sys
           {"time_within_factor", kTimeFactor}};
 }
 
+Rounds rounds_of(const InfoCommand& command) {
+  if (command.local_steps_dtype != "f32" && command.local_steps_dtype != "bf16")
+    throw UsageError(str("--local-steps-dtype is ", command.local_steps_dtype, ", expected f32 or bf16"));
+  return {command.local_steps, command.local_steps_dtype == "bf16" ? DType::bf16 : DType::f32};
+}
+
+// How the run scales to many machines, each with the batch of `request`.
+json scaling_info(const InfoCommand& command, const PreflightRequest& request) {
+  const Scaling all =
+      scaling(request, probe(request), rounds_of(command), command.latency_us * 1e-6, command.step_ms * 1e-3);
+  json rows = json::array();
+  for (const Scaling::Row& row : all.rows) {
+    json speeds = json::array();
+    for (const Scaling::Speed& speed : row.speeds) {
+      speeds.push_back(
+          {{"gbits", speed.gbits}, {"together", speed.together}, {"local_steps", speed.local_steps}});
+    }
+    rows.push_back({{"machines", row.machines},
+                    {"as_fast_as_machines", speeds},
+                    {"crossover_gbits", row.crossover_gbits ? json(*row.crossover_gbits) : json()}});
+  }
+  return {{"step_seconds", all.step_seconds}, {"local_steps", command.local_steps}, {"rows", rows}};
+}
+
 // What the run needs on several ranks, and how much faster it is than on one machine.
 json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
   const Network network{command.bandwidth_gbs * 1e9, command.latency_us * 1e-6};
   const auto ranks = static_cast<int>(command.ranks);
-  const RanksForecast needed = from_flags([&] { return forecast(request, ranks, network); });
+  const RanksForecast needed =
+      from_flags([&] { return forecast(request, ranks, network, rounds_of(command)); });
   json parts = json::array();
   for (const Preflight::Part& part : needed.of_rank.memory)
     parts.push_back({{"what", part.name}, {"bytes", part.bytes}});
@@ -168,6 +199,7 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
   return {{"ranks", ranks},
           {"bandwidth_gbs", command.bandwidth_gbs},
           {"latency_us", command.latency_us},
+          {"local_steps", command.local_steps},
           {"memory", parts},
           {"total_bytes", needed.of_rank.total_bytes()},
           {"sent_bytes", needed.sent_bytes},
@@ -261,7 +293,8 @@ void print_ranks(const json& p) {
             << " us between them (--bandwidth, --latency)\n";
   const auto ms = [&](const char* key) { return str(format_fixed(p[key].get<double>() * 1000, 1), " ms"); };
   row("memory of a rank", str(format_fixed(p["total_bytes"].get<double>() / kMiB, 1), " MiB"));
-  row("a rank sends in a step", str(format_fixed(p["sent_bytes"].get<double>() / kMiB, 1), " MiB"));
+  row(p["local_steps"] > 0 ? "a rank sends in a step, on average" : "a rank sends in a step",
+      str(format_fixed(p["sent_bytes"].get<double>() / kMiB, 1), " MiB"));
   row("computing", ms("compute_seconds"));
   row("messages", ms("network_seconds"));
   row("a step", ms("step_seconds"));
@@ -269,9 +302,31 @@ void print_ranks(const json& p) {
   row("as fast as this many machines", format_fixed(p["speedup"], 2));
 }
 
+void print_scaling(const json& p, const std::string& sent_as) {
+  std::cout << "\nAs fast as this many machines: all machines together in each step | --local-steps "
+            << p["local_steps"] << " in " << sent_as << "\n"
+            << "(each machine computes the batch above in "
+            << format_fixed(p["step_seconds"].get<double>() * 1000, 1)
+            << " ms; the messages are predicted)\n\n machines";
+  for (const double gbits : kScalingGbits) std::cout << std::right << std::setw(20) << str(gbits, " Gbit/s");
+  std::cout << "   local steps are faster\n";
+  for (const json& one : p["rows"]) {
+    std::cout << std::right << std::setw(9) << one["machines"].get<int>();
+    for (const json& speed : one["as_fast_as_machines"]) {
+      std::cout << std::setw(20)
+                << str(format_fixed(speed["together"].get<double>(), 1), " | ",
+                       format_fixed(speed["local_steps"].get<double>(), 1));
+    }
+    std::cout << "   "
+              << (one["crossover_gbits"].is_null()
+                      ? std::string("always")
+                      : str("below ", format_fixed(one["crossover_gbits"].get<double>(), 1), " Gbit/s"))
+              << "\n";
+  }
+}
+
 int run(const InfoCommand& command) {
-  if (command.ranks == 0 && !command.network_flag.empty())
-    throw UsageError(command.network_flag + " needs --ranks");
+  if (!command.idle_flag.empty()) throw UsageError(command.idle_flag);
   set_threads(command.threads);
   const Precision precision = precision_flag(command.precision, Recording::on);
   const std::optional<PreflightRequest> request =
@@ -281,6 +336,7 @@ int run(const InfoCommand& command) {
   json info = machine_info(roof, memory);
   if (request) info["preflight"] = preflight_info(*request, roof, memory);
   if (command.ranks > 0) info["preflight"]["ranks"] = ranks_info(command, *request);
+  if (command.scaling) info["preflight"]["scaling"] = scaling_info(command, *request);
   if (command.as_json) {
     std::cout << info.dump(2) << "\n";
     return 0;
@@ -291,6 +347,7 @@ int run(const InfoCommand& command) {
   print_needed_memory(info["preflight"], info);
   print_time(info["preflight"]);
   if (command.ranks > 0) print_ranks(info["preflight"]["ranks"]);
+  if (command.scaling) print_scaling(info["preflight"]["scaling"], command.local_steps_dtype);
   return 0;
 }
 
@@ -337,6 +394,23 @@ void add_info(CLI::App& app, Action& action) {
   number_flag(info->add_option("--latency", command->latency_us, "microseconds of a short message"), 0.0, 1e6)
       ->capture_default_str()
       ->group(ranks);
+  number_flag(info->add_option("--local-steps", command->local_steps,
+                               "steps of each rank on its own between two outer steps; 0: none"),
+              std::int64_t{0}, kMostCount)
+      ->capture_default_str()
+      ->group(ranks);
+  info->add_option("--local-steps-dtype", command->local_steps_dtype, "how changes are sent: f32 or bf16")
+      ->capture_default_str()
+      ->group(ranks);
+  info->add_flag("--scaling", command->scaling,
+                 "print a table of 2 to 64 machines, each with this batch, at 1, 10 and 100 Gbit/s; it "
+                 "compares --local-steps (default here: 50) with steps of all machines together")
+      ->group(ranks);
+  number_flag(info->add_option("--step-ms", command->step_ms,
+                               "for --scaling: the measured time of a step on one machine, in milliseconds; "
+                               "default: predicted"),
+              0.0, 1e9)
+      ->group(ranks);
   number_flag(info->add_option("--threads", command->threads, "number of threads"), 1, kMostThreads)
       ->capture_default_str();
   info->add_flag("--json", command->as_json, "print the result as JSON");
@@ -345,9 +419,15 @@ void add_info(CLI::App& app, Action& action) {
       command->wants_preflight |=
           option->count() > 0 &&
           (option->get_group() == preflight || option->get_group() == step || option->get_group() == ranks);
-    for (const char* flag : {"--bandwidth", "--latency"}) {
-      if (info->count(flag) > 0) command->network_flag = flag;
-    }
+    const auto needs = [&](const std::string& flag, bool met, const char* other) {
+      if (info->count(flag) > 0 && !met) command->idle_flag = str(flag, " needs ", other);
+    };
+    needs("--bandwidth", command->ranks > 0, "--ranks");
+    needs("--step-ms", command->scaling, "--scaling");
+    for (const char* flag : {"--latency", "--local-steps"})
+      needs(flag, command->ranks > 0 || command->scaling, "--ranks or --scaling");
+    if (command->scaling && command->local_steps == 0) command->local_steps = kScalingLocalSteps;
+    needs("--local-steps-dtype", command->local_steps > 0, "--local-steps");
     action = [command] { return run(*command); };
   });
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "apps/ranks/shares.h"
+#include "core/bf16.h"
 #include "core/error.h"
 #include "nn/gpt2.h"
 
@@ -12,24 +13,30 @@ namespace inkling {
 namespace {
 
 // The exchanges of a few bytes in a step, each of which waits for all ranks: the numbers of counted targets,
-// the losses, the squares of the gradient, and whether to stop.
-constexpr int kShortExchanges = 4;
+// the losses, the squares of the gradient, and whether to stop. With local steps: the losses, and whether to
+// stop.
+constexpr int kShortExchanges = 4, kShortLocalExchanges = 2;
 
-double seconds_of_buckets(std::int64_t floats, int others, const Network& network) {
+// An outer step moves this many bytes for each weight: 12 to compute the change, 20 to update the shared
+// weights, and 8 to copy them.
+constexpr double kOuterBytes = 40;
+
+double seconds_of_buckets(std::int64_t floats, int others, std::int64_t bytes_each, const Network& network) {
   const double buckets =
       std::max(1.0, static_cast<double>(floats) / static_cast<double>(Share::kBucketFloats));
-  const double bytes = 4.0 * static_cast<double>(floats) * others;
+  const double bytes = static_cast<double>(bytes_each * floats * others);
   const double transfer = bytes / buckets / network.bytes_per_second;
   return buckets * std::max(transfer, (transfer + network.latency_seconds) / 2);
 }
 
 }  // namespace
 
-RanksForecast forecast(PreflightRequest request, int ranks, const Network& network) {
+RanksForecast forecast(PreflightRequest request, int ranks, const Network& network, const Rounds& rounds) {
   if (request.batch_size % ranks != 0)
     fail("--batch-size is ", request.batch_size, ", expected a multiple of the ", ranks, " ranks");
   request.batch_size /= ranks;
   RanksForecast result{.of_rank = rehearse(request)};
+  Preflight& of_rank = result.of_rank;
 
   GPT2 model(request.model);  // only its table is used, so its weights take no memory
   std::int64_t all = 0, share = 0;
@@ -37,16 +44,35 @@ RanksForecast forecast(PreflightRequest request, int ranks, const Network& netwo
     all += one.size();
     share = std::max(share, one.size());
   }
-  for (Preflight::Part& part : result.of_rank.memory) {
-    if (std::string_view(part.name).starts_with("optimiser state")) part.bytes = part.bytes * share / all;
+  const bool local = rounds.local_steps > 0;
+  const double once = local ? 1.0 / static_cast<double>(rounds.local_steps) : 1.0;
+  const auto bytes_each =
+      static_cast<std::int64_t>(local && rounds.sent_as == DType::bf16 ? sizeof(bf16) : sizeof(float));
+  if (local) {
+    of_rank.memory.push_back({"shared weights, outer velocity", 8 * all});
+    if (bytes_each == 2) of_rank.memory.push_back({"mean change in bf16", 2 * all});
+    // The outer step runs at the speed of the optimiser.
+    for (Preflight::Op& op : of_rank.ops) {
+      if (op.phase == Phase::update && op.name == "adamw")
+        op.work.bytes += once * kOuterBytes * static_cast<double>(all);
+    }
+  } else {
+    const double part = static_cast<double>(share) / static_cast<double>(all);
+    for (Preflight::Part& one : of_rank.memory) {
+      if (std::string_view(one.name).starts_with("optimiser state")) one.bytes = one.bytes * share / all;
+    }
+    for (Preflight::Op& op : of_rank.ops) {
+      if (op.phase == Phase::update) op.work.bytes *= part;
+    }
   }
   const int others = ranks - 1;
   if (others == 0) return result;
-  result.of_rank.memory.push_back(
-      {"gradients of other ranks", 2 * others * Share::kBucketFloats * std::int64_t{sizeof(float)}});
-  result.sent_bytes = 4.0 * static_cast<double>(all - share) + 4.0 * static_cast<double>(share) * others;
-  result.network_seconds =
-      2 * seconds_of_buckets(share, others, network) + kShortExchanges * network.latency_seconds;
+  // In bf16, messages that arrive and leave have buffers of their own.
+  const std::int64_t buffers = std::int64_t{sizeof(float)} + (bytes_each == 2 ? 4 : 0);
+  of_rank.memory.push_back({"gradients of other ranks", 2 * others * Share::kBucketFloats * buffers});
+  result.sent_bytes = once * static_cast<double>(bytes_each * (all - share) + bytes_each * share * others);
+  result.network_seconds = once * 2 * seconds_of_buckets(share, others, bytes_each, network) +
+                           (local ? kShortLocalExchanges : kShortExchanges) * network.latency_seconds;
   return result;
 }
 

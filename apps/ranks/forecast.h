@@ -5,9 +5,14 @@
 // apps/ranks/shares.h: gradients go out in buckets, two at a time, and so do weights. With N ranks, a bucket
 // of b bytes needs t = (N - 1) b / bandwidth. While one bucket is awaited the next one is under way, so a
 // bucket takes max(t, (t + latency) / 2). Computing waits for the messages.
+//
+// A step of all ranks together updates only a share of the weights on each rank. With local steps
+// (apps/ranks/local_steps.h), each rank updates all weights in each step, and the messages and the work of an
+// outer step are divided by H.
 #pragma once
 
 #include "apps/preflight/preflight.h"
+#include "core/tensor.h"
 
 namespace inkling {
 
@@ -16,13 +21,19 @@ struct Network {
   double latency_seconds = 50e-6;   // from the start of a short message to its arrival
 };
 
+struct Rounds {
+  std::int64_t local_steps = 0;  // H; 0: the ranks add their gradients in each step
+  DType sent_as = DType::f32;
+};
+
 struct RanksForecast {
   Preflight of_rank;      // of the rank with the largest share of the weights
-  double sent_bytes = 0;  // by this rank in a step
+  double sent_bytes = 0;  // by this rank in a step; with local steps the mean over all steps
   double network_seconds = 0;
 };
 
 // `request` is the whole run. Error unless its batch can be divided by `ranks`.
-RanksForecast forecast(PreflightRequest request, int ranks, const Network& network);
+RanksForecast forecast(PreflightRequest request, int ranks, const Network& network,
+                       const Rounds& rounds = {});
 
 }  // namespace inkling

@@ -105,6 +105,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"ranks", {"0", "1", "4096", "4097"}},
         {"bandwidth", {"1e-7", "1e-6", "1e6", "1.1e6", false}},
         {"latency", {"-1", "0", "1e6", "1.1e6", false}},
+        {"local-steps", kFromZero},
+        {"step-ms", {"-1", "0", "1e9", "1.1e9", false}},
         {"threads", kThreads}}},
       {"inspect",
        {{"from", {"-1", "0", "1125899906842624", "1125899906842625"}},

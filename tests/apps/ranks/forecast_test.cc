@@ -84,6 +84,64 @@ TEST_CASE("info: --ranks, --bandwidth and --latency forecast a run on several ma
   CHECK_THAT(run_here(text).out,
              contains("On 2 machines like this one, with 0.125 GB/s and 50 us between them"));
   CHECK_THROWS_WITH(run_here(words + Words{"--latency", "3"}), contains("--latency needs --ranks"));
+  for (const auto& [flag, value, why] :
+       {std::tuple{"--bandwidth", "1", "--bandwidth needs --ranks"},
+        {"--local-steps", "50", "--local-steps needs --ranks or --scaling"},
+        {"--step-ms", "9", "--step-ms needs --scaling"},
+        {"--local-steps-dtype", "bf16", "--local-steps-dtype needs --local-steps"}})
+    CHECK_THROWS_WITH(run_here(words + Words{flag, value}), contains(why));
+  CHECK_THROWS_WITH(
+      run_here(words + Words{"--ranks", "2", "--local-steps", "5", "--local-steps-dtype", "f16"}),
+      contains("--local-steps-dtype is f16, expected f32 or bf16"));
+}
+
+TEST_CASE("info: with --local-steps H, a rank sends 1/H of the bytes and has the whole optimiser's state") {
+  const Words words = {"info",    "--json", "--layers",     "2",   "--channels",   "64", "--ranks", "2",
+                       "--heads", "2",      "--vocab-size", "500", "--batch-size", "4"};
+  const auto ranks = [&](const Words& more) {
+    return json::parse(run_here(words + more).out).at("preflight").at("ranks");
+  };
+  const json together = ranks({}), local = ranks({"--local-steps", "50"}),
+             bf16 = ranks({"--local-steps", "50", "--local-steps-dtype", "bf16"});
+  CHECK(local.at("local_steps") == 50);
+  CHECK(local.at("sent_bytes").get<double>() == approx(together.at("sent_bytes").get<double>() / 50));
+  CHECK(bf16.at("sent_bytes").get<double>() == approx(together.at("sent_bytes").get<double>() / 100));
+  CHECK(local.at("total_bytes") > together.at("total_bytes"));
+  CHECK(local.at("network_seconds").get<double>() < 0.05 * together.at("network_seconds").get<double>());
+}
+
+TEST_CASE("info: --scaling compares local steps with steps together on 2 to 64 machines") {
+  const Words words = {"info",         "--json", "--layers",     "2", "--channels", "64", "--heads", "2",
+                       "--vocab-size", "500",    "--batch-size", "4", "--scaling"};
+  const auto scaling = [&](const Words& more) {
+    return json::parse(run_here(words + more).out).at("preflight").at("scaling");
+  };
+  const json table = scaling({"--step-ms", "20"});
+  CHECK(table.at("step_seconds").get<double>() == approx(0.02));
+  CHECK(table.at("local_steps") == 50);
+  CHECK(table.at("rows").size() == 6);
+  for (const json& row : table.at("rows")) {
+    const double machines = row.at("machines");
+    INFO("machines " << machines);
+    double before = 0;
+    for (const json& speed : row.at("as_fast_as_machines")) {
+      CHECK(speed.at("together") > before);  // a faster network is faster
+      before = speed.at("together");
+      CHECK(speed.at("together") <= 1.01 * machines);
+      CHECK(speed.at("local_steps") <= machines);
+    }
+    const double slow = row.at("as_fast_as_machines").front().at("gbits");
+    if (!row.at("crossover_gbits").is_null() && row.at("crossover_gbits") > slow) {
+      CHECK(row.at("as_fast_as_machines").front().at("local_steps") >
+            row.at("as_fast_as_machines").front().at("together"));
+    }
+  }
+  // If computing takes long, the messages do not matter.
+  const json slow = scaling({"--step-ms", "100000"}).at("rows").back().at("as_fast_as_machines").front();
+  CHECK(slow.at("together").get<double>() == approx(64.0).epsilon(0.05));
+  Words text = words;
+  text.erase(text.begin() + 1);
+  CHECK_THAT(run_here(text).out, contains(" machines") && contains("100 Gbit/s"));
 }
 
 }  // namespace
