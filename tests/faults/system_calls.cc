@@ -21,6 +21,7 @@ using Kind = SystemCall::Kind;
 namespace {
 
 SystemCalls* watching = nullptr;
+std::function<void(const std::string&, const std::string&)> before_path_call;
 
 std::string path_of(int fd) {
   char path[4096];
@@ -59,6 +60,10 @@ long kernel_on_file(Kind kind, int fd, const void* bytes, std::size_t count, std
 }
 
 }  // namespace
+
+void before_each_path_call(std::function<void(const std::string&, const std::string&)> act) {
+  before_path_call = std::move(act);
+}
 
 bool SystemCall::for_writing() const {
   return (flags & O_ACCMODE) != O_RDONLY;
@@ -175,6 +180,7 @@ namespace {
 
 long on_path(Kind kind, const char* function, int directory_fd, const char* path,
              const char* new_path = nullptr, int flags = 0, unsigned mode = 0) {
+  if (before_path_call) before_path_call(function, path);
   if (watching == nullptr) return kernel_on_path(kind, directory_fd, path, new_path, flags, mode);
   return watching->on_path(kind, function, directory_fd, path, new_path, flags, mode);
 }

@@ -19,6 +19,10 @@
 
 namespace inkling::test {
 
+// Sets a function that is called before each call on a path, with the name of the called function and its
+// first path. Threads may make such calls, so set it once, before there are other threads.
+void before_each_path_call(std::function<void(const std::string& function, const std::string& path)> act);
+
 struct SystemCall {
   enum class Kind { open, write, truncate, sync, close, rename, make_directory, remove };
 

@@ -17,12 +17,6 @@ std::vector<std::string> four_parts(const std::string& out, int steps = 20) {
   return words;
 }
 
-std::int64_t count(const std::string& text, const std::string& part) {
-  std::int64_t found = 0;
-  for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 TEST_CASE("mpirun: 1, 2, 3 and 4 ranks write the same files, and rank 0 alone prints") {
   skip_without_mpi();
   const TemporaryDirectory temporary;
@@ -133,13 +127,69 @@ TEST_CASE("mpirun: ranks with other kernels are refused if their bits differ") {
   CHECK(count(outcome.err, "the kernels of the ranks differ") == 1);
 }
 
-// The processes that mpirun has started.
-std::vector<pid_t> ranks_of(const Process& mpirun) {
-  const std::string file = str("/proc/", mpirun.pid(), "/task/", mpirun.pid(), "/children");
-  std::istringstream children(read_text(file));
-  std::vector<pid_t> pids;
-  for (pid_t pid = 0; children >> pid;) pids.push_back(pid);
-  return pids;
+// Another rank sees other bytes at the same path: in its own mount namespace, another file is mounted there.
+TEST_CASE("mpirun: ranks whose data has the same name, but other contents, are refused in one line") {
+  skip_without_mpi();
+  if (std::system("unshare -rm mount --bind /dev/null /dev/null 2> /dev/null") != 0)
+    skip("this machine allows no mount namespaces (unshare -rm)");
+  const TemporaryDirectory temporary;
+  const std::string data = temporary / "data.bin", other = temporary / "other.bin";
+  std::string bytes = read_text("tests/goldens/curve_tokens.bin");
+  write_text(data, bytes);
+  bytes[1024] = static_cast<char>(bytes[1024] ^ 1);  // the first token
+  write_text(other, bytes);
+  std::vector<std::string> words = four_parts(temporary / "run");
+  *(std::find(words.begin(), words.end(), "--data") + 1) = data;
+  std::vector<std::string> all = words;
+  all.insert(all.end(), {":", "-n", "1", "unshare", "-rm", "sh", "-c",
+                         "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"", other, data, binary()});
+  all.insert(all.end(), words.begin(), words.end());
+  const Outcome outcome = on_mpi(1, all).wait();
+  INFO(outcome.err);
+  CHECK(outcome.status == 1);
+  CHECK(count(outcome.err, "inkling: ") == 1);
+  CHECK(
+      count(outcome.err, str("the data of the ranks differ, expected the same on all ranks: rank 1 on host ",
+                             host_name(), " has data.bin ")) == 1);
+}
+
+TEST_CASE("mpirun: a rank with another program is refused in one line") {
+  skip_without_mpi();
+  const TemporaryDirectory temporary;
+  const std::string other = temporary / "inkling";
+  write_text(other, read_text(binary()) + "x");
+  std::filesystem::permissions(other, std::filesystem::perms::owner_all);
+  std::vector<std::string> words = four_parts(temporary / "run"), all = words;
+  all.insert(all.end(), {":", "-n", "1", other});
+  all.insert(all.end(), words.begin(), words.end());
+  const Outcome outcome = on_mpi(1, all).wait();
+  INFO(outcome.err);
+  CHECK(outcome.status == 1);
+  CHECK(count(outcome.err, "inkling: ") == 1);
+  CHECK(count(outcome.err, str("the programs of the ranks differ, expected the same on all ranks: rank 1 on "
+                               "host ",
+                               host_name())) == 1);
+  CHECK_FALSE(std::filesystem::exists(temporary / "run"));
+}
+
+TEST_CASE("mpirun: with local steps, 1, 2 and 4 ranks write the same files") {
+  skip_without_mpi();
+  const TemporaryDirectory temporary;
+  const auto local = [](const std::string& out) {
+    std::vector<std::string> words = four_parts(out);
+    words.insert(words.end(), {"--local-steps", "5", "--local-steps-dtype", "bf16"});
+    return words;
+  };
+  REQUIRE(run(local(temporary / "alone")).status == 0);
+  for (const int ranks : {2, 4}) {
+    const std::string out = temporary / str(ranks);
+    const Outcome outcome = on_mpi(ranks, local(out)).wait();
+    INFO("ranks " << ranks << "\n" << outcome.err);
+    CHECK(outcome.status == 0);
+    for (const char* file : {"model.bin", "checkpoints/step_00000020/manifest.json"})
+      CHECK((read_text(out + "/" + file) == read_text(temporary / (std::string("alone/") + file))));
+    CHECK(timeless_metrics(out) == timeless_metrics(temporary / "alone"));
+  }
 }
 
 TEST_CASE("mpirun: a rank that is stopped or killed ends all ranks soon, and the run can be resumed") {
