@@ -12,9 +12,7 @@
 // steps, so it is a plain loop.
 #pragma once
 
-#include "core/memory.h"
 #include "optim/optimizer.h"
-#include "optim/segment.h"
 
 namespace inkling {
 
@@ -28,14 +26,12 @@ class Nesterov final : public Optimizer {
             const Updated& updated = nullptr) override;
   std::vector<State> state() override { return {{"velocity", velocity()}}; }
   // For each weight, a step reads and writes w and the velocity, and reads the gradient: 5 floats.
-  double step_bytes() const override { return 20.0 * static_cast<double>(extent_); }
+  double step_bytes() const override { return 20.0 * static_cast<double>(extent()); }
 
-  std::span<float> velocity();
+  std::span<float> velocity() { return floats_of(velocity_); }
 
  private:
   float momentum_;
-  std::vector<SegmentChunk> chunks_;
-  std::int64_t extent_;
   Pages velocity_;  // the velocity is zero before the first step
 };
 
