@@ -23,18 +23,22 @@ $(AMX_TEST): CXXFLAGS += $(if $(filter x86_64,$(MACHINE)),$(AMX))
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
 TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(AMX_TEST)),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 
-# The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed does not
-# matter: -O1. clang refuses a precompiled header that was made with other flags, so amx_test does not use it.
-PRECOMPILED := $(BUILD)/tests/precompiled.h
-PRECOMPILED_FLAGS = -include $(PRECOMPILED)
+# The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed matters only
+# where they compute references for kernels: -O1; tests of apps: -O0. clang refuses a precompiled header that was made with other flags,
+# so amx_test does not use it.
+TEST_OPT = -O1
+$(BUILD)/tests/apps/%_test.o: TEST_OPT = -O0
+PRECOMPILED := $(BUILD)/tests/precompiled
+PRECOMPILED_FLAGS = -include $(PRECOMPILED)$(TEST_OPT).h
 $(AMX_TEST): PRECOMPILED_FLAGS =
-$(BUILD)/tests/%_test.o: private CXXFLAGS += -O1 $(PRECOMPILED_FLAGS)
-$(filter %_test.o,$(TESTS)): $(PRECOMPILED).gch
-$(PRECOMPILED).gch: tests/support.h
+$(BUILD)/tests/%_test.o: private CXXFLAGS += $(TEST_OPT) $(PRECOMPILED_FLAGS)
+HEADERS_ONCE := $(PRECOMPILED)-O0.h.gch $(PRECOMPILED)-O1.h.gch
+$(filter %_test.o,$(TESTS)): $(HEADERS_ONCE)
+$(HEADERS_ONCE): $(PRECOMPILED)%.h.gch: tests/support.h
 	@mkdir -p $(@D)
-	@echo '#include "tests/support.h"' > $(PRECOMPILED)
-	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -O1 -x c++-header $(PRECOMPILED) -o $@
-TEST_OBJECTS := $(TESTS) $(FUZZER) $(PRECOMPILED).gch
+	@echo '#include "tests/support.h"' > $(PRECOMPILED)$*.h
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) $* -x c++-header $(PRECOMPILED)$*.h -o $@
+TEST_OBJECTS := $(TESTS) $(FUZZER) $(HEADERS_ONCE)
 
 $(BUILD)/inkling_tests: private LDLIBS := $(CATCH) $(LDLIBS)
 $(BUILD)/inkling_tests: $(TESTS) $(COMMANDS) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a

@@ -252,6 +252,17 @@ TEST_CASE("elementwise: relu keeps NaN; exp(inf), exp(-inf) and log(0) are inf, 
   });
 }
 
+TEST_CASE("elementwise: the gradient of relu is 0 at 0, and where x is NaN") {
+  for_each_isa([] {
+    std::vector<float> x, dx(33), dy(33, 2.0f);  // full registers and a tail
+    for (int i = 0; i < 11; ++i) x.insert(x.end(), {0.0f, NAN, 1e-30f});
+    Tape tape;
+    const Tensor X = tape.leaf(x.data(), dx.data(), {33}, LeafGradient::overwrite);
+    tape.backward(dot(tape, relu(tape, X), dy.data()));
+    for (std::size_t i = 0; i < 33; ++i) CHECK(dx[i] == (i % 3 == 2 ? 2.0f : 0.0f));
+  });
+}
+
 TEST_CASE("elementwise: errors name shapes that cannot be broadcast together, and a wrong dtype") {
   std::vector<float> x(12);
   Tape tape;
