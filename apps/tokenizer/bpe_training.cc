@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::size_t kPart = std::size_t{1} << 20;  // the bytes that one thread counts at a time
 constexpr std::size_t kLongestToken = 255;           // the file stores the length of a token in one byte
+// A longer piece is counted in several parts. One that is as long as a whole text would not fit into the
+// memory of the counts, and would be left out of them as a rare piece.
+constexpr std::size_t kLongestPiece = std::size_t{1} << 18;
 constexpr std::int32_t kBytes = 256;
 constexpr std::uint32_t kEnd = ~std::uint32_t{0};  // no position
 constexpr std::int32_t kMerged = -1;               // this position's token was joined to the one before it
@@ -53,6 +56,8 @@ struct Candidate {
 class Corpus {
  public:
   explicit Corpus(const PieceCounts& pieces) {
+    places_.reserve(pieces.piece_bytes());
+    weights_.reserve(pieces.counts().size());
     for (const auto& [piece, count] : pieces.counts()) {
       const auto begin = static_cast<std::uint32_t>(places_.size());
       const auto size = static_cast<std::uint32_t>(piece.size());
@@ -67,7 +72,7 @@ class Corpus {
     for (std::uint32_t at = 0; at < places_.size(); ++at) {
       if (places_[at].after != kEnd) count_pair(at);
     }
-    for (const auto& [pair, occurrences] : pairs_) queue_.push({occurrences.count, pair});
+    fill_queue();
   }
 
   // Takes the most frequent pair out of the queue. Returns false if there is none.
@@ -75,12 +80,14 @@ class Corpus {
     while (!queue_.empty()) {
       const Candidate top = queue_.top();
       queue_.pop();
-      const std::int64_t count = pairs_.at(top.pair).count;
+      const auto found = pairs_.find(top.pair);
+      if (found == pairs_.end()) continue;  // the pair no longer occurs
+      const std::int64_t count = found->second.count;
       if (count == top.count) {
         pair = top.pair;
         return true;
       }
-      if (count > 0) queue_.push({count, top.pair});
+      queue_.push({count, top.pair});
     }
     return false;
   }
@@ -104,16 +111,29 @@ class Corpus {
       if (left.after != kEnd) count_pair(at);
     }
     for (const Pair& made : fresh_) {
-      const std::int64_t count = pairs_.at(made).count;
-      if (count > 0) queue_.push({count, made});
+      const auto found = pairs_.find(made);
+      if (found != pairs_.end()) queue_.push({found->second.count, made});
     }
+    // Pairs that no longer occur stay in the queue until they are at its top. If they are most of it, it is
+    // filled again.
+    if (queue_.size() > 2 * pairs_.size() + kSmallQueue) fill_queue();
   }
 
  private:
+  static constexpr std::size_t kSmallQueue = 1000;
+
   struct Place {
     std::int32_t token;
     std::uint32_t before, after, piece;
   };
+
+  void fill_queue() {
+    std::vector<Candidate> candidates;
+    candidates.reserve(pairs_.size());
+    queue_ = {};
+    for (const auto& [pair, occurrences] : pairs_) candidates.push_back({occurrences.count, pair});
+    queue_ = std::priority_queue<Candidate>(std::less<Candidate>(), std::move(candidates));
+  }
 
   Pair pair_at(std::uint32_t at) const { return {places_[at].token, places_[places_[at].after].token}; }
 
@@ -123,7 +143,11 @@ class Corpus {
     found->second.count += weights_[places_[at].piece];
     found->second.positions.push_back(at);
   }
-  void uncount_pair(std::uint32_t at) { pairs_.at(pair_at(at)).count -= weights_[places_[at].piece]; }
+  void uncount_pair(std::uint32_t at) {
+    const auto found = pairs_.find(pair_at(at));
+    found->second.count -= weights_[places_[at].piece];
+    if (found->second.count == 0) pairs_.erase(found);
+  }
 
   std::vector<Place> places_;
   std::vector<std::int64_t> weights_;  // how often each piece occurs
@@ -147,9 +171,12 @@ void PieceCounts::add(std::string_view text) {
   parallel_chunks(std::ssize(parts), [&](std::int64_t i) {
     std::string_view rest = parts[static_cast<std::size_t>(i)];
     while (!rest.empty()) {
-      const std::size_t length = piece_length(rest);
-      ++counts[static_cast<std::size_t>(i)][rest.substr(0, length)];
-      rest.remove_prefix(length);
+      for (std::size_t left = piece_length(rest); left > 0;) {
+        const std::size_t size = std::min(left, kLongestPiece);
+        ++counts[static_cast<std::size_t>(i)][rest.substr(0, size)];
+        rest.remove_prefix(size);
+        left -= size;
+      }
     }
   });
   for (const auto& part : counts) {

@@ -26,7 +26,8 @@ namespace inkling {
 // program takes the same sample.
 class PieceCounts {
  public:
-  static constexpr std::size_t kMostPieceBytes = std::size_t{8} << 20;  // of all different pieces together
+  // Of all different pieces together. Training needs about 40 times as much memory.
+  static constexpr std::size_t kMostPieceBytes = std::size_t{4} << 20;
 
   explicit PieceCounts(std::size_t most_piece_bytes = kMostPieceBytes)
       : most_piece_bytes_(most_piece_bytes) {}
@@ -41,6 +42,7 @@ class PieceCounts {
   using Map = std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>>;
 
   const Map& counts() const { return counts_; }
+  std::size_t piece_bytes() const { return piece_bytes_; }  // of all different pieces together
   // Whether the counts are those of a sample.
   bool sampled() const { return samples_ > 0; }
 

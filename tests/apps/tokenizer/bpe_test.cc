@@ -346,6 +346,20 @@ TEST_CASE("bpe training: if there are too many different pieces, the rare ones b
   CHECK(kept <= (100 - 4) / 6);  // so the limit of 100 bytes is kept
 }
 
+TEST_CASE("bpe training: a text of one letter is learned, also if it is longer than the memory of the counts") {
+  PieceCounts pieces;
+  const std::string text(PieceCounts::kMostPieceBytes + 100000, 'a');
+  pieces.add(text);
+  CHECK(!pieces.sampled());
+  std::int64_t bytes = 0;
+  for (const auto& [piece, count] : pieces.counts()) bytes += std::ssize(piece) * count;
+  CHECK(bytes == std::ssize(text));
+  const Tokenizer tokenizer = train_bpe(pieces, 264);
+  REQUIRE(tokenizer.vocab_size() == 264);
+  CHECK(tokenizer.token(256) == "aa");
+  CHECK(tokenizer.token(262).size() == 128);
+}
+
 // In languages without blanks nearly every piece occurs once. Text of 4,000 words of two letters in random
 // order: its pairs are as frequent in a sample as in the whole, so the sample gives tokens of the same
 // length.
