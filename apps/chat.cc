@@ -112,8 +112,7 @@ void add_chat(CLI::App& app, Action& action) {
     return number_flag(chat->add_option(name, value, help), least, most)->capture_default_str();
   };
   chat->add_option("--model", command->model, "model checkpoint (.bin)")->required();
-  chat->add_option("--tokenizer", command->tokenizer,
-                   "tokenizer file; default: tokenizer.bin in the model's directory");
+  chat->add_option("--tokenizer", command->tokenizer, str("tokenizer file or directory; ", kTokenizerRule));
   chat->add_option("--system", command->system, "tells the model how to behave; default: nothing");
   number("--max-tokens", command->chat.max_tokens, std::int64_t{1}, std::int64_t{1} << 40,
          "maximum number of tokens of an answer");

@@ -183,10 +183,8 @@ void add_convert(CLI::App& app, Action& action) {
           "model to write: .bin, .safetensors, .gguf (llama.cpp), or any other name for a Hugging Face "
           "directory")
       ->required();
-  convert->add_option(
-      "--tokenizer", command->tokenizer,
-      "tokenizer file, or a directory with vocab.json and merges.txt; default: the tokenizer in the "
-      "model's directory");
+  convert->add_option("--tokenizer", command->tokenizer,
+                      str("tokenizer file or directory; ", kTokenizerRule));
   convert->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <optional>
 
+#include "apps/bad_lines.h"
 #include "apps/commands.h"
 #include "apps/eval/chat_eval.h"
 #include "apps/eval/choice_eval.h"
@@ -20,7 +20,9 @@
 #include "apps/run/perplexity.h"
 #include "apps/run/progress.h"
 #include "apps/text/windows.h"
+#include "apps/token_text.h"
 #include "apps/tokenizer/tokenizer.h"
+#include "apps/window_flags.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -35,7 +37,7 @@ struct EvalCommand {
   std::int64_t stride = 0;   // tokens from one window to the next; 0 means T
   std::int64_t batches = 0;  // the number of batches to evaluate; 0 means all
   int threads = hardware_threads();
-  bool documents = false, cut_context = false, as_json = false;
+  bool documents = false, cut_context = false, strict = false, as_json = false;
   std::optional<bool> document_mask;  // nothing: yes if the data has document starts
 };
 
@@ -109,31 +111,18 @@ class Counter {
   bool drawn_ = false;
 };
 
-void line(const char* what, const std::string& value) {
-  std::cout << std::left << std::setw(16) << what << value << "\n";
-}
-
 std::string share_of(double share, std::int64_t right, std::int64_t all) {
   return str(format_fixed(100 * share, 2), "% (", format_count(right), " of ", format_count(all), ")");
 }
 
 void print_cut(std::int64_t cut, std::int64_t T) {
   if (cut > 0)
-    line("cut", str(format_count(cut), ": the oldest tokens were left out, to fit into ", format_count(T)));
-}
-
-// Returns T, the longest row, for a model and data whose rows have at most `longest` tokens.
-std::int64_t row_tokens(const EvalCommand& command, const GPT2Config& config, std::int64_t longest) {
-  const std::int64_t T = command.seq_len == 0 ? longest : command.seq_len;
-  if (T > config.max_seq_len) {
-    throw UsageError(
-        str("--seq-len is ", T, ", expected at most the model's maximum of ", config.max_seq_len));
-  }
-  return T;
+    print_labelled("cut", str(format_count(cut), ": the oldest tokens were left out, to fit into ",
+                              format_number_of(T, "token")));
 }
 
 int run_choices(const EvalCommand& command, GPT2& model) {
-  const std::int64_t T = row_tokens(command, model.config(), model.config().max_seq_len);
+  const std::int64_t T = window_tokens(command.seq_len, model.config(), model.config().max_seq_len);
   const std::vector<Question> questions = read_choices(command.choices);
   check_tokens(questions, model.config().vocab_size, command.choices);
   Counter counter;
@@ -157,30 +146,31 @@ int run_choices(const EvalCommand& command, GPT2& model) {
     std::cout << out.dump(2) << "\n";
     return 0;
   }
-  line("accuracy", share_of(result.accuracy_by_mean(), result.right_by_mean, result.questions) +
-                       ", by the lowest mean loss of an ending's tokens");
-  line("accuracy, sums", share_of(result.accuracy_by_sum(), result.right_by_sum, result.questions) +
-                             ", by the lowest sum of losses");
-  line("tokens", format_count(result.tokens) + " of endings");
+  print_labelled("accuracy", share_of(result.accuracy_by_mean(), result.right_by_mean, result.questions) +
+                                 ", by the lowest mean loss of an ending's tokens");
+  print_labelled("accuracy, sums", share_of(result.accuracy_by_sum(), result.right_by_sum, result.questions) +
+                                       ", by the lowest sum of losses");
+  print_labelled("tokens", format_count(result.tokens) + " of endings");
   print_cut(result.cut_contexts, T);
   return 0;
 }
 
 int run_chat(const EvalCommand& command, GPT2& model, const Tokenizer& tokenizer) {
   std::vector<Conversation> conversations;
-  read_jsonl(
-      command.chat, JsonlReader::BadLines::fail,
+  std::vector<std::int64_t> lines;  // of the conversations in the file
+  const JsonlReader file = read_jsonl(
+      command.chat, bad_lines_mode(command.strict),
       [&](JsonlEntry&& entry, std::int64_t line) {
-        auto* conversation = std::get_if<Conversation>(&entry);
-        if (conversation == nullptr)
-          fail(command.chat, ": line ", line, ": is a document, expected a conversation");
-        conversations.push_back(std::move(*conversation));
+        conversations.push_back(std::get<Conversation>(std::move(entry)));
+        lines.push_back(line);
       },
-      [](const std::string&) {});
+      print_bad_line, "", JsonlReader::Documents::refuse);
+  print_bad_lines(file.bad_lines());
   Counter counter;
   const ChatResult result = evaluate_chats(
       model, tokenizer, conversations, command.cut_context ? LongContext::cut : LongContext::fail,
-      command.chat, [&](const ChatResult& r) {
+      [&](std::size_t index) { return str(command.chat, ": line ", lines[index]); },
+      [&](const ChatResult& r) {
         counter.update(r.conversations, std::ssize(conversations), r.exact_match());
       });
   if (command.as_json) {
@@ -190,13 +180,20 @@ int run_chat(const EvalCommand& command, GPT2& model, const Tokenizer& tokenizer
                                         {"conversations", result.conversations},
                                         {"right", result.right},
                                         {"exact_match", result.exact_match()},
-                                        {"cut_contexts", result.cut_contexts}};
+                                        {"cut_contexts", result.cut_contexts},
+                                        {"too_long", result.too_long},
+                                        {"bad_lines", file.bad_lines()}};
     std::cout << out.dump(2) << "\n";
     return 0;
   }
-  line("exact match", share_of(result.exact_match(), result.right, result.conversations) +
-                          ": the model's greedy answer is the last answer of the conversation");
+  print_labelled("exact match", share_of(result.exact_match(), result.right, result.conversations) +
+                                    ": the model's greedy answer is the last answer of the conversation");
   print_cut(result.cut_contexts, model.config().max_seq_len);
+  if (result.too_long > 0) {
+    print_labelled("too long",
+                   str(format_count(result.too_long), ": the last question and answer alone do not fit into ",
+                       format_number_of(model.config().max_seq_len, "token"), "; counted as wrong"));
+  }
   return 0;
 }
 
@@ -205,14 +202,13 @@ int run_text(const EvalCommand& command, GPT2& model, const std::optional<Tokeni
   const std::vector<std::string> shards = find_shards(command.data);
   const DocumentMarks marks = find_document_marks(shards);
   const std::int64_t T =
-      row_tokens(command, config, marks.row_tokens > 0 ? marks.row_tokens : config.max_seq_len);
+      window_tokens(command.seq_len, config, marks.row_tokens > 0 ? marks.row_tokens : config.max_seq_len);
   // A window that ends with its document needs no mask. The windows of shards with document starts hold
   // several documents, and have a mask.
   const bool document_mask = command.document_mask.value_or(marks.starts);
   const bool ends = command.documents || (document_mask && !marks.starts);
   const std::int32_t begins = ends ? end_of_text(tokenizer, config.vocab_size) : -1;
-  const std::int64_t stride = command.stride == 0 ? T : command.stride;
-  if (stride > T) throw UsageError(str("--stride is ", stride, ", expected at most --seq-len, which is ", T));
+  const std::int64_t stride = window_stride(command.stride, T);
   if (stride < T && marks.row_tokens > 0)
     throw UsageError(
         "--stride is for texts, but these shards have rows of whole conversations; leave out --stride");
@@ -240,20 +236,23 @@ int run_text(const EvalCommand& command, GPT2& model, const std::optional<Tokeni
     std::cout << out.dump(2) << "\n";
     return 0;
   }
-  line("loss", format_fixed(e.loss(), 4) + " nats per token");
-  line("perplexity", format_fixed(perplexity(e.loss()), 2));
+  print_labelled("loss", format_fixed(e.loss(), 4) + " nats per token");
+  print_labelled("perplexity", format_fixed(perplexity(e.loss()), 2));
   if (has_text) {
-    line("bits per byte", str(format_fixed(e.bits_per_byte(), 4), " over ", format_count(e.text_bytes),
-                              " bytes of text (end-of-text tokens are not text)"));
+    print_labelled("bits per byte",
+                   str(format_fixed(e.bits_per_byte(), 4), " over ", format_number_of(e.text_bytes, "byte"),
+                       " of text (end-of-text tokens are not text)"));
   }
-  line("tokens", format_count(e.tokens) +
+  print_labelled("tokens",
+                 format_count(e.tokens) +
                      (e.tokens < windows.targets() ? " of " + format_count(windows.targets()) : ""));
-  line("protocol", str("windows of ", format_count(T), " tokens, stride ", format_count(stride),
-                       command.documents ? ", each window inside a document" : "",
-                       document_mask ? ", attention and positions inside of documents" : "",
-                       windows.has_loss_mask() ? "; each token that the loss mask counts is scored once"
-                                               : "; each token is scored once"));
-  line("tokens/s", format_count(static_cast<std::int64_t>(tokens_per_s)));
+  print_labelled("protocol",
+                 str("windows of ", format_number_of(T, "token"), ", stride ", format_count(stride),
+                     command.documents ? ", each window inside a document" : "",
+                     document_mask ? ", attention and positions inside of documents" : "",
+                     windows.has_loss_mask() ? "; each token that the loss mask counts is scored once"
+                                             : "; each token is scored once"));
+  print_labelled("tokens/s", format_count(static_cast<std::int64_t>(tokens_per_s)));
   return 0;
 }
 
@@ -284,9 +283,8 @@ void add_eval(CLI::App& app, Action& action) {
   CLI::Option* chat = eval->add_option(
       "--chat", command->chat,
       "conversations (.jsonl): the model writes the last answer of each, which must equal the real one");
-  eval->add_option(
-      "--tokenizer", command->tokenizer,
-      "tokenizer file, for bits per byte and for --chat; default: the tokenizer in the model's directory");
+  eval->add_option("--tokenizer", command->tokenizer,
+                   str("tokenizer file or directory, for bits per byte and for --chat; ", kTokenizerRule));
   number("--batch-size", command->batch_size, "sequences in a batch (B)")->capture_default_str();
   number("--seq-len", command->seq_len, "tokens in a sequence (T); default: the model's maximum");
   number("--stride", command->stride,
@@ -308,9 +306,10 @@ void add_eval(CLI::App& app, Action& action) {
       "--cut-context", command->cut_context,
       "leave out the oldest tokens of questions and chats that are longer than the model's context, and say "
       "how many were cut");
+  CLI::Option* strict = add_strict_flag(*eval, command->strict);
   eval->add_flag("--json", command->as_json, "print the result as JSON");
-  data->excludes(choices)->excludes(chat)->excludes(cut);
-  choices->excludes(chat);
+  data->excludes(choices)->excludes(chat)->excludes(cut)->excludes(strict);
+  choices->excludes(chat)->excludes(strict);
   for (const char* flag : {"--stride", "--batches", "--documents", "--document-mask"}) {
     choices->excludes(eval->get_option(flag));
     chat->excludes(eval->get_option(flag));

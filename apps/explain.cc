@@ -19,6 +19,7 @@
 #include "apps/talk/explanation.h"
 #include "apps/token_text.h"
 #include "apps/tokenizer/tokenizer.h"
+#include "apps/window_flags.h"
 #include "core/binary_file.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -30,6 +31,8 @@ namespace {
 struct ExplainCommand {
   std::string model, tokenizer, text, text_file, html, precision = "f32";
   std::int64_t top = 5;
+  std::int64_t seq_len = 0;  // T, the length of a window; 0 means the model's maximum
+  std::int64_t stride = 0;   // tokens from one window to the next; 0 means T
   int threads = hardware_threads();
   bool as_json = false;
 };
@@ -47,57 +50,140 @@ const char* colour(double loss) {
   return loss <= likely ? "\33[32m" : loss <= possible ? "\33[33m" : "\33[31m";
 }
 
-void print_table(std::span<const ExplainedPosition> positions, const Tokenizer& tokenizer) {
-  const Terminal screen = terminal(STDOUT_FILENO);
-  const auto shown = [&](std::int32_t id) { return quoted_token(screen, tokenizer.token(id)); };
-  std::size_t columns = 6;  // of the word "target"
-  for (const ExplainedPosition& position : positions)
-    columns = std::max({columns, width_of(shown(position.token)), width_of(shown(position.target.id))});
-  std::cout << "position  " << padded_right("token", columns) << "  " << padded_right("target", columns)
-            << "       p     loss  likeliest\n";
-  for (std::size_t t = 0; t < positions.size(); ++t) {
-    const ExplainedPosition& position = positions[t];
-    std::string top;
-    for (const Prediction& prediction : position.top)
-      top += "  " + shown(prediction.id) + " " + format_fixed(prediction.probability, 3);
-    std::cout << padded_left(std::to_string(t), 8) << "  " << padded_right(shown(position.token), columns)
-              << "  " << (screen.redraws ? colour(position.loss) : "")
-              << padded_right(shown(position.target.id), columns)
-              << padded_left(format_fixed(position.target.probability, 4), 8)
-              << padded_left(format_fixed(position.loss, 4), 9) << (screen.redraws ? "\33[0m" : "") << top
-              << "\n";
+// The table of the positions. A terminal gets lines that it has room for: long tokens are shortened, and the
+// likeliest tokens are in lines of their own if there is no room for several of them beside the other
+// columns.
+class PositionTable {
+ public:
+  PositionTable(std::span<const ExplainedPosition> positions, const Tokenizer& tokenizer)
+      : positions_(positions), tokenizer_(tokenizer), screen_(terminal(STDOUT_FILENO)) {
+    const bool narrow = screen_.columns > 0 && screen_.columns < kNarrow;
+    number_title_ = narrow ? "pos" : "position";
+    number_columns_ = std::max(number_title_.size(), std::to_string(positions.size() - 1).size());
+    std::size_t longest = kLeastTokenColumns;
+    for (const ExplainedPosition& p : positions)
+      longest = std::max({longest, width_of(shown(p.token)), width_of(shown(p.target.id))});
+    const std::size_t others = number_columns_ + 4 + kProbability + kLoss;
+    token_columns_ = fitting_columns(screen_, longest, 2, others);
+    before_likeliest_ = others + 2 * token_columns_;
+    const std::size_t most = positions.front().top.size();
+    beside_ = screen_.columns == 0 || most == 0 ||
+              room_after(before_likeliest_) >= std::min(most, kBeside) * kOnePrediction;
   }
+
+  void print() const {
+    std::cout << padded_left(number_title_, number_columns_) << "  " << padded_right("token", token_columns_)
+              << "  " << padded_right("target", token_columns_) << padded_left("p", kProbability)
+              << padded_left("loss", kLoss)
+              << (beside_ && !positions_.front().top.empty() ? "  likeliest" : "") << "\n";
+    for (std::size_t t = 0; t < positions_.size(); ++t) {
+      const ExplainedPosition& position = positions_[t];
+      if (t > 0 && position.context < positions_[t - 1].context)
+        std::cout << wrapped(str("--------  a window begins: here the context has ",
+                                 format_number_of(position.context, "token")),
+                             screen_, 10)
+                  << "\n";
+      print(t, position);
+    }
+  }
+
+ private:
+  static constexpr int kNarrow = 60;  // a terminal with fewer columns is narrow
+  static constexpr std::size_t kProbability = 8, kLoss = 9;
+  static constexpr std::size_t kOnePrediction = 13;  // the usual width of one of the likeliest tokens
+  static constexpr std::size_t kBeside = 3;          // at least so many must fit beside the other columns
+
+  void print(std::size_t number, const ExplainedPosition& position) const {
+    std::cout << padded_left(std::to_string(number), number_columns_) << "  "
+              << padded_right(shortened(shown(position.token), token_columns_), token_columns_) << "  "
+              << (screen_.redraws ? colour(position.loss) : "")
+              << padded_right(shortened(shown(position.target.id), token_columns_), token_columns_)
+              << padded_left(format_fixed(position.target.probability, 4), kProbability)
+              << padded_left(format_fixed(position.loss, 4), kLoss) << (screen_.redraws ? "\33[0m" : "");
+    std::cout << (beside_ ? "" : "\n") << likeliest_tokens(position, beside_ ? before_likeliest_ : 0) << "\n";
+  }
+
+  // The likeliest tokens. In a terminal, a line of them begins after `columns` characters.
+  std::string likeliest_tokens(const ExplainedPosition& position, std::size_t columns) const {
+    constexpr std::size_t kRest = 8;  // of a prediction, beside its token
+    const std::size_t room = room_after(columns);
+    std::string text;
+    std::size_t width = 0;  // of the last line
+    for (const Prediction& prediction : position.top) {
+      std::string token = shown(prediction.id);
+      if (screen_.columns > 0) {
+        token = shortened(token, std::max(room, kRest + kLeastTokenColumns) - kRest);
+        if (width > 0 && width + kRest + width_of(token) > room) {
+          text += "\n" + std::string(columns, ' ');
+          width = 0;
+        }
+      }
+      text += "  " + token + " " + format_fixed(prediction.probability, 3);
+      width += kRest + width_of(token);
+    }
+    return text;
+  }
+
+  std::size_t room_after(std::size_t columns) const {
+    const auto width = static_cast<std::size_t>(screen_.columns);
+    return width > columns ? width - columns : 0;
+  }
+  std::string shown(std::int32_t id) const { return shown_token(screen_, tokenizer_, id); }
+
+  std::span<const ExplainedPosition> positions_;
+  const Tokenizer& tokenizer_;
+  Terminal screen_;
+  std::string number_title_;
+  std::size_t number_columns_ = 0, token_columns_ = 0, before_likeliest_ = 0;
+  bool beside_ = true;  // whether the likeliest tokens stand beside the other columns
+};
+
+// Which tokens the model saw before each target, as eval says it.
+std::string protocol(std::int64_t T, std::int64_t stride) {
+  return str("windows of ", format_number_of(T, "token"), ", stride ", format_count(stride),
+             "; each token is scored once");
 }
 
-void print_means(std::span<const ExplainedPosition> positions) {
+void print_means(std::span<const ExplainedPosition> positions, std::int64_t T, std::int64_t stride) {
+  const Terminal screen = terminal(STDOUT_FILENO);
   const double loss = mean_loss(positions);
-  std::cout << "mean loss " << format_fixed(loss, 4) << " nats per token, perplexity "
-            << format_fixed(perplexity(loss), 2) << ", " << format_count(std::ssize(positions))
-            << " positions\n";
+  std::cout << wrapped(str("mean loss ", format_fixed(loss, 4), " nats per token, perplexity ",
+                           format_fixed(perplexity(loss), 2), ", ",
+                           format_number_of(std::ssize(positions), "position")),
+                       screen, 2)
+            << "\n";
+  if (std::ssize(positions) > T) std::cout << wrapped(protocol(T, stride), screen, 2) << "\n";
 }
 
 void print_json(const ExplainCommand& command, std::span<const ExplainedPosition> positions,
-                const Tokenizer& tokenizer) {
+                const Tokenizer& tokenizer, std::int64_t T, std::int64_t stride) {
+  // The special token end-of-text has the text <|endoftext|>, and is marked: a text may have these
+  // characters, too.
+  const auto token = [&](std::int32_t id) {
+    nlohmann::ordered_json json = {{"id", id}, {"text", tokenizer.token(id)}};
+    if (id == tokenizer.end_of_text()) json["special"] = true;
+    return json;
+  };
   const auto predicted = [&](const Prediction& prediction) {
-    return nlohmann::ordered_json{{"id", prediction.id},
-                                  {"text", tokenizer.token(prediction.id)},
-                                  {"probability", prediction.probability}};
+    nlohmann::ordered_json json = token(prediction.id);
+    json["probability"] = prediction.probability;
+    return json;
   };
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (const ExplainedPosition& position : positions) {
     nlohmann::ordered_json top = nlohmann::ordered_json::array();
     for (const Prediction& prediction : position.top) top.push_back(predicted(prediction));
     rows.push_back({{"position", std::ssize(rows)},
-                    {"token", {{"id", position.token}, {"text", tokenizer.token(position.token)}}},
+                    {"context", position.context},
+                    {"token", token(position.token)},
                     {"target", predicted(position.target)},
                     {"loss", position.loss},
                     {"top", top}});
   }
   const double loss = mean_loss(positions);
-  const nlohmann::ordered_json out = {{"model", command.model},
-                                      {"precision", command.precision},
-                                      {"loss", loss},
-                                      {"perplexity", perplexity(loss)},
+  const nlohmann::ordered_json out = {{"model", command.model}, {"precision", command.precision},
+                                      {"loss", loss},           {"perplexity", perplexity(loss)},
+                                      {"context", T},           {"stride", stride},
                                       {"positions", rows}};
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
@@ -157,18 +243,17 @@ void write_page(const ExplainCommand& command, OpenModel& opened, std::span<cons
   std::cout << command.html << "\n";
 }
 
-// Refuses texts that are too long for the model or for a page.
-void check_length(const ExplainCommand& command, const GPT2Config& config, std::int64_t tokens) {
-  if (tokens > config.max_seq_len) {
-    throw UsageError(str("the text has ", tokens, " tokens, expected at most ", config.max_seq_len,
-                         ", the model's context"));
-  }
+// Refuses texts that are too long for a page, which shows one window.
+void check_page_length(const ExplainCommand& command, const GPT2Config& config, std::int64_t tokens,
+                       std::int64_t T) {
   if (command.html.empty()) return;
+  const std::string has = str("the text has ", format_number_of(tokens, "token"), ", expected at most ");
+  if (tokens > T)
+    throw UsageError(str(has, T, " for --html: a page shows one window of the model's context"));
   const std::int64_t most = most_explained_tokens(config, command.top);
   if (tokens > most) {
-    throw UsageError(str("the text has ", tokens, " tokens, expected at most ", most,
-                         " for a page of at most ", kMostPageBytes >> 20, " MB with the ",
-                         config.layers * config.heads, " heads of this model"));
+    throw UsageError(str(has, most, " for a page of at most ", kMostPageBytes >> 20, " MB with the ",
+                         format_number_of(config.layers * config.heads, "head"), " of this model"));
   }
 }
 
@@ -183,14 +268,16 @@ int run(const ExplainCommand& command) {
   const Tokenizer& tokenizer = opened.tokenizer_for("explain");
   std::vector<std::int32_t> ids = {tokenizer.end_of_text()};  // every document starts with it
   TextEncoder(tokenizer).encode(text, ids);
-  check_length(command, model.config(), std::ssize(ids) - 1);
-  const std::vector<ExplainedPosition> positions = explain(model, ids, command.top);
+  const std::int64_t T = window_tokens(command.seq_len, model.config(), model.config().max_seq_len),
+                     stride = window_stride(command.stride, T);
+  check_page_length(command, model.config(), std::ssize(ids) - 1, T);
+  const std::vector<ExplainedPosition> positions = explain_in_windows(model, ids, command.top, T, stride);
   if (command.as_json) {
-    print_json(command, positions, tokenizer);
+    print_json(command, positions, tokenizer, T, stride);
     return 0;
   }
-  if (command.html.empty()) print_table(positions, tokenizer);
-  print_means(positions);
+  if (command.html.empty()) PositionTable(positions, tokenizer).print();
+  print_means(positions, T, stride);
   if (!command.html.empty()) write_page(command, opened, ids, positions);
   return 0;
 }
@@ -202,12 +289,20 @@ void add_explain(CLI::App& app, Action& action) {
   auto command = std::make_shared<ExplainCommand>();
   explain->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   explain->add_option("--tokenizer", command->tokenizer,
-                      "tokenizer file; default: tokenizer.bin in the model's directory");
+                      str("tokenizer file or directory; ", kTokenizerRule));
   CLI::Option* text = explain->add_option("--text", command->text, "the text");
   explain->add_option("--text-file", command->text_file, "file with the text")->excludes(text);
   number_flag(explain->add_option("--top", command->top, "how many of the likeliest tokens to show"),
               std::int64_t{0}, std::int64_t{1000})
       ->capture_default_str();
+  const auto number = [&](const char* name, std::int64_t& value, const char* help) {
+    number_flag(explain->add_option(name, value, help), std::int64_t{1}, std::int64_t{1} << 31);
+  };
+  number("--seq-len", command->seq_len,
+         "tokens in a window (T), of a text that is longer; default: the model's maximum");
+  number("--stride", command->stride,
+         "tokens from one window to the next; below T, windows overlap, so that each token has more context; "
+         "default: T");
   explain->add_option("--precision", command->precision, "f32, bf16 or int8")->capture_default_str();
   number_flag(explain->add_option("--threads", command->threads,
                                   "number of threads; the result does not depend on it"),

@@ -68,8 +68,8 @@ std::vector<std::int32_t> find_prompt(const GenerateCommand& command,
   if (command.prompt.empty()) return ids;
   if (!tokenizer)
     throw UsageError(str(command.prompt_file.empty() ? "--prompt" : "--prompt-file",
-                         " needs a tokenizer, but there is none: give --tokenizer FILE, or the prompt as "
-                         "--prompt-tokens"));
+                         " needs a tokenizer, but there is none beside ", command.model,
+                         "; give the prompt as --prompt-tokens, or --tokenizer; ", kTokenizerRule));
   for (std::int32_t id : tokenizer->encode(command.prompt)) ids.push_back(id);
   return ids;
 }
@@ -84,21 +84,41 @@ std::string read_prompt(const GenerateCommand& command) {
   return text;
 }
 
+// A token of a text, for --logprobs.
+struct WrittenToken {
+  std::int32_t id;
+  std::string bytes;
+  double log_probability;
+};
+
 // A text that is being written.
 struct Writing {
   StopTexts stops;
   TerminalText shown;
   std::string unprinted = {};  // text that can be shown but is not printed yet
   std::string text = {};       // for --logprobs: everything after the prompt
-  nlohmann::ordered_json tokens = nlohmann::ordered_json::array();
+  std::vector<WrittenToken> tokens = {};
 };
 
-// The line of --logprobs for one text. Bytes that are not UTF-8, such as half a character, become U+FFFD.
-std::string json_line(const Writing& writing, std::int64_t max_tokens) {
+// The line of --logprobs for one text. Its tokens are those that wrote the text: the tokens of a stop text
+// are left out, unless the text ends inside a token. Bytes that are not UTF-8, such as half a character,
+// become U+FFFD; "bytes" has the true bytes of a token, and the bytes of all tokens together are the text.
+// Without a tokenizer there are no bytes.
+std::string json_line(const Writing& writing, std::int64_t max_tokens, bool has_bytes) {
   const char* end = writing.stops.stopped()                   ? "stop"
                     : std::ssize(writing.tokens) < max_tokens ? "end-of-text"
                                                               : "max-tokens";
-  const nlohmann::ordered_json line = {{"text", writing.text}, {"end", end}, {"tokens", writing.tokens}};
+  nlohmann::ordered_json tokens = nlohmann::ordered_json::array();
+  std::size_t begin = 0;  // of the token in the text
+  for (const WrittenToken& token : writing.tokens) {
+    if (begin >= writing.text.size()) break;
+    begin += token.bytes.size();
+    nlohmann::ordered_json json = {{"id", token.id}, {"text", token.bytes}};
+    if (has_bytes) json["bytes"] = std::vector<unsigned char>(token.bytes.begin(), token.bytes.end());
+    json["logprob"] = token.log_probability;
+    tokens.push_back(std::move(json));
+  }
+  const nlohmann::ordered_json line = {{"text", writing.text}, {"end", end}, {"tokens", tokens}};
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -119,7 +139,7 @@ std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, cons
     const std::string more = writing.stops.push(bytes);
     if (logprobs) {
       writing.text += more;
-      writing.tokens.push_back({{"id", token.id}, {"text", bytes}, {"logprob", token.log_probability}});
+      writing.tokens.push_back({token.id, bytes, token.log_probability});
     }
     writing.unprinted += writing.shown.push(more);
     if (at_once) std::cout << std::exchange(writing.unprinted, "") << std::flush;
@@ -131,7 +151,7 @@ std::int64_t write_texts(GPT2& model, std::span<const std::int32_t> prompt, cons
     writing.text += rest;
     writing.unprinted += writing.shown.push(rest) + writing.shown.finish();
     if (logprobs) {
-      std::cout << json_line(writing, command.generation.max_tokens) << "\n";
+      std::cout << json_line(writing, command.generation.max_tokens, tokenizer.has_value()) << "\n";
     } else {
       if (first + static_cast<std::int64_t>(i) > 0) std::cout << "---\n";
       std::cout << writing.unprinted << "\n";
@@ -161,8 +181,8 @@ int run(GenerateCommand command) {
                         std::min(kTogether, command.num_samples - text));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::cerr << made << " tokens, " << format_fixed(static_cast<double>(made) / seconds, 1) << " tokens/s"
-            << std::endl;
+  std::cerr << format_number_of(made, "token") << ", " << format_fixed(static_cast<double>(made) / seconds, 1)
+            << " tokens/s" << std::endl;
   return 0;
 }
 
@@ -190,7 +210,7 @@ void add_generate(CLI::App& app, Action& action) {
   };
   generate->add_option("--model", command->model, "model checkpoint (.bin)")->required();
   generate->add_option("--tokenizer", command->tokenizer,
-                       "tokenizer file; default: the tokenizer in the model's directory");
+                       str("tokenizer file or directory; ", kTokenizerRule));
   add_prompt_flags(*generate, command);
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
   number("--max-tokens", command->generation.max_tokens, std::int64_t{1}, kMost,

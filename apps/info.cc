@@ -1,7 +1,8 @@
 // inkling info: prints what this machine can do, and how much memory and time a training run on it needs.
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
-#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "apps/run/format.h"
 #include "apps/run/train_settings.h"
 #include "apps/run/training_step.h"
+#include "apps/token_text.h"
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -210,10 +212,6 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
           {"speedup", predicted_seconds(rehearse(request), measured) / seconds}};
 }
 
-void line(const std::string& label, const std::string& value) {
-  std::cout << std::left << std::setw(16) << label << value << "\n";
-}
-
 std::string memory_text(const json& machine) {
   const auto gib = [&](const char* key) {
     return machine[key].is_null() ? std::string("unknown")
@@ -229,58 +227,76 @@ void print_machine(const json& machine) {
   for (const json& isa : machine["instruction_sets"])
     isas += str(isas.empty() ? "" : ", ", isa.get<std::string>());
   const json& roof = machine["roof"];
-  line("CPU", machine["cpu"]);
-  line("can run", isas);
-  line("runs", str(machine["kernels"].get<std::string>(), " (INKLING_ISA can choose another one)"));
-  line("threads", str(machine["threads"].get<int>(), " (default: ", machine["default_threads"].get<int>(),
-                      ", set by ", machine["default_threads_set_by"].get<std::string>(), ")"));
-  line("memory", memory_text(machine));
-  line("arithmetic", str(format_fixed(roof["fma_gflops"], 0), " GFLOP/s of fused multiply-adds in f32"));
+  print_labelled("CPU", machine["cpu"]);
+  print_labelled("can run", isas);
+  print_labelled("runs", str(machine["kernels"].get<std::string>(), " (INKLING_ISA can choose another one)"));
+  print_labelled("threads",
+                 str(machine["threads"].get<int>(), " (default: ", machine["default_threads"].get<int>(),
+                     ", set by ", machine["default_threads_set_by"].get<std::string>(), ")"));
+  print_labelled("memory", memory_text(machine));
+  print_labelled("arithmetic",
+                 str(format_fixed(roof["fma_gflops"], 0), " GFLOP/s of fused multiply-adds in f32"));
   const double bf16 = roof["bf16_gflops"];
-  line("", bf16 > 0 ? str(format_fixed(bf16 / 1000, 2), " TFLOP/s of products in bf16")
-                    : std::string("no instruction for products of bf16; they are computed in f32"));
-  line("bandwidth", str(format_fixed(roof["triad_gbs"], 1), " GB/s triad, ",
-                        format_fixed(roof["read_gbs"], 1), " GB/s reading"));
+  print_labelled("", bf16 > 0 ? str(format_fixed(bf16 / 1000, 2), " TFLOP/s of products in bf16")
+                              : std::string("no instruction for products of bf16; they are computed in f32"));
+  print_labelled("bandwidth", str(format_fixed(roof["triad_gbs"], 1), " GB/s triad, ",
+                                  format_fixed(roof["read_gbs"], 1), " GB/s reading"));
 }
 
+// A sentence. A terminal that is too narrow gets it in several lines.
+void sentence(const std::string& text) {
+  std::cout << wrapped(text, terminal(STDOUT_FILENO), 0) << "\n";
+}
+
+// A line of a table with two columns. On a narrow terminal, a value that does not fit beside its name stands
+// below it.
 void row(const std::string& what, const std::string& value) {
-  std::cout << "  " << std::left << std::setw(40) << what << std::right << std::setw(12) << value << "\n";
+  constexpr std::size_t kWidth = 54, kValue = 12;
+  const Terminal screen = terminal(STDOUT_FILENO);
+  const std::size_t width =
+      screen.columns == 0 ? kWidth : std::min(kWidth, static_cast<std::size_t>(screen.columns));
+  const std::size_t room = width - std::min(width, std::max(kValue, width_of(value)));
+  if (width_of(what) + 2 < room)
+    std::cout << padded_right("  " + what, room) << padded_left(value, width - room) << "\n";
+  else
+    std::cout << wrapped("  " + what, screen, 4) << "\n" << padded_left(value, width) << "\n";
 }
 
 void print_model(const json& p) {
   const json& m = p["model"];
   std::cout << "\n";
-  line("model", str("L ", m["layers"], "  NH ", m["heads"], "  C ", m["channels"], "  V ", m["vocab_size"],
-                    "  maxT ", m["max_seq_len"]));
-  line("parameters", format_count(p["parameters"]));
-  for (const auto& [group, count] : p["parameter_groups"].items()) line("  " + group, format_count(count));
+  print_labelled("model", str("L ", m["layers"], "  NH ", m["heads"], "  C ", m["channels"], "  V ",
+                              m["vocab_size"], "  maxT ", m["max_seq_len"]));
+  print_labelled("parameters", format_count(p["parameters"]));
+  for (const auto& [group, count] : p["parameter_groups"].items())
+    print_labelled("  " + group, format_count(count));
 }
 
 void print_needed_memory(const json& p, const json& machine) {
-  std::cout << "\nTraining with B=" << p["batch_size"] << " T=" << p["seq_len"];
-  if (p["grad_accum"] > 1) std::cout << ", " << p["grad_accum"] << " micro-batches in a step";
-  std::cout << ", " << p["precision"].get<std::string>() << (p["recompute"] ? ", with --recompute" : "")
-            << ": memory, MiB\n";
+  std::cout << "\n";
+  sentence(str("Training with B=", p["batch_size"], " T=", p["seq_len"],
+               p["grad_accum"] > 1 ? str(", ", p["grad_accum"], " micro-batches in a step") : "", ", ",
+               p["precision"].get<std::string>(), p["recompute"] ? ", with --recompute" : "",
+               ": memory, MiB"));
   const auto mib = [](const json& bytes) { return format_fixed(bytes.get<double>() / kMiB, 1); };
   for (const json& part : p["memory"]) row(part["what"], mib(part["bytes"]));
   row("total", mib(p["total_bytes"]));
   if (p["fits"].is_null()) {
-    std::cout << "This system does not report its available memory, so it is not known whether this fits.\n";
+    sentence("This system does not report its available memory, so it is not known whether this fits.");
     return;
   }
   row("available", mib(machine["available_bytes"]));
-  std::cout << (p["fits"] ? "It fits. " : "It does not fit. ");
-  if (p["largest_batch_size"] == 0) {
-    std::cout << "Not even a batch of one sequence fits.\n";
-  } else {
-    std::cout << "The largest batch that fits is --batch-size " << p["largest_batch_size"] << ".\n";
-  }
+  sentence(str(p["fits"] ? "It fits. " : "It does not fit. ",
+               p["largest_batch_size"] == 0
+                   ? "Not even a batch of one sequence fits."
+                   : str("The largest batch that fits is --batch-size ", p["largest_batch_size"], ".")));
 }
 
 void print_time(const json& p) {
-  std::cout << "\nTime, predicted within a factor of " << format_fixed(p["time_within_factor"], 1)
-            << " if nothing else runs on this machine\n"
-            << "(from the times of a miniature of this run, which was trained for three steps)\n";
+  std::cout << "\n";
+  sentence(str("Time, predicted within a factor of ", format_fixed(p["time_within_factor"], 1),
+               " if nothing else runs on this machine"));
+  sentence("(from the times of a miniature of this run, which was trained for three steps)");
   const double seconds = p["step_seconds"];
   row("a step", seconds < 60 ? str(format_fixed(seconds * 1000, 1), " ms") : format_duration(seconds));
   row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
@@ -288,9 +304,10 @@ void print_time(const json& p) {
 }
 
 void print_ranks(const json& p) {
-  std::cout << "\nOn " << p["ranks"] << " machines like this one, with "
-            << format_fixed(p["bandwidth_gbs"], 3) << " GB/s and " << format_fixed(p["latency_us"], 0)
-            << " us between them (--bandwidth, --latency)\n";
+  std::cout << "\n";
+  sentence(str("On ", p["ranks"] == 1 ? "a machine" : str(p["ranks"], " machines"), " like this one, with ",
+               format_fixed(p["bandwidth_gbs"], 3), " GB/s and ", format_fixed(p["latency_us"], 0),
+               " us between them (--bandwidth, --latency)"));
   const auto ms = [&](const char* key) { return str(format_fixed(p[key].get<double>() * 1000, 1), " ms"); };
   row("memory of a rank", str(format_fixed(p["total_bytes"].get<double>() / kMiB, 1), " MiB"));
   row(p["local_steps"] > 0 ? "a rank sends in a step, on average" : "a rank sends in a step",

@@ -10,7 +10,7 @@ namespace inkling {
 const Tokenizer& OpenModel::tokenizer_for(const std::string& user) const {
   if (!tokenizer) {
     throw UsageError(
-        str(user, " needs a tokenizer, but there is no tokenizer.bin beside ", path, ": give --tokenizer FILE"));
+        str(user, " needs a tokenizer, but there is none beside ", path, "; ", kTokenizerRule));
   }
   return *tokenizer;
 }

@@ -26,10 +26,11 @@ int run(const StoryChatsCommand& command) {
   }
   if (command.out.empty()) throw UsageError("--out is missing, expected a directory");
   const StoryChatFiles files = write_story_chats(command.out, command.seed, command.counts);
-  std::cout << files.stories << ": " << format_count(command.counts.stories) << " stories\n"
-            << files.train << ": " << format_count(command.counts.train) << " conversations\n"
-            << files.held_out << ": " << format_count(command.counts.held_out)
-            << " conversations about other stories\n";
+  std::cout << files.stories << ": " << format_count(command.counts.stories)
+            << (command.counts.stories == 1 ? " story\n" : " stories\n")
+            << files.train << ": " << format_number_of(command.counts.train, "conversation") << "\n"
+            << files.held_out << ": " << format_number_of(command.counts.held_out, "conversation")
+            << " about other stories\n";
   return 0;
 }
 

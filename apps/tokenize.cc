@@ -4,11 +4,11 @@
 #include <chrono>
 #include <iostream>
 
+#include "apps/bad_lines.h"
 #include "apps/commands.h"
 #include "apps/number_flag.h"
 #include "apps/run/format.h"
 #include "apps/run/terminal.h"
-#include "apps/run/terminal_text.h"
 #include "apps/token_text.h"
 #include "apps/tokenize/tokenize.h"
 #include "core/parallel.h"
@@ -71,44 +71,41 @@ int show(const TokenizeCommand& command) {
   for (const std::int32_t id : ids) {
     std::cout << id << "\t" << quoted_token(screen, tokenizer.token(id)) << "\n";
   }
-  std::cout << format_number_of(std::ssize(ids), "token") << ", " << format_count(std::ssize(command.show))
-            << " bytes\n";
+  std::cout << format_number_of(std::ssize(ids), "token") << ", "
+            << format_number_of(std::ssize(command.show), "byte") << "\n";
   return 0;
 }
 
-// Prints how many conversations lost turns or were left out, and how many tokens count as targets.
-void print_conversations(const TokenizeResult& result, std::int64_t T) {
-  const ConversationCounts& counts = result.conversations;
+// Prints what did not fit into the rows, and how many tokens count as targets.
+void print_rows(const TokenizeResult& result, std::int64_t T) {
   const std::int64_t tokens = result.train_tokens + result.val_tokens;
-  if (counts.shortened > 0)
-    std::cout << format_count(counts.shortened) << " conversations are longer than " << T + 1
-              << " tokens and lost their oldest turns, " << format_count(counts.dropped_turns) << " in all\n";
-  if (counts.dropped > 0)
-    std::cout << format_count(counts.dropped)
-              << " conversations are left out: their shortest exchange has more than " << T + 1
-              << " tokens\n";
-  std::cout << format_count(counts.counted_tokens) << " tokens of answers count as targets, "
-            << format_fixed(100.0 * static_cast<double>(counts.counted_tokens) / static_cast<double>(tokens),
-                            1)
-            << "% of all; rows have " << T << " tokens\n";
+  for (const std::string& message : result.entries.messages(T)) std::cout << message << "\n";
+  const double share = static_cast<double>(result.counted_tokens) / static_cast<double>(tokens);
+  std::cout << format_number_of(result.counted_tokens, "token") << " of answers"
+            << (result.documents > 0         ? " and documents count"
+                : result.counted_tokens == 1 ? " counts"
+                                             : " count")
+            << " as targets, " << format_fixed(100.0 * share, 1) << "% of all; rows have "
+            << format_number_of(T, "token") << "\n";
 }
 
 void print_shards(const std::vector<std::string>& paths, std::int64_t tokens) {
   std::cout << paths.front() << (paths.size() > 1 ? str(" and ", paths.size() - 1, " more") : "") << ": "
-            << format_count(tokens) << " tokens";
+            << format_number_of(tokens, "token");
 }
 
 void print(const TokenizeResult& result, std::int64_t T) {
-  const bool chats = result.conversations.read > 0;
+  const bool chats = result.conversations > 0;
   const std::int64_t tokens = result.train_tokens + result.val_tokens;
-  std::cout << format_count(result.text_bytes) << " bytes, "
-            << format_number_of(result.documents, chats ? "conversation" : "document") << "\n"
-            << result.tokenizer_path << ": " << format_count(result.vocab_size) << " tokens";
+  std::cout << format_number_of(result.text_bytes, "byte");
+  if (chats) std::cout << ", " << format_number_of(result.conversations, "conversation");
+  if (result.documents > 0) std::cout << ", " << format_number_of(result.documents, "document");
+  std::cout << "\n" << result.tokenizer_path << ": " << format_number_of(result.vocab_size, "token");
   if (!chats)
     std::cout << ", " << format_fixed(static_cast<double>(result.text_bytes) / static_cast<double>(tokens), 2)
               << " bytes of text in a token";
   std::cout << "\n";
-  if (chats) print_conversations(result, T);
+  if (chats) print_rows(result, T);
   print_shards(result.train_paths, result.train_tokens);
   std::cout << "\n";
   if (!result.val_paths.empty()) {
@@ -119,12 +116,10 @@ void print(const TokenizeResult& result, std::int64_t T) {
                                             : "chosen document by document")
               << "\n";
   }
-  if (result.bad_lines > 0)
-    std::cerr << "inkling: " << format_count(result.bad_lines) << " bad "
-              << (result.bad_lines == 1 ? "line was" : "lines were") << " skipped" << std::endl;
+  print_bad_lines(result.bad_lines);
   if (result.no_pair_left)
     std::cerr << "inkling: no pair of tokens is left to merge, so the tokenizer has only "
-              << format_count(result.vocab_size) << " tokens" << std::endl;
+              << format_number_of(result.vocab_size, "token") << std::endl;
   if (result.sampled_pieces) {
     std::cerr
         << "inkling: the text has too many different words for the memory of the count, so the tokenizer was "
@@ -137,8 +132,8 @@ void print(const TokenizeResult& result, std::int64_t T) {
               << std::endl;
   }
   if (result.inline_separators > 0) {
-    std::cerr << "inkling: <|endoftext|> is inside a line " << result.inline_separators
-              << (result.inline_separators == 1 ? " time" : " times")
+    std::cerr << "inkling: <|endoftext|> is inside a line "
+              << format_number_of(result.inline_separators, "time")
               << "; there it is ordinary text and does not separate documents" << std::endl;
   }
 }
@@ -154,9 +149,7 @@ int run(const TokenizeCommand& command) {
   TokenizeResult result;
   {
     ByteProgress progress;
-    settings.report_bad_line = [](const std::string& message) {
-      std::cerr << "inkling: skipped " << terminal_text(terminal(2), message) << std::endl;
-    };
+    settings.report_bad_line = print_bad_line;
     settings.progress = [&](std::int64_t read, std::int64_t total) { progress.update(read, total); };
     result = tokenize_files(settings);
   }
@@ -175,12 +168,13 @@ void add_tokenize(CLI::App& app, Action& action) {
       "texts in UTF-8, .jsonl files of documents or conversations, directories of them, - for standard "
       "input; in texts, lines of <|endoftext|> separate documents");
   tokenize->add_flag("--jsonl", settings.jsonl, "read all inputs as JSONL, whatever their names are");
-  tokenize->add_flag("--strict", settings.strict,
-                     "stop at the first bad line of JSONL; default: skip bad lines and report them");
-  number_flag(tokenize->add_option("--seq-len", settings.seq_len,
-                                   "conversations: pack them in rows of this many tokens (T), which training "
-                                   "must use too; longer conversations lose their oldest turns"),
-              std::int64_t{2}, std::int64_t{1} << 20)
+  add_strict_flag(*tokenize, settings.strict);
+  number_flag(
+      tokenize->add_option("--seq-len", settings.seq_len,
+                           "if there are conversations: pack them, and documents among them, in rows "
+                           "of this many tokens (T), which training must use too; longer conversations "
+                           "lose their oldest turns"),
+      std::int64_t{2}, std::int64_t{1} << 20)
       ->capture_default_str();
   tokenize->add_option(
       "--out", settings.out,

@@ -1,6 +1,8 @@
 #include "apps/train_flags.h"
 
 #include "apps/number_flag.h"
+#include "apps/tokenizer/tokenizer.h"
+#include "core/error.h"
 
 namespace inkling {
 
@@ -33,7 +35,7 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   auto& given = command.flags.given;
 
   // Adds a flag. The value that the user gives is stored in `given` under `key`.
-  const auto flag = [&]<class T>(const char* name, const char* key, const char* help, T /*type*/,
+  const auto flag = [&]<class T>(const char* name, const char* key, const std::string& help, T /*type*/,
                                  const char* group) {
     CLI::Option* option =
         train
@@ -60,9 +62,7 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   flag("--val-data", "/val_data",
        "validation shards; default: --data with `val` instead of `train`, if such files exist", text, data);
   flag("--tokenizer", "/tokenizer",
-       "tokenizer file, for the text of samples and for V; default: *_tokenizer.bin in the directory of "
-       "*_train*.bin",
-       text, data);
+       str("tokenizer file or directory, for the text of samples and for V; ", kTokenizerRule), text, data);
   flag("--batch-size", "/batch_size",
        "sequences in a micro-batch of the whole run (B); default: 8, with --model or --init 4", number, data);
   flag(

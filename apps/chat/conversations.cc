@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/run/format.h"
 #include "apps/run/json_bounds.h"
+#include "apps/text/file_kind.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -116,8 +118,12 @@ std::string to_jsonl(const Conversation& conversation) {
          "\n";
 }
 
-JsonlReader::JsonlReader(std::string name, BadLines bad_lines, Use use, Report report)
-    : name_(std::move(name)), mode_(bad_lines), use_(std::move(use)), report_(std::move(report)) {}
+JsonlReader::JsonlReader(std::string name, BadLines bad_lines, Use use, Report report, Documents documents)
+    : name_(std::move(name)),
+      mode_(bad_lines),
+      document_mode_(documents),
+      use_(std::move(use)),
+      report_(std::move(report)) {}
 
 void JsonlReader::feed(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -135,8 +141,10 @@ void JsonlReader::feed(std::string_view bytes) {
 void JsonlReader::end() {
   read_line();
   if (conversations_ + documents_ > 0) return;
-  fail(name_, ": has no conversation and no document, expected at least one",
-       first_bad_.empty() ? "" : str("; all ", bad_, " lines are bad, the first one is ", first_bad_));
+  fail(
+      name_, ": has no conversation", document_mode_ == Documents::use ? " and no document" : "",
+      ", expected at least one",
+      first_bad_.empty() ? "" : str("; ", format_number_of(bad_, "bad line"), ", the first is ", first_bad_));
 }
 
 void JsonlReader::read_line() {
@@ -146,6 +154,10 @@ void JsonlReader::read_line() {
     std::optional<JsonlEntry> entry;
     try {
       entry = parse_jsonl_line(line);
+      if (document_mode_ == Documents::refuse && std::holds_alternative<Document>(*entry)) {
+        entry.reset();
+        fail("is a document, expected a conversation");
+      }
     } catch (const Error& error) {
       refuse_line(error.what());
     }
@@ -167,7 +179,7 @@ void JsonlReader::refuse_line(const std::string& reason) {
 }
 
 JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines, JsonlReader::Use use,
-                       JsonlReader::Report report, std::string name) {
+                       JsonlReader::Report report, std::string name, JsonlReader::Documents documents) {
   const auto close = [](std::FILE* file) {
     if (file != stdin) std::fclose(file);
   };
@@ -175,10 +187,13 @@ JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines,
                                                          close);
   if (name.empty()) name = path == "-" ? "standard input" : path;
   if (!file) fail(name, ": cannot open: ", std::strerror(errno));
-  JsonlReader reader(name, bad_lines, std::move(use), std::move(report));
+  JsonlReader reader(name, bad_lines, std::move(use), std::move(report), documents);
   std::vector<char> buffer(std::size_t{1} << 16);
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get()))
+  for (bool first = true; const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get());
+       first = false) {
+    if (first) expect_text(name, {buffer.data(), count});
     reader.feed({buffer.data(), count});
+  }
   if (std::ferror(file.get()) != 0) fail(name, ": cannot read: ", std::strerror(errno));
   reader.end();
   return reader;

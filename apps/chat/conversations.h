@@ -59,12 +59,14 @@ std::string to_jsonl(const Conversation& conversation);
 class JsonlReader {
  public:
   enum class BadLines { skip, fail };
+  enum class Documents { use, refuse };  // refuse: the line of a document is bad, because a conversation is expected
   using Use = std::function<void(JsonlEntry&&, std::int64_t line)>;  // `line` counts from 1
   using Report = std::function<void(const std::string&)>;
 
   // Calls `use` for each entry, and `report` with a message for each bad line that is skipped: "chats.jsonl:
   // line 7: turns 2 and 3 are both user turns, ...". `name` is the file's name, for messages.
-  JsonlReader(std::string name, BadLines bad_lines, Use use, Report report);
+  JsonlReader(std::string name, BadLines bad_lines, Use use, Report report,
+              Documents documents = Documents::use);
 
   // Gives the reader the next bytes of the file, cut at any place. Stores at most one line.
   void feed(std::string_view bytes);
@@ -81,6 +83,7 @@ class JsonlReader {
 
   std::string name_;
   BadLines mode_;
+  Documents document_mode_;
   Use use_;
   Report report_;
   std::string line_;         // the bytes of the current line so far, at most kMostLineBytes + 1
@@ -90,8 +93,9 @@ class JsonlReader {
 };
 
 // Reads a whole file; "-" is standard input. Messages call the file `name`; if that is empty, they say its path.
-// Returns the reader, for its counts.
+// Returns the reader, for its counts. Error if nothing is left, or if the file is evidently not text.
 JsonlReader read_jsonl(const std::string& path, JsonlReader::BadLines bad_lines, JsonlReader::Use use,
-                       JsonlReader::Report report, std::string name = "");
+                       JsonlReader::Report report, std::string name = "",
+                       JsonlReader::Documents documents = JsonlReader::Documents::use);
 
 }  // namespace inkling

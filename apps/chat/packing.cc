@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 
+#include "apps/run/format.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -51,7 +52,8 @@ PackedShardWriter::PackedShardWriter(const std::string& path, std::int64_t vocab
 void PackedShardWriter::add(ChatTokens conversation) {
   const std::vector<std::int32_t>& ids = conversation.ids;
   const std::int64_t n = std::ssize(ids);
-  if (n < 2 || n > T_ + 1) fail("packing: a conversation has ", n, " tokens, expected 2 .. T+1=", T_ + 1);
+  if (n < 2 || n > T_ + 1)
+    fail("packing: a conversation has ", format_number_of(n, "token"), ", expected 2 .. T+1=", T_ + 1);
   if (ids.front() != end_of_text_ || ids.back() != end_of_text_)
     fail("packing: a conversation begins with token ", ids.front(), " and ends with ", ids.back(),
          ", expected end-of-text, ", end_of_text_);

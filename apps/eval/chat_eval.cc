@@ -1,5 +1,6 @@
 #include "apps/eval/chat_eval.h"
 
+#include "apps/run/format.h"
 #include "apps/talk/history.h"
 #include "core/error.h"
 #include "nn/generate.h"
@@ -29,27 +30,36 @@ bool writes(GPT2& model, const Tokenizer& tokenizer, std::span<const std::int32_
 
 ChatResult evaluate_chats(GPT2& model, const Tokenizer& tokenizer,
                           std::span<const Conversation> conversations, LongContext long_context,
-                          const std::string& name, const std::function<void(const ChatResult&)>& done) {
+                          const std::function<std::string(std::size_t)>& name_of,
+                          const std::function<void(const ChatResult&)>& done) {
   const std::int64_t maxT = model.config().max_seq_len;
   ChatResult result;
-  for (const Conversation& conversation : conversations) {
+  for (std::size_t index = 0; index < conversations.size(); ++index) {
+    const Conversation& conversation = conversations[index];
     std::size_t last = conversation.turns.size() - 1;
     while (conversation.turns[last].role != Role::assistant) --last;
     const std::string& answer = conversation.turns[last].text;
     History history(tokenizer);
-    for (std::size_t i = 0; i < last; ++i)
-      history.add(conversation.turns[i].role, conversation.turns[i].text);
-    const std::int64_t room = maxT - std::ssize(tokenizer.encode(answer));
+    std::int64_t room = maxT;
+    try {
+      for (std::size_t i = 0; i < last; ++i)
+        history.add(conversation.turns[i].role, conversation.turns[i].text);
+      room -= std::ssize(tokenizer.encode(answer));
+    } catch (const Error& error) {
+      fail(name_of(index), ": ", error.what());
+    }
     const History::Prompt prompt = history.prompt(room);
-    if (std::ssize(prompt.ids) > room || (prompt.left_out > 0 && long_context == LongContext::fail)) {
-      fail(name, ": conversation ", result.conversations + 1, " is longer than the model's context of ", maxT,
-           " tokens",
-           std::ssize(prompt.ids) > room ? ", even without its oldest turns"
-                                         : "; --cut-context leaves out its oldest turns");
+    const bool fits = std::ssize(prompt.ids) <= room;
+    if (long_context == LongContext::fail && (!fits || prompt.left_out > 0)) {
+      fail(name_of(index), ": the conversation is longer than the model's context of ",
+           format_number_of(maxT, "token"),
+           fits ? "; --cut-context leaves out its oldest turns"
+                : ", even without its oldest turns; --cut-context counts it as wrong");
     }
     ++result.conversations;
-    result.cut_contexts += prompt.left_out > 0;
-    result.right += writes(model, tokenizer, prompt.ids, answer);
+    result.too_long += !fits;
+    result.cut_contexts += fits && prompt.left_out > 0;
+    result.right += fits && writes(model, tokenizer, prompt.ids, answer);
     done(result);
   }
   return result;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/run/format.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/portable_math.h"
@@ -139,7 +140,8 @@ Inside look_inside(GPT2& model, std::span<const std::int32_t> ids,
                    const std::function<void(std::int64_t)>& progress) {
   const GPT2Config& config = model.config();
   const std::int64_t T = std::ssize(ids) - 1, L = config.layers, NH = config.heads, C = config.channels;
-  if (T < 1) fail("explain: the text has ", ids.size(), " tokens, expected at least 2");
+  if (T < 1)
+    fail("explain: the text has ", format_number_of(std::ssize(ids), "token"), ", expected at least 2");
   std::vector<std::int32_t> inputs(ids.begin(), ids.end() - 1), targets(ids.begin() + 1, ids.end());
   const Tensor input(inputs.data(), {1, T}), target(targets.data(), {1, T});
   Inside in{.T = T, .L = L, .NH = NH};

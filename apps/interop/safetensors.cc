@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/run/format.h"
 #include "apps/run/strict_json.h"
 #include "core/error.h"
 
@@ -59,8 +60,8 @@ Placed placed_tensor(const std::string& name, const JsonObject& header, const st
          ", expected begin <= end");
   const std::int64_t bytes = tensor_bytes(placed.tensor, where);
   if (placed.end - placed.begin != bytes) {
-    fail(where, ": data_offsets span ", placed.end - placed.begin, " bytes, expected ", bytes, " for ",
-         placed.tensor.dtype, " ", shape_text(placed.tensor.shape));
+    fail(where, ": data_offsets span ", format_number_of(placed.end - placed.begin, "byte"), ", expected ",
+         bytes, " for ", placed.tensor.dtype, " ", shape_text(placed.tensor.shape));
   }
   return placed;
 }
@@ -68,7 +69,8 @@ Placed placed_tensor(const std::string& name, const JsonObject& header, const st
 // The JSON text of the header.
 std::string_view header_text(ByteReader& in) {
   if (in.remaining_bytes() < 8)
-    in.fail_here(str("not a safetensors file: has ", in.size_bytes(), " bytes, expected at least 8"));
+    in.fail_here(str("not a safetensors file: has ", format_number_of(in.size_bytes(), "byte"),
+                     ", expected at least 8"));
   const auto length = in.read<std::uint64_t>("the length of the header");
   if (length > std::uint64_t{kMostHeaderBytes} || std::cmp_greater(length, in.remaining_bytes())) {
     fail(in.path(), ": not a safetensors file: the header has ", length, " bytes, expected at most ",
@@ -93,8 +95,8 @@ void check_places(const std::vector<Placed>& sorted, std::int64_t data_bytes, co
     if (placed.begin < end)
       fail(path, ": ", name, " begins at ", placed.begin, " and overlaps ", *before, ", which ends at ", end);
     if (placed.begin > end)
-      fail(path, ": ", placed.begin - end, " bytes before ", name,
-           " belong to no tensor, expected no gap between tensors (at byte ", end, " of the data)");
+      fail(path, ": a gap of ", format_number_of(placed.begin - end, "byte"), " before ", name,
+           ", expected no gap between tensors (at byte ", end, " of the data)");
     end = placed.end, before = &name;
   }
   if (end != data_bytes)

@@ -6,6 +6,7 @@
 
 #include "apps/run/train_settings.h"
 #include "apps/text/shard.h"
+#include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -14,15 +15,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-// Returns the tokenizer of a training shard: for "dir/my_train_000.bin" it is "dir/my_tokenizer.bin", if this
-// file exists.
-std::string tokenizer_beside(const std::string& shard) {
-  const std::size_t cut = shard.rfind("_train");
-  if (cut == std::string::npos) return "";
-  const std::string path = shard.substr(0, cut) + "_tokenizer.bin";
-  return fs::exists(path) ? path : "";
-}
 
 bool is_validation(const std::string& path) {
   return fs::path(path).filename().string().find("_val") != std::string::npos;
@@ -76,7 +68,7 @@ void choose_data(TrainSettings& s, const json& given) {
   }
   const std::vector<std::string> shards = find_shards(s.data);
   s.val_data = given.value("val_data", validation_beside(s.data, shards));
-  s.tokenizer = given.value("tokenizer", tokenizer_beside(shards.front()));
+  s.tokenizer = given.value("tokenizer", tokenizer_path_beside(shards.front()));
 }
 
 json with_files_beside(json given, const json& saved) {
@@ -87,7 +79,7 @@ json with_files_beside(json given, const json& saved) {
     if (!given.contains(key) && saved.value(key, "") != "" && !beside.empty()) given[key] = beside;
   };
   follow("val_data", validation_beside(data, shards));
-  follow("tokenizer", tokenizer_beside(shards.front()));
+  follow("tokenizer", tokenizer_path_beside(shards.front()));
   return given;
 }
 

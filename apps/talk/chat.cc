@@ -127,7 +127,7 @@ std::string Chat::write_answer(const std::vector<std::int32_t>& prompt, std::int
   if (stopped) {
     note("stopped");
   } else if (made == generation.max_tokens && !until.stopped()) {
-    note(str("the answer was cut after ", format_count(made), " tokens: ",
+    note(str("the answer was cut after ", format_number_of(made, "token"), ": ",
              made == settings_.max_tokens ? "the limit of --max-tokens" : "the model's context is full"));
   }
   return text;
@@ -169,7 +169,7 @@ void Chat::obey_command(const std::string& command, const std::string& value) {
     history_.load(value);
     asked_ = static_cast<std::uint64_t>(history_.answers());
     said_left_out_ = false;
-    note(str("loaded ", history_.answers(), " answers"));
+    note("loaded " + format_number_of(history_.answers(), "answer"));
   } else {
     fail(command, ": there is no such command; /help lists all commands");
   }

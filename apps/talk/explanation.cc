@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
+#include "apps/run/format.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/portable_math.h"
@@ -29,7 +31,8 @@ ExplainedPosition explain_position(std::span<const float> logits, std::int32_t t
     const float z_a = logits[static_cast<std::size_t>(a)], z_b = logits[static_cast<std::size_t>(b)];
     return z_a != z_b ? z_a > z_b : a < b;
   });
-  ExplainedPosition position{token, {target, portable::exp(-loss(target))}, loss(target), {}};
+  ExplainedPosition position{
+      .token = token, .target = {target, portable::exp(-loss(target))}, .loss = loss(target), .top = {}};
   for (std::int64_t i = 0; i < kept; ++i) {
     const std::int32_t id = order[static_cast<std::size_t>(i)];
     position.top.push_back({id, portable::exp(-loss(id))});
@@ -41,7 +44,8 @@ ExplainedPosition explain_position(std::span<const float> logits, std::int32_t t
 
 std::vector<ExplainedPosition> explain(GPT2& model, std::span<const std::int32_t> ids, std::int64_t top) {
   const std::int64_t T = std::ssize(ids) - 1, V = model.config().vocab_size;
-  if (T < 1) fail("explain: the text has ", ids.size(), " tokens, expected at least 2");
+  if (T < 1)
+    fail("explain: the text has ", format_number_of(std::ssize(ids), "token"), ", expected at least 2");
   std::vector<std::int32_t> inputs(ids.begin(), ids.end() - 1);
   Tape tape(Recording::off);
   const Tensor logits = model.logits(tape, Tensor(inputs.data(), {1, T}));  // (1, T, Vp)
@@ -54,8 +58,25 @@ std::vector<ExplainedPosition> explain(GPT2& model, std::span<const std::int32_t
     }
     const auto at = static_cast<std::size_t>(t);
     positions[at] = explain_position(row, ids[at], ids[at + 1], top);
+    positions[at].context = t + 1;
   });
   return positions;
+}
+
+std::vector<ExplainedPosition> explain_in_windows(GPT2& model, std::span<const std::int32_t> ids,
+                                                  std::int64_t top, std::int64_t T, std::int64_t stride) {
+  if (stride < 1 || stride > T) fail("explain: stride is ", stride, ", expected 1 to T=", T);
+  std::vector<ExplainedPosition> all;
+  // A window explains the targets that no window before it had.
+  for (std::int64_t first = 0; std::ssize(all) < std::ssize(ids) - 1; first += stride) {
+    const std::int64_t count = std::min(T, std::ssize(ids) - 1 - first);
+    std::vector<ExplainedPosition> window = explain(
+        model, ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count + 1)), top);
+    const std::int64_t seen = std::ssize(all) - first;
+    all.insert(all.end(), std::make_move_iterator(window.begin() + seen),
+               std::make_move_iterator(window.end()));
+  }
+  return all;
 }
 
 double mean_loss(std::span<const ExplainedPosition> positions) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "apps/run/format.h"
 #include "core/error.h"
 
 namespace inkling {
@@ -43,7 +44,7 @@ Batches::Batches(const std::vector<std::string>& paths, const BatchSettings& set
       fail(path, ": document_mask is on, expected the id of the end-of-text token, got ",
            settings_.end_of_text);
     if (shard.size() < B * T + 1) {
-      fail(path, ": has ", shard.size(), " tokens, expected at least B*T+1=", B * T + 1,
+      fail(path, ": has ", format_number_of(shard.size(), "token"), ", expected at least B*T+1=", B * T + 1,
            " for one batch of B=", B, ", T=", T, "; a smaller --batch-size or --seq-len needs less");
     }
     const std::int64_t samples = samples_of(static_cast<std::int64_t>(shards_.size()) - 1);

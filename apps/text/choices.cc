@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/run/format.h"
 #include "core/error.h"
 #include "nn/file_header.h"
 
@@ -41,8 +42,8 @@ std::int64_t read_question(ByteReader& in, std::int64_t index, Question& questio
   for (std::int64_t i = 0; i < endings; ++i)
     question.endings.push_back(read_tokens(in, str("ending ", i, " of ", name)));
   if (in.offset() - begin != bytes)
-    in.fail_here(
-        str(name, " has ", in.offset() - begin, " bytes, expected ", bytes, ", the size stored in it"));
+    in.fail_here(str(name, " has ", format_number_of(in.offset() - begin, "byte"), ", expected ", bytes,
+                     ", the size stored in it"));
   return bytes;
 }
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "apps/text/file_kind.h"
 #include "apps/text/token_flags.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -55,8 +56,14 @@ std::int64_t first_outside(const std::byte* tokens, std::int64_t begin, std::int
 ShardLayout parse_shard(ByteReader& in) {
   ShardLayout layout;
   if (in.remaining_bytes() >= 4) {
-    ByteReader peek = in;
-    layout.wide = peek.read<std::int32_t>("magic") == kWideShardMagic;
+    ByteReader peek = in, beginning = in;
+    const auto magic = peek.read<std::int32_t>("magic");
+    layout.wide = magic == kWideShardMagic;
+    if (!layout.wide && magic != kShardMagic) {
+      const auto bytes =
+          beginning.take(std::min<std::int64_t>(in.remaining_bytes(), Header::kBytes), "header");
+      refuse_as_shard(in.path(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    }
   }
   const Header header = read_header(in, layout.wide ? kWideShardMagic : kShardMagic, "token shard");
   const std::int32_t version = layout.wide ? kWideVersion : kVersion;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/run/format.h"
 #include "apps/text/label_shift.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -19,7 +20,8 @@ Windows::Windows(const std::vector<std::string>& paths, std::int64_t B, std::int
     const DataShard& shard = shards_.emplace_back(path, mask);
     shard.check_row_tokens(T);
     if (shard.size() < 2)
-      fail(path, ": has ", shard.size(), " tokens, expected at least 2, so that there is a token to predict");
+      fail(path, ": has ", format_number_of(shard.size(), "token"),
+           ", expected at least 2, so that there is a token to predict");
     shard.tokens().check_tokens(vocab_size);
     targets_ += shard.counted(target_of(0), shard.size());
     Window window;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "apps/text/file_kind.h"
 #include "apps/tokenizer/pieces.h"
 #include "core/error.h"
 
@@ -51,21 +52,14 @@ std::vector<std::string> find_text_files(const std::vector<std::string>& paths) 
   return files;
 }
 
-DocumentReader::DocumentReader(const std::string& path, std::size_t part_bytes, std::size_t longest_part)
-    : path_(path), part_bytes_(part_bytes), longest_part_(longest_part) {
+DocumentReader::DocumentReader(const std::string& path, std::size_t part_bytes, std::size_t longest_part,
+                               const std::string& name)
+    : name_(name.empty() ? path : name), part_bytes_(part_bytes), longest_part_(longest_part) {
   file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file_ < 0) fail(path, ": cannot open: ", std::strerror(errno));
+  if (file_ < 0) fail(name_, ": cannot open: ", std::strerror(errno));
   try {
     refill(part_bytes_);
-    // Every program that writes UTF-16 or UTF-32 begins it with a byte-order mark. That of UTF-32 in the
-    // order of most machines begins with that of UTF-16.
-    if (buffer_.starts_with(std::string_view("\xff\xfe\0\0", 4)) ||
-        buffer_.starts_with(std::string_view("\0\0\xfe\xff", 4))) {
-      fail(path, ": is UTF-32, expected UTF-8; convert it first with iconv -f UTF-32 -t UTF-8");
-    }
-    if (buffer_.starts_with("\xff\xfe") || buffer_.starts_with("\xfe\xff")) {
-      fail(path, ": is UTF-16, expected UTF-8; convert it first with iconv -f UTF-16 -t UTF-8");
-    }
+    expect_text(name_, buffer_);
   } catch (...) {
     close(file_);
     throw;
@@ -89,7 +83,7 @@ void DocumentReader::refill(std::size_t wanted) {
     const ssize_t n = read(file_, buffer_.data() + size, wanted - size);
     const int error = errno;
     buffer_.resize(size + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-    if (n < 0 && error != EINTR) fail(path_, ": cannot read: ", std::strerror(error));
+    if (n < 0 && error != EINTR) fail(name_, ": cannot read: ", std::strerror(error));
     at_end_ = n == 0;
   }
 }
@@ -144,8 +138,10 @@ bool DocumentReader::next(DocumentPart& part) {
         continue;
       }
     }
-    part = {std::string_view(buffer_).substr(at_, end - at_), document_begins_,
-            buffer_begins_ + static_cast<std::int64_t>(at_)};
+    part = {.text = std::string_view(buffer_).substr(at_, end - at_),
+            .begins = document_begins_,
+            .ends = separated || (at_end_ && after == buffer_.size()),
+            .at = buffer_begins_ + static_cast<std::int64_t>(at_)};
     line_begins_ = separated;
     document_begins_ = separated || (document_begins_ && part.text.empty());
     at_ = after;

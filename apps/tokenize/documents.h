@@ -1,10 +1,10 @@
 // Documents: reads texts of any size, document by document, in parts that fit in memory.
 //
-// The text is bytes, normally UTF-8. A byte-order mark at the beginning of a file is left out; UTF-16 and
-// UTF-32 are refused. Lines that contain only <|endoftext|> separate documents; a file without such a line is
-// one document. A long document comes in several parts, which are cut where the tokens do not depend on the
-// cut (cut_before() of pieces.h). A text without such a place within 16 MiB is cut anywhere. This file knows
-// no tokens.
+// The text is bytes, normally UTF-8. A byte-order mark at the beginning of a file is left out; UTF-16, UTF-32
+// and files that are evidently not text are refused (apps/text/file_kind.h). Lines that contain only
+// <|endoftext|> separate documents; a file without such a line is one document. A long document comes in
+// several parts, which are cut where the tokens do not depend on the cut (cut_before() of pieces.h). A text
+// without such a place within 16 MiB is cut anywhere. This file knows no tokens.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@ std::vector<std::string> find_text_files(const std::vector<std::string>& paths);
 struct DocumentPart {
   std::string_view text;  // valid until the next call of next()
   bool begins = false;    // whether this is the first part of its document
+  bool ends = false;      // whether this is the last part of its document
   std::int64_t at = 0;    // the position of the text in its file, in bytes
 };
 
@@ -32,9 +33,10 @@ class DocumentReader {
   static constexpr std::size_t kPart = std::size_t{4} << 20;  // parts have about this many bytes
   static constexpr std::size_t kLongestPart = std::size_t{16} << 20;
 
-  // Opens a file. Error if it cannot be read, or is UTF-16 or UTF-32.
+  // Opens a file. Error if it cannot be read, or is not text. Errors call the file `name`; if that is empty,
+  // they say its path.
   explicit DocumentReader(const std::string& path, std::size_t part_bytes = kPart,
-                          std::size_t longest_part = kLongestPart);
+                          std::size_t longest_part = kLongestPart, const std::string& name = "");
   ~DocumentReader();
   DocumentReader(const DocumentReader&) = delete;
   DocumentReader& operator=(const DocumentReader&) = delete;
@@ -51,7 +53,7 @@ class DocumentReader {
   bool find_separator(Separator& separator) const;
   std::size_t find_cut() const;
 
-  std::string path_;
+  std::string name_;
   std::size_t part_bytes_, longest_part_;
   int file_ = -1;
   std::string buffer_;

@@ -8,35 +8,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <optional>
 
 #include "core/error.h"
 
 namespace inkling {
-
-namespace {
-
-const char* kind_name(bool conversations) {
-  return conversations ? "conversations" : "documents";
-}
-
-// Returns whether the first good line of a JSONL file is a conversation. Returns no value if the file has no
-// good line; the error comes later, when the file is read.
-std::optional<bool> begins_with_conversation(const std::string& path) {
-  JsonlReader reader(
-      path, JsonlReader::BadLines::skip, [](JsonlEntry&&, std::int64_t) {}, [](const std::string&) {});
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> buffer(std::size_t{1} << 16);
-  while (file && reader.conversations() + reader.documents() == 0) {
-    file.read(buffer.data(), std::ssize(buffer));
-    reader.feed({buffer.data(), static_cast<std::size_t>(file.gcount())});
-    if (!file) reader.feed("\n");  // the last line may have no line end
-  }
-  if (reader.conversations() + reader.documents() == 0) return std::nullopt;
-  return reader.conversations() > 0;
-}
-
-}  // namespace
 
 // Standard input can be read only once, so it is copied into a file beside the output. The destructor removes
 // the file.
@@ -82,28 +57,12 @@ Inputs::Inputs(Settings settings) : settings_(std::move(settings)) {
     const auto size = std::filesystem::file_size(path, unknown);
     if (!unknown) bytes_ += static_cast<std::int64_t>(size);
   }
-  check_kinds();
 }
 
 Inputs::~Inputs() = default;
 
-void Inputs::check_kinds() {
-  const File* first = nullptr;
-  for (const File& file : files_) {
-    const std::optional<bool> found = file.jsonl ? begins_with_conversation(file.path) : false;
-    if (!found) continue;
-    if (first == nullptr) {
-      first = &file;
-      conversations_ = *found;
-    } else if (*found != conversations_) {
-      fail(file.name, ": has ", kind_name(*found), ", expected ", kind_name(conversations_), " as in ",
-           first->name, "; tokenize them separately, because they become shards of different kinds");
-    }
-  }
-}
-
-void Inputs::read_entries(const File& file,
-                          const std::function<void(const std::string&, const JsonlEntry&)>& use) {
+void Inputs::read_entries(const File& file, const UseDocument& use_document,
+                          const UseConversation& use_conversation) {
   const JsonlReader::Report report = [&](const std::string& message) {
     if (reported_) return;
     ++bad_lines_;
@@ -113,35 +72,23 @@ void Inputs::read_entries(const File& file,
       file.path, settings_.bad_lines,
       [&](JsonlEntry&& entry, std::int64_t line) {
         const std::string name = str(file.name, ": line ", line);
-        const bool conversation = std::holds_alternative<Conversation>(entry);
-        if (conversation != conversations_) {
-          fail(name, ": a ", conversation ? "conversation" : "document", ", expected only ",
-               kind_name(conversations_), " as in the first line; tokenize them separately");
-        }
-        use(name, entry);
+        if (const auto* conversation = std::get_if<Conversation>(&entry))
+          use_conversation(name, *conversation);
+        else
+          use_document(name, {.text = std::get<Document>(entry).text, .begins = true, .ends = true});
       },
       report, file.name);
 }
 
-void Inputs::for_each_document(const std::function<void(const std::string&, const DocumentPart&)>& use) {
+void Inputs::for_each(const UseDocument& use_document, const UseConversation& use_conversation) {
   DocumentPart part;
   for (const File& file : files_) {
     if (file.jsonl) {
-      read_entries(file, [&](const std::string& name, const JsonlEntry& entry) {
-        use(name, {.text = std::get<Document>(entry).text, .begins = true});
-      });
+      read_entries(file, use_document, use_conversation);
     } else {
-      for (DocumentReader reader(file.path); reader.next(part);) use(file.name, part);
+      DocumentReader reader(file.path, DocumentReader::kPart, DocumentReader::kLongestPart, file.name);
+      while (reader.next(part)) use_document(file.name, part);
     }
-  }
-  reported_ = true;
-}
-
-void Inputs::for_each_conversation(const std::function<void(const std::string&, const Conversation&)>& use) {
-  for (const File& file : files_) {
-    read_entries(file, [&](const std::string& name, const JsonlEntry& entry) {
-      use(name, std::get<Conversation>(entry));
-    });
   }
   reported_ = true;
 }

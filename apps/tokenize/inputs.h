@@ -1,8 +1,7 @@
-// Inputs: the files that `inkling tokenize` reads, as documents or as conversations.
+// Inputs: the files that `inkling tokenize` reads: documents and conversations.
 //
 // Files whose names end with .jsonl have a JSON object on each line (apps/chat/conversations.h): a document
-// or a conversation. All other files are texts (documents.h). Documents and conversations become shards of
-// different kinds, so they are not mixed. This file knows no tokens.
+// or a conversation. All other files are texts (documents.h). This file knows no tokens.
 #pragma once
 
 #include <cstdint>
@@ -26,21 +25,18 @@ class Inputs {
     JsonlReader::Report report;  // receives a message for each line that is skipped
   };
 
-  // Finds the files, and looks at the first entry of each JSONL file. Error if a path does not exist, or if
-  // some inputs have conversations and others documents.
+  // Finds the files. Error if a path does not exist.
   explicit Inputs(Settings settings);
   ~Inputs();
 
-  // Whether the inputs have conversations, not documents.
-  bool conversations() const { return conversations_; }
   std::int64_t bytes() const { return bytes_; }  // the size of all files
   std::int64_t bad_lines() const { return bad_lines_; }
 
-  // Both functions read all files. They can be called again; bad lines are counted and reported only the
-  // first time. `name` is a file's name for messages, with the line in a JSONL file.
-  void for_each_document(const std::function<void(const std::string& name, const DocumentPart& part)>& use);
-  void for_each_conversation(
-      const std::function<void(const std::string& name, const Conversation& conversation)>& use);
+  // `name` is a file's name for messages, with the line in a JSONL file.
+  using UseDocument = std::function<void(const std::string& name, const DocumentPart& part)>;
+  using UseConversation = std::function<void(const std::string& name, const Conversation& conversation)>;
+  // Reads all files. It can be called again; bad lines are counted and reported only the first time.
+  void for_each(const UseDocument& use_document, const UseConversation& use_conversation);
 
  private:
   class SpooledInput;
@@ -49,14 +45,13 @@ class Inputs {
     bool jsonl;
   };
 
-  void check_kinds();
-  void read_entries(const File& file,
-                    const std::function<void(const std::string& name, const JsonlEntry& entry)>& use);
+  void read_entries(const File& file, const UseDocument& use_document,
+                    const UseConversation& use_conversation);
 
   Settings settings_;
   std::unique_ptr<SpooledInput> standard_input_;
   std::vector<File> files_;
-  bool conversations_ = false, reported_ = false;
+  bool reported_ = false;
   std::int64_t bytes_ = 0, bad_lines_ = 0;
 };
 

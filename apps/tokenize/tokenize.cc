@@ -17,8 +17,9 @@ TokenizeResult tokenize_files(const TokenizeSettings& settings) {
                  .spool_prefix = settings.out,
                  .bad_lines = settings.strict ? JsonlReader::BadLines::fail : JsonlReader::BadLines::skip,
                  .report = settings.report_bad_line});
-  TokenizeResult result = inputs.conversations() ? tokenize_conversations(settings, inputs)
-                                                 : tokenize_documents(settings, inputs);
+  const Survey found = survey(settings, inputs);
+  TokenizeResult result = found.conversations > 0 ? tokenize_conversations(settings, inputs, found)
+                                                  : tokenize_documents(settings, inputs, found);
   result.bad_lines = inputs.bad_lines();
   return result;
 }

@@ -6,13 +6,15 @@
 // each document.
 //
 // Conversations (apps/chat/conversations.h) become packed shards with a loss mask: only the assistant's
-// tokens count as targets (apps/chat/packing.h).
+// tokens count as targets (apps/chat/packing.h). Documents among conversations are in the same rows, and all
+// their tokens count (apps/chat/row_entries.h).
 //
 // Validation: the model never trains on the validation shards, so the loss on them shows whether the model
 // learns or only memorises. If there are at least 100 documents, each document is in training or in
 // validation according to a hash of its first part: the same document is always on the same side, even if
 // other documents are added. If there are fewer documents, the last part of the text is for validation.
-// Conversations are split in the same way; if there are fewer than 100, the last ones are for validation.
+// Conversations, and documents among them, are split in the same way; if there are fewer than 100, the last
+// conversations are for validation.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/chat/row_entries.h"
 #include "apps/tokenizer/tokenizer.h"
 
 namespace inkling {
@@ -54,20 +57,13 @@ struct TokenizeSettings {
   }
 };
 
-// The counts for conversations; all are 0 if the inputs are documents.
-struct ConversationCounts {
-  std::int64_t read = 0;
-  std::int64_t shortened = 0, dropped_turns = 0;  // lost whole turns, the oldest ones, to fit into a row
-  std::int64_t dropped = 0;                       // not even one exchange fits into a row
-  std::int64_t counted_tokens = 0;                // tokens that count as targets
-};
-
 struct TokenizeResult {
   std::vector<std::string> train_paths, val_paths;
   std::string tokenizer_path;
-  std::int64_t documents = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
-  std::int64_t bad_lines = 0;  // lines of JSON that were skipped
-  ConversationCounts conversations;
+  std::int64_t documents = 0, conversations = 0, text_bytes = 0, train_tokens = 0, val_tokens = 0;
+  std::int64_t bad_lines = 0;       // lines of JSON that were skipped
+  EntryCounts entries;              // of the rows, if there are conversations
+  std::int64_t counted_tokens = 0;  // tokens of the rows that count as targets
   std::int64_t inline_separators = 0;  // how often <|endoftext|> is inside a line, where it is ordinary text
   std::string not_utf8;                // "FILE: byte N", the first bytes that are not UTF-8, if there are any
   bool split_by_document = false;      // otherwise the last part of the text is for validation

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/run/format.h"
 #include "apps/tokenize/chosen_tokenizer.h"
 #include "apps/tokenize/parallel_encoder.h"
 #include "apps/tokenize/sharded_writer.h"
@@ -13,52 +14,6 @@
 namespace inkling {
 
 namespace {
-
-constexpr std::size_t kSample = std::size_t{1} << 16;  // bytes whose tokens are counted, to know their length
-
-std::int64_t count_separators(std::string_view text) {
-  std::int64_t count = 0;
-  for (std::size_t at = text.find(kSeparator); at != std::string_view::npos;
-       at = text.find(kSeparator, at + kSeparator.size())) {
-    ++count;
-  }
-  return count;
-}
-
-// The results of the first reading.
-struct Survey {
-  PieceCounts pieces;
-  std::string sample;  // the beginning of the text
-  std::int64_t documents = 0, text_bytes = 0, chosen_bytes = 0, inline_separators = 0;
-  std::string not_utf8;  // the file and the position of the first bytes that are not UTF-8, if there are any
-  std::vector<std::int64_t> starts;  // for each of the first documents: the number of bytes of text before it
-};
-
-Survey survey(Inputs& inputs, bool count_pieces, double val_fraction,
-              const std::function<void(std::int64_t)>& report) {
-  Survey found;
-  bool chosen = false;
-  inputs.for_each_document([&](const std::string& name, const DocumentPart& part) {
-    if (part.begins) {
-      ++found.documents;
-      chosen = chosen_for_validation(part.text, val_fraction);
-      if (found.documents <= kManyDocuments) found.starts.push_back(found.text_bytes);
-    }
-    const auto bytes = std::ssize(part.text);
-    if (found.sample.size() < kSample) found.sample += part.text.substr(0, kSample - found.sample.size());
-    if (count_pieces) found.pieces.add(part.text);
-    found.inline_separators += count_separators(part.text);
-    if (found.not_utf8.empty()) {
-      const std::size_t at = first_invalid_utf8(part.text);
-      if (at != part.text.npos)
-        found.not_utf8 = str(name, ": byte ", part.at + static_cast<std::int64_t>(at));
-    }
-    found.text_bytes += bytes;
-    if (chosen) found.chosen_bytes += bytes;
-    report(found.text_bytes);
-  });
-  return found;
-}
 
 // Returns the bytes of a token, measured on the sample. If the sample cannot be encoded, the second reading
 // says where and why.
@@ -136,9 +91,7 @@ class Distributor {
 
 }  // namespace
 
-TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs) {
-  const Survey found = survey(inputs, trains_tokenizer(settings), settings.val_fraction,
-                              [&](std::int64_t bytes) { settings.report(bytes, 2 * inputs.bytes()); });
+TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs, const Survey& found) {
   const ChosenTokenizer chosen = choose_tokenizer(settings, found.pieces, found.text_bytes);
   const Tokenizer& tokenizer = chosen.tokenizer;
   const Split split = choose_split(settings, found, bytes_in_a_token(tokenizer, found.sample));
@@ -148,16 +101,22 @@ TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inpu
   ParallelEncoder encoder(
       tokenizer, [&](bool in_val, std::span<const std::int32_t> ids) { (in_val ? val : train).append(ids); });
   Distributor distributor(split, settings.val_fraction, encoder);
-  inputs.for_each_document([&](const std::string& name, const DocumentPart& part) {
-    distributor.add(part, name);
-    settings.report(inputs.bytes() + distributor.text_bytes(), 2 * inputs.bytes());
-  });
+  inputs.for_each(
+      [&](const std::string& name, const DocumentPart& part) {
+        distributor.add(part, name);
+        settings.report(inputs.bytes() + distributor.text_bytes(), 2 * inputs.bytes());
+      },
+      [](const std::string& name, const Conversation&) {
+        fail(name, ": a conversation, expected none, as when this file was read before");
+      });
   encoder.finish();
 
   const std::int64_t n = train.size() + val.size() - distributor.cuts_document();
   // A row has at least one token and its target. With fewer than 8 tokens, one of two parts would be useless.
   const std::int64_t fewest = split.none ? 2 : 8;
-  if (n < fewest) fail(settings.inputs.front(), ": the text has ", n, " tokens, expected at least ", fewest);
+  if (n < fewest)
+    fail(settings.inputs.front(), ": the text has ", format_number_of(n, "token"), ", expected at least ",
+         fewest);
 
   TokenizeResult result;
   write_tokenizer(settings, chosen, result);

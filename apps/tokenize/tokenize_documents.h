@@ -2,11 +2,12 @@
 #pragma once
 
 #include "apps/tokenize/inputs.h"
+#include "apps/tokenize/survey.h"
 #include "apps/tokenize/tokenize.h"
 
 namespace inkling {
 
-// Inputs that are not conversations. Error if they are too short for two shards.
-TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs);
+// Inputs without conversations; `found` is their survey. Error if they are too short for two shards.
+TokenizeResult tokenize_documents(const TokenizeSettings& settings, Inputs& inputs, const Survey& found);
 
 }  // namespace inkling

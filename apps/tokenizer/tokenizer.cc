@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "apps/run/format.h"
 #include "apps/tokenizer/merges_files.h"
 #include "core/error.h"
 #include "nn/file_header.h"
@@ -143,8 +144,8 @@ const std::string& Tokenizer::token(std::int32_t id) const {
 
 void Tokenizer::check_vocabulary(const std::string& model, std::int64_t expected) const {
   if (vocab_size() == expected) return;
-  fail(name_, ": the tokenizer has ", vocab_size(), " tokens, the model", model.empty() ? "" : " ", model,
-       " has ", expected, ", expected the same number");
+  fail(name_, ": the tokenizer has ", format_number_of(vocab_size(), "token"), ", the model",
+       model.empty() ? "" : " ", model, " has ", expected, ", expected the same number");
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
@@ -179,8 +180,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
 }
 
 void Tokenizer::fail_to_encode(std::string_view text, std::size_t at) const {
-  fail(name_, ": none of the ", vocab_size(), " tokens (", kind_name(), ") fits the text at byte ", at, ": ",
-       excerpt(text.substr(at)));
+  fail(name_, ": none of the ", format_number_of(vocab_size(), "token"), " (", kind_name(),
+       ") fits the text at byte ", at, ": ", excerpt(text.substr(at)));
 }
 
 TextEncoder::TextEncoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {

@@ -100,15 +100,21 @@ class TextEncoder {
   std::optional<BpeEncoder> bpe_;
 };
 
+// How the tokenizer of a model or shard is found: for help texts and errors.
+inline constexpr std::string_view kTokenizerRule =
+    "without --tokenizer, the first of these beside the model or shard is used: NAME_tokenizer.bin, if the "
+    "file's "
+    "name begins with NAME; tokenizer.bin; vocab.json and merges.txt; encoder.json and vocab.bpe";
+
 // Returns the path where the tokenizer of a model file is written: gpt2_tokenizer.bin for gpt2.bin.
 std::string tokenizer_path_for(const std::string& model);
-// Returns the path of the tokenizer in the directory of a model file, or "" if there is none. The name of the
-// tokenizer may begin like the model's name: gpt2_tokenizer.bin for gpt2.bin and for gpt2_124M.bin. Otherwise
-// it is tokenizer.bin, or the directory itself, if it has the files of merges_files.h.
+// Returns the path of the tokenizer beside a model or shard by the rule above, or "" if there is none:
+// gpt2_tokenizer.bin for gpt2.bin and for gpt2_124M.bin, my_tokenizer.bin for my_train_000001.bin. Of several
+// names, the longest is taken. The path is the directory if the tokenizer is vocab.json and merges.txt.
 std::string tokenizer_path_beside(const std::string& model);
 
-// Reads the tokenizer at `path`. If `path` is empty, reads the tokenizer in the directory of `model`, or
-// returns nothing if there is none.
+// Reads the tokenizer at `path`. If `path` is empty, reads the tokenizer beside `model`, or returns nothing
+// if there is none.
 std::optional<Tokenizer> find_tokenizer(const std::string& path, const std::string& model);
 
 // Returns the id of end-of-text. Without a tokenizer, this id is assumed to be the last id, as in GPT-2.

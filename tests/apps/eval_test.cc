@@ -86,7 +86,7 @@ TEST_CASE("windows: a shard with one token, or with a token outside the vocabula
   const TemporaryDirectory temporary;
   write_count(temporary / "one.bin", 5, 1);
   CHECK_THROWS_WITH(Windows({temporary / "one.bin"}, 1, 4, 1000),
-                    contains("has 1 tokens, expected at least 2"));
+                    contains("has 1 token, expected at least 2"));
   write_count(temporary / "wide.bin", 90, 20);
   CHECK_THROWS_WITH(Windows({temporary / "wide.bin"}, 1, 4, 100), contains("wide.bin"));
 }

@@ -91,7 +91,40 @@ TEST_CASE("generate text: --logprobs prints a line of JSON for each text, with e
                       .out);
   CHECK(stopped.at("end") == "stop");
   CHECK(stopped.at("text") == plain.substr(0, 4));
-  CHECK(stopped.at("tokens").size() == 4);
+  CHECK(stopped.at("tokens").size() == 2);  // the two tokens of the stop text are not part of the text
+}
+
+// The bytes of all tokens of a line of --logprobs.
+std::string bytes_of(const json& line) {
+  std::string bytes;
+  for (const json& token : line.at("tokens")) {
+    for (const json& byte : token.at("bytes")) bytes += static_cast<char>(byte.get<int>());
+  }
+  return bytes;
+}
+
+TEST_CASE("generate text: --logprobs has exactly the tokens that wrote the text before a stop text") {
+  const TemporaryDirectory temporary;
+  const Words common = {"generate",     "--model", kModel,         "--tokenizer", two_letters(temporary),
+                        "--max-tokens", "6",       "--ignore-end", "--seed",      "3",
+                        "--logprobs"};
+  const json whole = json::parse(run_here(common).out);
+  const std::string text = whole.at("text");
+  REQUIRE(bytes_of(whole) == text);
+  for (std::size_t begin = 0; begin < 8; ++begin) {
+    for (const std::size_t length : {std::size_t{1}, std::size_t{3}, std::size_t{4}}) {
+      const std::string stop = text.substr(begin, length);
+      const std::size_t end = text.find(stop);
+      INFO("stop " << stop << " in " << text);
+      const json line = json::parse(run_here(common + Words{"--stop", stop}).out);
+      CHECK(line.at("end") == "stop");
+      CHECK(line.at("text") == text.substr(0, end));
+      // A token that has the end of the text inside it is whole.
+      CHECK(bytes_of(line) == text.substr(0, (end + 1) / 2 * 2));
+      for (std::size_t i = 0; i < line.at("tokens").size(); ++i)
+        CHECK(line.at("tokens").at(i) == whole.at("tokens").at(i));
+    }
+  }
 }
 
 TEST_CASE("generate text: bytes that are not UTF-8 are U+FFFD in the JSON") {
@@ -103,6 +136,38 @@ TEST_CASE("generate text: bytes that are not UTF-8 are U+FFFD in the JSON") {
                       .out);
   CHECK(line.at("tokens").at(0).at("text") == "\xef\xbf\xbd");
   CHECK(line.at("text") == "\xef\xbf\xbd");
+  CHECK(bytes_of(line) == "\xc3");
+}
+
+TEST_CASE(
+    "generate text: --logprobs of a character in two tokens: the text has it, and the bytes are the text's") {
+  const TemporaryDirectory temporary;
+  std::vector<std::string> tokens;
+  for (int id = 0; id <= 130; ++id) tokens.push_back(id % 2 == 0 ? "\xa9x\xc3" : "\xa9y\xc3");
+  Tokenizer(tokens, 130).write(temporary / "halves.bin");
+  const Words common = {"generate",     "--model", kModel,         "--tokenizer", temporary / "halves.bin",
+                        "--max-tokens", "4",       "--ignore-end", "--logprobs"};
+  const json line = json::parse(run_here(common).out);
+  const std::string bytes = bytes_of(line), text = line.at("text");
+  CHECK(bytes.size() == 12);
+  // All but the first byte and the last one are whole characters.
+  CHECK(text == "\xef\xbf\xbd" + bytes.substr(1, 10) + "\xef\xbf\xbd");
+  CHECK_THAT(text, contains("\xc3\xa9"));
+  for (const json& token : line.at("tokens"))
+    CHECK(token.at("text").get<std::string>().starts_with("\xef\xbf\xbd"));
+  const json stopped = json::parse(run_here(common + Words{"--stop", "\xc3\xa9"}).out);
+  CHECK(stopped.at("end") == "stop");
+  CHECK(stopped.at("text").get<std::string>().size() == 4);  // U+FFFD and a letter
+  CHECK(stopped.at("tokens").size() == 1);
+}
+
+TEST_CASE("generate text: --logprobs without a tokenizer has ids as text, and no bytes") {
+  const json line = json::parse(
+      run_here({"generate", "--model", kModel, "--max-tokens", "2", "--ignore-end", "--logprobs"}).out);
+  REQUIRE(line.at("tokens").size() == 2);
+  CHECK(line.at("text") == line.at("tokens").at(0).at("text").get<std::string>() +
+                               line.at("tokens").at(1).at("text").get<std::string>());
+  CHECK_FALSE(line.at("tokens").at(0).contains("bytes"));
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ TEST_CASE("inspect: each kind of file is described with its numbers, several fil
       text,
       contains(dir + "optimizer.bin: optimiser state (magic, version, arrays, floats in each: low, high)"
                      ", 1,064 bytes\n  header 20261122 1 2 5\n"));
-  CHECK_THAT(text, contains(dir + "shard.mask: loss mask\n  3 tokens, 2 of them count as targets\n" + dir +
-                            "shard.starts: file of document starts\n  3 tokens, 1 of them begin a document\n"
+  CHECK_THAT(text, contains(dir + "shard.mask: loss mask\n  3 tokens, 2 counted as targets\n" + dir +
+                            "shard.starts: file of document starts\n  3 tokens, 1 at the beginning of a document\n"
                             "  packed into rows of T=9\n"));
   CHECK_THAT(text, contains("small_debug_state.bin: debug state (magic, version, B, T), 145,136 bytes\n"
                             "  header 20240327 "));
@@ -95,8 +95,10 @@ TEST_CASE("inspect: a file of an unknown kind is refused with one line that has 
   write_text(temporary / "odd", std::string("\x01\0\0\0", 4));
   expect({"inspect", temporary / "odd"}, 1,
          {"odd: not a file of inkling or llm.c: it starts with 1", "20240326", "20261122"});
-  write_text(temporary / "short", "ab");
+  write_text(temporary / "short", "\x01");
   expect({"inspect", temporary / "short"}, 1, {"short: not a file of inkling or llm.c"});
+  write_text(temporary / "text", "ab");
+  expect({"inspect", temporary / "text"}, 1, {"text: is text, expected a file of inkling or llm.c"});
 }
 
 }  // namespace

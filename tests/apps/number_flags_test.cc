@@ -91,7 +91,11 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"stride", kFromOne},
         {"batches", kFromOne},
         {"threads", kThreads}}},
-      {"explain", {{"top", {"-1", "0", "1000", "1001"}}, {"threads", kThreads}}},
+      {"explain",
+       {{"top", {"-1", "0", "1000", "1001"}},
+        {"seq-len", kFromOne},
+        {"stride", kFromOne},
+        {"threads", kThreads}}},
       {"lesson", {{"seed", kSeed}, {"threads", kThreads}}},
       {"info",
        {{"layers", kDim},
@@ -110,7 +114,8 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
         {"threads", kThreads}}},
       {"inspect",
        {{"from", {"-1", "0", "1125899906842624", "1125899906842625"}},
-        {"tokens", {"0", "1", "1073741824", "1073741825"}}}},
+        {"tokens", {"0", "1", "1073741824", "1073741825"}},
+        {"seq-len", {"1", "2", "1048576", "1048577"}}}},
       {"story-chats",
        {{"stories", {"0", "1", "100000000", "100000001"}},
         {"train", {"0", "1", "100000000", "100000001"}},
@@ -126,7 +131,7 @@ const std::map<std::string, std::map<std::string, Bounds>>& table() {
 const std::map<std::string, Words> kRequired = {
     {"generate", {"--model", "m"}}, {"explain", {"--model", "m"}},
     {"chat", {"--model", "m"}},     {"tokenize", {"--input", "i", "--out", "o"}},
-    {"inspect", {"f", "--show"}},   {"eval", {"--model", "m", "--data", "d"}}};
+    {"inspect", {"f.jsonl", "--show"}},   {"eval", {"--model", "m", "--data", "d"}}};
 
 Action parse(const std::string& command, const Words& flags) {
   Words words = {"inkling", command};

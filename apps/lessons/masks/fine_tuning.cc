@@ -98,8 +98,9 @@ struct HeldOut {
 };
 
 Milestone milestone_of(GPT2& model, std::int64_t step, HeldOut& held_out) {
-  const ChatResult result = evaluate_chats(model, talk_tokenizer(), held_out.talks, LongContext::fail,
-                                           "the lesson's chats", [](const ChatResult&) {});
+  const ChatResult result = evaluate_chats(
+      model, talk_tokenizer(), held_out.talks, LongContext::fail,
+      [](std::size_t index) { return str("the lesson's chat ", index); }, [](const ChatResult&) {});
   return {step, result.exact_match(), mean_loss_of(model, held_out.rows.batch(Counts::answers)),
           mean_loss_of(model, held_out.rows.batch(Counts::questions)), mean_loss(model, held_out.stories)};
 }

@@ -156,7 +156,7 @@ TEST_CASE("conversations: a file in which nothing is left is an error with the f
   CHECK_THROWS_WITH(read("\n\n"), contains("chats.jsonl: has no conversation and no document"));
   CHECK_THROWS_WITH(read(""), contains("has no conversation and no document"));
   CHECK_THROWS_WITH(read("\n{\n{}\n"),
-                    contains("all 2 lines are bad, the first one is chats.jsonl: line 2: not valid JSON"));
+                    contains("2 bad lines, the first is chats.jsonl: line 2: not valid JSON"));
 }
 
 TEST_CASE("conversations: a file is read, and a missing one is an error") {

@@ -114,7 +114,7 @@ TEST_CASE("safetensors: a tensor that is described wrongly is refused") {
   refused(R"({"x":{"dtype":"U8","shape":[],"data_offsets":[0,"1"]}})", "1", "x.data_offsets[1] is \"1\"");
   refused(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,7]}})", "1234567",
           "x: data_offsets span 7 bytes, expected 8 for F32 (2)");
-  refused(R"({"x":{"dtype":"U8","shape":[0],"data_offsets":[0,1]}})", "1", "span 1 bytes, expected 0");
+  refused(R"({"x":{"dtype":"U8","shape":[0],"data_offsets":[0,1]}})", "1", "span 1 byte, expected 0");
 }
 
 TEST_CASE("safetensors: a shape whose product overflows is refused, whatever its data offsets say") {
@@ -151,8 +151,8 @@ TEST_CASE("safetensors: overlaps, holes and a wrong end of the data are refused"
   refused(two(0, 3, 2, 4), "1234", "b begins at 2 and overlaps a, which ends at 3");
   refused(two(0, 4, 1, 2), "1234", "b begins at 1 and overlaps a, which ends at 4");
   refused(two(0, 2, 0, 2), "12", "overlaps");
-  refused(two(0, 1, 2, 4), "1234", "1 bytes before b belong to no tensor");
-  refused(two(1, 2, 2, 4), "1234", "1 bytes before a belong to no tensor");
+  refused(two(0, 1, 2, 4), "1234", "a gap of 1 byte before b");
+  refused(two(1, 2, 2, 4), "1234", "a gap of 1 byte before a");
   refused(two(0, 2, 2, 5), "1234", "b: data_offsets end at 5, expected at most 4");
   refused(two(0, 2, 2, 4), "12345",
           "the tensors end at byte 4 of the data, but the file has 5 bytes of data");

@@ -92,7 +92,7 @@ TEST_CASE("chat process: flags set the system text, the sampler and the seed as 
 TEST_CASE("chat process: without a tokenizer, or with one of another size, it stops with one line") {
   const TemporaryDirectory temporary;
   expect({"chat", "--model", "tests/goldens/small.bin"}, 2,
-         {"chat needs a tokenizer, but there is no tokenizer.bin beside tests/goldens/small.bin"});
+         {"chat needs a tokenizer, but there is none beside tests/goldens/small.bin; without --tokenizer, the first of these"});
   write_model(temporary, 64);
   expect({"chat", "--model", "tests/goldens/small.bin", "--tokenizer", temporary / "tokenizer.bin"}, 1,
          {"the tokenizer has 257 tokens, the model tests/goldens/small.bin has 131"});

@@ -160,7 +160,7 @@ TEST_CASE("chat: a message that leaves no room is refused and forgotten; a long 
   CHECK(talk.chat.history().conversation().turns.empty());
   talk.say(message(maxT - 1));
   CHECK(last_answer(talk).size() == 1);
-  CHECK_THAT(talk.notes.str(), contains("(the answer was cut after 1 tokens: the model's context is full)"));
+  CHECK_THAT(talk.notes.str(), contains("(the answer was cut after 1 token: the model's context is full)"));
 }
 
 TEST_CASE("chat: an answer ends when stop() returns true, and the part that was written is remembered") {

@@ -98,6 +98,8 @@ TEST_CASE("explain: --json has the numbers of every position") {
         outcome.out);
 }
 
+constexpr unsigned short kWide = 9999;  // a terminal that has room for 131 likeliest tokens in a line
+
 TEST_CASE("explain: the table has colours only on a terminal without NO_COLOR, and only ASCII if needed") {
   const TemporaryDirectory temporary;
   const std::vector<std::string> command = {
@@ -114,12 +116,12 @@ TEST_CASE("explain: the table has colours only on a terminal without NO_COLOR, a
     CHECK(std::count(piped.begin(), piped.end(), '\n') == 6);  // a title, 4 positions, the means
     CHECK(is_ascii(piped) == (locale == std::string("C")));
     CHECK_THAT(piped, contains(locale == std::string("C") ? "\"\\xc3\\xa9\"" : "\"\xc3\xa9\""));
-    const std::string coloured = run_on_terminal(command).out;
+    const std::string coloured = run_on_terminal(command, kWide).out;
     CHECK_THAT(coloured, contains("\x1b[31m") && contains("\x1b[0m"));
     std::string plain;
     {
       const Environment no_colour("NO_COLOR", "1");
-      plain = run_on_terminal(command).out;
+      plain = run_on_terminal(command, kWide).out;
     }
     CHECK(plain == piped);
     // Without its escape codes, the coloured table is the plain one.
@@ -137,13 +139,105 @@ TEST_CASE("explain: the table has colours only on a terminal without NO_COLOR, a
 TEST_CASE("explain: wrong texts are refused with one line") {
   const TemporaryDirectory temporary;
   const std::string model = write_model(temporary);
-  expect({"explain", "--model", model, "--text", std::string(25, 'a')}, 2,
-         {"the text has 25 tokens, expected at most 24, the model's context"});
-  CHECK(run({"explain", "--model", model, "--text", std::string(24, 'a')}).status == 0);
+  expect({"explain", "--model", model, "--text", std::string(25, 'a'), "--html", temporary / "page.html"}, 2,
+         {"the text has 25 tokens, expected at most 24 for --html"});
+  expect({"explain", "--model", model, "--text", "a", "--seq-len", "25"}, 2, {"--seq-len is 25", "24"});
+  expect({"explain", "--model", model, "--text", "a", "--seq-len", "5", "--stride", "6"}, 2,
+         {"--stride is 6, expected at most --seq-len, which is 5"});
   expect({"explain", "--model", model}, 2, {"the text is empty"});
   expect({"explain", "--model", model, "--text", "\xff"}, 1, {"fits the text at byte 0"});
   expect({"explain", "--model", model, "--text-file", temporary / "none"}, 1, {"none"});
   expect({"explain", "--model", "tests/goldens/small.bin", "--text", "a"}, 2, {"explain needs a tokenizer"});
+}
+
+TEST_CASE("explain: a text that is longer than the context is explained in windows, with eval's loss") {
+  const TemporaryDirectory temporary;
+  const std::string model = write_model(temporary);
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += static_cast<char>('a' + i * i % 26);
+  write_text(temporary / "text", text);
+  REQUIRE(run({"tokenize", "--input", temporary / "text", "--tokenizer", temporary / "tokenizer.bin",
+               "--val-fraction", "0", "--out", temporary / "my"})
+              .status == 0);
+  struct Row {
+    std::vector<std::string> flags;
+    std::int64_t T, stride;
+  };
+  for (const Row& row : {Row{{}, 24, 24},
+                         {{"--stride", "7"}, 24, 7},
+                         {{"--seq-len", "10", "--stride", "1"}, 10, 1},
+                         {{"--seq-len", "10"}, 10, 10}}) {
+    const Outcome explained =
+        run(std::vector<std::string>{"explain", "--model", model, "--text", text, "--json", "--top", "0"} +
+            row.flags);
+    INFO(explained.err);
+    REQUIRE(explained.status == 0);
+    const json result = json::parse(explained.out);
+    const json eval = json::parse(run(std::vector<std::string>{"eval", "--model", model, "--data",
+                                                               temporary / "my_train.bin", "--json"} +
+                                      row.flags)
+                                      .out);
+    CHECK(result.at("loss").get<double>() == approx(eval.at("loss").get<double>()).epsilon(kSameLoss));
+    CHECK(result.at("context") == row.T);
+    CHECK(result.at("stride") == row.stride);
+    const json& positions = result.at("positions");
+    REQUIRE(positions.size() == 60);
+    for (std::int64_t t = 0; t < 60; ++t) {
+      CHECK(positions.at(static_cast<std::size_t>(t)).at("target").at("text") ==
+            std::string(1, text[static_cast<std::size_t>(t)]));
+      // After the first window, a window starts every `stride` targets.
+      const std::int64_t want = t < row.T ? t + 1 : row.T - row.stride + 1 + (t - row.T) % row.stride;
+      CHECK(positions.at(static_cast<std::size_t>(t)).at("context") == want);
+    }
+    const std::string table =
+        run(std::vector<std::string>{"explain", "--model", model, "--text", text} + row.flags).out;
+    CHECK_THAT(table, contains("windows of " + std::to_string(row.T) + " tokens, stride " +
+                               std::to_string(row.stride) + "; each token is scored once\n"));
+    if (row.stride > 1)
+      CHECK_THAT(table, contains("--------  a window begins: here the context has " +
+                                 std::to_string(row.T - row.stride + 1) + " token"));
+  }
+}
+
+TEST_CASE("explain: end-of-text is shown as the special token, and text that looks like it in quotes") {
+  const TemporaryDirectory temporary;
+  write_text(temporary / "model.bin", read_text("tests/goldens/small.bin"));
+  std::vector<std::string> tokens(131, "<|endoftext|>");
+  for (std::size_t id = 0; id < 129; ++id) tokens[id] = str("t", id, ".");
+  Tokenizer(tokens, 130).write(temporary / "tokenizer.bin");
+  const std::vector<std::string> command = {
+      "explain", "--model", temporary / "model.bin", "--text", "<|endoftext|>t1.", "--top", "1"};
+  const std::string shown = run(command).out;
+  CHECK_THAT(shown, contains("       0  <|endoftext|>    \"<|endoftext|>\" "));
+  CHECK_THAT(shown, contains("       1  \"<|endoftext|>\"  \"t1.\" "));
+  CHECK_THAT(shown, contains(", 2 positions\n"));
+  const json positions = json::parse(run(command + std::vector<std::string>{"--json"}).out).at("positions");
+  CHECK(positions.at(0).at("token").at("special") == true);
+  CHECK_FALSE(positions.at(1).at("token").contains("special"));
+  CHECK_THAT(run({"explain", "--model", temporary / "model.bin", "--text", "t1."}).out,
+             contains(", 1 position\n"));
+}
+
+TEST_CASE("explain: on a narrow terminal every line fits, and the likeliest tokens are still there") {
+  const TemporaryDirectory temporary;
+  const std::string model = write_model(temporary);
+  const Environment type("TERM", "dumb"), locale("LC_ALL", "C");
+  for (const unsigned short columns : std::initializer_list<unsigned short>{80, 60, 40}) {
+    const std::string shown =
+        run_on_terminal({"explain", "--model", model, "--text", std::string(30, 'a') + "\x1b\xc3\xa9"},
+                        columns)
+            .out;
+    std::istringstream lines(shown);
+    std::size_t likeliest = 0;
+    for (std::string line; std::getline(lines, line);) {
+      INFO(line);
+      CHECK(line.size() <= columns);
+      for (const char* end : {"\" 0.", "|> 0."}) {
+        for (std::size_t at = line.find(end); at != line.npos; at = line.find(end, at + 1)) ++likeliest;
+      }
+    }
+    CHECK(likeliest == 32 * 5);
+  }
 }
 
 }  // namespace

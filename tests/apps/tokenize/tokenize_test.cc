@@ -106,14 +106,14 @@ TEST_CASE(
   for (const char* mark : {"\xff\xfe", "\xfe\xff"}) {
     const Files wide(std::string(mark) + "h\1e\1l\1l\1o\1");
     CHECK_THROWS_WITH(tokenize_files(wide.settings),
-                      contains("is UTF-16, expected UTF-8; convert it first with iconv -f UTF-16 -t UTF-8"));
+                      contains("is UTF-16, expected text in UTF-8; convert it first with iconv -f UTF-16 -t UTF-8"));
   }
 }
 
 TEST_CASE("tokenize: UTF-32 is refused, and the first bytes that are not UTF-8 are named") {
   for (const std::string& mark : {std::string("\xff\xfe\0\0", 4), std::string("\0\0\xfe\xff", 4)}) {
     const Files wide(mark + "a text of more than eight bytes");
-    CHECK_THROWS_WITH(tokenize_files(wide.settings), contains("is UTF-32, expected UTF-8"));
+    CHECK_THROWS_WITH(tokenize_files(wide.settings), contains("is UTF-32, expected text in UTF-8"));
   }
   const Files valid("gr\xc3\xbc\xc3\x9f" "e, \xe2\x82\xac and \xf0\x9f\x98\x80");
   CHECK(tokenize_files(valid.settings).not_utf8.empty());
