@@ -20,7 +20,8 @@ struct Gpt2Word {
 // has words with the space before them, so it is right for the sentences of the lessons, not for every text.
 std::vector<Gpt2Word> gpt2_words(std::string_view text);
 
-// The same table as a tokenizer, whose ids are the places of the words in the table, and the word at a place.
+// The same table as a tokenizer, in which the id of a word is its place in the table. gpt2_word() returns the
+// word at a place.
 const Tokenizer& gpt2_words_tokenizer();
 const Gpt2Word& gpt2_word(std::int32_t place);
 

@@ -104,8 +104,8 @@ page::Page index_page() {
   }
   page.add(table);
   page.paragraph(
-      "Point at a number, or move to it with the Tab key, to see its formula, what it was computed from, "
-      "and the line of source code that computed it.");
+      "Point at a number, or move to it with the Tab key, to see its formula, what it was computed from, and "
+      "the line of source code that computed it.");
   page.command = "inkling lesson --html DIR";
   page.origin = {{"version", kVersion}};
   return page;

@@ -1,5 +1,7 @@
 // The lessons: pages about how a language model learns, whose numbers the engine computes.
 //
+// "The documents" are introductions to language models that the lessons follow (README.md has a table).
+//
 // To add a lesson: write a file with a function `Lesson name()` that fills a page, and add its name to the
 // list in lessons.cc. README.md says how to write one.
 #pragma once
@@ -39,7 +41,7 @@ struct Lesson {
 // All lessons, by number.
 const std::vector<Lesson>& lessons();
 
-// The lesson with this number, which a user has written. UsageError if there is none.
+// Returns the lesson with this number, which is a text from the command line. UsageError if there is none.
 const Lesson& lesson(const std::string& number);
 
 // The page of a lesson, with its links, its command and its origin. UsageError if the lesson cannot break

@@ -17,13 +17,15 @@ namespace inkling {
 
 namespace {
 
-// The streams of random numbers of a run's stories.
+// The stream of random numbers that writes the stories of a run.
 constexpr std::uint64_t kTrainingStream = 1001;
 
 }  // namespace
 
 StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng) {
-  StoryRows rows{B, T, {}, {}, 0};
+  StoryRows rows{.B = B, .T = T};
+  double story_nats = 0;
+  std::int64_t story_tokens = 0;
   for (std::int64_t b = 0; b < B; ++b) {
     Story text;
     while (std::ssize(text.tokens) < T + 1) story_grammar().write(rng, text);
@@ -31,9 +33,26 @@ StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng) {
     rows.targets.insert(rows.targets.end(), text.tokens.begin() + target_of(0),
                         text.tokens.begin() + target_of(T));
     rows.nats.insert(rows.nats.end(), text.nats.begin() + 1, text.nats.begin() + T + 1);
+    for (const float nats : text.nats) story_nats += static_cast<double>(nats);
+    story_tokens += std::ssize(text.tokens);
   }
-  rows.minimum = std::accumulate(rows.nats.begin(), rows.nats.end(), 0.0) / static_cast<double>(B * T);
+  rows.min_over_rows = std::accumulate(rows.nats.begin(), rows.nats.end(), 0.0) / static_cast<double>(B * T);
+  rows.min_over_stories = story_nats / static_cast<double>(story_tokens);
   return rows;
+}
+
+void add_minima(page::Page& page, const std::string& name, const StoryRows& rows) {
+  const char* engine = "write in apps/text/grammar.cc";
+  page.number(name + ".min_over_rows", COMPUTED(double(rows.min_over_rows)),
+              {.digits = 3,
+               .formula = "mean of $-log P$ under the grammar, over the targets of the rows",
+               .label = "minimum over rows",
+               .engine = engine});
+  page.number(name + ".min_over_stories", COMPUTED(double(rows.min_over_stories)),
+              {.digits = 3,
+               .formula = "mean of $-log P$ under the grammar, over all tokens of the stories",
+               .label = "minimum over whole stories",
+               .engine = engine});
 }
 
 GPT2Config StoryRun::config() const {

@@ -1,7 +1,7 @@
 // A small GPT that is trained on the stories inside of a lesson: in memory, in seconds, without files.
 //
 // Every row starts with the beginning of a story. So the exact -log p of each target is known, and their mean
-// is the lowest loss that any model can reach on these rows (apps/text/stories.h).
+// is the lowest loss that any model can reach on these rows: the minimum over rows (apps/text/stories.h).
 #pragma once
 
 #include <cstdint>
@@ -11,24 +11,30 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/page/page.h"
 #include "core/rng.h"
 #include "nn/gpt2.h"
 #include "optim/schedule.h"
 
 namespace inkling {
 
-// B rows of T tokens: the inputs and targets (B*T), -log p of each target under the grammar, and its mean.
+// B rows of T tokens, cut from stories: inputs and targets (B*T), and -log p of each target under the
+// grammar.
 struct StoryRows {
   std::int64_t B, T;
-  std::vector<std::int32_t> ids, targets;
-  double minimum;
-  std::vector<float> nats = {};  // (B*T)
+  std::vector<std::int32_t> ids = {}, targets = {};
+  std::vector<float> nats = {};
+  double min_over_rows = 0;     // the mean of `nats`
+  double min_over_stories = 0;  // the mean of -log p over all tokens of the whole stories
 
   Tensor id_tensor() { return {ids.data(), {B, T}}; }
   Tensor target_tensor() { return {targets.data(), {B, T}}; }
 };
 
 StoryRows story_rows(std::int64_t B, std::int64_t T, Rng& rng);
+
+// Adds the two minima of the rows to a page: the numbers NAME.min_over_rows and NAME.min_over_stories.
+void add_minima(page::Page& page, const std::string& name, const StoryRows& rows);
 
 struct StoryRun {
   std::int64_t layers = 2, heads = 2, channels = 64;
@@ -40,14 +46,15 @@ struct StoryRun {
   bool shift_labels = true;  // false: the target of each token is the token itself
   double warm_up = 0.1;      // the share of the steps in which the learning rate grows
   double max_norm = 1;       // a longer gradient is shortened to this length; 0: never
-  bool sgd = false;          // true: SGD with momentum 0.9 instead of AdamW
+  bool sgd = false;          // true: SGD with momentum 0.9, false: AdamW
 
   GPT2Config config() const;
   LearningRateSchedule schedule() const;  // warm-up, then a cosine down to a tenth
 };
 
-// Trains on stories. Calls `after_step` with the step from 1, the loss of its batch before the update, and
-// the model after it; its gradients are those of the step, before they were shortened. Throws Diverged.
+// Trains on stories. After each step it calls `after_step` with the number of the step (from 1), the loss of
+// the step's batch before the update, and the model after the update. The model still has the step's
+// gradients, as they were before clipping. Throws Diverged.
 using AfterStep = std::function<void(std::int64_t step, double loss, GPT2& model)>;
 GPT2 train_on_stories(const StoryRun& run, const AfterStep& after_step);
 // Trains a model with initialised weights. Its vocabulary begins with the tokens of the stories.

@@ -1,4 +1,5 @@
-// watch: reads the gradient of a value inside of a network, which the tape otherwise keeps to itself.
+// watch: reads the gradient of a value inside of a network. Without watch, this gradient cannot be seen
+// outside of the tape.
 #pragma once
 
 #include <algorithm>

@@ -20,7 +20,7 @@ namespace {
 constexpr Look kLooks[] = {Look::main, Look::second, Look::third, Look::fourth, Look::wrong, Look::faint};
 static_assert(std::size(kLooks) == kMostCompared);
 
-// What the runs are aligned by: where a step of a run stands on the x axis.
+// How the runs are aligned. The alignment gives the position of a step on the x axis.
 struct Axis {
   const char* id;
   const char* button;

@@ -23,7 +23,7 @@ double smoothing_window(std::size_t count) {
 }
 
 std::vector<std::size_t> spikes(const std::vector<double>& y) {
-  constexpr double kShare = 0.05;  // of the newest value in the recent mean: about 20 values
+  constexpr double kShare = 0.05;  // the weight of the newest value in the recent mean of about 20 values
   constexpr double kDeviations = 8, kLeast = 0.3;
   std::vector<std::size_t> found;
   if (y.empty()) return found;

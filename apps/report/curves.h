@@ -14,7 +14,7 @@ struct Curve {
 // by 1 - (1 - a)^i, so that the first means are not too small.
 std::vector<double> smoothed(const std::vector<double>& y, double window);
 
-// The window that a curve of `count` values is smoothed with: a fiftieth of it, at least 1, at most 200.
+// Returns the window for smoothing a curve of `count` values: count / 50, at least 1 and at most 200.
 double smoothing_window(std::size_t count);
 
 // The indices at which a spike begins: the value is above the recent mean by more than 8 times the recent

@@ -12,7 +12,7 @@ namespace inkling::report {
 
 namespace {
 
-// The bytes of a number, as it stands in memory: little-endian.
+// Returns the bytes of a number in the order of memory, which is little-endian.
 template <class T>
 std::string bytes_of(T value) {
   std::string bytes(sizeof(T), '\0');
@@ -20,7 +20,8 @@ std::string bytes_of(T value) {
   return bytes;
 }
 
-// A checksum of data that has checksums in it is a bad one, so the format rotates and adds.
+// The masked checksum. A CRC of data that contains its own CRC is a weak check, so the format rotates each
+// CRC and adds a constant.
 std::uint32_t masked(std::uint32_t crc) {
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
 }
@@ -91,7 +92,8 @@ std::string event_file(const RunRecord& run) {
   for (const ValidationMetrics& v : run.validations) {
     add(v.step, "loss/validation", v.loss);
     add(v.step, "perplexity/validation", perplexity(v.loss));
-    add(v.step, "loss/minimum", v.min_over_rows.value_or(kNone));
+    add(v.step, "loss/minimum_over_rows", v.min_over_rows.value_or(kNone));
+    add(v.step, "loss/minimum_over_whole_stories", v.min_over_stories.value_or(kNone));
     for (std::size_t part = 0; part < v.weight_norms.size(); ++part)
       add(v.step, "weight_norm/" + parts[part], v.weight_norms[part]);
     for (std::size_t part = 0; part < v.grad_norms.size(); ++part)

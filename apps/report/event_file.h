@@ -14,7 +14,7 @@
 //   Summary { 1: repeated Value value }
 //   Value   { 1: string tag   2: float simple_value }
 //
-// This file knows no folders; apps/report.cc writes the files.
+// This file does not write to disk; apps/report.cc does.
 #pragma once
 
 #include <cstdint>
@@ -32,14 +32,14 @@ constexpr const char* kEventFile = "events.out.tfevents.inkling";
 std::uint32_t crc32c(std::string_view bytes);
 
 std::string event_record(std::string_view payload);
-// The payloads of events. The first event of a file has the file's version, the others have a number.
+// The payloads of events. The first event of a file has the file's version, every other event has a number.
 std::string version_event(double wall_time);
 std::string scalar_event(double wall_time, std::int64_t step, std::string_view tag, double value);
 
-// The event file of a run: loss/train, loss/validation, loss/minimum, perplexity/validation, learning_rate,
-// gradient_norm and tokens_per_s over the steps, and weight_norm/PART and gradient_norm/PART for each layer.
-// The wall time of a step is the time when metrics.jsonl was written last, less the time of the steps after
-// it.
+// The event file of a run: loss/train, loss/validation, loss/minimum_over_rows,
+// loss/minimum_over_whole_stories, perplexity/validation, learning_rate, gradient_norm and tokens_per_s over
+// the steps, and weight_norm/PART and gradient_norm/PART for each layer. The wall time of a step is the time
+// when metrics.jsonl was written last, less the time of the steps after it.
 std::string event_file(const RunRecord& run);
 
 // The folder of each run in the folder that TensorBoard shows: the run's name. Runs with the same name get

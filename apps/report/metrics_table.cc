@@ -19,7 +19,8 @@ std::string quoted(const std::string& text) {
   return field + "\"";
 }
 
-// The shortest text that reads back as the same number; nothing for a number that there is not.
+// Returns the shortest text from which the same number can be read. Returns an empty text if the step has no
+// such number.
 std::string field(double value) {
   return std::isfinite(value) ? nlohmann::json(value).dump() : "";
 }
@@ -28,7 +29,8 @@ std::string field(const std::optional<double>& value) {
   return value ? field(*value) : "";
 }
 
-// The parts of the run with the most layers, if any run has norms.
+// Returns the parts (nn/layer_norms.h) of the run that has the most layers. Returns nothing if no run has
+// norms.
 std::vector<std::string> parts_with_norms(const std::vector<RunRecord>& runs) {
   std::int64_t layers = 0;
   for (const RunRecord& run : runs) {

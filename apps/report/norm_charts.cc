@@ -15,7 +15,7 @@ namespace {
 
 using Norms = std::vector<double> ValidationMetrics::*;
 
-// The parts that a chart shows: the embeddings, and at most four layers with the first and the last of them.
+// The parts that a chart shows: the embeddings, and at most four layers, among them the first and the last.
 std::set<std::size_t> shown_parts(std::size_t layers) {
   std::set<std::size_t> parts = {0};
   for (std::size_t i = 0; i < 4; ++i) parts.insert(1 + i * (layers - 1) / 3);

@@ -6,7 +6,8 @@
 
 namespace inkling::report {
 
-// A section with two charts, for the embeddings and at most four layers. Nothing if the run has no norms.
+// Adds a section with two charts, for the embeddings and at most four layers. Adds nothing if the run has no
+// norms.
 void add_norms(page::Page& page, const RunRecord& run);
 
 }  // namespace inkling::report

@@ -22,7 +22,7 @@ using namespace page;
 
 namespace {
 
-// The time of a step, from recent steps: they say best how fast the run is now.
+// The time of a step: the mean of the recent steps, because the speed of a run changes.
 double seconds_per_step(const RunRecord& run) {
   const std::size_t recent = std::min<std::size_t>(run.steps.size(), 100);
   if (recent == 0) return 0;
@@ -34,8 +34,8 @@ double seconds_left(const RunRecord& run) {
   return seconds_per_step(run) * static_cast<double>(run.settings.steps - run.last_step());
 }
 
-// A training writes its page when it validates, samples or saves. A page that is four times as old as the
-// time between them is one of a training that was killed, or that waits.
+// A training writes its page when it validates, samples or saves. If a page is older than four times the time
+// between two such events, the training was killed or waits for something.
 int stale_seconds(const RunRecord& run) {
   std::int64_t every = run.settings.steps;
   for (const std::int64_t e : {run.settings.val_every, run.settings.sample_every, run.settings.save_every})
@@ -55,7 +55,8 @@ void add_verdict(Page& page, const RunRecord& run) {
   page.list(items);
 }
 
-// The speed as a share of the arithmetic's peak speed, which was measured between the steps.
+// Adds the speed of the run, and its share of the peak speed of arithmetic, which was measured between the
+// steps.
 void add_roof(Page& page, Table& table, const RunRecord& run, double tokens_per_s) {
   const auto flops = COMPUTED(run.settings.model.training_flops_per_token(run.settings.seq_len));
   const Ref each = page.number("speed.flops_per_token", flops,
@@ -109,12 +110,16 @@ void add_numbers(Page& page, const RunRecord& run) {
     row("perplexity", page.number("perplexity.validation", COMPUTED(perplexity(v.loss)),
                                   {.digits = 2, .formula = "$e^{loss}$", .inputs = {loss}}));
     if (v.min_over_rows) {
-      const Ref least =
-          page.number("loss.minimum", COMPUTED(*v.min_over_rows), {.label = "theoretical minimum"});
-      row("theoretical minimum", least);
-      row("above the minimum, %",
-          page.number("loss.above_minimum", COMPUTED(100 * (v.loss / *v.min_over_rows - 1)),
-                      {.digits = 1, .formula = "$100 (loss / minimum - 1)$", .inputs = {loss, least}}));
+      const Ref over_rows =
+          page.number("loss.min_over_rows", COMPUTED(*v.min_over_rows), {.label = "minimum over rows"});
+      row(str("minimum over rows of ", run.settings.seq_len, " tokens"), over_rows);
+      if (v.min_over_stories) {
+        row("minimum over whole stories", page.number("loss.min_over_stories", COMPUTED(*v.min_over_stories),
+                                                      {.label = "minimum over whole stories"}));
+      }
+      row("above the minimum over rows, %",
+          page.number("loss.above_min_over_rows", COMPUTED(100 * (v.loss / *v.min_over_rows - 1)),
+                      {.digits = 1, .formula = "$100 (loss / minimum - 1)$", .inputs = {loss, over_rows}}));
     }
   }
   if (!run.steps.empty()) {
@@ -174,8 +179,8 @@ void add_loss(Page& page, const RunRecord& run) {
     chart.series.push_back(series("validation", validations, Look::second));
     perplexities.series.push_back(series("validation", as_perplexity(validations), Look::second));
     if (const auto least = run.validations.back().min_over_rows) {
-      chart.marks.push_back({'y', *least, "minimum"});
-      perplexities.marks.push_back({'y', perplexity(*least), "minimum"});
+      chart.marks.push_back({'y', *least, "minimum over rows"});
+      perplexities.marks.push_back({'y', perplexity(*least), "minimum over rows"});
     }
   }
   page.add(chart);
@@ -281,7 +286,10 @@ Verdict verdict_on(const RunRecord& run) {
     e.validation_steps.push_back(v.step);
     e.validation_losses.push_back(v.loss);
   }
-  if (!run.validations.empty()) e.minimum = run.validations.back().min_over_rows;
+  if (!run.validations.empty()) {
+    e.min_over_rows = run.validations.back().min_over_rows;
+    e.min_over_stories = run.validations.back().min_over_stories;
+  }
   if (run.session && run.session->has_diverged() && !run.is_running) e.diverged = run.session->end;
   return judge(e);
 }

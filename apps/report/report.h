@@ -12,14 +12,15 @@
 namespace inkling::report {
 
 constexpr const char* kReportFile = "report.html";
-constexpr std::size_t kMostCompared = 6;  // a chart has so many colours
-constexpr std::size_t kMostPoints = 800;  // of a curve in a chart
-constexpr int kRefreshSeconds = 10;       // how often the page of a running training loads itself again
-// When a page stops loading itself again, because the training writes no newer one: at least, at most.
+constexpr std::size_t kMostCompared = 6;  // the most runs in a comparison: the number of colours of a chart
+constexpr std::size_t kMostPoints = 800;  // the most points of a curve in a chart
+constexpr int kRefreshSeconds = 10;  // the time after which a browser reloads the page of a running training
+// If the training writes no newer page, the page stops reloading after this time: the least and the most
+// seconds.
 constexpr int kLeastStaleSeconds = 60, kMostStaleSeconds = 24 * 3600;
 
-// While the run is training, the page loads itself again every few seconds, until there is no newer page for
-// a while: then it says so.
+// While the run is training, the browser reloads the page every few seconds. If the training has not written
+// a newer page for a while, the page says so and stops reloading.
 page::Page run_page(const RunRecord& run);
 page::Page comparison_page(const std::vector<RunRecord>& runs, const std::string& out);
 
@@ -28,16 +29,16 @@ Verdict verdict_on(const RunRecord& run);
 std::string state_of(const RunRecord& run);
 
 // The metrics as comma-separated values (RFC 4180), one line for each step of each run, with the validation
-// after the step. The first column is the run's path. The last ones are the norms of each layer.
+// after the step. The first column is the run's path. The last columns are the norms of each layer.
 std::string metrics_table(const std::vector<RunRecord>& runs);
 
-// The curves of a run over its steps. Steps without the number are left out.
+// A curve of a run: one number for each step. Steps without this number are left out.
 Curve curve_of(const RunRecord& run, double StepMetrics::*number);
 Curve validation_curve(const RunRecord& run);
 
 std::string time_now();  // for example 2026-01-31 12:00:00 UTC
 
-// Writes the file at once: a browser never sees half of it.
+// Replaces the file in one step, so a browser never reads an incomplete page.
 void write_page(const std::string& path, const page::Page& page);
 
 }  // namespace inkling::report

@@ -22,10 +22,11 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t kMostSamples = 60;  // of more samples, a report shows some, evenly spaced
+constexpr std::size_t kMostSamples = 60;  // if a run has more samples, a report shows this many of them
 constexpr std::size_t kMostSampleBytes = 4000;
 
-// Whether a training holds the directory's lock. The shared lock is held only for this moment.
+// Returns whether a training is running, which means that it holds the lock of the directory. To find out,
+// this function takes a shared lock for a moment.
 bool is_locked(const std::string& path) {
   const int lock = open((path + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
   if (lock < 0) return false;
@@ -60,7 +61,7 @@ void add_line(RunRecord& run, std::string_view text, const std::string& where) {
   run.steps.push_back(s);
 }
 
-// After a crash, a run that is resumed may write lines of a step again: the last of them counts.
+// A run that is resumed after a crash may write the line of a step a second time. Then the last line counts.
 template <class Metrics>
 void order_by_step(std::vector<Metrics>& all) {
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
@@ -89,7 +90,7 @@ void read_metrics(RunRecord& run) {
   }
   if (damaged == 1) run.warnings.push_back(first + "; the line is left out");
   if (damaged > 1) run.warnings.push_back(str(first, "; this line and ", damaged - 1, " more are left out"));
-  // While a run is training, its last line may be half-written: this is no damage.
+  // While a run is training, its last line may be incomplete. This is not damage.
   if (!rest.empty() && !run.is_running)
     run.warnings.push_back(str(path, ": line ", number + 1, " is only half-written and is left out"));
   order_by_step(run.steps);

@@ -1,7 +1,7 @@
-// RunRecord: what a run has left in its directory, read for a report. The run may still be training.
+// RunRecord: the data of a run, read from its directory for a report. The run may still be training.
 //
-// Reading changes nothing in the directory and needs no lock. A last line of metrics.jsonl that is only
-// half-written is left out, and so are damaged lines; `warnings` says so. Read next: verdict.h, report.h.
+// Reading changes nothing in the directory and needs no lock. An incomplete last line of metrics.jsonl is
+// left out, and so are damaged lines; `warnings` says so. Read next: verdict.h, report.h.
 #pragma once
 
 #include <cmath>
@@ -28,8 +28,8 @@ struct ValidationMetrics {
   std::int64_t step = 0;
   double loss = 0;
   std::optional<double> min_over_rows = {}, min_over_stories = {};  // the theoretical minima
-  // For each of part_names() of nn/layer_norms.h. Empty in runs of older
-  // versions; there are no gradients before the first step.
+  // One norm for each of part_names() (nn/layer_norms.h). Empty in runs of older versions. grad_norms is
+  // empty before the first step.
   std::vector<double> weight_norms = {}, grad_norms = {};
 };
 
@@ -45,9 +45,9 @@ struct RunRecord {
   std::vector<StepMetrics> steps;              // ordered by step
   std::vector<ValidationMetrics> validations;  // ordered by step
   std::vector<Sample> samples;                 // ordered by step
-  std::optional<Session> session;              // of the newest training; runs of older versions have none
+  std::optional<Session> session;              // the newest training; empty in runs of older versions
   bool is_running = false;
-  double written = 0;  // when metrics.jsonl was written last, in seconds since 1970; 0: there is none
+  double written = 0;  // when metrics.jsonl was last written, in seconds since 1970; 0: it does not exist
   std::vector<std::string> warnings;  // what was left out, one line for each file
 
   std::int64_t last_step() const { return steps.empty() ? 0 : steps.back().step; }

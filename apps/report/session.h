@@ -18,7 +18,7 @@ struct Session {
   bool has_diverged() const { return end.starts_with("diverged"); }
 };
 
-Session this_session();  // of this process, on this machine
+Session this_session();  // the session of this process, on this machine
 void write_session(const std::string& run, const Session& session);
 // Returns nothing if the run has no session.json. Error if the file is damaged.
 std::optional<Session> read_session(const std::string& run);

@@ -11,7 +11,7 @@
 namespace inkling::report {
 
 void print_plan(std::ostream& out, const TrainSettings& settings, std::int64_t first_step);
-// `terminal` describes the place that `out` prints to.
+// `terminal` describes the terminal, file or pipe that `out` writes to.
 void print_summary(std::ostream& out, const Terminal& terminal, const TrainSettings& settings,
                    Trainer& trainer, const std::string& directory);
 

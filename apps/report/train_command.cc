@@ -8,7 +8,8 @@ using nlohmann::json;
 
 namespace {
 
-// The settings with a value, in the order of the command line; the name of a flag has - instead of _.
+// The settings that become a flag with a value, in the order of the command line. In a flag's name, _ becomes
+// -.
 constexpr const char* kFlags[] = {"data",         "val_data",
                                   "tokenizer",    "init",
                                   "batch_size",   "replicas",

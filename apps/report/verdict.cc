@@ -19,7 +19,7 @@ std::string loss(double value) {
   return format_fixed(value, 3);
 }
 
-// A learning rate as a person would write it.
+// A learning rate with two digits, for example 0.0015.
 std::string rate(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2g", value);
@@ -86,15 +86,17 @@ std::optional<Verdict> spiking(const Evidence& e) {
 }
 
 std::optional<Verdict> near_minimum(const Evidence& e) {
-  if (!e.minimum || e.validation_losses.empty() || e.validation_losses.back() > kNearMinimum * *e.minimum)
-    return std::nullopt;
-  const double above = 100 * (e.validation_losses.back() / *e.minimum - 1);
-  return Verdict{
-      Outlook::near_minimum,
-      "Close to the theoretical minimum.",
-      str("The validation loss is ", loss(e.validation_losses.back()), ", only ", format_fixed(above, 1),
-          "% above ", loss(*e.minimum), ". No model can go below this minimum."),
-      {"There is little left to learn here: try harder text."}};
+  if (!e.min_over_rows || e.validation_losses.empty()) return std::nullopt;
+  const double last = e.validation_losses.back(), minimum = *e.min_over_rows;
+  if (last > kNearMinimum * minimum) return std::nullopt;
+  const std::string over_stories =
+      e.min_over_stories ? str(" (over whole stories ", loss(*e.min_over_stories), ")") : "";
+  return Verdict{Outlook::near_minimum,
+                 "Close to the theoretical minimum.",
+                 str("The validation loss is ", loss(last), ", only ",
+                     format_fixed(100 * (last / minimum - 1), 1), "% above the minimum over rows, ",
+                     loss(minimum), over_stories, ". No model can have a lower loss on these rows."),
+                 {"There is little left to learn here: try harder text."}};
 }
 
 struct Mean {

@@ -7,11 +7,11 @@
 //   3. overfitting    the validation loss was lowest at step N and is now 1% higher (two or more validations
 //                     later) or 5% higher, while the training loss has gone on falling
 //   4. spiking        three or more spikes (curves.h)
-//   5. near minimum   the validation loss is at most 3% above the theoretical minimum
-//   6. still falling  the mean loss of the last fifth of the steps is lower than that of the fifth before, by
-//                     0.5% and by two standard errors
+//   5. near minimum   the validation loss is at most 3% above the minimum over rows (apps/text/stories.h)
+//   6. still falling  the mean loss of the last fifth of the steps is lower than the mean loss of the fifth
+//                     before it, by 0.5% and by two standard errors
 //   7. flat           otherwise
-// A verdict knows no files and no pages. Read next: report.h, which shows it.
+// This file reads no files and makes no pages. Read next: report.h, which shows the verdict.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +22,12 @@
 namespace inkling::report {
 
 struct Evidence {
-  std::vector<std::int64_t> steps = {};  // of the losses
+  std::vector<std::int64_t> steps = {};  // the steps of the losses
   std::vector<double> losses = {};
   std::vector<std::int64_t> validation_steps = {};
   std::vector<double> validation_losses = {};
-  std::optional<double> minimum = {};  // the theoretical minimum of the validation loss
-  std::string diverged = {};           // the message of the training that stopped
+  std::optional<double> min_over_rows = {}, min_over_stories = {};  // the theoretical minima of the stories
+  std::string diverged = {};  // the message of the training that stopped
   double lr = 0, grad_clip = 0;
   std::int64_t planned_steps = 0;
 };

@@ -92,8 +92,8 @@ void error_of_the_prediction(Page& page) {
   page.add(chart);
   page.paragraph(
       "Only `we` has a negative gradient, {error.gradient.we}: raising its logit lowers the loss. Every "
-      "other word is pushed down, `the` most of "
-      "all. The gradients add up to {error.sum}: what one word gains, the others lose.");
+      "other word is pushed down, `the` most of all. The gradients add up to {error.sum}: what one word "
+      "gains, the others lose.");
 }
 
 // ---- Nudging ----
@@ -175,8 +175,8 @@ void nudge(Page& page) {
       std::string(kJourney) + ", what a gradient tells",
       "the gradient of a weight is about -2.00: the loss goes from 1.9038 to 1.8840 or 1.9240.",
       "those losses ({nudge.document.above}, {nudge.document.below}) and the slope {nudge.document} follow "
-      "from an invented rule, in which a nudge of 0.01 multiplies the "
-      "probability by 1.02. In the example itself, the gradient of the logit is {nudge.gradient}.");
+      "from an invented rule, in which a nudge of 0.01 multiplies the probability by 1.02. In the example "
+      "itself, the gradient of the logit is {nudge.gradient}.");
 }
 
 // ---- Four predictions add up ----
@@ -200,9 +200,8 @@ void accumulate(Page& page, bool broken) {
   page.heading("Four predictions, one gradient");
   page.paragraph(
       "A sentence has several predictions, and all of them use the same weights. Suppose that each word has "
-      "a bias that is added to its "
-      "logit in every prediction. Each prediction wants to move it, and its gradient is the sum of these "
-      "wishes.");
+      "a bias that is added to its logit in every prediction. Each prediction wants to move it, and its "
+      "gradient is the sum of these wishes.");
   Table table{.caption = "gradient of each word's bias",
               .columns = {"word", "we", "love", "deep", "learning", "sum"}};
   BarChart chart{
@@ -246,9 +245,8 @@ void accumulate(Page& page, bool broken) {
   page.add(chart);
   page.paragraph(
       "The targets' own gradients are {accumulate.1.we}, {accumulate.2.love}, {accumulate.3.deep} and "
-      "{accumulate.4.learning}: the surer the model already is, the "
-      "weaker the push. The engine adds gradients up in the same way over the micro-batches of a step "
-      "(`LeafGradient::accumulate`)." +
+      "{accumulate.4.learning}: the surer the model already is, the weaker the push. The engine adds "
+      "gradients up in the same way over the micro-batches of a step (`LeafGradient::accumulate`)." +
       std::string(broken ? " Without it, only the last prediction counts."
                          : " `--break=no-accumulation` shows what happens when each prediction overwrites "
                            "the gradient of the one before."));

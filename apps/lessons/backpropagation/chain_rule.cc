@@ -42,8 +42,8 @@ std::vector<double> doubles(const std::array<float, N>& x) {
   return {x.begin(), x.end()};
 }
 
-// The nodes of a backward pass, in the rows in which they can run at the earliest: all nodes of a row may run
-// at the same time.
+// The nodes of a backward pass in rows. Each node is in the first row in which it can run. All nodes of a row
+// may run at the same time.
 Diagram graph_of(const Graph& graph) {
   Diagram diagram{
       .id = "graph", .title = "The tape's graph: each box is a node of backward", .nodes = {}, .edges = {}};
@@ -67,7 +67,8 @@ Diagram graph_of(const Graph& graph) {
   return diagram;
 }
 
-// Without `watching`, the graph is the one that a training step has, and dh, da and dz stay 0.
+// Runs a forward and a backward pass of the network. If `watching`, additional nodes copy the gradients dh,
+// da and dz (watch.h). Otherwise the graph is the same as in a training step, and dh, da and dz stay 0.
 Pass run(Network n, bool watching) {
   Tape tape;
   std::array<float, 6> dW1{};
@@ -205,14 +206,12 @@ void small_network(Page& page) {
   page.given("chain.x.1", doubles(n.x)[1], {.digits = 1, .formula = "an input", .label = "x[1]"});
   page.paragraph(
       "A network with two layers: the input $x$ is ({chain.x.0}, {chain.x.1}), $h = W_1 x$, then $a = "
-      "gelu(h)$, then four logits "
-      "$z = W_2 a$, then the loss. Its weights are the first weights of the documents' model. The biases are "
-      "0.");
+      "gelu(h)$, then four logits $z = W_2 a$, then the loss. Its weights are the first weights of the "
+      "documents' model. The biases are 0.");
   page.paragraph(
       "Backward goes the other way. Each step multiplies the gradient that it gets by its own slope, and "
-      "hands the product on. So every number gets "
-      "its gradient from the numbers that were computed from it. A bias gets the gradient of the number that "
-      "it is added to.");
+      "hands the product on. So every number gets its gradient from the numbers that were computed from it. "
+      "A bias gets the gradient of the number that it is added to.");
   page.number("chain.loss", pass.of(pass.value.loss),
               {.formula = "$-log P(target)$",
                .inputs = elements("z", 4),

@@ -106,8 +106,7 @@ void update_rule(Page& page) {
   page.heading("The update rule");
   page.paragraph(
       "A gradient says how the loss changes when a parameter grows. The loss should fall, so each parameter "
-      "moves against its "
-      "gradient. The learning rate says how far:");
+      "moves against its gradient. The learning rate says how far:");
   page.formula("new = old - rate * gradient");
   page.paragraph(
       "A negative gradient makes the parameter larger, a positive gradient makes it smaller. These are the "

@@ -16,7 +16,8 @@ using namespace page;
 
 namespace {
 
-// The mean loss before each step, and after the last. NaN from the step on at which the loss was not finite.
+// The mean loss before each step, and after the last step. From the first loss that is not finite, all
+// entries are NaN.
 std::vector<double> losses_at(double lr, std::uint64_t seed, std::int64_t steps) {
   Sentence sentence;
   GPT2 model = sentence_model(seed);
@@ -26,7 +27,7 @@ std::vector<double> losses_at(double lr, std::uint64_t seed, std::int64_t steps)
   std::vector<double> losses;
   try {
     for (std::int64_t step = 1; step <= steps + 1; ++step) {
-      const bool last = step == steps + 1;  // only its loss counts
+      const bool last = step == steps + 1;  // the last pass only computes the loss
       losses.push_back(training_step(model, optimizer, tape, {&batch, 1},
                                      {.step = step, .lr = last ? 0 : static_cast<float>(lr)})
                            .loss);
@@ -84,10 +85,8 @@ void learning_rates(Page& page, const LessonSettings& settings) {
   page.heading("The learning rate, in real runs");
   page.paragraph(
       "A table of one step cannot say which rate is good: that depends on the shape of the loss. So here a "
-      "GPT with one layer learns "
-      "`we love deep learning` from random weights, 100 steps of plain gradient descent at each rate. It "
-      "starts near the loss of "
-      "a guess among 12 words, log 12 = 2.48.");
+      "GPT with one layer learns `we love deep learning` from random weights, 100 steps of plain gradient "
+      "descent at each rate. It starts near the loss of a guess among 12 words, log 12 = 2.48.");
   Table table{.caption = "",
               .columns = {"learning rate", "loss at the start", "after 10 steps", "after 100 steps",
                           "what happened"}};

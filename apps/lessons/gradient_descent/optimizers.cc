@@ -102,10 +102,9 @@ void inside_adam(Page& page) {
   page.heading("Inside Adam");
   page.paragraph(
       "Adam keeps two running means for each weight: $m$ of its gradients and $v$ of their squares. It "
-      "divides one by the root of the "
-      "other, so a step is about as long as the learning rate, whether gradients are large or small. Both "
-      "means start at 0, which "
-      "makes them too small at first. Dividing by $1 - β^t$ corrects this.");
+      "divides one by the root of the other, so a step is about as long as the learning rate, whether "
+      "gradients are large or small. Both means start at 0, which makes them too small at first. Dividing by "
+      "$1 - β^t$ corrects this.");
   page.add(table);
 }
 
@@ -138,10 +137,8 @@ void one_history(Page& page, bool broken) {
   page.heading("Four optimisers, one history of gradients");
   page.paragraph(
       "These gradients change their sign at every step: the weight is on the floor of a valley and jumps "
-      "from wall to wall. Plain SGD follows "
-      "each gradient by its full size. Momentum adds up what is left of the gradients before. AdamW also "
-      "pulls the weight itself towards 0, here with a "
-      "weight decay of 0.1.");
+      "from wall to wall. Plain SGD follows each gradient by its full size. Momentum adds up what is left of "
+      "the gradients before. AdamW also pulls the weight itself towards 0, here with a weight decay of 0.1.");
   Table table{.caption = "the weight after each of six gradients, from 0.5, at the rate 0.001",
               .columns = {"optimiser", "1", "2", "3", "4", "5", "6"}};
   LineChart chart{
@@ -169,8 +166,8 @@ void one_history(Page& page, bool broken) {
                .label = "first step without correction"});
   page.paragraph(
       "Adam's first step is {history.first_step}, the learning rate itself. Without bias correction it would "
-      "be {history.uncorrected_step}, about three times as long: $v$ is "
-      "further from its true size than $m$." +
+      "be {history.uncorrected_step}, about three times as long: $v$ is further from its true size than "
+      "$m$." +
       std::string(broken ? "" : " `--break=no-bias-correction` draws this curve."));
 }
 
@@ -222,8 +219,7 @@ void loss_surface(Page& page) {
   page.heading("Paths on a loss surface");
   page.paragraph(
       "Two weights, and a loss that is a long valley: $(x^2 + 100 y^2) / 2$. The thin ellipses join points "
-      "of "
-      "the same loss. Each optimiser walks 40 steps from $x = -4, y = 1$.");
+      "of the same loss. Each optimiser walks 40 steps from $x = -4, y = 1$.");
   LineChart chart{
       .id = "surface.chart", .title = "Four walks down the same valley", .x_label = "x", .y_label = "y"};
   for (const double loss : {0.5, 2.0, 8.0, 18.0}) chart.series.push_back(contour(loss));
@@ -257,10 +253,8 @@ void loss_surface(Page& page) {
       "Plain SGD cannot use a rate above {surface.limit} here: across the valley, every step would then end "
       "further away than it began. Along the valley that rate is slow, and after 40 steps its loss is still "
       "{surface.sgd.40}. Momentum reaches {surface.momentum.40}, because steps in the same direction add up. "
-      "Adam gives "
-      "each weight a step of its own size and reaches {surface.adam.40}. AdamW also pulls both weights "
-      "towards "
-      "0, which happens to be the minimum of this surface: {surface.adamw.40}.");
+      "Adam gives each weight a step of its own size and reaches {surface.adam.40}. AdamW also pulls both "
+      "weights towards 0, which happens to be the minimum of this surface: {surface.adamw.40}.");
 }
 
 }  // namespace

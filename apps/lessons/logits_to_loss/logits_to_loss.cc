@@ -173,8 +173,7 @@ void corrections_of_softmax(Page& page) {
   page.correction(
       std::string(kJourney) + ", summary", "the logit 2.1 becomes the probability 0.891, for `learning`.",
       "2.1 is the logit of `we`, and its probability is {softmax.p.we}. The logit of `learning` in its own "
-      "step is "
-      "3.5, with {sequence.4.p}. A logit alone has no probability: it depends on the other logits.");
+      "step is 3.5, with {sequence.4.p}. A logit alone has no probability: it depends on the other logits.");
   page.correction(std::string(kJourney) + ", softmax",
                   "`<EOS>` is impossible: its probability is printed as 0.0000.",
                   "it is {vocabulary.eos}. Softmax never gives exactly 0 to a finite logit.");
@@ -217,12 +216,9 @@ void one_prediction(Page& page) {
   one_loss(page, "toy.cat", 0.6, 4, "cat");
   page.paragraph(
       "Had the model been surer of `mat`, at {candidate.sure.p}, it would have paid {candidate.sure.loss}. "
-      "At "
-      "{candidate.wrong.p} it would have paid {candidate.wrong.loss}. Another example: *cat* with "
-      "{toy.cat.p} among "
-      "cat, dog and bird costs {toy.cat.loss}, and `make` with 0.6 after `We are all humans born to` costs "
-      "the same: the "
-      "loss does not ask how the rest is shared out.");
+      "At {candidate.wrong.p} it would have paid {candidate.wrong.loss}. Another example: *cat* with "
+      "{toy.cat.p} among cat, dog and bird costs {toy.cat.loss}, and `make` with 0.6 after `We are all "
+      "humans born to` costs the same: the loss does not ask how the rest is shared out.");
 }
 
 // The example with three classes and two samples. The engine gets logits, here the logarithms of
@@ -251,12 +247,10 @@ void two_samples(Page& page) {
   page.add(table);
   page.paragraph(
       "Sample 1 is right with 0.7 and pays {samples.1.loss}. Sample 2 gave the true class 0.1 and pays "
-      "{samples.2.loss}, more "
-      "than six times as much. The second number is $-log 0.1 = log 10$.");
+      "{samples.2.loss}, more than six times as much. The second number is $-log 0.1 = log 10$.");
   page.correction("The learning signal, part 2", "logits are log probabilities.",
                   "log probabilities are one choice of logits. Softmax ignores a constant that is added to "
-                  "all of them, so logits "
-                  "are log probabilities plus any constant.");
+                  "all of them, so logits are log probabilities plus any constant.");
 }
 
 // ---- 3. A sequence ----
@@ -329,12 +323,9 @@ void a_sequence(Page& page) {
   page.add(table);
   page.paragraph(
       "Training uses the mean, {sequence.mean} nats for each word. Its exponential is the *perplexity*, "
-      "{sequence.perplexity}: the "
-      "model was as unsure as if it had to guess among about two equally likely words each time. Divided by "
-      "log 2, it is "
-      "{sequence.bits} *bits* for each word. The sum has a meaning, too: $e^{-total}$ = "
-      "{sequence.probability} is the "
-      "probability of the whole sentence.");
+      "{sequence.perplexity}: the model was as unsure as if it had to guess among about two equally likely "
+      "words each time. Divided by log 2, it is {sequence.bits} *bits* for each word. The sum has a meaning, "
+      "too: $e^{-total}$ = {sequence.probability} is the probability of the whole sentence.");
   page.correction(std::string(kJourney) + ", two sections",
                   "the loss of `we` is 1.9013 in one section and 1.9038 in another.",
                   "it is {sequence.1.loss4}. 1.9038 is $-log 0.149$ = {sequence.rounded}: there, the "

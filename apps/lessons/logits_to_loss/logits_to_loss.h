@@ -17,10 +17,10 @@ void why_a_logarithm(page::Page& page, const LessonSettings& settings);
 // The softmax that overflows beside the safe one (safe_softmax.cc).
 void safe_softmax(page::Page& page, const LessonSettings& settings);
 
-// ln V, unigram, bigram, a small model, the floor (ruler_of_losses.cc).
+// Losses to compare with: ln V, unigrams, bigrams, a small model, the minimum over rows (ruler_of_losses.cc).
 void ruler_of_losses(page::Page& page, const LessonSettings& settings);
 
-// What lesson 2's text calls the engine's functions.
+// The engine's functions, as lesson 2 names them.
 constexpr const char* kSoftmaxEngine = "softmax_forward in ops/softmax_simd.h";
 constexpr const char* kCrossEntropyEngine = "cross_entropy_forward in ops/cross_entropy_simd.h";
 

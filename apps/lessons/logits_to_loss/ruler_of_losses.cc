@@ -1,4 +1,4 @@
-// Lesson 2, the ruler of losses: what a loss is worth depends on what can be reached.
+// Lesson 2, the ruler of losses: whether a loss is good depends on the lowest loss that is possible.
 //
 // All losses are means over the same held-out rows of stories. The model and the counts learn from other
 // stories.
@@ -36,7 +36,8 @@ class Counts {
   double unigram(std::int32_t token) const {
     return (single_[static_cast<std::size_t>(token)] + 1) / (total_ + static_cast<double>(V_));
   }
-  // The counts of pairs, with one more observation that is shared out like the unigram.
+  // The counts of pairs, and one more observation that is divided among all tokens in proportion to the
+  // unigram.
   double bigram(std::int32_t before, std::int32_t token) const {
     const auto found = pairs_.find({before, token});
     return ((found == pairs_.end() ? 0 : found->second) + unigram(token)) /
@@ -70,7 +71,7 @@ std::vector<std::int32_t> counted_tokens(std::uint64_t seed) {
   return text.tokens;
 }
 
-// A mark of the ruler: its loss, and the same in bits and as a perplexity.
+// A mark of the ruler: a loss in nats, in bits and as a perplexity.
 void mark(Page& page, const std::string& name, const std::string& label, const Computed<double>& loss,
           About about, Table& table, BarChart& chart, Look look) {
   about.label = "loss of " + label;
@@ -106,9 +107,8 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
              {.formula = "steps of training", .label = "steps", .print = Print::count});
   page.paragraph(
       "Is a loss of 1 good? It depends on the text. The stories that inkling writes for training have "
-      "{ruler.vocabulary} different "
-      "tokens, and their grammar knows the probability of each next token. So the best possible loss is "
-      "known.");
+      "{ruler.vocabulary} different tokens, and their grammar knows the probability of each next token. So "
+      "the best possible loss is known.");
   Table table{.caption = "Mean loss on the same held-out stories",
               .columns = {"what predicts", "nats", "bits", "perplexity"}};
   BarChart chart{.id = "ruler.chart",
@@ -124,19 +124,24 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
   mark(page, "model", "a GPT, trained just now", loss,
        {.formula = "mean cross-entropy of the model", .engine = "loss in nn/gpt2.cc"}, table, chart,
        Look::main);
-  mark(page, "floor", "the floor: the grammar itself", COMPUTED(double(rows.minimum)),
-       {.formula = "mean of $-log P$ under the grammar", .engine = "score in apps/text/grammar.cc"}, table,
-       chart, Look::wrong);
+  mark(page, "min_over_rows", "the grammar: minimum over rows", COMPUTED(double(rows.min_over_rows)),
+       {.formula = "mean of $-log P$ under the grammar, over the targets of the rows",
+        .engine = "write in apps/text/grammar.cc"},
+       table, chart, Look::wrong);
+  page.number("ruler.min_over_stories", COMPUTED(double(rows.min_over_stories)),
+              {.formula = "mean of $-log P$ under the grammar, over all tokens of the stories",
+               .label = "minimum over whole stories",
+               .engine = "write in apps/text/grammar.cc"});
   page.add(chart);
   page.add(table);
   page.number("ruler.parameters", COMPUTED(run.config().parameter_count()),
               {.formula = "all weights of the model", .label = "parameters", .print = Print::count});
   page.paragraph(
       "Counting tokens takes the loss from {ruler.uniform} to {ruler.unigram}; looking at one token before "
-      "takes it to {ruler.bigram}. A GPT "
-      "with {ruler.parameters} parameters that was trained for {ruler.steps} steps while this page was made "
-      "has {ruler.model}. Nothing "
-      "can have less than {ruler.floor} on these stories.");
+      "takes it to {ruler.bigram}. A GPT with {ruler.parameters} parameters that was trained for "
+      "{ruler.steps} steps while this page was made has {ruler.model}. Nothing can have less than "
+      "{ruler.min_over_rows} on these rows of stories. (Over the whole stories from which the rows are cut, "
+      "the minimum is {ruler.min_over_stories}.)");
   page.add(LineChart{.id = "ruler.training",
                      .title = "The same model while it was trained",
                      .x_label = "step",
@@ -144,7 +149,7 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
                      .series = {curve},
                      .marks = {{'y', page.at("ruler.uniform").value, "ln V", Look::faint},
                                {'y', page.at("ruler.bigram").value, "bigram", Look::third},
-                               {'y', rows.minimum, "floor", Look::minimum}},
+                               {'y', rows.min_over_rows, "minimum over rows", Look::minimum}},
                      .toggle_log_y = true,
                      .y_min = 0.0});
   page.number("ruler.fifty_thousand", COMPUTED(portable::log(50000.0)),
@@ -153,8 +158,8 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
       "Training the LLM, the learning curve",
       "a simulated loss starts at 12 and falls to 2, with a vocabulary of about 50,000 words.",
       "a model that knows nothing gives every word the same probability and has a loss of ln 50,000 = "
-      "{ruler.fifty_thousand}. A start at 12 "
-      "would be worse than knowing nothing. The curve above was measured; it starts at about ln V.");
+      "{ruler.fifty_thousand}. A start at 12 would be worse than knowing nothing. The curve above was "
+      "measured; it starts at about ln V.");
 }
 
 }  // namespace inkling

@@ -98,8 +98,8 @@ void shift_chart(Page& page, bool broken) {
                .label = "largest z with a finite e^z"});
   page.paragraph(
       "In f32, $e^z$ is infinite above $z$ = {safe.limit}. Subtracting the largest logit divides numerator "
-      "and denominator by the same "
-      "number, so the result is the same, and the largest exponential is $e^0$ = 1." +
+      "and denominator by the same number, so the result is the same, and the largest exponential is $e^0$ = "
+      "1." +
       std::string(broken ? "" : " `--break=no-max-subtraction` draws the naive softmax into the chart."));
   LineChart chart{.id = "safe.chart",
                   .title = "P(the), with the same constant added to all eight logits",

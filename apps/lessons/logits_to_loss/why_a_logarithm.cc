@@ -106,10 +106,9 @@ void underflow(Page& page) {
                .print = Print::count});
   page.paragraph(
       "The probability of a text is the product of the probabilities of its words. If every word had the "
-      "probability of `we` "
-      "above, {softmax.p.we}, then after {underflow.zero_at} words the product would be exactly 0 in 32-bit "
-      "floats. The sum of the "
-      "losses just grows. So training adds logarithms; it never multiplies probabilities.");
+      "probability of `we` above, {softmax.p.we}, then after {underflow.zero_at} words the product would be "
+      "exactly 0 in 32-bit floats. The sum of the losses just grows. So training adds logarithms; it never "
+      "multiplies probabilities.");
   Table table{.caption = "", .columns = {"words", "product of $p$ (f32)", "sum of $-log p$"}};
   Series multiplied{.name = "log of the f32 product", .x = {}, .y = {}, .look = Look::wrong},
       added{.name = "sum of log p", .x = {}, .y = {}, .look = Look::main};
@@ -174,11 +173,9 @@ void without_a_logarithm(Page& page, bool broken) {
   page.heading("A logarithm gives the worst mistakes the strongest signal", 3);
   page.paragraph(
       "The gradient of $-log p$ with respect to the target's logit is $p - 1$: close to -1 when the model is "
-      "very wrong. For the "
-      "loss $1 - p$ it would be $p (p - 1)$: almost 0 when the model is very wrong, so a model that is sure "
-      "of the wrong word "
-      "would hardly learn. Here the logit of `we` starts at -6, and gradient descent with learning rate 1 "
-      "moves all eight logits.");
+      "very wrong. For the loss $1 - p$ it would be $p (p - 1)$: almost 0 when the model is very wrong, so a "
+      "model that is sure of the wrong word would hardly learn. Here the logit of `we` starts at -6, and "
+      "gradient descent with learning rate 1 moves all eight logits.");
   const auto right = COMPUTED(descend(true, steps));
   page.number("descent.start", right.at(0),
               {.digits = 3,

@@ -94,12 +94,9 @@ void attention_maps(Page& page, GPT2& model) {
                .print = Print::scientific});
   page.paragraph(
       "This GPT learned stories while this page was made. The engine's attention never stores a whole "
-      "matrix; to "
-      "look at one, the lesson computes the same model with small operations, and the mask as a matrix that "
-      "is "
-      "added (the largest difference between the logits is {maps.difference}). Each row of a map is one "
-      "token, and "
-      "its cells say how it shares its attention.");
+      "matrix; to look at one, the lesson computes the same model with small operations, and the mask as a "
+      "matrix that is added (the largest difference between the logits is {maps.difference}). Each row of a "
+      "map is one token, and its cells say how it shares its attention.");
   const auto masked = COMPUTED(maps_of(model, ids, Sees::past));
   const auto open = COMPUTED(maps_of(model, ids, Sees::everything));
   std::vector<std::string> words;
@@ -141,10 +138,8 @@ void attention_maps(Page& page, GPT2& model) {
   page.paragraph(
       "With the mask, later tokens get {maps.future.masked} of the attention. Take it away, and they get "
       "{maps.future.open}. So with the mask, the past cannot depend on the future: exchange the last word, "
-      "and the "
-      "logits of the first half change by {maps.change.masked}, not by a single bit. Without it they change "
-      "by "
-      "{maps.change.open}.");
+      "and the logits of the first half change by {maps.change.masked}, not by a single bit. Without it they "
+      "change by {maps.change.open}.");
 }
 
 }  // namespace inkling

@@ -39,7 +39,7 @@ std::int64_t counted_tokens(const ChatTokens& chat) {
   return count;
 }
 
-// A small GPT learns this one conversation. The result is the probability of each token but the first.
+// A small GPT learns this one conversation. The result is the probability of each token except the first.
 std::vector<double> learned(const ChatTokens& chat, bool mask, std::uint64_t seed) {
   const std::int64_t T = std::ssize(chat.ids) - 1;
   std::vector<std::int32_t> ids(chat.ids.begin(), chat.ids.end() - 1),
@@ -67,7 +67,7 @@ std::vector<double> learned(const ChatTokens& chat, bool mask, std::uint64_t see
   return p;
 }
 
-// The mean of -log p over the tokens that count, or over those that do not.
+// The mean of -log p over the tokens that count, or over the tokens that do not count.
 double mean_loss_of(const ChatTokens& chat, const std::vector<double>& p, bool counted) {
   double sum = 0, n = 0;
   for (std::size_t t = 0; t < p.size(); ++t) {
@@ -131,12 +131,9 @@ void token_table(Page& page, const ChatTokens& chat, const LessonSettings& setti
   mean("france.unmasked.question", COMPUTED(mean_loss_of(chat, without.value, false)));
   page.paragraph(
       "Both models know the answer now: mean losses {france.masked.answer} and {france.unmasked.answer}. "
-      "With the "
-      "mask, nothing was learned from the question: its mean loss is {france.masked.question}. (Where it has "
-      "the "
-      "same words as the answer, they are known: `of France` follows `capital` there, too.) Without the "
-      "mask, the "
-      "model has also learned to ask: {france.unmasked.question}.");
+      "With the mask, nothing was learned from the question: its mean loss is {france.masked.question}. "
+      "(Where it has the same words as the answer, they are known: `of France` follows `capital` there, "
+      "too.) Without the mask, the model has also learned to ask: {france.unmasked.question}.");
 }
 
 }  // namespace
@@ -145,10 +142,9 @@ void assistant_only(Page& page, const LessonSettings& settings) {
   page.heading("The loss mask: learn from the answers only");
   page.paragraph(
       "A chat model learns from conversations, but it should learn to answer, not to ask. So a second mask "
-      "says which "
-      "tokens count in the loss. The causal mask stays as it is: the answer sees the whole question. This is "
-      "the "
-      "documents' conversation, in the engine's chat template, where `<e>` is end-of-text:");
+      "says which tokens count in the loss. The causal mask stays as it is: the answer sees the whole "
+      "question. This is the documents' conversation, in the engine's chat template, where `<e>` is "
+      "end-of-text:");
   ChatTemplate chat_template(gpt2_words_tokenizer());
   const ChatTokens chat = chat_template.encode(kFrance);
   page.given("france.steps", static_cast<double>(kIterations),
@@ -164,12 +160,9 @@ void assistant_only(Page& page, const LessonSettings& settings) {
   token_row(page, chat);
   page.paragraph(
       "Of {france.tokens} tokens, {france.counted} count. A token that does not count gets the label -100 in "
-      "PyTorch "
-      "(-1 in the engine), and the loss skips it: no loss, no gradient, and it is not in the mean. The first "
-      "token of "
-      "the answer, `The`, does count: the model predicts it when it has read `Assistant:`. A small GPT "
-      "learned this "
-      "one conversation twice, with the mask and without it:");
+      "PyTorch (-1 in the engine), and the loss skips it: no loss, no gradient, and it is not in the mean. "
+      "The first token of the answer, `The`, does count: the model predicts it when it has read "
+      "`Assistant:`. A small GPT learned this one conversation twice, with the mask and without it:");
   token_table(page, chat, settings);
   page.correction(
       std::string(kLessonNotes) + ", assistant-only masking",

@@ -26,7 +26,7 @@ constexpr std::uint64_t kTalkStream = 3201, kHeldOutStream = 3202, kStoryStream 
 constexpr std::int64_t kB = 8, kHeldOut = 60, kShown = 6, kStoryRows = 16, kStoryTokens = 64, kAsked = 70;
 constexpr std::array<std::int64_t, 6> kMilestones = {25,  50,  100,
                                                      150, 200, 300};  // steps at which models are compared
-constexpr std::int64_t kTalkStep = 100;                               // the step whose models are heard
+constexpr std::int64_t kTalkStep = 100;  // after this step, the page shows what the models write
 constexpr double kRate = 2e-3, kWarmUpSteps = 20;
 
 // ---- Rows of chats ----
@@ -90,7 +90,7 @@ double mean_loss_of(GPT2& model, const MicroBatch& batch) {
   return static_cast<double>(model.loss(tape, batch.ids, batch.targets).item());
 }
 
-// What every model is asked.
+// The questions and stories that every model is tested with.
 struct HeldOut {
   std::vector<Conversation> talks;
   TalkRows rows;
@@ -248,8 +248,7 @@ void what_they_say(Page& page, const std::vector<Conversation>& held_out, const 
   page.list(items);
   page.paragraph(
       "Now both write on after `User: `, which only one of them has learned. With the mask the model has "
-      "learned "
-      "nothing about users:");
+      "learned nothing about users:");
   page.paragraph("*…" + verbatim(with.asks) + "*");
   page.paragraph("Without the mask it tells the story and asks:");
   page.paragraph("*…" + verbatim(without.asks) + "*");
@@ -283,8 +282,7 @@ void fine_tuning(Page& page, GPT2& base, const LessonSettings& settings) {
   page.paragraph(
       "Once with the loss mask, and once without it: the same weights at the start, the same talks, the same "
       "learning rate. {tune.share} of all targets are in answers. *Exact match* is the share of "
-      "{tune.held_out} new "
-      "talks whose last answer is right to the letter, and ends where it should.");
+      "{tune.held_out} new talks whose last answer is right to the letter, and ends where it should.");
   const auto with = COMPUTED(fine_tune(base, Counts::answers, held_out, settings));
   const auto without = COMPUTED(fine_tune(base, Counts::everything, held_out, settings));
   page.add(LineChart{.id = "tune.chart",
@@ -298,21 +296,16 @@ void fine_tuning(Page& page, GPT2& base, const LessonSettings& settings) {
   milestones(page, with, without);
   page.paragraph(
       "With the mask, the model answers after fewer steps: {tune.masked.100.exact} are right after 100 "
-      "steps, and "
-      "{tune.unmasked.100.exact} without it. The losses say why. Without the mask, the loss is a mean over "
-      "all "
-      "targets, so the answers have a weight of {tune.share}, and most of every step goes into stories and "
-      "questions. "
-      "With it, every step goes into answers. With enough steps, the other model learns to answer as well: "
-      "after 300 "
-      "steps it is {tune.masked.300.exact} and {tune.unmasked.300.exact}. So the mask does not make the "
-      "better "
-      "model in the end; it makes a model that answers sooner, and that does not speak for the user.");
+      "steps, and {tune.unmasked.100.exact} without it. The losses say why. Without the mask, the loss is a "
+      "mean over all targets, so the answers have a weight of {tune.share}, and most of every step goes into "
+      "stories and questions. With it, every step goes into answers. With enough steps, the other model "
+      "learns to answer as well: after 300 steps it is {tune.masked.300.exact} and "
+      "{tune.unmasked.300.exact}. So the mask does not make the better model in the end; it makes a model "
+      "that answers sooner, and that does not speak for the user.");
   page.paragraph(
       "The mask has a price, too: what counts no longer is no longer practised. On plain stories, the loss "
-      "was "
-      "{tune.masked.0.stories} before. After 300 steps it is {tune.masked.300.stories} with the mask, and "
-      "{tune.unmasked.300.stories} without.");
+      "was {tune.masked.0.stories} before. After 300 steps it is {tune.masked.300.stories} with the mask, "
+      "and {tune.unmasked.300.stories} without.");
   LineChart answers{.id = "tune.answers",
                     .title = "Loss of the answers of new talks",
                     .x_label = "step of fine-tuning",

@@ -34,10 +34,8 @@ void causal_mask(Page& page) {
   page.heading("The causal mask");
   page.paragraph(
       "A GPT reads a whole row at once, and predicts the next token at every position. So the answers stand "
-      "in "
-      "the row, one place to the right. The *causal mask* hides them: a token sees itself and the tokens "
-      "before "
-      "it, and nothing after it.");
+      "in the row, one place to the right. The *causal mask* hides them: a token sees itself and the tokens "
+      "before it, and nothing after it.");
   const std::int64_t T = std::ssize(kWords);
   const auto mask = COMPUTED(attention_mask(Sees::past, T));
   Heat heat{.id = "mask.picture",
@@ -58,8 +56,7 @@ void causal_mask(Page& page) {
               {.formula = "tokens that `sat` may see", .label = "tokens", .print = Print::count});
   page.paragraph(
       "Of {mask.pairs} pairs, {mask.allowed} are allowed. The prediction of `on`, the fourth word, is made "
-      "at the "
-      "place of `sat`, and may use {mask.before_on} tokens: `The cat sat`.");
+      "at the place of `sat`, and may use {mask.before_on} tokens: `The cat sat`.");
 }
 
 // The attention of the third token, from its scores, with the mask or without it.
@@ -77,10 +74,8 @@ void before_softmax(Page& page) {
   page.formula("P = softmax(Q Kᵀ / √d + M)");
   page.paragraph(
       "The mask $M$ is 0 for an allowed pair and minus infinity for a forbidden one. Softmax turns minus "
-      "infinity "
-      "into exactly 0, and shares the attention among the others. These are invented scores of the third of "
-      "four "
-      "tokens; the fourth has the highest score, but lies in the future:");
+      "infinity into exactly 0, and shares the attention among the others. These are invented scores of the "
+      "third of four tokens; the fourth has the highest score, but lies in the future:");
   const auto masked = COMPUTED(attention_row(Sees::past));
   const auto open = COMPUTED(attention_row(Sees::everything));
   Table table{.caption = "", .columns = {"token", "score", "$M$", "attention", "without the mask"}};
@@ -100,8 +95,7 @@ void before_softmax(Page& page) {
 void write(Page& page, const LessonSettings& settings) {
   page.lede(
       "A mask decides what a model may see, and another one what it learns from. Leave out either, and "
-      "training "
-      "still runs, and the result is wrong.");
+      "training still runs, and the result is wrong.");
   causal_mask(page);
   before_softmax(page);
   StoryModel right = train_with_causal_mask(settings);

@@ -165,16 +165,13 @@ void compare(Page& page, GPT2& right, GPT2& open, StoryRows& rows, const StoryRo
                  {.name = "without", .x = positions, .y = open_losses.value, .look = Look::wrong}},
       .y_min = 0.0});
   page.paragraph(
-      "Without the mask, the loss of a row is {future.open.row}, far below the minimum of {future.minimum}: "
-      "too good "
-      "to be true. The chart shows why. At every place but the last, the answer stands in the row, and the "
-      "model has "
-      "learned to look there. At the last place, where the next token is not in the row, its loss jumps to "
+      "Without the mask, the loss of a row is {future.open.row}, far below the minimum over rows, "
+      "{future.min_over_rows} (over whole stories {future.min_over_stories}): too good to be true. The chart "
+      "shows why. At every place but the last, the answer stands in the row, and the model has learned to "
+      "look there. At the last place, where the next token is not in the row, its loss jumps to "
       "{future.open.last}; with the mask it is {future.right.last}. And when a model writes, every place is "
-      "the last "
-      "place: then its loss is {future.open.writing} instead of {future.right.row}. A loss below what is "
-      "possible "
-      "always means that the answers have leaked.");
+      "the last place: then its loss is {future.open.writing} instead of {future.right.row}. A loss below "
+      "what is possible always means that the answers have leaked.");
 }
 
 }  // namespace
@@ -206,23 +203,17 @@ void seeing_the_future(Page& page, StoryModel& right, const LessonSettings& sett
              {.formula = "steps with the mask", .label = "steps", .print = Print::count});
   page.given("future.open.steps", static_cast<double>(kOpenSteps),
              {.formula = "steps without the mask", .label = "steps", .print = Print::count});
-  page.number("future.minimum", COMPUTED(double(rows.minimum)),
-              {.digits = 3,
-               .formula = "mean of $-log P$ under the grammar",
-               .label = "lowest possible loss",
-               .engine = "score in apps/text/grammar.cc"});
+  add_minima(page, "future", rows);
   page.paragraph(
       "What if the mask is forgotten already in training? A second model of the same size learns the same "
-      "stories, "
-      "but each token sees the whole row. It was trained for {future.open.steps} steps, and the first one "
-      "for "
-      "{future.steps}.");
+      "stories, but each token sees the whole row. It was trained for {future.open.steps} steps, and the "
+      "first one for {future.steps}.");
   LineChart chart{.id = "future.chart",
                   .title = "The loss while it learns",
                   .x_label = "step",
                   .y_label = "loss of the batch",
                   .series = {right.curve},
-                  .marks = {{'y', rows.minimum, "minimum", Look::minimum}},
+                  .marks = {{'y', rows.min_over_rows, "minimum over rows", Look::minimum}},
                   .toggle_log_y = true,
                   .y_min = 0.0};
   if (settings.breaks("no-causal-mask")) {
@@ -230,11 +221,11 @@ void seeing_the_future(Page& page, StoryModel& right, const LessonSettings& sett
     page.number("broken.causal.loss", COMPUTED(double(curve.y.back())),
                 {.digits = 3,
                  .formula = "the loss of the last batch without the mask",
-                 .inputs = {"future.minimum"},
+                 .inputs = {"future.min_over_rows"},
                  .label = "loss without the mask",
                  .engine = kLossEngine});
     page.paragraph(
-        "The wrong curve looks better than the right one: it crosses the minimum, and ends at "
+        "The wrong curve looks better than the right one: it crosses the minimum over rows, and ends at "
         "{broken.causal.loss}.");
   } else {
     page.paragraph("`--break=no-causal-mask` draws the second curve over the first one.");

@@ -1,6 +1,5 @@
 // Short chats about the beginnings of stories, for a model that has learned stories in a lesson. The
-// questions and answers are those of apps/chat/story_chats.h; only the stories are cut, so that a row is
-// short.
+// questions and answers come from apps/chat/story_chats.h. Only the stories are cut, so that a row is short.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,7 @@
 
 namespace inkling {
 
-constexpr std::int64_t kTalkTokens = 96;  // the tokens of a chat, at most
+constexpr std::int64_t kTalkTokens = 96;  // the most tokens of a chat
 
 // The tokens of the stories, with the same ids, and after them the words of questions and answers and the
 // prefixes of turns (apps/chat/chat_template.h). Thread-safe.

@@ -72,7 +72,8 @@ Origin norm_output(const std::string& input, const std::string& name) {
         return value_row(input, t, 0, kC) + Refs{value_name(name + "w", 0, c), value_name(name + "b", 0, c)};
       }};
 }
-// What comes back through a layer norm depends on the whole row of its input and of its gradient.
+// The gradient of a layer norm's input depends on the whole row of its input and on the whole row of its
+// output's gradient.
 Refs through_norm(const std::string& output, const std::string& input, std::size_t t) {
   return gradient_row(output, t, 0, kC) + value_row(input, t, 0, kC);
 }

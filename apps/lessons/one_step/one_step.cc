@@ -95,8 +95,8 @@ void compare_with_trainer(Page& page, const OnePass& pass, std::uint64_t seed) {
   page.correction(
       std::string(kJourney) + ", impact on model parameters",
       "after backpropagation, the weights of layer 1 have the gradients -0.05, 0.12, -0.08, ...",
-      "nothing computes them: no formula there leads from its 36 weights to its logits. Here every "
-      "one of the {weights} gradients comes from the tape.");
+      "nothing computes them: no formula there leads from its 36 weights to its logits. Here every one of "
+      "the {weights} gradients comes from the tape.");
 }
 
 void write(Page& page, const LessonSettings& settings) {

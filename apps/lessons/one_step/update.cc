@@ -45,7 +45,7 @@ Training train(std::uint64_t seed) {
   Training training;
   for (std::int64_t step = 1; step <= kSteps + 1; ++step) {
     const auto before = static_cast<double>(weights[kWeight]);
-    const bool last = step == kSteps + 1;  // only its loss counts
+    const bool last = step == kSteps + 1;  // the last pass only computes the loss
     const StepSettings settings{.step = step, .lr = last ? 0 : static_cast<float>(kRate)};
     training.losses.push_back(training_step(model, optimizer, tape, {&batch, 1}, settings).loss);
     if (training.written.size() < kWritten) {
@@ -87,7 +87,7 @@ class UncorrectedAdamW {
   std::vector<double> m_, v_;
 };
 
-// What a training is made of: the lesson's own, or with something broken or changed.
+// The settings of a training. The defaults are the lesson's own training.
 struct Recipe {
   std::uint64_t seed;
   Parts parts = {};
@@ -112,7 +112,7 @@ Recipe recipe_of(const LessonSettings& settings) {
           .correct_bias = !settings.breaks("no-bias-correction")};
 }
 
-// The losses before each step, and after the last.
+// The losses before each step, and after the last step.
 std::vector<double> losses_of(const Recipe& recipe) {
   Sentence sentence;
   GPT2 model = first_model(recipe);
@@ -150,7 +150,7 @@ double arriving(const Recipe& recipe) {
 
 // ---- One weight ----
 
-// The part of the gradient of wte[we, 0] that comes from predicting words: of its logits.
+// The part of the gradient of wte[we, 0] that comes from the logits, where words are predicted.
 double from_predicting(const OnePass& pass) {
   const Watched &logits = pass.seen.at("logits"), &nf = pass.seen.at("nf");
   double sum = 0;
@@ -190,9 +190,8 @@ void two_uses(Page& page, const OnePass& pass) {
                .label = "sum of both gradients"});
   page.paragraph(
       "Take the first number of the word `we` in the word table. It was used twice. As an input, its "
-      "gradient "
-      "is that of $x_0$: {update.reading}. As a prediction, its gradient comes from the four logits of `we`: "
-      "{update.predicting}. Together {update.sum}; the tape says {update.1.gradient}.");
+      "gradient is that of $x_0$: {update.reading}. As a prediction, its gradient comes from the four logits "
+      "of `we`: {update.predicting}. Together {update.sum}; the tape says {update.1.gradient}.");
 }
 
 double corrected(double moment, double beta, std::size_t t) {
@@ -342,7 +341,8 @@ void add_pair(Page& page, std::vector<Cell>& row, const std::string& name, const
       page.number("broken." + name, wrong, {.formula = what + ", " + broken, .label = what + ", " + broken}));
 }
 
-// Residual connections are there for deep models.
+// Compares models of several depths with and without the broken part: deep models need residual connections
+// most.
 void by_depth(Page& page, const LessonSettings& settings) {
   const std::string wrong = str("`", settings.broken, "`");
   Table table{.caption = "the same model with more layers",
@@ -359,13 +359,13 @@ void by_depth(Page& page, const LessonSettings& settings) {
   }
   page.paragraph(
       "A model with one layer that learns one sentence can do without this part, and may even be faster. "
-      "Look "
-      "at what happens to deeper models: how much of the gradient arrives at the first layer, and what they "
-      "have learned after 100 steps.");
+      "Look at what happens to deeper models: how much of the gradient arrives at the first layer, and what "
+      "they have learned after 100 steps.");
   page.add(table);
 }
 
-// Norms make a model forgive the size of its numbers.
+// Compares trainings from first weights of several sizes: with norms, a model depends less on the size of its
+// weights.
 void by_scale(Page& page, const LessonSettings& settings) {
   const std::string wrong = str("`", settings.broken, "`");
   Table table{.caption = "the same training from larger and smaller first weights",
@@ -391,7 +391,8 @@ void by_scale(Page& page, const LessonSettings& settings) {
   page.add(table);
 }
 
-// Without the correction, steps are too long, which is good or bad luck, depending on the rate.
+// Compares trainings at several learning rates: without the correction, steps are too long. Whether this
+// helps or harms depends on the rate.
 void by_rate(Page& page, const LessonSettings& settings) {
   const std::string wrong = str("`", settings.broken, "`");
   Table table{.caption = "the same training at other learning rates",
@@ -461,8 +462,7 @@ void losses_after(Page& page, const OnePass& pass, const Computed<Training>& tra
   page.paragraph(
       "All weights have moved, each by its own gradient. The loss was {loss.0}; now it is {loss.1}. The "
       "gradients promised this: each weight's gradient times its change, added up, is {change.predicted}, "
-      "and "
-      "the loss changed by {change.real}. The difference is the curvature that a gradient does not see.");
+      "and the loss changed by {change.real}. The difference is the curvature that a gradient does not see.");
   page.paragraph(
       "And again, and again: after 100 such steps the loss of the sentence is {loss.100}. Training a large "
       "model is this page, with more numbers.");

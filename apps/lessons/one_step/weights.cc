@@ -96,8 +96,7 @@ class Tables {
 
   void embeddings() {
     add({"wte", kSentenceWords.size(), kC,
-         "as an input: the gradient of $x_0$; as a prediction: the sum of "
-         "the logits' gradients times $n_f$",
+         "as an input: the gradient of $x_0$; as a prediction: the sum of the logits' gradients times $n_f$",
          of_word});
     add({"wpe", kT, kC, "the gradient of $x_0$ at this position",
          [](std::size_t t, std::size_t c) { return Refs{gradient_name("x0", t, c)}; }});

@@ -137,8 +137,7 @@ void many_draws(Page& page, const NextToken& next, const LessonSettings& setting
                  .label = "share of rank 5, without dividing"});
     text +=
         "Without dividing by the sum of the kept probabilities, the last kept token gets all that was cut "
-        "off: it comes in "
-        "{draw.broken.share} of the draws instead of {draw.share.4}.";
+        "off: it comes in {draw.broken.share} of the draws instead of {draw.share.4}.";
   } else {
     text += "`--break=no-renormalisation` does not divide by the sum of the kept probabilities.";
   }
@@ -221,10 +220,9 @@ void continuations(Page& page, const NextToken& next, const LessonSettings& sett
   page.heading("The same prompt, continued");
   page.paragraph(
       "Each token that is drawn becomes part of the text, and the model reads it before it predicts the next "
-      "one. Three texts for "
-      "each setting follow, with the same random numbers. The first word that the grammar of the stories "
-      "cannot write is in brackets, and the numbers "
-      "count the tokens before it, and all new tokens.");
+      "one. Three texts for each setting follow, with the same random numbers. The first word that the "
+      "grammar of the stories cannot write is in brackets, and the numbers count the tokens before it, and "
+      "all new tokens.");
   const std::vector<Way> ways = {{"t0", "T = 0", {.temperature = 0.0f}},
                                  {"t05", "T = 0.5", {.temperature = 0.5f}},
                                  {"t1", "T = 1", {.temperature = 1.0f}},
@@ -247,9 +245,8 @@ void quality_and_variety(Page& page, const NextToken& next, const LessonSettings
              {.formula = "the new tokens of a beginning", .label = "tokens", .print = Print::count});
   page.paragraph(
       "The grammar can say where a text has its first mistake. For each setting, {quality.texts} texts of "
-      "{quality.tokens} tokens were "
-      "drawn. How far do they go without a mistake, and how many of their beginnings of {quality.beginning} "
-      "tokens are different?");
+      "{quality.tokens} tokens were drawn. How far do they go without a mistake, and how many of their "
+      "beginnings of {quality.beginning} tokens are different?");
   const std::vector<Way> cuts = {
       {"none", "no cut", {}}, {"p90", "top-p 0.9", {.top_p = 0.9f}}, {"m10", "min-p 0.1", {.min_p = 0.1f}}};
   const Look looks[] = {Look::main, Look::second, Look::third};

@@ -188,8 +188,8 @@ void one_distribution(Page& page, const NextToken& next) {
   chart.bars.push_back({"all others", "now.rest", Look::faint});
   page.add(chart);
   page.paragraph(
-      "With these settings, {now.kept} tokens may be drawn. The choice is as open as one among "
-      "{now.choices} equally likely tokens, and {now.impossible} of the draws are mistakes.");
+      "With these settings, {now.kept} tokens may be drawn. The choice is as open as one among {now.choices} "
+      "equally likely tokens, and {now.impossible} of the draws are mistakes.");
 }
 
 // ---- 2. Temperature ----
@@ -238,13 +238,10 @@ void temperature(Page& page, const NextToken& next, bool broken) {
   }
   page.add(chart);
   page.paragraph(
-      "At temperature 2 the choice is one among {set.t2.choices}, at 0.5 one among "
-      "{set.t05.choices}. " +
-      std::string(broken ? "If the probabilities are divided by $T$ instead of the logits, the "
-                           "sum divides by $T$, too, and nothing changes: "
-                           "{temperature.broken.choices} at temperature 2."
-                         : "`--break=temperature-after-softmax` divides the probabilities "
-                           "instead."));
+      "At temperature 2 the choice is one among {set.t2.choices}, at 0.5 one among {set.t05.choices}. " +
+      std::string(broken ? "If the probabilities are divided by $T$ instead of the logits, the sum divides "
+                           "by $T$, too, and nothing changes: {temperature.broken.choices} at temperature 2."
+                         : "`--break=temperature-after-softmax` divides the probabilities instead."));
 }
 
 // ---- 3. Cutting off the tail ----
@@ -265,8 +262,7 @@ void cutting_the_tail(Page& page, const NextToken& next) {
   page.heading("Cutting off the tail: top-k, top-p, min-p");
   page.paragraph(
       "Hundreds of tokens have a tiny probability each. Together they are a mistake that will happen sooner "
-      "or "
-      "later. Three rules cut them off. What is left is divided by its sum, so that it is a distribution "
+      "or later. Three rules cut them off. What is left is divided by its sum, so that it is a distribution "
       "again.");
   page.list({"*top-k* keeps the $k$ likeliest tokens.",
              "*top-p* keeps the fewest likeliest tokens that have at least $p$ of the probability together.",

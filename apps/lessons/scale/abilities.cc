@@ -149,7 +149,7 @@ Places places_in(const StoryRows& rows) {
 }
 
 StoryRows novel_rows(std::int64_t B, std::int64_t T, Rng& rng) {
-  StoryRows rows{B, T, {}, {}, 0};
+  StoryRows rows{.B = B, .T = T};
   const auto V = static_cast<std::uint64_t>(story_tokenizer().end_of_text());  // all tokens but end-of-text
   for (std::int64_t b = 0; b < B; ++b) {
     std::vector<std::int32_t> sequence;

@@ -1,8 +1,9 @@
-// What a model of the stories can do, as probabilities at places where the grammar leaves one answer.
+// What a model of the stories can do, measured as probabilities at places where the grammar leaves only one
+// answer.
 //
 // At such a place the text so far decides: who is the hero, is it "he" or "she", what was lost. The rivals
-// are the words of the same kind. P(right) is the model's probability of the right word among the rivals, so
-// a model that guesses has 1 / rivals and a perfect model has 1, as the grammar has.
+// are the words of the same kind. P(right) is the model's probability of the right word among the rivals. So
+// a model that guesses has 1 / rivals, and a perfect model has 1, like the grammar.
 #pragma once
 
 #include <array>
@@ -17,7 +18,7 @@ namespace inkling {
 enum Ability : std::size_t {
   kQuote,    // a quotation ends where it must; the rivals are all tokens
   kPronoun,  // he or she, his or her: of the hero's gender
-  kSound,    // what an animal says: a fact of these stories, as long as one remembers which animal it was
+  kSound,    // what an animal says: a fact of these stories; the model must remember which animal it was
   kHero,     // the hero's name, said again
   kThing,    // the thing of the story, said again
   kPair,     // after its colour, the thing that had this colour before
@@ -64,7 +65,7 @@ class Exam {
  public:
   Exam(std::int64_t B, std::int64_t T, std::uint64_t seed);
   Examination examine(GPT2& model);
-  double minimum() const { return stories_.minimum; }
+  const StoryRows& stories() const { return stories_; }
   const Places& places() const { return places_; }
   std::int64_t tokens() const { return stories_.B * stories_.T; }
 

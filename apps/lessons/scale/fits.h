@@ -15,7 +15,7 @@ struct PowerLaw {
 // The line of least squares through (log x, log y). All numbers are above 0; at least two x differ.
 PowerLaw fit_power_law(const std::vector<double>& x, const std::vector<double>& y);
 
-// y = floor + factor * x^-exponent. The floor is the one whose power law fits best; it is found by trying.
+// y = floor + factor * x^-exponent. Many floors are tried, and the floor is chosen whose power law fits best.
 struct FlooredPowerLaw {
   double floor;
   PowerLaw law;

@@ -95,7 +95,7 @@ Series line_of(const std::string& name, const PowerLaw& law, const std::vector<d
   return line;
 }
 
-// ---- The minimum that is known ----
+// ---- The known minimum ----
 
 void table_of_sizes(Page& page, const ScalePlan& plan, const Measurements& measured) {
   Table table{.caption = "each size, with as much data as it gets",
@@ -109,9 +109,10 @@ void table_of_sizes(Page& page, const ScalePlan& plan, const Measurements& measu
   }
   page.heading("A loss that can be reduced, and one that cannot");
   page.paragraph(
-      "A grammar wrote the stories, so the lowest possible loss is known exactly. On the stories of the exam "
-      "it is {minimum}: the surprise that is left when everything is known. What lies above it is the "
-      "*reducible* loss, what a model has not learned yet.");
+      "A grammar wrote the stories, so the lowest possible loss is known exactly. On the rows of the exam "
+      "this minimum is {exam.min_over_rows}: the surprise that is left when everything is known. (Over the "
+      "whole stories from which the rows are cut, it is {exam.min_over_stories}.) The part of the loss above "
+      "the minimum over rows is the *reducible* loss: what a model has not learned yet.");
   page.add(table);
   page.paragraph(
       "All models start from random weights and read the same stories in the same order, each story once. A "
@@ -151,8 +152,7 @@ void by_parameters(Page& page, const ScalePlan& plan, const Measurements& measur
                  .label = "largest model, same rate"});
     page.add(chart);
     page.paragraph(str(
-        "At the rate of the smallest model, the largest one has a reducible loss of "
-        "{same_rate.largest} on ",
+        "At the rate of the smallest model, the largest one has a reducible loss of {same_rate.largest} on ",
         share_label(plan.compared), ". At its own rate it has {", run_name(plan, runs.back(), "reducible"),
         "}. A comparison of sizes is only fair if each size is trained well."));
   } else {
@@ -198,11 +198,11 @@ void by_data(Page& page, const ScalePlan& plan, const Measurements& measured,
     }
     page.add(chart);
     page.paragraph(
-        str("The dotted line takes as many steps as the longest training, but on the same stories "
-            "again and again. On ",
+        str("The dotted line takes as many steps as the longest training, but on the same stories again and "
+            "again. On ",
             share_label(plan.shares.front()), " its reducible loss is {repeated.d", plan.shares.front(),
-            ".reducible}: it knows those stories by heart, and no others. Data cannot be replaced "
-            "by steps."));
+            ".reducible}: it knows those stories by heart, and no others. Data cannot be replaced by "
+            "steps."));
   } else {
     page.add(chart);
   }
@@ -223,10 +223,9 @@ void by_data(Page& page, const ScalePlan& plan, const Measurements& measured,
                .label = "slope of the smallest model at the end"});
   page.paragraph(
       str("For the model with {", run_name(plan, studied.front(), "parameters"),
-          "} parameters the exponent is {law.d.exponent} ($r^2$ = {law.d.r2}). Look at the last four "
-          "times of data: its exponent there is {law.d.end}, that of the smallest model "
-          "{law.d.end.smallest}. A line that bends upwards belongs to a model that has no room for "
-          "more."));
+          "} parameters the exponent is {law.d.exponent} ($r^2$ = {law.d.r2}). Look at the last four times "
+          "of data: its exponent there is {law.d.end}, that of the smallest model {law.d.end.smallest}. A "
+          "line that bends upwards belongs to a model that has no room for more."));
 }
 
 // ---- Compute ----
@@ -265,19 +264,19 @@ void by_compute(Page& page, const ScalePlan& plan, const Measurements& measured)
                       .x_label = "FLOP",
                       .y_label = "loss",
                       .series = {{"best for its compute", c, column(best, loss), Look::main}},
-                      .marks = {{'y', measured.minimum, "minimum", Look::minimum}},
+                      .marks = {{'y', measured.min_over_rows, "minimum over rows", Look::minimum}},
                       .log_x = true,
                       .log_y = true,
                       .dots = true};
   page.add(raw_chart);
   page.paragraph(
       "Compute is parameters times data: 6 FLOP for each weight and token. For each budget one training is "
-      "the "
-      "best. Through these, the reducible loss follows a power law with the exponent {law.c.exponent} ($r^2$ "
-      "= {law.c.r2}). The loss itself bends towards its minimum ($r^2$ = {law.c.raw.r2}).");
+      "the best. Through these, the reducible loss follows a power law with the exponent {law.c.exponent} "
+      "($r^2$ = {law.c.r2}). The loss itself bends towards its minimum ($r^2$ = {law.c.raw.r2}).");
   page.paragraph(
       "For real text nobody knows the minimum. It is then guessed as the floor that makes the line "
-      "straightest. Here that guess can be checked: it gives {law.c.floor}; the exact minimum is {minimum}.");
+      "straightest. Here that guess can be checked: it gives {law.c.floor}; the exact minimum over rows is "
+      "{exam.min_over_rows} (over whole stories {exam.min_over_stories}).");
 }
 
 // ---- Both ----
@@ -321,14 +320,12 @@ void both(Page& page, const ScalePlan& plan, const Measurements& measured) {
   page.formula("loss = minimum + A / N^{α} + B / D^{β}");
   page.paragraph(
       "Hoffmann et al. (2022) described losses with this law for $N$ parameters and $D$ tokens. With the "
-      "exact "
-      "minimum, all runs of this page give $α$ = {joint.alpha} and $β$ = {joint.beta}; on average the law "
-      "misses a reducible loss by {joint.error}%. It says that with more compute the best size grows like "
-      "its "
-      "power {joint.share}.");
+      "exact minimum, all runs of this page give $α$ = {joint.alpha} and $β$ = {joint.beta}; on average the "
+      "law misses a reducible loss by {joint.error}%. It says that with more compute the best size grows "
+      "like its power {joint.share}.");
   page.paragraph(
-      str("Does it predict? Fitted without the costliest run, it promises that run a reducible loss "
-          "of {joint.predicted}. Measured: {",
+      str("Does it predict? Fitted without the costliest run, it promises that run a reducible loss of "
+          "{joint.predicted}. Measured: {",
           run_name(plan, last, "reducible"), "}."));
 }
 

@@ -59,7 +59,7 @@ Trained train_one(const StoryRun& run, std::size_t size, std::int64_t share, Exa
           run.B * run.T * (run.distinct_steps > 0 ? run.distinct_steps : run.steps),
           flops_of(run),
           result,
-          result.loss - exam.minimum()};
+          result.loss - exam.stories().min_over_rows};
 }
 
 Exam exam_of(const ScalePlan& plan, const LessonSettings& settings) {
@@ -121,7 +121,7 @@ Measurements measure(const ScalePlan& plan, const LessonSettings& settings) {
     }
   }
   Exam exam = exam_of(plan, settings);
-  Measurements measured{{}, {}, exam.minimum(), {}};
+  Measurements measured{{}, {}, exam.stories().min_over_rows, exam.stories().min_over_stories, {}};
   for (std::size_t a = 0; a < kAbilities; ++a) measured.places[a] = std::ssize(exam.places()[a]);
   for (const Planned& p : planned) {
     const bool studied = p.size == plan.studied && p.share == plan.shares.back();

@@ -35,7 +35,7 @@ struct Trained {
   std::int64_t share, parameters, tokens;
   double flops;  // of the whole training (GPT2Config::training_flops_per_token)
   Examination exam;
-  double reducible;  // the loss on the exam minus its exact minimum
+  double reducible;  // the loss on the exam minus the exam's minimum over rows
 };
 
 // The abilities of a model during its training.
@@ -46,8 +46,8 @@ struct Checkpoint {
 
 struct Measurements {
   std::vector<Trained> runs;
-  std::vector<Checkpoint> checkpoints;  // of the size `studied`, with as much data as it gets
-  double minimum;
+  std::vector<Checkpoint> checkpoints;     // of the size `studied`, with as much data as it gets
+  double min_over_rows, min_over_stories;  // of the exam's stories
   std::array<std::int64_t, kAbilities> places;
 
   // The run of a size with the most data.

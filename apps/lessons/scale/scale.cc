@@ -121,8 +121,12 @@ std::string run_name(const ScalePlan& plan, const Trained& run, const std::strin
 }
 
 void add_runs(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
-  page.number("minimum", measured.of(measured.value.minimum),
-              {.formula = "the mean of -log p of the exam's tokens under the grammar", .label = "minimum"});
+  page.number("exam.min_over_rows", measured.of(measured.value.min_over_rows),
+              {.formula = "the mean of -log p of the exam's targets under the grammar",
+               .label = "minimum over rows"});
+  page.number("exam.min_over_stories", measured.of(measured.value.min_over_stories),
+              {.formula = "the mean of -log p of all tokens of the exam's stories under the grammar",
+               .label = "minimum over whole stories"});
   for (const Trained& run : measured.value.runs) {
     const std::string label = size_label(run);
     const auto number = [&](const std::string& what, double value, About about) {
@@ -142,7 +146,7 @@ void add_runs(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
     const Ref loss = number("loss", run.exam.loss,
                             {.formula = "the mean loss on stories that no training has seen",
                              .engine = "mean_loss in apps/lessons/story_run.cc"});
-    number("reducible", run.reducible, {.formula = "loss - minimum", .inputs = {loss, "minimum"}});
+    number("reducible", run.reducible, {.formula = "loss - minimum", .inputs = {loss, "exam.min_over_rows"}});
   }
 }
 

@@ -43,8 +43,7 @@ void what_is_asked(Page& page, const ScalePlan& plan, const MeasuredRuns& measur
       "Nobody programs an ability. But in these stories there are places where the text so far leaves one "
       "answer, and the grammar gives it the probability 1. There a model's probability *is* its ability: how "
       "much of it goes to the right word, among all words that could stand there at all. A guess has one "
-      "over "
-      "the number of rivals.");
+      "over the number of rivals.");
   Table table{.caption = "", .columns = {"ability", "question", "places", "a guess", "the grammar"}};
   const Trained& any = measured.value.longest(plan.studied);
   for (std::size_t a = 0; a < kAbilities; ++a) {
@@ -96,10 +95,8 @@ void by_size(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
   page.add(chart);
   page.paragraph(
       "All these models have read the same stories in the same number of steps. What hangs on the words "
-      "nearby "
-      "is learned by small models, too. What must be looked up far back in the text needs attention heads "
-      "that "
-      "have found out where to look, and larger models find it out sooner.");
+      "nearby is learned by small models, too. What must be looked up far back in the text needs attention "
+      "heads that have found out where to look, and larger models find it out sooner.");
 }
 
 void by_step(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
@@ -170,11 +167,9 @@ void jump(Page& page, const MeasuredRuns& measured) {
   page.add(chart);
   page.paragraph(
       "Schaeffer, Miranda and Koyejo (2023) warn that abilities may seem to appear suddenly only because "
-      "they "
-      "are counted strictly: a text counts only if *every* place in it is right. At the end {flawless.end} "
-      "of "
-      "the texts are without a slip. Compare its curve with that of the probability: the strict count starts "
-      "later.");
+      "they are counted strictly: a text counts only if *every* place in it is right. At the end "
+      "{flawless.end} of the texts are without a slip. Compare its curve with that of the probability: the "
+      "strict count starts later.");
 }
 
 // "yes, from 28,320 parameters on", "not at any of these sizes".
@@ -202,11 +197,9 @@ void claims(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
   const Trained& longest = measured.value.longest(plan.studied);
   const Ref parameters = run_name(plan, longest, "parameters"), tokens = run_name(plan, longest, "tokens");
   page.paragraph(
-      str("The documents list abilities that come out of predicting the next token. Seen by size: all "
-          "sizes on {",
-          run_name(plan, runs.front(), "tokens"),
-          "} tokens. Seen with data: the model "
-          "with {",
+      str("The documents list abilities that come out of predicting the next token. Seen by size: all sizes "
+          "on {",
+          run_name(plan, runs.front(), "tokens"), "} tokens. Seen with data: the model with {",
           parameters.name, "} parameters after {", tokens.name, "} tokens."));
   const auto row = [&](const char* claim, const char* as, Ability a) {
     return std::vector<Cell>{
@@ -228,10 +221,8 @@ void claims(Page& page, const ScalePlan& plan, const MeasuredRuns& measured) {
                           without("style adaptation", "nothing: there is one style")}});
   page.paragraph(
       "That simple training creates abilities holds, and here it has numbers. That scale is the main "
-      "difference "
-      "needs care: parameters, data and steps do not replace each other. An ability that the texts do not "
-      "need, "
-      "such as continuing random words, does not come as a present.");
+      "difference needs care: parameters, data and steps do not replace each other. An ability that the "
+      "texts do not need, such as continuing random words, does not come as a present.");
 }
 
 }  // namespace inkling

@@ -74,8 +74,8 @@ void without_the_shift(Page& page, LineChart& chart, StoryRun run, StoryRows& he
                .engine = "loss in nn/gpt2.cc"});
   page.paragraph(
       "Without the shift, each token is its own target. The loss falls to {broken.own_loss}, far below the "
-      "minimum of {task.minimum}, which is too good to be true. The model has learned to copy. At the real "
-      "task, its loss is {broken.loss}, and it continues *" +
+      "minimum over rows, {task.min_over_rows}. This is too good to be true: the model has learned to copy. "
+      "At the real task, its loss is {broken.loss}, and it continues *" +
       verbatim(kPrompt) + "* with:");
   page.paragraph("*…" + verbatim(greedy_text(broken, 12)) + "*");
 }
@@ -96,10 +96,7 @@ GPT2 train_on_the_task(Page& page, const LessonSettings& settings) {
                .inputs = {"task.steps"},
                .label = "prediction tasks",
                .print = Print::count});
-  page.number("task.minimum", COMPUTED(double(held_out.minimum)),
-              {.formula = "mean of $-log P$ under the grammar",
-               .label = "lowest possible loss",
-               .engine = "score in apps/text/grammar.cc"});
+  add_minima(page, "task", held_out);
   page.number("task.loss", COMPUTED(mean_loss(model, held_out)),
               {.formula = "mean cross-entropy on stories that it has not seen",
                .label = "loss",
@@ -107,13 +104,14 @@ GPT2 train_on_the_task(Page& page, const LessonSettings& settings) {
   page.paragraph(
       "A small GPT was trained while this page was made: {task.steps} steps, {task.tasks} tasks from short "
       "stories that a grammar writes. On new stories its loss is {task.loss}. The grammar knows the "
-      "probability of each next word, so the lowest possible loss is known: {task.minimum}.");
+      "probability of each next word, so the lowest possible loss is known: {task.min_over_rows} on these "
+      "rows (over the whole stories from which the rows are cut: {task.min_over_stories}).");
   LineChart chart{.id = "task.chart",
                   .title = "The loss while it learns",
                   .x_label = "step",
                   .y_label = "loss of the batch",
                   .series = {curve},
-                  .marks = {{'y', held_out.minimum, "minimum", Look::minimum}},
+                  .marks = {{'y', held_out.min_over_rows, "minimum over rows", Look::minimum}},
                   .toggle_log_y = true,
                   .y_min = 0.0};
   if (settings.breaks("no-shift")) {
@@ -121,8 +119,8 @@ GPT2 train_on_the_task(Page& page, const LessonSettings& settings) {
   } else {
     page.add(chart);
     page.paragraph(
-        "`--break=no-shift` trains a second model with each token as its own target. The first one "
-        "continues *" +
+        "`--break=no-shift` trains a second model with each token as its own target. The first one continues "
+        "*" +
         verbatim(kPrompt) + "* with:");
     page.paragraph("*…" + verbatim(greedy_text(model, 12)) + "*");
   }

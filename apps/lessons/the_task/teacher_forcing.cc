@@ -249,8 +249,7 @@ void errors_compound(Page& page, GPT2& model, const LessonSettings& settings) {
   page.paragraph(
       "Now each word is drawn by its probability. After true text, {compound.error} of the words that the "
       "model draws are mistakes. Teacher forcing forgives them at once. A text that the model writes alone "
-      "is "
-      "right only if every word is right, so its chance shrinks with each word.");
+      "is right only if every word is right, so its chance shrinks with each word.");
   Table table{.caption = "Share of texts without a mistake",
               .columns = {"words", "product of (1 - mistakes)", "free running"}};
   for (const std::int64_t n : {1, 10, 20, 30, 40, 50, 63}) {

@@ -93,9 +93,8 @@ void labels_from_text(Page& page) {
     }
   });
   page.correction("Training the LLM, introduction", "the data is structured in bigram style.",
-                  "a bigram sees one word only. These tasks see the whole prefix: the last of "
-                  "{humans.pairs} tasks in *We are all humans born to make mistakes* sees "
-                  "{humans.pairs} tokens.");
+                  "a bigram sees one word only. These tasks see the whole prefix: the last of {humans.pairs} "
+                  "tasks in *We are all humans born to make mistakes* sees {humans.pairs} tokens.");
 }
 
 // ---- 2. The label shift ----

@@ -103,27 +103,20 @@ void many_starts(Page& page, const LessonSettings& settings) {
   page.given("first.rate", kSlowRate, {.digits = 2, .formula = "a learning rate", .label = "learning rate"});
   page.paragraph(
       "First the same sentence, in {first.starts} models with different random weights, at the rate "
-      "{first.rate}. A "
-      "word counts as learned when its probability reaches 1/2; words that are first together share the "
-      "run.");
+      "{first.rate}. A word counts as learned when its probability reaches 1/2; words that are first "
+      "together share the run.");
   page.add(chart);
   page.add(table);
   page.paragraph(
       "Each prefix of this text has exactly one continuation, so no word has rivals in the text. Still the "
-      "words at "
-      "the ends are faster: on average `learning` is learned after {first.mean.learning} iterations and `we` "
-      "after "
-      "{first.mean.we}, but `love` after {first.mean.love} and `deep` after {first.mean.deep}. One reason is "
-      "that a "
-      "GPT has one table of vectors for reading and for writing. `we`, `love` and `deep` are both read and "
-      "written, "
-      "and the two uses disturb each other. The right half of the table has the same four targets after "
-      "other "
-      "inputs, `<BOS> the is great`, which are never targets: now all words are faster, and the middle ones "
-      "gain "
-      "most ({other.mean.love} and {other.mean.deep}). What stays is the place: the first and the last place "
-      "are the "
-      "easiest to tell from the others.");
+      "words at the ends are faster: on average `learning` is learned after {first.mean.learning} iterations "
+      "and `we` after {first.mean.we}, but `love` after {first.mean.love} and `deep` after "
+      "{first.mean.deep}. One reason is that a GPT has one table of vectors for reading and for writing. "
+      "`we`, `love` and `deep` are both read and written, and the two uses disturb each other. The right "
+      "half of the table has the same four targets after other inputs, `<BOS> the is great`, which are never "
+      "targets: now all words are faster, and the middle ones gain most ({other.mean.love} and "
+      "{other.mean.deep}). What stays is the place: the first and the last place are the easiest to tell "
+      "from the others.");
   page.correction(
       "Step-by-step journey, training progress and training insights",
       "one list says that early words such as `we` improve faster, another that later words such as "
@@ -231,8 +224,7 @@ CorpusRun train_corpus(const Followers& counts, std::uint64_t seed) {
 void four_sentences(Page& page, const LessonSettings& settings) {
   page.paragraph(
       "The documents' reason, that a beginning has many continuations, needs a text in which this is so. "
-      "Here "
-      "are four sentences of the same 12 words:");
+      "Here are four sentences of the same 12 words:");
   page.list({"we love deep learning", "the model is great", "the world is great", "hello world"});
   settings.progress("training a GPT on four sentences");
   const Followers counts = followers(Corpus());
@@ -283,13 +275,11 @@ void four_sentences(Page& page, const LessonSettings& settings) {
       "weakness of the model but a property of the text: its lowest possible mean loss is {corpus.minimum}, "
       "and the model reaches {corpus.loss}. But `we` is not slower: its probability settles after "
       "{corpus.settled.we} iterations, that of `learning` after {corpus.settled.learning}. A beginning "
-      "occurs "
-      "in every sentence, so it gets a gradient from each of them.");
+      "occurs in every sentence, so it gets a gradient from each of them.");
   page.paragraph(
       "This is also what fitting a text means: the model gives `the` the probability {corpus.p.the} after "
       "`<BOS>` because {corpus.share.the} of the sentences begin with it. A model takes over whatever its "
-      "text "
-      "prefers: the habits, the errors, the views.");
+      "text prefers: the habits, the errors, the views.");
 }
 
 }  // namespace

@@ -73,10 +73,9 @@ void warm_up(Page& page, const LessonSettings& settings) {
              {.digits = 2, .formula = "a high learning rate", .label = "learning rate"});
   page.paragraph(
       "AdamW divides each gradient by a running estimate of its size. In the first steps this estimate rests "
-      "on "
-      "a handful of batches, and the weights are random, so the direction of a step means little. A warm-up "
-      "starts with tiny steps and makes them longer as both get better. Here is a run at the high rate of "
-      "{warm_up.rate}, which needs it:");
+      "on a handful of batches, and the weights are random, so the direction of a step means little. A "
+      "warm-up starts with tiny steps and makes them longer as both get better. Here is a run at the high "
+      "rate of {warm_up.rate}, which needs it:");
   LineChart rates{.id = "warm_up.rates",
                   .title = "The learning rate of each step",
                   .x_label = "step",
@@ -106,8 +105,7 @@ void warm_up(Page& page, const LessonSettings& settings) {
                  .engine = kStepEngine});
     text +=
         "Without warm-up, the first steps throw the weights so far that the same run does not recover: it "
-        "ends at "
-        "{broken.warm_up.loss}.";
+        "ends at {broken.warm_up.loss}.";
   } else {
     text += "`--break=no-warmup` begins the same run with the full rate.";
   }
@@ -123,10 +121,9 @@ void clipping(Page& page, const LessonSettings& settings) {
              {.digits = 1, .formula = "the longest gradient that is not shortened", .label = "max norm"});
   page.paragraph(
       "Gradients are slopes, and a loss has cliffs. One step over a cliff can throw the weights far away, "
-      "where "
-      "slopes are steeper still. Clipping measures the length of all gradients together, and shortens them "
-      "to "
-      "{clip.max} if they are longer. This run uses SGD with momentum at the rate 1, from the first step:");
+      "where slopes are steeper still. Clipping measures the length of all gradients together, and shortens "
+      "them to {clip.max} if they are longer. This run uses SGD with momentum at the rate 1, from the first "
+      "step:");
   LineChart norms{.id = "clip.norms",
                   .title = "Length of the gradient before clipping",
                   .x_label = "step",
@@ -172,8 +169,7 @@ void clipping(Page& page, const LessonSettings& settings) {
                  .print = Print::count});
     text +=
         "Without clipping the loss climbs to {broken.clip.highest}, and at step {broken.clip.stopped} it is "
-        "not a "
-        "number any more: the training step refuses to continue.";
+        "not a number any more: the training step refuses to continue.";
   } else {
     text += "`--break=no-clipping` follows every gradient as far as it goes.";
   }
@@ -182,8 +178,7 @@ void clipping(Page& page, const LessonSettings& settings) {
   page.paragraph(text);
   page.paragraph(
       "With AdamW, clipping matters less: it divides by the size of the gradient anyway, so one long "
-      "gradient "
-      "makes no long step. It is kept as an insurance.");
+      "gradient makes no long step. It is kept as an insurance.");
 }
 
 }  // namespace inkling

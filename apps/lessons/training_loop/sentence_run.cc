@@ -61,7 +61,7 @@ std::string target_word(std::size_t place) {
 // ---- The real run ----
 
 struct SentenceRun {
-  std::map<std::int64_t, WordProbabilities> at;  // by iteration, for those of the documents
+  std::map<std::int64_t, WordProbabilities> at;  // by iteration, for the iterations in the documents
   std::vector<double> iterations, totals;        // the curve
 };
 
@@ -207,8 +207,7 @@ void compare_totals(Page& page, const SentenceRun& run, const LessonSettings& se
       "If the gradients are not set to zero, each update follows the sum of all gradients so far: a momentum "
       "without a brake. At first that is even faster, {broken.zero_grad.25} after 25 iterations instead of "
       "{run.total.25}. But the sum does not vanish when the goal is reached, so the weights run on and on. "
-      "At "
-      "iteration {broken.zero_grad.iteration} the loss is infinite.");
+      "At iteration {broken.zero_grad.iteration} the loss is infinite.");
 }
 
 void corrections(Page& page) {
@@ -219,9 +218,9 @@ void corrections(Page& page) {
       std::string(kJourneyProgress) + " and random weights",
       "iteration 0 has random weights, a total loss of {document.total.0}, and P(learning) = "
       "{document.p.learning.0}.",
-      "random weights know nothing. All words start near 1/12 = {guess.p}, and the total loss near "
-      "4 log 12 = {guess.total}; here it is {run.total.0}. The document's iteration 0 has learned "
-      "most of the sentence already.");
+      "random weights know nothing. All words start near 1/12 = {guess.p}, and the total loss near 4 log 12 "
+      "= {guess.total}; here it is {run.total.0}. The document's iteration 0 has learned most of the "
+      "sentence already.");
   page.correction(std::string(kJourneyProgress) + ", two lists",
                   "the total loss after 500 iterations is {document.total.500} in the table and "
                   "{document.listed.500} in the list; after 200 it is {document.total.200} and "
@@ -293,11 +292,11 @@ void snapshots(Page& page, const SentenceRun& run) {
               {.formula = "$1 - P(we)$", .inputs = {"run.p.we.5000"}, .label = "P of all other words"});
   page.correction(
       std::string(kJourneyProgress) + ", top predictions",
-      "after 200 iterations the five words listed have all of the probability: 0.456 + 0.312 + "
-      "0.156 + 0.048 + 0.028 = 1.",
-      "softmax leaves something for each of the 12 words. And nothing makes `the` the natural "
-      "rival: in this text it never begins a sentence. At the end, the real model shares the remaining "
-      "{snapshot.others} among all others.");
+      "after 200 iterations the five words listed have all of the probability: 0.456 + 0.312 + 0.156 + 0.048 "
+      "+ 0.028 = 1.",
+      "softmax leaves something for each of the 12 words. And nothing makes `the` the natural rival: in this "
+      "text it never begins a sentence. At the end, the real model shares the remaining {snapshot.others} "
+      "among all others.");
 }
 
 }  // namespace

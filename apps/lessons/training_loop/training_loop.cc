@@ -1,4 +1,5 @@
-// Lesson 6: predict, measure, find out who is to blame, adjust; again and again.
+// Lesson 6: predict, measure the error, find out how much each weight contributed to it, adjust the weights;
+// again and again.
 #include "apps/lessons/training_loop/training_loop.h"
 
 #include "apps/lessons/story_run.h"

@@ -33,7 +33,7 @@ void learn_the_sentence(page::Page& page, const LessonSettings& settings);
 // Which words are learned first, and why (first_words.cc).
 void which_words_first(page::Page& page, const LessonSettings& settings);
 
-// A GPT learns stories: its curve above the theoretical minimum, and what it writes on the way
+// A GPT learns stories: its curve above the minimum over rows, and what it writes on the way
 // (story_gpt.cc).
 void learn_stories(page::Page& page, const LessonSettings& settings);
 

@@ -34,7 +34,7 @@ TEST_CASE(
       {{"nudge.document", "-2.00"}, {"nudge.document.above", "1.8840"}, {"nudge.document.below", "1.9240"}});
 }
 
-TEST_CASE("lesson 4: the gradients of a small network obey the chain rule") {
+TEST_CASE("lesson 4: the gradients of a small network follow the chain rule") {
   for (int i = 0; i < 3; ++i) {
     double da = 0;
     for (int o = 0; o < 4; ++o) da += element("W2", o * 3 + i) * element("dz", o);

@@ -53,7 +53,7 @@ TEST_CASE("lesson 5: real runs are too slow, good and diverging") {
   check_printed(lesson, {{"simulated.5000", "1.14"}});
 }
 
-TEST_CASE("lesson 5: Adam's moments and weights are those of its formulas") {
+TEST_CASE("lesson 5: Adam's moments and weights follow its formulas") {
   const nlohmann::json& lesson = lesson_json("5");
   double m = 0, v = 0, weight = 0.5;
   for (int t = 1; t <= 6; ++t) {

@@ -65,9 +65,10 @@ TEST_CASE("lesson 3: without the mask, a trained model looks at the future, and 
 }
 
 TEST_CASE(
-    "lesson 3: trained without the causal mask, the loss is below the minimum and the model cannot write") {
+    "lesson 3: trained without the causal mask, the loss is below the minimum over rows and the model cannot "
+    "write") {
   const nlohmann::json& lesson = lesson_json("3");
-  const double minimum = value(lesson, "future.minimum");
+  const double minimum = value(lesson, "future.min_over_rows");
   CHECK(value(lesson, "future.right.row") > minimum);
   CHECK(value(lesson, "future.right.row") < 1.5 * minimum);
   CHECK(value(lesson, "future.open.row") < minimum / 4);
@@ -95,7 +96,7 @@ TEST_CASE("lesson 3: the documents' conversation about France, token by token") 
   CHECK(value(lesson, "france.unmasked.question") < 0.1);
 }
 
-TEST_CASE("lesson 3: the ids of the conversation are those of GPT-2's own tokenizer") {
+TEST_CASE("lesson 3: the ids of the conversation are the ids of GPT-2's own tokenizer") {
   const Tokenizer gpt2 = Tokenizer::read("tests/goldens/gpt2_tokenizer.bin");
   for (const std::string text : {"What's the capital of France?", "The capital of France is Paris.",
                                  "\nUser: ", "\nAssistant: ", "\nSystem: "}) {
@@ -149,7 +150,7 @@ TEST_CASE("lesson 3: each break draws a wrong curve over the right one") {
     CHECK(series[1]["look"] == "wrong");
   }
   const nlohmann::json& open = lesson_json("3", "no-causal-mask");
-  CHECK(value(open, "broken.causal.loss") < value(open, "future.minimum") / 2);
+  CHECK(value(open, "broken.causal.loss") < value(open, "future.min_over_rows") / 2);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ double naive_loss(const std::vector<double>& weights) {
   return sum / 4;
 }
 
-TEST_CASE("lesson 8: logits, probabilities and losses are those of a second GPT-2, written in double") {
+TEST_CASE("lesson 8: logits, probabilities and losses equal the numbers of a second GPT-2 in double") {
   const Sentence sentence;
   const NaiveGPT2 naive(printable_model(42).config());
   const std::vector<double> logits = naive.logits(first_weights(), sentence.ids);
@@ -79,7 +79,7 @@ TEST_CASE("lesson 8: the gradient of every weight is the slope of the second GPT
   CHECK(static_cast<double>(checked) == value(lesson_json("8"), "weights"));
 }
 
-TEST_CASE("lesson 8: gradients inside the model obey the chain rule") {
+TEST_CASE("lesson 8: gradients inside the model follow the chain rule") {
   const Sentence sentence;
   for (std::size_t t = 0; t < 4; ++t) {
     CHECK(gradient_of("losses", t, 0) == 0.25);

@@ -40,7 +40,7 @@ TEST_CASE(
       nats += static_cast<double>(expected[t + 1]);
     }
   }
-  CHECK(rows.minimum == approx(nats / (B * T)));
+  CHECK(rows.min_over_rows == approx(nats / (B * T)));
 }
 
 }  // namespace

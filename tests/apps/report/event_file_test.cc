@@ -137,7 +137,8 @@ TEST_CASE("event file: it has every number of the run, at its step and its time"
   CHECK(found["loss/validation"][1].step == 30);
   CHECK(found["loss/validation"][1].value == 2.5f);
   CHECK(found["perplexity/validation"][1].value == approx(12.182494));
-  CHECK(found["loss/minimum"][1].value == 1.5f);
+  CHECK(found["loss/minimum_over_rows"][1].value == 1.5f);
+  CHECK(found["loss/minimum_over_whole_stories"][1].value == 1.4f);
   // A step takes 500 ms, and the last line of the metrics was written at the end.
   CHECK(found["loss/train"][29].wall_time == approx(run.written));
   CHECK(found["loss/train"][29].wall_time - found["loss/train"][9].wall_time == approx(10.0).epsilon(1e-6));

@@ -29,21 +29,23 @@ TEST_CASE("report: one page of a run has its curves, numbers, samples, settings 
   CHECK_THAT(answer.out, contains("complete, 30 steps. The loss is still falling."));
   CHECK_THAT(answer.out, contains(t / "run/report.html\n"));
   const std::string html = read_text(t / "run/report.html");
-  for (const char* text :
-       {"id=\"loss\"", "id=\"perplexity\"", "id=\"lr\"", "id=\"grad_norm\"", "id=\"speed\"",
-        "The loss is still falling.", "After step 30", "--batch-size 2", "theoretical minimum"}) {
+  for (const char* text : {"id=\"loss\"", "id=\"perplexity\"", "id=\"lr\"", "id=\"grad_norm\"",
+                           "id=\"speed\"", "The loss is still falling.", "After step 30", "--batch-size 2",
+                           "minimum over rows", "minimum over whole stories"}) {
     CHECK_THAT(html, contains(text));
   }
   CHECK(html.find("id=\"stale\"") == std::string::npos);
   const RunRecord run = read_run(t / "run");
   const page::Page page = run_page(run);
   CHECK(page.printed("loss.validation") == "2.5000");
-  CHECK(page.printed("loss.above_minimum") == "66.7");
+  CHECK(page.printed("loss.min_over_rows") == "1.5000");
+  CHECK(page.printed("loss.min_over_stories") == "1.4000");
+  CHECK(page.printed("loss.above_min_over_rows") == "66.7");
   CHECK(page.printed("run.tokens") == "960");
   CHECK(page.printed("speed.tokens") == "64");
 }
 
-TEST_CASE("report: hostile text of a sample and of a setting is shown, never obeyed") {
+TEST_CASE("report: hostile text of a sample and of a setting is shown as text and never becomes HTML") {
   const TemporaryDirectory t;
   write_small_run(t / "run", {{"val_data", kHostileText}});
   run_here({"report", t / "run"});

@@ -12,7 +12,7 @@ namespace inkling::test {
 
 constexpr const char* kHostileText = "</script><img src=x onerror=1>";
 
-// A run of 30 steps with two validations and a sample, whose files are written here. The norms are those of a
+// A run of 30 steps with two validations and a sample, whose files are written here. The norms belong to a
 // model with one layer.
 inline void write_small_run(const std::string& path, const nlohmann::json& changes = nlohmann::json::object(),
                             bool with_norms = false) {

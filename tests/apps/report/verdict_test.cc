@@ -91,12 +91,15 @@ TEST_CASE("verdict: three spikes are spiking, two are not") {
   CHECK(mentions(verdict, "--lr 0.001 instead of 0.003"));
 }
 
-TEST_CASE("verdict: near the theoretical minimum means at most 3% above it") {
+TEST_CASE("verdict: near the minimum means at most 3% above the minimum over rows; both minima are named") {
   Evidence e = flat_run();
   validate(e, {6, 3, 2.05});
-  e.minimum = 2.0;
+  e.min_over_rows = 2.0;
+  e.min_over_stories = 1.9;
   CHECK(judge(e).outlook == Outlook::near_minimum);
-  e.minimum = 1.98;
+  CHECK_THAT(judge(e).why,
+             contains("only 2.5% above the minimum over rows, 2.000 (over whole stories 1.900)"));
+  e.min_over_rows = 1.98;
   CHECK(judge(e).outlook == Outlook::flat);
 }
 
