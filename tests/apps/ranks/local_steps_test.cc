@@ -21,17 +21,16 @@ const GPT2Config kLarger{.max_seq_len = 8, .vocab_size = 200, .layers = 1, .head
 // Adds `amount` to every weight, whatever the gradient.
 class Adder final : public Optimizer {
  public:
-  Adder(float amount, std::int64_t n) : amount_(amount), n_(n) {}
+  Adder(float amount, std::int64_t n) : Optimizer({{0, n, false}}), amount_(amount) {}
   const char* name() const override { return "adder"; }
   void step(float* weights, const float*, std::int64_t, float, float, const Updated&) override {
-    for (std::int64_t i = 0; i < n_; ++i) weights[i] += amount_;
+    for (std::int64_t i = 0; i < extent(); ++i) weights[i] += amount_;
   }
   std::vector<State> state() override { return {}; }
   double step_bytes() const override { return 0; }
 
  private:
   float amount_;
-  std::int64_t n_;
 };
 
 struct Tokens {
