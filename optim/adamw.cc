@@ -16,6 +16,7 @@ AdamW::AdamW(const std::vector<ParameterSegment>& segments, const AdamWSettings&
 
 void AdamW::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
                  const Updated& updated) {
+  check_step(step);
   const auto factors = [&](double weight_decay) {
     return adamw_factors({.beta1 = settings_.beta1,
                           .beta2 = settings_.beta2,
@@ -27,7 +28,7 @@ void AdamW::step(float* weights, const float* gradients, std::int64_t step, floa
   };
   const AdamWFactors decaying = factors(settings_.weight_decay), plain = factors(0);
   float *m = this->m().data(), *v = this->v().data();
-  for_each_chunk(step, updated, [&](const SegmentChunk& c) {
+  for_each_chunk(updated, [&](const SegmentChunk& c) {
     kernels().adamw_update(weights + c.offset, m + c.offset, v + c.offset, gradients + c.offset, c.count,
                            c.decay ? decaying : plain);
   });

@@ -60,10 +60,14 @@ class Optimizer {
     return {reinterpret_cast<float*>(memory.data()), static_cast<std::size_t>(extent_)};
   }
 
-  // Calls update(chunk), then `updated`, for each chunk of the weights, in parallel. Error unless step >= 1.
-  template <class F>
-  void for_each_chunk(std::int64_t step, const Updated& updated, F update) const {
+  // Error unless step >= 1.
+  void check_step(std::int64_t step) const {
     if (step < 1) fail(name(), ": step is ", step, ", expected 1 or more");
+  }
+
+  // Calls update(chunk), then `updated`, for each chunk of the weights, in parallel.
+  template <class F>
+  void for_each_chunk(const Updated& updated, F update) const {
     parallel_chunks(std::ssize(chunks_), [&](std::int64_t i) {
       const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
       update(c);

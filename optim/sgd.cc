@@ -15,11 +15,12 @@ Sgd::Sgd(const std::vector<ParameterSegment>& segments, const SgdSettings& setti
 
 void Sgd::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
                const Updated& updated) {
+  check_step(step);
   const SgdFactors plain{lr, static_cast<float>(settings_.momentum), 0.0f, gradient_scale};
   SgdFactors decaying = plain;
   decaying.weight_decay = static_cast<float>(settings_.weight_decay);
   float* b = velocity().data();
-  for_each_chunk(step, updated, [&](const SegmentChunk& c) {
+  for_each_chunk(updated, [&](const SegmentChunk& c) {
     kernels().sgd_update(weights + c.offset, b + c.offset, gradients + c.offset, c.count,
                          c.decay ? decaying : plain);
   });
