@@ -189,13 +189,13 @@ int run(GenerateCommand command) {
 void add_prompt_flags(CLI::App& generate, const std::shared_ptr<GenerateCommand>& command) {
   CLI::Option* prompt =
       generate.add_option("--prompt", command->prompt, "text to continue; default: a new document");
-  CLI::Option* file =
-      generate.add_option("--prompt-file", command->prompt_file,
-                          "file with the text to continue; a line break at its end is not part of the text");
+  CLI::Option* file = generate.add_option(
+      "--prompt-file", command->prompt_file,
+      "file with the text to continue, without the line break at its end; default: --prompt");
   CLI::Option* tokens = generate.add_option_function<std::string>(
       "--prompt-tokens",
       [command](const std::string& text) { command->prompt_tokens = parse_token_ids(text); },
-      "token ids to continue, separated by commas");
+      "token ids to continue, separated by commas; default: --prompt");
   prompt->excludes(file)->excludes(tokens);
   file->excludes(tokens);
 }
@@ -216,7 +216,9 @@ void add_generate(CLI::App& app, Action& action) {
   number("--max-tokens", command->generation.max_tokens, std::int64_t{1}, kMost,
          "maximum number of tokens to generate");
   add_sampler_flags(*generate, command->generation.sampler);
-  generate->add_option("--stop", command->stops, "end the text before this text; may be given several times")
+  generate
+      ->add_option("--stop", command->stops,
+                   "end the text before this text; may be given several times; default: none")
       ->allow_extra_args(false);
   generate->add_flag("--ignore-end", command->ignore_end, "do not stop when the model writes end-of-text");
   number("--seed", command->seed, std::uint64_t{0}, UINT64_MAX, "seed of the random numbers");

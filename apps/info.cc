@@ -36,7 +36,7 @@ constexpr std::int64_t kScalingLocalSteps = 50;  // of --scaling without --local
 
 struct InfoCommand {
   std::string model, precision = "f32";
-  // 0 means that the flag was not given.
+  // 0: the flag was not given.
   GPT2Config dims{.max_seq_len = 0, .vocab_size = 0, .layers = 0, .heads = 0, .channels = 0};
   PreflightRequest request;
   std::int64_t seq_len = 0;  // T; 0 means 64, or the model's maximum if that is less
@@ -380,14 +380,24 @@ void add_info(CLI::App& app, Action& action) {
   };
   const char* preflight =
       "Memory and time of a training run (printed if one of these flags is given; default: GPT-2 124M)";
-  info->add_option("--model", command->model, "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint")
+  info->add_option("--model", command->model,
+                   "gpt2:d12, gpt2:d24, gpt2:d36, gpt2:d48, or a checkpoint; default: gpt2:d12")
       ->group(preflight);
   GPT2Config& dims = command->dims;
-  number("--layers", dims.layers, GPT2Config::kMostDim, "transformer blocks (L)")->group(preflight);
-  number("--heads", dims.heads, GPT2Config::kMostDim, "attention heads (NH)")->group(preflight);
-  number("--channels", dims.channels, GPT2Config::kMostDim, "width (C)")->group(preflight);
-  number("--max-seq-len", dims.max_seq_len, GPT2Config::kMostDim, "positions (maxT)")->group(preflight);
-  number("--vocab-size", dims.vocab_size, GPT2Config::kMostDim, "tokens in the vocabulary (V)")
+  number("--layers", dims.layers, GPT2Config::kMostDim,
+         "transformer blocks (L); default: the model's, in gpt2:d12 12")
+      ->group(preflight);
+  number("--heads", dims.heads, GPT2Config::kMostDim,
+         "attention heads (NH); default: the model's, in gpt2:d12 12")
+      ->group(preflight);
+  number("--channels", dims.channels, GPT2Config::kMostDim,
+         "width (C); default: the model's, in gpt2:d12 768")
+      ->group(preflight);
+  number("--max-seq-len", dims.max_seq_len, GPT2Config::kMostDim,
+         "positions (maxT); default: the model's, in gpt2:d12 1024")
+      ->group(preflight);
+  number("--vocab-size", dims.vocab_size, GPT2Config::kMostDim,
+         "tokens in the vocabulary (V); default: the model's, in gpt2:d12 50257")
       ->group(preflight);
   const char* step = "A training step of this run";
   number("--batch-size", command->request.batch_size, kMost, "sequences in a batch (B)")
@@ -400,11 +410,12 @@ void add_info(CLI::App& app, Action& action) {
       ->capture_default_str()
       ->group(step);
   info->add_flag("--recompute", command->request.recompute,
-                 "compute activations a second time in backward instead of storing them")
+                 "compute activations a second time in backward instead of storing them; default: no")
       ->group(step);
   info->add_option("--precision", command->precision, "f32 or bf16")->capture_default_str()->group(step);
   const char* ranks = "The same run on several machines";
-  number("--ranks", command->ranks, kMostReplicas, "machines, with a rank on each (mpirun)")->group(ranks);
+  number("--ranks", command->ranks, kMostReplicas, "machines, with a rank on each (mpirun); default: none")
+      ->group(ranks);
   number_flag(info->add_option("--bandwidth", command->bandwidth_gbs, "GB/s between two machines"), 1e-6, 1e6)
       ->capture_default_str()
       ->group(ranks);

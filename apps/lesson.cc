@@ -132,12 +132,16 @@ void add_lesson(CLI::App& app, Action& action) {
   CLI::App* lesson =
       app.add_subcommand("lesson", "Show how a language model learns, with the engine's numbers");
   auto command = std::make_shared<LessonCommand>();
-  lesson->add_option("number", command->number, "the number of the lesson; none: list the lessons");
+  lesson->add_option("number", command->number, "the number of the lesson; default: list the lessons");
   lesson->add_flag("--json", command->as_json, "print every number of the lesson as JSON");
-  lesson->add_option("--html", command->html,
-                     "directory for the lesson's page; without a number: for all pages");
-  lesson->add_option("--check", command->check, "compare with a page or JSON that was made before");
-  lesson->add_option("--break", command->broken, "break one thing, and show the result beside the right one");
+  lesson->add_option(
+      "--html", command->html,
+      "write the lesson's page into this directory, without a number the pages of all lessons; "
+      "default: print the lesson");
+  lesson->add_option("--check", command->check,
+                     "compare the numbers with a page or JSON that was made before; default: do not compare");
+  lesson->add_option("--break", command->broken,
+                     "break one thing, and show the result beside the right one; default: break nothing");
   lesson->add_flag("--quick", command->quick,
                    "smaller models and fewer steps, for a lesson that takes minutes");
   number_flag(lesson->add_option("--seed", command->seed, "seed of the random numbers"), std::uint64_t{0},

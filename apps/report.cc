@@ -64,11 +64,12 @@ void add_report(CLI::App& app, Action& action) {
   auto command = std::make_shared<ReportCommand>();
   report->add_option("RUN", command->runs, "the directories of runs of inkling train")->required();
   report->add_option("--out", command->out, "the page; default: report.html in the directory of the run");
-  report->add_option("--csv", command->csv, "also write the metrics to this file, as comma-separated values");
+  report->add_option("--csv", command->csv,
+                     "also write the metrics to this file, as comma-separated values; default: no file");
   report->add_option(
       "--tensorboard", command->tensorboard,
-      "also write the metrics of each run as an event file of TensorBoard, in a folder for the "
-      "run inside of this directory");
+      "also write the metrics of each run as an event file of TensorBoard, in a folder for the run inside of "
+      "this directory; default: no files");
   report->callback([&action, command] { action = [command] { return run(*command); }; });
 }
 

@@ -40,13 +40,15 @@ void add_story_chats(CLI::App& app, Action& action) {
   CLI::App* story_chats = app.add_subcommand(
       "story-chats", "Write stories, and conversations about stories, to learn to answer from");
   auto command = std::make_shared<StoryChatsCommand>();
-  story_chats->add_option("--out", command->out, "directory of the three .jsonl files");
+  story_chats->add_option(
+      "--out", command->out,
+      "directory of the three .jsonl files; default: none, only --example works without it");
   number_flag(story_chats->add_option("--seed", command->seed, "the same seed writes the same files"),
               std::uint64_t{0}, UINT64_MAX)
       ->capture_default_str();
   const auto count = [&](const char* flag, std::int64_t& value, const char* help) {
-    number_flag(story_chats->add_option(flag, value, help), std::int64_t{1},
-                std::int64_t{100'000'000})->capture_default_str();
+    number_flag(story_chats->add_option(flag, value, help), std::int64_t{1}, std::int64_t{100'000'000})
+        ->capture_default_str();
   };
   count("--stories", command->counts.stories, "number of stories");
   count("--train", command->counts.train, "number of conversations for training");

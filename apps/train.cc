@@ -77,9 +77,19 @@ void check_run_exists(const TrainCommand& command) {
   }
 }
 
+// Prints the settings that config.json would have, and the settings that it does not have: where the run is
+// stored, on how many threads it runs, and the sizes of the stories.
 int print_config(const TrainCommand& command) {
   const TrainSettings settings = command.resume ? resolve_saved(command) : resolve(command.flags);
-  std::cout << nlohmann::json(settings).dump(2) << std::endl;
+  nlohmann::json all = settings;
+  all["out"] = command.out;
+  all["threads"] = threads();
+  if (settings.stories()) {
+    all["stories"] = {{"directory", command.out + "/data"},
+                      {"train_tokens", kStoryTrainTokens},
+                      {"val_tokens", kStoryValTokens}};
+  }
+  std::cout << all.dump(2) << std::endl;
   return 0;
 }
 

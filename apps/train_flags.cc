@@ -50,17 +50,21 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   const double real = 0;
 
   const char* data = "Data";
-  CLI::Option* stories =
-      train
-          .add_flag_function(
-              "--stories", [](std::int64_t) {}, "train on generated stories (the default without --data)")
-          ->group(data);
+  CLI::Option* stories = train
+                             .add_flag_function(
+                                 "--stories", [](std::int64_t) {},
+                                 "train on generated stories, 4,000,000 tokens and 100,000 for validation, "
+                                 "written with --seed; default: yes "
+                                 "without --data")
+                             ->group(data);
   flag("--data", "/data",
        "training shards: a file name or a pattern, for example 'my_*.bin'; default: generated stories", text,
        data);
   train.get_option("--data")->excludes(stories);
-  flag("--val-data", "/val_data",
-       "validation shards; default: --data with `val` instead of `train`, if such files exist", text, data);
+  flag(
+      "--val-data", "/val_data",
+      "validation shards; default: --data with `val` instead of `train`, if such files exist, otherwise none",
+      text, data);
   flag("--tokenizer", "/tokenizer",
        str("tokenizer file or directory, for the text of samples and for V; ", kTokenizerRule), text, data);
   flag("--batch-size", "/batch_size",
@@ -70,21 +74,22 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
       "equal parts of a micro-batch (R), which mpirun can divide over 1 to R ranks; the result depends on R, "
       "but not on the number of ranks; default: the number of ranks",
       number, data);
-  flag("--seq-len", "/seq_len",
-       "tokens in a sequence (T); default: 128 for stories, 256 for your own text, 64 with --model or --init",
-       number, data);
+  flag(
+      "--seq-len", "/seq_len",
+      "tokens in a sequence (T); default: 128 for stories, 256 for your own text, 64 with --model or --init, "
+      "the length of the rows for chats",
+      number, data);
   train
       .add_flag_function(
           "--shuffle,!--no-shuffle", [&given](std::int64_t n) { given["shuffle"] = n > 0; },
-          "train on batches in llm.c's shuffled order (the default), or in the order of the text")
+          "take batches in llm.c's shuffled order, or in the order of the text; default: shuffled")
       ->group(data);
 
   train
       .add_flag_function(
           "--document-mask,!--no-document-mask", [&given](std::int64_t n) { given["document_mask"] = n > 0; },
           "attention and positions do not cross documents, so a document has no effect on the other "
-          "documents "
-          "in its row; default: yes for chats (data with *.starts), otherwise no")
+          "documents in its row; default: yes for chats (data with *.starts), otherwise no")
       ->group(data);
   train
       .add_flag_function(
@@ -93,17 +98,19 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
           "tokens; --no-loss-mask counts every token; default: yes")
       ->group(data);
 
-  const char* model = "Model";
+  const char* model =
+      "Model (without these flags, your own text gets a model that suits its length and this machine)";
   train
       .add_option("--model", command.flags.model_name,
-                  "gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48; default: a small model")
+                  "gpt2:d12, gpt2:d24, gpt2:d36 or gpt2:d48; default: a small model with the sizes below")
       ->group(model);
   flag("--init", "/init", "start with the weights of this checkpoint; default: random weights", text, model);
   flag("--layers", "/model/layers",
-       "transformer blocks (L); default: 2 for stories, 4 for your own text, otherwise the model's", number,
+       "transformer blocks (L); default: 2 for stories, 4 for your own text, with --model the model's",
+       number, model);
+  flag("--heads", "/model/heads", "attention heads (NH); default: 4, with --model the model's", number,
        model);
-  flag("--heads", "/model/heads", "attention heads (NH); default: 4, otherwise the model's", number, model);
-  flag("--channels", "/model/channels", "width (C); default: 128, otherwise the model's", number, model);
+  flag("--channels", "/model/channels", "width (C); default: 128, with --model the model's", number, model);
   flag("--max-seq-len", "/model/max_seq_len",
        "the longest sequence that the model can read (maxT); default: --seq-len, or the model's if that is "
        "more",
@@ -191,9 +198,9 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   train.add_flag("--profile", command.profile, "at the end, print a table of the time of each op")
       ->group(running);
   train
-      .add_option(
-          "--trace", command.trace,
-          "write a time line of the last three steps to this file; open it in https://ui.perfetto.dev")
+      .add_option("--trace", command.trace,
+                  "write a time line of the last three steps to this file, for https://ui.perfetto.dev; "
+                  "default: none")
       ->group(running);
 }
 

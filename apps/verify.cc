@@ -69,8 +69,10 @@ void add_verify(CLI::App& app, Action& action) {
       "verify",
       "Train small built-in recipes, and check that the results have the same bits as on other CPUs");
   auto command = std::make_shared<VerifyCommand>();
-  verify->add_flag("--all", command->all, "on every instruction set of this CPU, not only the best one");
-  number_flag(verify->add_option("--threads", command->threads, "threads"), 1, kMostThreads)
+  verify->add_flag("--all", command->all, "check every instruction set of this CPU, not only the best one");
+  number_flag(verify->add_option("--threads", command->threads,
+                                 "number of threads; the result does not depend on it"),
+              1, kMostThreads)
       ->capture_default_str();
   verify->add_flag("--json", command->as_json, "print the hashes as JSON");
   verify->callback([&action, command] { action = [command] { return run(*command); }; });

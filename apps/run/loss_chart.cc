@@ -39,8 +39,8 @@ std::string row_label(double loss) {
   return text;
 }
 
-// A line below the dots: indented as far as the axis is, or less if the line would be wider than the
-// terminal. `characters` is the width of `text`.
+// A line below the dots. It is indented by the width of the axis, or by less if the line would be wider than
+// the terminal. `characters` is the width of `text`.
 std::string line_below(const std::string& text, std::int64_t characters, int terminal_columns) {
   const std::int64_t room = terminal_columns == 0 ? kAxis : terminal_columns - characters;
   return std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(room, 0, kAxis)), ' ') + text + "\n";

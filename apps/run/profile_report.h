@@ -40,7 +40,6 @@ class ProfileReport {
   };
   const std::vector<Row>& rows() const { return rows_; }
   std::int64_t steps() const { return steps_; }
-  double step_ns() const { return step_ns_; }  // the sum of the times of all steps
 
   // Measures the roof a second time and prints the table. `what` describes the run: threads, instruction set,
   // precision.
@@ -53,7 +52,7 @@ class ProfileReport {
   Roof roof_;
   std::vector<Row> rows_;  // the rows, in the order of the first event of each op
   std::int64_t seen_ = 0, steps_ = 0;
-  double step_ns_ = 0;
+  double step_ns_ = 0;  // the sum of the times of all steps
   std::int64_t page_allocations_ = 0;
   struct Edge {
     std::int64_t ns;

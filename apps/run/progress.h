@@ -1,5 +1,5 @@
-// The progress of a run, on stderr. On a terminal it is one line, which is drawn again and again; in a file,
-// a pipe or on a dumb terminal it is plain lines.
+// The progress of a run, on stderr. On a terminal it is one line that is redrawn. In a file, in a pipe and on
+// a dumb terminal it is one plain line after another.
 #pragma once
 
 #include <chrono>

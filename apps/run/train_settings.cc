@@ -145,17 +145,21 @@ void choose_model(TrainSettings& s, const TrainFlags& flags, const Defaults& def
   from_flags([&] { s.model.check("model"); });
 }
 
+// What a preflight needs to know about the run. The precision is not chosen yet.
+PreflightRequest request_of(const TrainSettings& s) {
+  return {.model = s.model,
+          .batch_size = s.batch_size,
+          .seq_len = s.seq_len,
+          .grad_accum = s.grad_accum,
+          .recompute = s.recompute};
+}
+
 // The user's own text, without a flag about the model, gets a model that suits the text and the machine.
 void choose_text_model(TrainSettings& s, const TrainFlags& flags, const ChoosePrecision& choose) {
   if (s.stories() || !s.init.empty() || !flags.model_name.empty() || flags.given.contains("model")) return;
   std::int64_t tokens = 0;
   for (const std::string& path : training_shards(s)) tokens += Shard(path).size();
-  s.model = suitable_model({.model = s.model,
-                            .batch_size = s.batch_size,
-                            .seq_len = s.seq_len,
-                            .grad_accum = s.grad_accum,
-                            .recompute = s.recompute},
-                           tokens, s.steps, choose);
+  s.model = suitable_model(request_of(s), tokens, s.steps, choose);
 }
 
 // With local steps, a run has one model only after an outer step. So it validates, samples and ends there.
@@ -313,11 +317,7 @@ TrainSettings resolve(const TrainFlags& flags, const ChoosePrecision& choose) {
   check_step_tokens(s.batch_size * s.seq_len, s.grad_accum);
   choose_text_model(s, flags, choose);
   if (!flags.given.contains("precision")) {
-    const PrecisionChoice choice = choose({.model = s.model,
-                                           .batch_size = s.batch_size,
-                                           .seq_len = s.seq_len,
-                                           .grad_accum = s.grad_accum,
-                                           .recompute = s.recompute});
+    const PrecisionChoice choice = choose(request_of(s));
     s.precision = name(choice.precision);
     s.precision_reason = choice.reason;
   }

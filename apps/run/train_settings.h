@@ -14,6 +14,10 @@
 
 namespace inkling {
 
+// The sizes of the stories, in tokens. Every run on stories uses these sizes; its seed decides which stories.
+inline constexpr std::int64_t kStoryTrainTokens = 4'000'000;
+inline constexpr std::int64_t kStoryValTokens = 100'000;
+
 struct TrainSettings {
   std::string data;       // pattern of the training shards; if empty, the run uses the stories
   std::string val_data;   // pattern of the validation shards; if empty, the run has none

@@ -33,8 +33,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::int64_t kStoryTrainTokens = 4'000'000;
-constexpr std::int64_t kStoryValTokens = 100'000;
 // kSampleStream: the sample after step n uses the random stream kSampleStream + n.
 constexpr std::uint64_t kSampleStream = 1'000'000;
 constexpr std::int64_t kSampleTokens = 160;
@@ -155,7 +153,7 @@ void Trainer::open_data() {
     validation_batches_.emplace(validation, batch);
     if (settings_.stories()) story_nats_ = story_nats(validation_batches_->shards().front().tokens());
   }
-  // The opened files stay readable.
+  // The files are removed, but this process can still read them, because they are open.
   if (directory_ == nullptr && stories.starts_with(std::filesystem::temp_directory_path().string()))
     std::filesystem::remove_all(stories);
 }

@@ -119,9 +119,9 @@ class Trainer {
   // The tokens of all micro-batches of this rank's parts in a step, or of a whole batch of a validation.
   // positions_ is empty without --document-mask.
   std::vector<std::int32_t> inputs_, targets_, positions_;
-  std::vector<MicroBatch>
-      micro_batches_;                   // views of these vectors: those of the first part, of the second ...
-  std::vector<Batches::Place> places_;  // the places in the shards of each micro-batch
+  std::vector<MicroBatch> micro_batches_;  // views of these vectors: the micro-batches of the first part,
+                                           // then of the second part, ...
+  std::vector<Batches::Place> places_;     // the places in the shards of each micro-batch
   std::vector<float> token_losses_;
   std::int64_t step_ = 0;
   std::vector<Validation> validations_;

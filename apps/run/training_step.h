@@ -44,7 +44,7 @@ constexpr std::int64_t kMostStepTokens = std::int64_t{1} << 26;
 void check_step_tokens(std::int64_t micro_batch_tokens, std::int64_t grad_accum);
 
 struct StepSettings {
-  std::int64_t step = 1;  // the step's number from 1, for the optimiser's bias correction
+  std::int64_t step = 1;  // the number of the step, counted from 1; the optimiser's bias correction needs it
   float lr = 0;
   double max_norm = 0;  // a longer gradient is shortened to this length; 0: never
 };

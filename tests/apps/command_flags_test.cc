@@ -373,16 +373,41 @@ TEST_CASE("command flags: every flag is in the list of tested flags") {
   }
 }
 
+TEST_CASE("command flags: the help of every flag that takes a value shows the default") {
+  // The text commands say in other words what happens without these flags.
+  const std::set<std::string> checked = {"generate",    "lesson", "info",  "report",
+                                         "story-chats", "train",  "verify"};
+  CLI::App app;
+  Action action;
+  add_commands_but_train(app, action);
+  add_train(app, action);
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (!checked.contains(command->get_name())) continue;
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->get_items_expected_max() == 0 || option->get_required()) continue;
+      INFO(command->get_name() << " " << option->get_name() << ": " << option->get_description());
+      CHECK((!option->get_default_str().empty() ||
+             option->get_description().find("default: ") != std::string::npos));
+    }
+  }
+}
+
 TEST_CASE("train --print-config: it prints every setting as JSON and creates no directory") {
   const TemporaryDirectory temporary;
   const Words flags = {"--out", temporary / "run", "--steps", "70", "--lr", "0.25", "--precision", "f32"};
+  const RestoreThreads restore;
   CLI::App app;
   Action action;
   add_train(app, action);
-  parse(app, Words{"train", "--print-config"} + flags);
+  parse(app, Words{"train", "--print-config", "--threads", "1"} + flags);
   const Captured out(std::cout);
   REQUIRE(action() == 0);
-  const json printed = json::parse(out.text());
+  json printed = json::parse(out.text());
+  CHECK(printed["out"] == temporary / "run");
+  CHECK(printed["threads"] == 1);
+  CHECK(printed["stories"] ==
+        json{{"directory", temporary / "run/data"}, {"train_tokens", 4'000'000}, {"val_tokens", 100'000}});
+  for (const char* key : {"out", "threads", "stories"}) printed.erase(key);
   CHECK(printed == json(resolve_words(flags)));
   CHECK(printed["steps"] == 70);
   CHECK(printed["warmup"] == 7);

@@ -40,7 +40,6 @@ TEST_CASE("profile report: ops that run at the same time share that time, so no 
   CHECK(rows.at("dx").ns == 100 + 200 / 2);                      // dx runs alone, then together with dw
   CHECK(rows.at("dw").ns == 200 / 2 + 100 / 2 + 100 / 2 + 100);  // dw runs with dx, then twice, then alone
   CHECK(rows.at("dw").calls == 2);
-  CHECK(report.step_ns() == 1000);
 }
 
 TEST_CASE("profile report: the third step removes the first two") {
@@ -53,7 +52,6 @@ TEST_CASE("profile report: the third step removes the first two") {
     report.add(step);
   }
   CHECK(report.steps() == 2);
-  CHECK(report.step_ns() == 202);
   CHECK(by_name(report).at("gelu").ns == 202);
   std::ostringstream out;
   report.print(out, "1 thread");
@@ -68,15 +66,19 @@ TEST_CASE("profile report: a real step has a row for each of its ops; the rows f
   ProfileReport report;
   Tape tape;
   tape.profile_into(&report.profile());
+  constexpr int kCold = 2;  // the report leaves out the first two steps
+  std::chrono::steady_clock::time_point start;
   for (int number = 1; number <= 12; ++number) {
+    if (number == kCold + 1) start = std::chrono::steady_clock::now();
     report.begin_step(number);
     tape.clear();
     tape.backward(model.loss(tape, Tensor(ids.data(), {8, 64}), Tensor(ids.data(), {8, 64})));
     report.end_step();
   }
+  const std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - start;
   double covered = 0, flops = 0;
   for (const ProfileReport::Row& row : report.rows()) covered += row.ns, flops += row.flops;
-  CHECK(covered <= report.step_ns());
+  CHECK(covered <= elapsed.count());
   std::set<std::string> names;
   for (const ProfileReport::Row& row : report.rows()) names.insert(row.name);
   CHECK(names == std::set<std::string>{"embedding", "layernorm", "linear", "attention", "gelu",
