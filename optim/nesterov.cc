@@ -12,8 +12,9 @@ Nesterov::Nesterov(const std::vector<ParameterSegment>& segments, double momentu
 
 void Nesterov::step(float* weights, const float* gradients, std::int64_t step, float lr, float gradient_scale,
                     const Updated& updated) {
+  check_step(step);
   float* b = velocity().data();
-  for_each_chunk(step, updated, [&](const SegmentChunk& c) {
+  for_each_chunk(updated, [&](const SegmentChunk& c) {
     for (std::int64_t i = c.offset; i < c.offset + c.count; ++i) {
       const float g = gradient_scale * gradients[i];
       b[i] = momentum_ * b[i] + g;

@@ -82,7 +82,6 @@ void PackedShardWriter::write_row(std::span<const std::size_t> conversations) {
     row_.counted.insert(row_.counted.end(), conversation.counted.begin(), conversation.counted.end());
     row_starts_.resize(row_.ids.size(), 0);
   }
-  filled_up_ += std::ssize(row_.ids) < T_ + 1 ? T_ + 1 - std::ssize(row_.ids) : 0;
   if (row_.ids.size() < length) row_starts_.push_back(1);
   row_.ids.resize(length, end_of_text_);
   row_.counted.resize(length, 0);

@@ -48,7 +48,6 @@ class PackedShardWriter {
   std::int64_t rows() const { return rows_; }
   std::int64_t tokens() const { return shard_.size(); }
   std::int64_t counted_tokens() const { return counted_; }
-  std::int64_t filled_up_tokens() const { return filled_up_; }  // tokens that only fill rows up
 
  private:
   void write_group();
@@ -63,7 +62,7 @@ class PackedShardWriter {
   ChatTokens row_;
   std::vector<std::uint8_t> row_starts_;
   std::uint8_t shared_counted_ = 0;  // whether the last token of the last row counts
-  std::int64_t conversations_ = 0, rows_ = 0, counted_ = 0, filled_up_ = 0;
+  std::int64_t conversations_ = 0, rows_ = 0, counted_ = 0;
 };
 
 }  // namespace inkling

@@ -8,6 +8,7 @@
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
 #include "nn/checkpoint.h"
+#include "tests/apps/nan_model.h"
 #include "tests/apps/process.h"
 #include "tests/support.h"
 
@@ -200,18 +201,14 @@ TEST_CASE("eval: a batch has at most as many windows as there are, so a large --
 
 TEST_CASE("eval: a model with a NaN weight is an error, and no NaN is printed") {
   const TemporaryDirectory temporary;
-  std::string model = read_text("tests/goldens/small.bin");
-  const float nan = NAN;
-  std::memcpy(model.data() + 1024 + 4 * 30 * 5, &nan, 4);  // in wte, for token 5
-  write_text(temporary / "nan.bin", model);
+  const std::string model = write_nan_model(temporary);
   for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--json"}}) {
-    const Outcome outcome = run(std::vector<std::string>{"eval", "--model", temporary / "nan.bin", "--data",
-                                                         "tests/goldens/curve_tokens.bin"} +
-                                more);
+    const Outcome outcome =
+        run(std::vector<std::string>{"eval", "--model", model, "--data", "tests/goldens/curve_tokens.bin"} +
+            more);
     CHECK(outcome.status == 1);
     CHECK(outcome.out.empty());
-    CHECK_THAT(outcome.err,
-               contains("nan.bin: weight 150 of wte (256, 30) is nan, expected a finite number"));
+    CHECK_THAT(outcome.err, contains(kNanModelError));
   }
 }
 

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
+#include "tests/core/leaf.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -13,14 +14,6 @@ namespace {
 using namespace inkling::test;
 
 using Floats = std::vector<float>;
-
-struct Leaf {
-  Floats x, dx;
-  explicit Leaf(Floats values) : x(std::move(values)), dx(x.size(), 100.0f) {}
-  Tensor on(Tape& tape, LeafGradient mode = LeafGradient::overwrite) {
-    return tape.leaf(x.data(), dx.data(), {std::ssize(x)}, mode);
-  }
-};
 
 TEST_CASE("recompute: it records one node; after an error inside it, the tape records again") {
   Leaf leaf({1, 2});

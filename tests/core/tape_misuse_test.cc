@@ -6,6 +6,7 @@
 #include "core/tape.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
+#include "tests/core/leaf.h"
 #include "tests/support.h"
 
 namespace inkling {
@@ -14,14 +15,6 @@ namespace {
 using namespace inkling::test;
 
 using Floats = std::vector<float>;
-
-struct Leaf {
-  Floats x, dx;
-  explicit Leaf(Floats values) : x(std::move(values)), dx(x.size(), 100.0f) {}
-  Tensor on(Tape& tape, LeafGradient mode = LeafGradient::overwrite) {
-    return tape.leaf(x.data(), dx.data(), {std::ssize(x)}, mode);
-  }
-};
 
 TEST_CASE("tape: a second call of leaf() keeps the mode of the first call, whichever mode comes first") {
   for (const LeafGradient first : {LeafGradient::overwrite, LeafGradient::accumulate}) {

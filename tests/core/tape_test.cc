@@ -11,20 +11,13 @@
 #include "ops/layernorm.h"
 #include "ops/reduce.h"
 #include "tests/allocation_count.h"
+#include "tests/core/leaf.h"
 #include "tests/support.h"
 
 namespace inkling {
 namespace {
 
 using namespace inkling::test;
-
-struct Leaf {
-  std::vector<float> x, dx;
-  explicit Leaf(std::vector<float> values) : x(std::move(values)), dx(x.size(), 100.0f) {}
-  Tensor on(Tape& tape, LeafGradient mode) {
-    return tape.leaf(x.data(), dx.data(), {static_cast<std::int64_t>(x.size())}, mode);
-  }
-};
 
 TEST_CASE(
     "tape: a leaf's gradient is overwritten or added to, as asked; without use it becomes zero or stays") {

@@ -105,7 +105,6 @@ TEST_CASE("packing: rows share their last token, and unused ends are end-of-text
   CHECK(writer.rows() == 3);
   CHECK(writer.tokens() == 3 * 6 + 1);
   CHECK(writer.counted_tokens() == 8);
-  CHECK(writer.filled_up_tokens() == 4);
 }
 
 TEST_CASE("packing: Batches reads every conversation back whole, with its targets and positions") {

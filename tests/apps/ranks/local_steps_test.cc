@@ -150,7 +150,7 @@ TEST_CASE("local steps: a run of four replicas has the same files on 1 to 4 rank
       INFO("ranks " << ranks);
       set_threads(ranks);
       train_on(ranks, temporary / str(ranks), settings);
-      check_same(temporary / str(ranks), temporary / "1", kFiles);
+      check_same_files(temporary / str(ranks), temporary / "1", kFiles);
     }
   }
 }
@@ -164,7 +164,7 @@ TEST_CASE("local steps: a run stopped between outer steps, and resumed on other 
   train_on(2, temporary / "run", settings, true, 4);
   train_on(3, temporary / "run", settings, true, 5);
   train_on(1, temporary / "run", settings, true);
-  check_same(temporary / "run", temporary / "whole", {kFiles.begin(), kFiles.end() - 1});
+  check_same_files(temporary / "run", temporary / "whole", {kFiles.begin(), kFiles.end() - 1});
 }
 
 TEST_CASE("local steps: between outer steps, a checkpoint's model has the shared weights") {

@@ -25,7 +25,7 @@ TEST_CASE("ranks: a run of four parts has the same files on 1, 2, 3 and 4 ranks,
       INFO("ranks " << ranks);
       set_threads(ranks);
       train_on(ranks, temporary / str(ranks), settings);
-      check_same(temporary / str(ranks), temporary / "1", kFiles);
+      check_same_files(temporary / str(ranks), temporary / "1", kFiles);
     }
   }
 }
@@ -38,7 +38,7 @@ TEST_CASE(
   train_on(4, temporary / "run", settings, false, 2);
   train_on(2, temporary / "run", settings, true, 5);
   train_on(3, temporary / "run", settings, true);
-  check_same(temporary / "run", temporary / "whole", {kFiles.begin(), kFiles.end() - 1});
+  check_same_files(temporary / "run", temporary / "whole", {kFiles.begin(), kFiles.end() - 1});
 }
 
 TEST_CASE("ranks: the first step has the mean loss of the whole batch, and its gradient's norm") {
@@ -114,7 +114,7 @@ TEST_CASE("ranks: a loss mask that counts no target of a part, and the targets o
   const TrainSettings settings = four_parts(changes);
   train_on(1, temporary / "1", settings);
   train_on(4, temporary / "4", settings);
-  check_same(temporary / "4", temporary / "1", kFiles);
+  check_same_files(temporary / "4", temporary / "1", kFiles);
   changes["replicas"] = 1;
   train_on(1, temporary / "whole", four_parts(changes));
   CHECK(timeless_metrics(temporary / "4").front()["loss"].get<double>() ==

@@ -44,17 +44,6 @@ inline void train_on(int count, const std::string& path, const TrainSettings& se
   });
 }
 
-inline void check_same(const std::string& got, const std::string& want,
-                       const std::vector<std::string>& files) {
-  for (const std::string& file : files) {
-    INFO(file);
-    const std::string bytes = read_text(want + "/" + file);
-    CHECK_FALSE(bytes.empty());
-    CHECK((read_text(got + "/" + file) == bytes));
-  }
-  CHECK(timeless_metrics(got) == timeless_metrics(want));
-}
-
 const std::vector<std::string> kFiles = {"model.bin",
                                          "samples/step_00000006.txt",
                                          "checkpoints/step_00000006/manifest.json",

@@ -51,7 +51,9 @@ GPT2 initial_model() {
   return model;
 }
 
-TEST_CASE("train: with document starts, losses and validations are those of documents in rows of their own") {
+TEST_CASE(
+    "train: with document starts, losses and validations are the same as with each document in a row of its "
+    "own") {
   const PackedData data;
   const Words flags = {"--data",        data.path(), "--val-data", data.path(), "--val-every", "1",
                        "--val-batches", "1",         "--steps",    "1",         "--no-shuffle"};

@@ -87,9 +87,8 @@ TEST_CASE(
     progress.note("something happened");
   }
   CHECK(errors.text() ==
-        "\r\033[K████████████████████████ step 1/1  loss 2.5000  10,000 tokens/s  done"
-        "\r\033[Kstep 1/1"
-        "\r\033[Ksomething happened\n");
+        "\r\033[K████████████████████████ step 1/1  loss 2.5000  10,000 tokens/s  done\r\033[Kstep "
+        "1/1\r\033[Ksomething happened\n");
 }
 
 TEST_CASE("progress: a dumb terminal gets plain lines of its width, without escape codes") {

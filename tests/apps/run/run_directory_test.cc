@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "tests/apps/run/tiny_run.h"
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
 
@@ -40,15 +41,6 @@ TEST_CASE("run directory: a line of metrics with a step above 2^31 is skipped") 
   const auto lines = run.read_metrics();
   REQUIRE(lines.size() == 1);
   CHECK(lines[0]["loss"] == 1.5);
-}
-
-// The names in a directory, sorted.
-std::vector<std::string> names_in(const std::string& directory) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(directory))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 TEST_CASE("run directory: directories with names similar to a checkpoint's are neither read nor deleted") {

@@ -96,6 +96,18 @@ inline std::vector<nlohmann::json> timeless_metrics(const std::string& run) {
   return lines;
 }
 
+// Checks that these files of two run directories are equal, and their metrics, except for times.
+inline void check_same_files(const std::string& got, const std::string& want,
+                             const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    INFO(file);
+    const std::string bytes = read_text(want + "/" + file);
+    CHECK_FALSE(bytes.empty());
+    CHECK((read_text(got + "/" + file) == bytes));
+  }
+  CHECK(timeless_metrics(got) == timeless_metrics(want));
+}
+
 // The names in a directory, sorted.
 inline std::vector<std::string> names_in(const std::string& directory) {
   std::vector<std::string> names;

@@ -105,24 +105,26 @@ TEST_CASE("training step: without a counted target nothing changes, and the resu
   CHECK(std::memcmp(before.data(), model.parameters().values().data(), before.size() * sizeof(float)) == 0);
 }
 
+// Takes a step with learning rate 0 and returns the gradients.
+std::vector<float> gradients_of(const std::vector<MicroBatch>& batches, StepResult& result) {
+  GPT2 model = tiny_model();
+  Sgd optimizer(segments_of(model.parameters().table()), {.momentum = 0, .weight_decay = 0});
+  Tape tape;
+  result = training_step(model, optimizer, tape, batches, {.step = 1, .lr = 0});
+  return std::vector<float>(model.parameters().gradients().begin(), model.parameters().gradients().end());
+}
+
 TEST_CASE("training step: a micro-batch without a counted target adds 0, at each place of the step") {
   std::vector<std::int32_t> ids{1, 2, 3, 4, 5, 6, 7, 8}, targets{2, -1, 4, -1, 6, 7, 8, 9}, none(4, -1);
   const auto row = [](std::int32_t* numbers) { return Tensor(numbers, {1, 4}); };
   const MicroBatch first{row(ids.data()), row(targets.data())},
       second{row(ids.data() + 4), row(targets.data() + 4)}, empty{row(ids.data()), row(none.data())};
-  const auto gradients = [&](const std::vector<MicroBatch>& batches, StepResult& result) {
-    GPT2 model = tiny_model();
-    Sgd optimizer(segments_of(model.parameters().table()), {.momentum = 0, .weight_decay = 0});
-    Tape tape;
-    result = training_step(model, optimizer, tape, batches, {.step = 1, .lr = 0});
-    return std::vector<float>(model.parameters().gradients().begin(), model.parameters().gradients().end());
-  };
   StepResult want, got;
-  const std::vector<float> expected = gradients({first, second}, want);
+  const std::vector<float> expected = gradients_of({first, second}, want);
   CHECK(want.counted == 6);
   for (const auto& batches : {std::vector{empty, first, second}, std::vector{first, empty, second},
                               std::vector{first, second, empty}}) {
-    CHECK(gradients(batches, got) == expected);
+    CHECK(gradients_of(batches, got) == expected);
     CHECK(got.loss == want.loss);
     CHECK(got.grad_norm == want.grad_norm);
     CHECK(got.counted == 6);
@@ -145,11 +147,7 @@ TEST_CASE("training step: with a loss mask, four micro-batches give the gradient
       batches.push_back(
           {Tensor(ids.data() + i * shape.numel(), shape), Tensor(targets.data() + i * shape.numel(), shape)});
     }
-    GPT2 model = tiny_model();
-    Sgd optimizer(segments_of(model.parameters().table()), {.momentum = 0, .weight_decay = 0});
-    Tape tape;
-    result = training_step(model, optimizer, tape, batches, {.step = 1, .lr = 0});
-    return std::vector<float>(model.parameters().gradients().begin(), model.parameters().gradients().end());
+    return gradients_of(batches, result);
   };
   StepResult big, accumulated;
   const std::vector<float> want = run(1, big), got = run(4, accumulated);
