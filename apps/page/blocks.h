@@ -28,7 +28,7 @@ struct List {
 };
 
 struct Formula {
-  std::string text;  // a formula as between $ and $ in markup
+  std::string text;  // a formula, written as in markup but without the $
 };
 
 // Source code or text in lines, shown as it is.
@@ -36,7 +36,8 @@ struct Verbatim {
   std::string text;
 };
 
-// A cell of a table: text, a number, or a number and its gradient, between which the page's toggle chooses.
+// A cell of a table: text, a number, or a number and its gradient. The reader chooses whether the page shows
+// numbers or gradients.
 struct Cell {
   Cell(std::string plain) : text(std::move(plain)) {}
   Cell(const char* plain) : text(plain) {}
@@ -123,7 +124,7 @@ struct Heat {
   std::vector<std::string> rows = {}, columns = {};
   std::vector<double> values = {};  // row after row; NaN: an empty cell
   int digits = 2;
-  bool diverging = false;  // colours for negative and positive numbers; otherwise from 0 on
+  bool diverging = false;  // true: other colours for negative numbers than for positive numbers
   std::string row_label = {}, column_label = {};
 };
 
@@ -139,7 +140,7 @@ struct Diagram {
   std::vector<std::pair<int, int>> edges;  // from node, to node
 };
 
-// A printed number of a document that is wrong, or that another document contradicts.
+// A correction: a number in one of the documents is wrong, or another document contradicts it.
 struct Correction {
   std::string document;  // which document and section
   std::string says;      // markup
@@ -162,7 +163,7 @@ struct Live {
   nlohmann::ordered_json data = {};
 };
 
-// The reader chooses whether cells with two numbers show values or gradients.
+// A switch: the reader chooses whether cells with two numbers show values or gradients.
 struct DirectionToggle {
   std::string title;
 };

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-// .pushsection and .popsection: the compiler's own section continues afterwards.
+// .pushsection and .popsection: afterwards the assembler continues in the compiler's section.
 #define EMBED_FILE(name, path)                                                  \
   asm(".pushsection .rodata\n" #name "_begin:\n.incbin \"" path "\"\n" #name    \
       "_end:\n.byte 0\n.popsection\n");                                         \

@@ -1,5 +1,5 @@
 // The markup of a page's texts: `code`, *important words*, $formulas$ with _{sub} and ^{sup}scripts, and
-// {name}, which shows a number of the page. A backslash takes the next character as it is.
+// {name}, which shows a number of the page. After a backslash, the next character is plain text.
 //
 // Text that comes from data (tokens, prompts, file names) is not markup: use verbatim(), or a place that
 // takes plain text, such as a cell of a table.
@@ -14,7 +14,7 @@ namespace inkling::page {
 struct Span {
   enum class Kind { text, code, strong, math, number };
   Kind kind;
-  std::string text;  // of a number: its name
+  std::string text;  // for a number: its name
 };
 
 // Error if a `, *, $ or { is not closed.

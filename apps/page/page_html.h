@@ -2,8 +2,8 @@
 //
 // The file is readable without its scripts: text, tables and the data of each chart are HTML. The scripts
 // (charts.js, page.js) draw the charts from the embedded JSON, explain a number when it is hovered or
-// focused, and run the steps and sliders. All text is escaped: a token such as </script><img src=x> is shown,
-// never obeyed.
+// focused, and run the steps and sliders. All text is escaped: a token such as </script><img src=x> is shown
+// as text and never becomes a part of the HTML.
 #pragma once
 
 #include <string>

@@ -11,7 +11,7 @@ namespace inkling::page {
 
 namespace {
 
-// Markup as plain text. A number is its digits.
+// Returns markup as plain text. A number becomes its digits.
 std::string plain(const Page& page, const std::string& markup) {
   std::string text;
   for (const Span& span : parse_markup(markup))

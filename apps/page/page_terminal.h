@@ -1,7 +1,7 @@
 // A page as text for a terminal or a file: paragraphs in lines, tables, small charts.
 //
-// Colour only where the terminal has it. Without UTF-8, charts are ASCII. Sliders are left out: the text says
-// that the page has them.
+// Colours are used only if the terminal has colours. Without UTF-8, charts are ASCII. Sliders are left out;
+// the text says that the page in a browser has them.
 #pragma once
 
 #include <string>

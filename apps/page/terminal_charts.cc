@@ -20,7 +20,7 @@ std::string axis_number(double value) {
   return text;
 }
 
-// One axis: from a value to one of `cells` cells.
+// One axis: it maps a value to one of `cells` cells.
 struct Axis {
   double low = std::numeric_limits<double>::infinity(), high = -low;
   bool log;
@@ -46,7 +46,7 @@ const char* symbol(std::size_t series, bool utf8) {
   return utf8 ? kUtf8[series % 6] : kAscii[series % 6];
 }
 
-// The cells of a chart: each has a character and a look.
+// The cells of a chart. Each cell has a character and a look.
 class Grid {
  public:
   Grid(int rows, int columns)

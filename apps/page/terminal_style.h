@@ -10,11 +10,12 @@
 
 namespace inkling::page {
 
-// How a page is written: the width of its lines, colours or not, UTF-8 or not.
+// How a page is printed: the width of its lines, and whether it may use colours and UTF-8.
 struct TextStyle {
   explicit TextStyle(const Terminal& terminal);
 
-  std::string coloured(std::string_view text, const char* code) const;  // code: of ANSI, for example "1"
+  std::string coloured(std::string_view text,
+                       const char* code) const;  // `code` is an ANSI code, for example "1" for bold
   std::string look(std::string_view text, Look look) const;
 
   Terminal terminal;

@@ -147,6 +147,14 @@ Curve as_perplexity(Curve curve) {
   return curve;
 }
 
+// What the dashed line of the loss chart means; empty for data without a known minimum.
+std::string minima_of_the_chart(const RunRecord& run) {
+  if (run.validations.empty() || !run.validations.back().min_over_rows) return "";
+  const bool has_both = run.validations.back().min_over_stories.has_value();
+  return str(" The dashed line is the minimum over rows, {loss.min_over_rows}",
+             has_both ? "; over whole stories the minimum is {loss.min_over_stories}." : ".");
+}
+
 void add_loss(Page& page, const RunRecord& run) {
   const Curve losses = curve_of(run, &StepMetrics::loss), validations = validation_curve(run);
   if (losses.x.empty() && validations.x.empty()) return;
@@ -156,7 +164,7 @@ void add_loss(Page& page, const RunRecord& run) {
   page.paragraph(
       str("The loss is the mean of `-log p` over the tokens, in nats. The smoothed line is an exponential "
           "mean over about ",
-          std::lround(window), window < 1.5 ? " step." : " steps."));
+          std::lround(window), window < 1.5 ? " step." : " steps.", minima_of_the_chart(run)));
   LineChart chart{.id = "loss",
                   .title = "Loss",
                   .x_label = "step",

@@ -98,7 +98,7 @@ void expect_same_contents(std::span<const ShardId> saved, std::span<const DataSh
            saved[i].file, " of the run");
     }
     if (now.checksum != saved[i].checksum) {
-      fail(shards[i].path(), ": the contents differ from those of ", saved[i].file, " of the run (checksum ",
+      fail(shards[i].path(), ": the contents differ from ", saved[i].file, " of the run (checksum ",
            now.checksum, ", expected ", saved[i].checksum, ")");
     }
     expect_same_flags(kLossMask, saved[i].mask, now.mask, shards[i]);

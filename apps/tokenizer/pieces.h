@@ -9,8 +9,8 @@
 //    ?[^\s\p{L}\p{N}]+           everything else that is not white space
 //   \s+(?!\S)                    white space, but its last character stays for the next piece
 //   \s+                          a single character of white space
-// The classes are those of Unicode 17.0 (unicode_ranges.h), so that the pieces do not depend on a library's
-// version. A byte that is not part of valid UTF-8 is a character of the class "everything else".
+// The classes follow Unicode 17.0 (unicode_ranges.h), so that the pieces do not depend on the version of a
+// library. A byte that is not part of valid UTF-8 is a character of the class "everything else".
 //
 // Example: "It's 10  am" has the pieces "It", "'s", " 10", " ", " am". Read next: bpe.h.
 #pragma once

@@ -16,7 +16,7 @@ namespace inkling {
 
 namespace {
 
-// Most sizes are no multiples of a register, a tile or a panel.
+// Most sizes are not multiples of the size of a register, a tile or a panel.
 const Recipe kRecipes[] = {
     // about the model of `make train`
     {.name = "stories", .model = {128, 576, 2, 4, 128}, .B = 8, .T = 128, .steps = 4},
@@ -179,7 +179,8 @@ void validate(GPT2& model, const Recipe& recipe, Results& results) {
   results.add(total);
 }
 
-// Two texts together, longer than the context of most recipes: prompts, single tokens, a new context.
+// Generates two texts together. They are longer than the context of most recipes, so the model reads a
+// prompt, then single tokens, and then a new context.
 void write_texts(GPT2& model, const Recipe& recipe, Results& results) {
   const std::int32_t prompt[] = {3, 18, 1, 8, 43};
   const GenerateSettings settings{.max_tokens = recipe.T, .sampler = recipe.sampler};

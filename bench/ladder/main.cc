@@ -4,8 +4,8 @@
 //   inkling_ladder [M N K]      by default 256 3072 768: the widest layer of GPT-2 124M, for 256 tokens
 //
 // The speed of a shared machine changes within seconds. So each round measures the machine's peak and then
-// all rungs; a figure is the median over the rounds. The peak is that of all cores, also for the rungs that
-// use one.
+// all rungs; a figure is the median over the rounds. The peak is the speed of all cores, also for the rungs
+// that use one core.
 #include <unistd.h>
 
 #include <chrono>
@@ -105,8 +105,7 @@ void print(const std::vector<Rung>& all, const std::vector<Measured>& figures) {
   for (std::size_t r = 0; r < all.size(); ++r)
     std::cout << "  " << r + 1 << " " << all[r].name << ": " << all[r].idea << "\n";
   std::cout << "\nThe bars are logarithmic. %: of the peak of all cores, for bf16 of the peak of bf16 "
-               "products, measured before "
-               "each rung. x: times the speed of the rung before.\n";
+               "products, measured before each rung. x: times the speed of the rung before.\n";
 }
 
 Size parse(int argc, char** argv) {

@@ -7,7 +7,7 @@
 //   A in strips of MR rows:     [M/MR][K][MR]
 //   B in panels of NR columns:  [N/NR][K][NR]      the last strip and panel are filled up with zeros
 //
-// A panel (K x NR floats, about 100 KiB) stays in the L2 cache while all strips of A pass by.
+// A panel (K x NR floats, about 100 KiB) stays in the L2 cache while all strips of A are multiplied with it.
 #pragma once
 
 #include <algorithm>

@@ -1,12 +1,12 @@
 // The micro-kernel of rungs 4 and 5: a tile of 6 rows and 2 SIMD registers.
 //
-// A register holds W numbers: 4 with SSE2 or NEON, 8 with AVX2, 16 with AVX-512. An fma adds a product to a
-// sum, W at once. Its result is ready after four cycles, but two fmas can start in every cycle: so at least
-// eight sums must be in work that do not wait for each other. Here they are 12. In each step of k, 2 loads of
-// B and 6 of A feed 12 fmas.
+// A register holds W numbers: 4 with SSE2 or NEON, 8 with AVX2, 16 with AVX-512. One fma instruction adds W
+// products to W sums. Its result is ready after four cycles, but two fmas can start in every cycle. So a
+// kernel needs at least eight sums that do not wait for each other. This kernel has 12. In each step of k, 2
+// loads of B and 6 of A feed 12 fmas.
 //
-// Everything is in an unnamed namespace: the rungs are compiled for this machine's instruction set, and no
-// other file may use their copy of a function.
+// Everything is in an unnamed namespace, because the rungs are compiled for the instruction set of this
+// machine. So no other file can use their copy of a function.
 #pragma once
 
 #include <xsimd/xsimd.hpp>

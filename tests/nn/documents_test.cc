@@ -10,7 +10,7 @@ namespace {
 
 using namespace inkling::test;
 
-// A row's products may be computed in another order than those of a shorter row.
+// The products of a row may be computed in another order than the products of a shorter row.
 constexpr Tolerance kLoss{1e-6, 1e-6}, kGradient{1e-6, 1e-5};
 // In bf16, the same reason can change the rounding of activations.
 constexpr Tolerance kBf16Loss{0.02, 0.02};

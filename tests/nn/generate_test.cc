@@ -120,7 +120,7 @@ TEST_CASE("generate: texts generated together equal the texts generated alone, a
 }
 
 TEST_CASE(
-    "generate: log-probabilities are those of the model's softmax over all logits, whatever the sampler "
+    "generate: log-probabilities come from the model's softmax over all logits, whatever the sampler "
     "does") {
   GPT2 model = load_model("tests/goldens/small.bin");
   const std::vector<std::int32_t> prompt = {5, 6, 7};

@@ -124,7 +124,7 @@ void ruler_of_losses(Page& page, const LessonSettings& settings) {
   mark(page, "model", "a GPT, trained just now", loss,
        {.formula = "mean cross-entropy of the model", .engine = "loss in nn/gpt2.cc"}, table, chart,
        Look::main);
-  mark(page, "min_over_rows", "the grammar: minimum over rows", COMPUTED(double(rows.min_over_rows)),
+  mark(page, "min_over_rows", "minimum over rows", COMPUTED(double(rows.min_over_rows)),
        {.formula = "mean of $-log P$ under the grammar, over the targets of the rows",
         .engine = "write in apps/text/grammar.cc"},
        table, chart, Look::wrong);

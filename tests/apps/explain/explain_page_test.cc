@@ -105,7 +105,7 @@ TEST_CASE("explain page: the sliders' data have each head's attention in thousan
   }
 }
 
-TEST_CASE("explain page: a hostile text is shown, never obeyed") {
+TEST_CASE("explain page: a hostile text is shown as text and never becomes HTML") {
   const TemporaryDirectory t;
   const std::string model = write_model(t, kConfig);
   const std::string text = std::string("He said ") + kHostile + "\x1b[2J \n\t\"'&`$*{";

@@ -73,7 +73,7 @@ TEST_CASE("page: mistakes of a lesson are errors that name the number or the blo
   CHECK_THROWS_WITH(twice.check(), contains("two blocks have the id \"x\""));
 }
 
-TEST_CASE("page html: hostile text is shown, never obeyed") {
+TEST_CASE("page html: hostile text is shown as text and never becomes HTML") {
   const std::string html = page_html(every_block(kHostile));
   CHECK(html.find("<img") == std::string::npos);
   CHECK(html.find("onerror=1>") == std::string::npos);

@@ -34,7 +34,8 @@ std::map<std::string, std::int64_t> by_name(const Preflight& preflight) {
 }
 
 TEST_CASE(
-    "preflight: memory and work equal those of a real step, in f32 and bf16, with and without recompute") {
+    "preflight: memory and work equal the memory and work of a real step, in f32 and bf16, with and without "
+    "recompute") {
   const RestoreThreads restore;
   set_threads(1);  // ops run one after another, as in the rehearsal; parallel ops would need more workspaces
   for (const auto& [precision, recompute] :

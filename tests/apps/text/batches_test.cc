@@ -183,7 +183,7 @@ TEST_CASE(
   REQUIRE(next(batches, 6).inputs[0] == 9);
   const BatchPosition position = batches.state();
   Batches again({path}, settings(2, 3));
-  CHECK_THROWS_WITH(again.set_state(position), contains("a.bin: the contents differ from those of a.bin"));
+  CHECK_THROWS_WITH(again.set_state(position), contains("a.bin: the contents differ from a.bin"));
 }
 
 TEST_CASE("batches: a change in any one of several shards is found, and the error names this shard") {
