@@ -161,9 +161,8 @@ TEST_CASE("local steps: a run stopped between outer steps, and resumed on other 
   train_on(1, temporary / "whole", settings);
   train_on(4, temporary / "run", settings, false, 2);  // after 2 of 3 local steps
   CHECK(std::filesystem::exists(temporary / "run/checkpoints/step_00000002"));
-  train_on(2, temporary / "run", settings, true, 4);
-  train_on(3, temporary / "run", settings, true, 5);
-  train_on(1, temporary / "run", settings, true);
+  train_on(1, temporary / "run", settings, true, 4);
+  train_on(3, temporary / "run", settings, true);  // the outer velocity of step 3 is on all ranks
   check_same_files(temporary / "run", temporary / "whole", {kFiles.begin(), kFiles.end() - 1});
 }
 
