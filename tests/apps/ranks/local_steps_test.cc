@@ -21,7 +21,7 @@ const GPT2Config kLarger{.max_seq_len = 8, .vocab_size = 200, .layers = 1, .head
 // Adds `amount` to every weight, whatever the gradient.
 class Adder final : public Optimizer {
  public:
-  Adder(float amount, std::int64_t n) : Optimizer({{0, n, false}}), amount_(amount) {}
+  Adder(float amount, std::int64_t n) : Optimizer({{.offset = 0, .count = n, .name = "weights"}}), amount_(amount) {}
   const char* name() const override { return "adder"; }
   void step(float* weights, const float*, std::int64_t, float, float, const Updated&) override {
     for (std::int64_t i = 0; i < extent(); ++i) weights[i] += amount_;
