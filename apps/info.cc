@@ -311,7 +311,7 @@ void print_ranks(const json& p) {
   const auto ms = [&](const char* key) { return str(format_fixed(p[key].get<double>() * 1000, 1), " ms"); };
   row("memory of a rank", str(format_fixed(p["total_bytes"].get<double>() / kMiB, 1), " MiB"));
   row(p["local_steps"] > 0 ? "a rank sends in a step, on average" : "a rank sends in a step",
-      str(format_fixed(p["sent_bytes"].get<double>() / kMiB, 1), " MiB"));
+      str(format_fixed(p["sent_bytes"].get<double>() / kMiB, p["local_steps"] > 0 ? 3 : 1), " MiB"));
   row("computing", ms("compute_seconds"));
   row("messages", ms("network_seconds"));
   row("a step", ms("step_seconds"));
