@@ -4,6 +4,7 @@
 #include "apps/tokenizer/merges_files.h"
 #include "apps/tokenizer/tokenizer.h"
 #include "core/error.h"
+#include "tests/apps/process.h"
 #include "tests/support.h"
 #include "tests/temporary_directory.h"
 
@@ -44,6 +45,25 @@ TEST_CASE("find tokenizer: a directory with vocab.json and merges.txt is the tok
 TEST_CASE("find tokenizer: a model without a directory has its tokenizer in the working directory") {
   CHECK(tokenizer_path_for("gpt2.bin") == "gpt2_tokenizer.bin");
   CHECK(tokenizer_path_beside("none.bin").empty());
+}
+
+// The text with one space between words.
+std::string in_one_line(const std::string& text) {
+  std::istringstream words(text);
+  std::string line;
+  for (std::string word; words >> word;) line += (line.empty() ? "" : " ") + word;
+  return line;
+}
+
+TEST_CASE("find tokenizer: help, errors and README state the rule in the same words") {
+  const std::string rule(kTokenizerRule);
+  for (const char* command : {"generate", "chat", "explain", "eval", "inspect", "convert", "train"}) {
+    INFO(command);
+    CHECK_THAT(in_one_line(run({command, "--help"}).out), contains(rule));
+  }
+  CHECK_THAT(run({"chat", "--model", "tests/goldens/small.bin"}).err, contains(rule));
+  CHECK_THAT(run({"generate", "--model", "tests/goldens/small.bin", "--prompt", "a"}).err, contains(rule));
+  CHECK_THAT(in_one_line(read_text("README.md")), contains(rule));
 }
 
 TEST_CASE("merges files: a tokenizer with the same token twice cannot be written") {
