@@ -87,11 +87,11 @@ TEST_CASE("lesson 2: a product of probabilities becomes 0, the sum of logarithms
 }
 
 TEST_CASE(
-    "lesson 2: on the ruler of losses, each mark is lower than the one before, and the floor is lowest") {
+    "lesson 2: on the ruler of losses, each mark is lower than the one before, and the minimum is lowest") {
   const nlohmann::json& lesson = lesson_json("2");
   double before = value(lesson, "ruler.uniform");
   CHECK(before == approx(std::log(value(lesson, "ruler.vocabulary"))));
-  for (const char* name : {"unigram", "bigram", "model", "floor"}) {
+  for (const char* name : {"unigram", "bigram", "model", "min_over_rows"}) {
     INFO(name);
     CHECK(value(lesson, std::string("ruler.") + name) < before - 0.2);
     before = value(lesson, std::string("ruler.") + name);

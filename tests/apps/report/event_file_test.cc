@@ -111,7 +111,7 @@ TEST_CASE("event file: it has every number of the run, at its step and its time"
   write_small_run(t / "run", {}, true);
   const RunRecord run = read_run(t / "run");
   const std::vector<std::string> events = payloads(event_file(run));
-  REQUIRE(events.size() == 1 + 4 * 30 + 3 * 2 + 2 * 3);
+  REQUIRE(events.size() == 1 + 4 * 30 + 4 * 2 + 2 * 3);
   CHECK(Message(events[0]).text(3) == "brain.Event:2");
   std::map<std::string, std::vector<Scalar>> found;
   for (std::size_t i = 1; i < events.size(); ++i) {
@@ -149,7 +149,7 @@ TEST_CASE("event file: a number that is not finite, and a run without steps, lea
   write_small_run(t / "run");
   RunRecord run = read_run(t / "run");
   run.steps[3].loss = kNone;
-  CHECK(payloads(event_file(run)).size() == 4 * 30 + 3 * 2);
+  CHECK(payloads(event_file(run)).size() == 4 * 30 + 4 * 2);
   run.steps.clear();
   run.validations.clear();
   CHECK(payloads(event_file(run)).size() == 1);
@@ -163,7 +163,7 @@ TEST_CASE("event file: report --tensorboard writes a folder for each run, and ru
   for (const char* folder : {"a", "2-b", "3-b"}) {
     const std::string path = t / "logs/new/" + folder + "/" + kEventFile;
     CHECK_THAT(answer.out, contains(path + "\n"));
-    CHECK(payloads(read_text(path)).size() == 1 + 4 * 30 + 3 * 2);
+    CHECK(payloads(read_text(path)).size() == 1 + 4 * 30 + 4 * 2);
   }
   write_text(t / "file", "x");
   CHECK_THROWS_WITH(run_here({"report", t / "a", "--tensorboard", t / "file"}),
