@@ -119,7 +119,7 @@ TEST_CASE("event file: it has every number of the run, at its step and its time"
     const Message value(Message(event.text(5)).text(1));
     found[value.text(1)].push_back({event.number<double>(1), event.integer(2), value.number<float>(2)});
   }
-  CHECK(found.size() == 7 + 6);
+  CHECK(found.size() == 8 + 6);
   CHECK(found["weight_norm/layer_1"][0].value == 4.0f);
   CHECK(found["gradient_norm/last_layernorm"][0].value == 0.125f);
   CHECK(found["gradient_norm/embeddings"][0].step == 30);
