@@ -52,10 +52,10 @@ TEST_CASE("two hosts: a run over a slow network has the same bytes, and takes th
 
 TEST_CASE("two hosts: over a slow network, local steps are faster than steps of all ranks together") {
   skip_without_mpi();
-  const TwoHosts hosts(50);
+  const TwoHosts hosts(100);
   const TemporaryDirectory temporary;
-  REQUIRE(hosts.run(run_words(temporary / "together", 20)).wait().status == 0);
-  REQUIRE(hosts.run(run_words(temporary / "local", 20, {"--local-steps", "10"})).wait().status == 0);
+  REQUIRE(hosts.run(run_words(temporary / "together", 10)).wait().status == 0);
+  REQUIRE(hosts.run(run_words(temporary / "local", 10, {"--local-steps", "5"})).wait().status == 0);
   CHECK(step_ms(temporary / "local") < 0.5 * step_ms(temporary / "together"));
 }
 
