@@ -21,7 +21,7 @@ AMX_TEST := $(BUILD)/tests/ops/amx_test.o
 $(AMX_TEST): CXXFLAGS += $(if $(filter x86_64,$(MACHINE)),$(AMX))
 
 FUZZER  := $(filter-out %_test.o,$(call objects,tests/fuzz/*.cc))
-TESTS   := $(filter-out $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(AMX_TEST)),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
+TESTS   := $(filter-out $(BUILD)/tests/verifier.o $(BUILD)/tests/fuzz/libfuzzer.o $(if $(filter x86_64,$(MACHINE)),,$(AMX_TEST)),$(call objects,tests/*.cc $(TESTED:%=tests/%/*.cc) $(TESTED:%=tests/%/*/*.cc)))
 
 # The headers that every test includes are parsed once: half of the time of compiling a small test. The tests' own speed matters only
 # where they compute references for kernels: -O1; tests of apps: -O0. clang refuses a precompiled header that was made with other flags,
@@ -38,7 +38,7 @@ $(HEADERS_ONCE): $(PRECOMPILED)%.h.gch: tests/support.h
 	@mkdir -p $(@D)
 	@echo '#include "tests/support.h"' > $(PRECOMPILED)$*.h
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) $* -x c++-header $(PRECOMPILED)$*.h -o $@
-TEST_OBJECTS := $(TESTS) $(FUZZER) $(HEADERS_ONCE)
+TEST_OBJECTS := $(TESTS) $(BUILD)/tests/verifier.o $(FUZZER) $(HEADERS_ONCE)
 
 $(BUILD)/inkling_tests: private LDLIBS := $(CATCH) $(LDLIBS)
 $(BUILD)/inkling_tests: $(TESTS) $(COMMANDS) $(BUILD)/bench/schedule_simulation.o $(BUILD)/libinkling.a
@@ -71,12 +71,19 @@ check-libm: $(LIBRARY) $(APP)  ## nothing calls the C library's exp, log, cos an
 
 # ---- arm64, in an emulator
 
-.PHONY: test-arm64 verify-arm64
+.PHONY: test-arm64 verify-arm64 verifier
 FOR_ARM64 = BUILD=$(BUILD)/arm64 CXX='$(ARM64)' EMULATOR=qemu-aarch64
 test-arm64:  ## build for arm64 and run the tests in an emulator, qemu-user (TEST=some, TESTED=folders)
 	$(MAKE) $(FOR_ARM64) test
 verify-arm64:  ## the quick part of test-arm64: compare the results of NEON with the known hashes
-	$(MAKE) $(FOR_ARM64) verify
+	$(MAKE) $(FOR_ARM64) verifier
+verifier: $(BUILD)/verifier
+	$(EMULATOR) $(BUILD)/verifier verify
+
+# The engine and the recipes, without the other commands.
+VERIFIER := $(BUILD)/tests/verifier.o $(BUILD)/apps/verify.o $(filter $(BUILD)/apps/verify/% $(BUILD)/apps/run/training_step.o $(addprefix $(BUILD)/,core/% ops/% nn/% optim/%),$(LIBRARY))
+$(BUILD)/verifier: $(VERIFIER)
+	$(LINK)
 
 # The kernel cannot start a program for another CPU, but it can start a script that does.
 $(BUILD)/inkling.sh: $(BUILD)/inkling
