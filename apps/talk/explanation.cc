@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "apps/run/format.h"
+#include "apps/text/label_shift.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/portable_math.h"
@@ -57,7 +58,7 @@ std::vector<ExplainedPosition> explain(GPT2& model, std::span<const std::int32_t
            ", the scores of the next token are not finite numbers: the model has weights that are too large");
     }
     const auto at = static_cast<std::size_t>(t);
-    positions[at] = explain_position(row, ids[at], ids[at + 1], top);
+    positions[at] = explain_position(row, ids[at], ids[static_cast<std::size_t>(target_of(t))], top);
     positions[at].context = t + 1;
   });
   return positions;
