@@ -181,7 +181,8 @@ std::size_t BpeEncoder::encode_piece(std::string_view piece, std::vector<std::in
   std::int32_t token = table_->longest_match(piece);
   while (at < piece.size()) {
     if (token == BpeTable::kNone) {
-      if (table_->longest_match(piece.substr(at)) == BpeTable::kNone) break;  // no token for this byte
+      // A longer token is merged from single bytes. So if this byte has no token, none begins here.
+      if (table_->longest_match(piece.substr(at, 1)) == BpeTable::kNone) break;
       // No token fits here: go back one token, and try a shorter one there.
       dead_ends_[at / 64] |= std::uint64_t{1} << (at % 64);
       token = ids.back();
