@@ -68,7 +68,7 @@ int talk(Chat& chat) {
         continue;
       }
       interrupted = 0;
-      chat.obey(line, [] { return interrupted != 0; });
+      chat.handle(line, [] { return interrupted != 0; });
       lines.forget_signals();  // they arrived while the answer was written
       if (!std::cout) break;   // the program that read stdout has ended
     } catch (const Error& error) {

@@ -36,7 +36,7 @@ Character first_character(std::string_view text) {
   return {bytes, Character::whole};
 }
 
-// Returns whether a terminal obeys this whole character instead of showing it: C0 except line break and tab,
+// Returns whether a terminal acts on this whole character instead of showing it: C0 except line break and tab,
 // DEL, and C1 (U+0080 to U+009F).
 bool is_control(std::string_view character) {
   const unsigned char first = byte_at(character, 0);

@@ -63,14 +63,14 @@ void Chat::note(const std::string& text) {
   *notes_ << "(" << text << ")" << std::endl;
 }
 
-void Chat::obey(const std::string& line, const std::function<bool()>& stop) {
+void Chat::handle(const std::string& line, const std::function<bool()>& stop) {
   if (line.starts_with("//")) return answer(line.substr(1), stop);
   if (!line.starts_with('/')) {
     if (!without_blanks_around(line).empty()) answer(line, stop);
     return;
   }
   const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
-  obey_command(line.substr(0, end), without_blanks_around(line.substr(end)));
+  run_command(line.substr(0, end), without_blanks_around(line.substr(end)));
 }
 
 void Chat::answer(const std::string& message, const std::function<bool()>& stop) {
@@ -133,7 +133,7 @@ std::string Chat::write_answer(const std::vector<std::int32_t>& prompt, std::int
   return text;
 }
 
-void Chat::obey_command(const std::string& command, const std::string& value) {
+void Chat::run_command(const std::string& command, const std::string& value) {
   SamplerSettings& sampler = settings_.sampler;
   const auto number = [&]<class T>(T least, T most, T& setting) {
     if (!value.empty()) set_number(command, value, least, most, setting);

@@ -33,11 +33,11 @@ class Chat {
   Chat(GPT2& model, const Tokenizer& tokenizer, const ChatSettings& settings, const Terminal& terminal,
        std::ostream& out, std::ostream& notes);
 
-  // Obeys a line of the user: a command, if it starts with "/", else a message that the model answers. "//"
+  // Handles a line of the user: a command, if it starts with "/", else a message that the model answers. "//"
   // stands for a message that starts with "/". An empty line does nothing. While the model answers, `stop` is
-  // called after each token; if it returns true, the answer ends there. Error if the line cannot be obeyed.
-  // Then the chat is as it was before the line.
-  void obey(const std::string& line, const std::function<bool()>& stop);
+  // called after each token; if it returns true, the answer ends there. Error if the command is unknown, its
+  // value is wrong, or the message is too long. Then the chat is as it was before the line.
+  void handle(const std::string& line, const std::function<bool()>& stop);
 
   History& history() { return history_; }
   const ChatSettings& settings() const { return settings_; }
@@ -46,7 +46,7 @@ class Chat {
   void answer(const std::string& message, const std::function<bool()>& stop);
   std::string write_answer(const std::vector<std::int32_t>& prompt, std::int64_t most,
                            const std::function<bool()>& stop);
-  void obey_command(const std::string& command, const std::string& value);
+  void run_command(const std::string& command, const std::string& value);
   void note(const std::string& text);
 
   GPT2* model_;

@@ -27,7 +27,7 @@ struct Talk {
   // Says a line and returns what was printed to stdout.
   std::string say(const std::string& line) {
     out.str("");
-    chat.obey(line, [] { return false; });
+    chat.handle(line, [] { return false; });
     return out.str();
   }
   Tokenizer tokenizer = Tokenizer::bytes();
@@ -166,7 +166,7 @@ TEST_CASE("chat: a message that leaves no room is refused and forgotten; a long 
 TEST_CASE("chat: an answer ends when stop() returns true, and the part that was written is remembered") {
   Talk talk(512);
   int tokens = 0;
-  talk.chat.obey("Hello", [&] { return ++tokens == 4; });
+  talk.chat.handle("Hello", [&] { return ++tokens == 4; });
   CHECK(last_answer(talk).size() == 4);
   CHECK(talk.out.str() == last_answer(talk) + "\n");
   CHECK_THAT(talk.notes.str(), contains("(stopped)"));
@@ -191,7 +191,7 @@ TEST_CASE("chat: an answer ends before the text of the user's next turn") {
     bias[favourite] = 100.0f;
     out.str("");
     Chat chat(model, tokenizer, {.sampler = {.temperature = 0.0f}, .max_tokens = 4}, kPipe, out, notes);
-    chat.obey("a", [] { return false; });
+    chat.handle("a", [] { return false; });
     return out.str();
   };
   CHECK(said(6) == "aaaa\n");
