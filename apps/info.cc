@@ -320,19 +320,21 @@ void print_ranks(const json& p) {
 }
 
 void print_scaling(const json& p, const std::string& sent_as) {
-  std::cout << "\nAs fast as this many machines: all machines together in each step | --local-steps "
-            << p["local_steps"] << " in " << sent_as << "\n"
-            << "(each machine computes the batch above in "
-            << format_fixed(p["step_seconds"].get<double>() * 1000, 1)
-            << " ms; the messages are predicted)\n\n machines";
-  for (const double gbits : kScalingGbits) std::cout << std::right << std::setw(20) << str(gbits, " Gbit/s");
+  std::cout << "\n";
+  sentence(str("As fast as this many machines: all machines together in each step | --local-steps ",
+               p["local_steps"], " in ", sent_as));
+  sentence(str("(each machine computes the batch above in ",
+               format_fixed(p["step_seconds"].get<double>() * 1000, 1), " ms; the messages are predicted)"));
+  constexpr std::size_t kMachines = 9, kSpeeds = 20;
+  std::cout << "\n" << padded_left("machines", kMachines);
+  for (const double gbits : kScalingGbits) std::cout << padded_left(str(gbits, " Gbit/s"), kSpeeds);
   std::cout << "   local steps are faster\n";
   for (const json& one : p["rows"]) {
-    std::cout << std::right << std::setw(9) << one["machines"].get<int>();
+    std::cout << padded_left(str(one["machines"].get<int>()), kMachines);
     for (const json& speed : one["as_fast_as_machines"]) {
-      std::cout << std::setw(20)
-                << str(format_fixed(speed["together"].get<double>(), 1), " | ",
-                       format_fixed(speed["local_steps"].get<double>(), 1));
+      std::cout << padded_left(str(format_fixed(speed["together"].get<double>(), 1), " | ",
+                                   format_fixed(speed["local_steps"].get<double>(), 1)),
+                               kSpeeds);
     }
     std::cout << "   "
               << (one["crossover_gbits"].is_null()

@@ -102,9 +102,9 @@ class TextEncoder {
 
 // How the tokenizer of a model or shard is found: for help texts and errors.
 inline constexpr std::string_view kTokenizerRule =
-    "without --tokenizer, the first of these beside the model or shard is used: NAME_tokenizer.bin, if the "
-    "file's "
-    "name begins with NAME; tokenizer.bin; vocab.json and merges.txt; encoder.json and vocab.bpe";
+    "without --tokenizer, the first of these beside the model or shard is used: "
+    "NAME_tokenizer.bin, if the file's name begins with NAME; tokenizer.bin; "
+    "vocab.json and merges.txt; encoder.json and vocab.bpe";
 
 // Returns the path where the tokenizer of a model file is written: gpt2_tokenizer.bin for gpt2.bin.
 std::string tokenizer_path_for(const std::string& model);

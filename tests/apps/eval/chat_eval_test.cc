@@ -71,29 +71,6 @@ TEST_CASE("chat eval: the last answer counts, and a conversation that is too lon
   CHECK(too_long.right == 0);
 }
 
-TEST_CASE("chat eval: the command reads conversations and prints the exact match") {
-  const TemporaryDirectory temporary;
-  GPT2 model = alphabet_model();
-  save_model(temporary / "model.bin", model.config(), model.parameters().values());
-  Tokenizer::bytes().write(temporary / "tokenizer.bin");
-  std::string lines;
-  for (const char* answer : {"abc", "no", "abc", "abc"}) lines += to_jsonl(asked(answer));
-  write_text(temporary / "chats.jsonl", lines);
-  const std::vector<std::string> command = {"eval", "--model", temporary / "model.bin", "--chat",
-                                            temporary / "chats.jsonl"};
-  const Outcome outcome = run(command + std::vector<std::string>{"--json"});
-  INFO(outcome.err);
-  REQUIRE(outcome.status == 0);
-  const json result = json::parse(outcome.out);
-  CHECK(result.at("conversations") == 4);
-  CHECK(result.at("right") == 3);
-  CHECK(result.at("exact_match") == 0.75);
-  CHECK(result.at("cut_contexts") == 0);
-  CHECK_THAT(run(command).out, contains("exact match     75.00% (3 of 4)"));
-  expect({"eval", "--model", "tests/goldens/small.bin", "--chat", temporary / "chats.jsonl"}, 2,
-         {"--chat needs a tokenizer"});
-}
-
 // A directory with the model of the alphabet and a file of conversations.
 struct Alphabet {
   TemporaryDirectory directory;
@@ -108,6 +85,23 @@ struct Alphabet {
   }
   Outcome run(const std::vector<std::string>& flags) const { return test::run(command + flags); }
 };
+
+TEST_CASE("chat eval: the command reads conversations and prints the exact match") {
+  std::string lines;
+  for (const char* answer : {"abc", "no", "abc", "abc"}) lines += to_jsonl(asked(answer));
+  const Alphabet files(lines);
+  const Outcome outcome = files.run({"--json"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const json result = json::parse(outcome.out);
+  CHECK(result.at("conversations") == 4);
+  CHECK(result.at("right") == 3);
+  CHECK(result.at("exact_match") == 0.75);
+  CHECK(result.at("cut_contexts") == 0);
+  CHECK_THAT(files.run({}).out, contains("exact match     75.00% (3 of 4)"));
+  expect({"eval", "--model", "tests/goldens/small.bin", "--chat", files.directory / "chats.jsonl"}, 2,
+         {"--chat needs a tokenizer"});
+}
 
 TEST_CASE("chat eval: bad lines and documents are named, skipped and counted; --strict stops at the first") {
   const Alphabet files(to_jsonl(asked("abc")) + "{\n{\"text\": \"a\"}\n" + to_jsonl(asked("no")));

@@ -2,7 +2,6 @@
 // number of replicas, but not on the ranks, the threads, or interruptions.
 #include "apps/ranks/local_steps.h"
 
-#include "nn/checkpoint.h"
 #include "nn/layer_norms.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
@@ -220,30 +219,7 @@ TEST_CASE("local steps: with H steps, a run sends 1/H of the bytes, and in bf16 
 }
 
 TEST_CASE("local steps: a replica whose loss is NaN stops all ranks, and is named") {
-  const TemporaryDirectory temporary;
-  GPT2 model(four_parts().model);
-  model.initialise(1);
-  model.parameters().values_of(kWpe)[3] = 3e38f;
-  for (float& w : model.parameters().values_of(kLn1w)) w = 3e38f;
-  save_model(temporary / "model.bin", model.config(), model.parameters().values());
-  const TrainSettings settings =
-      four_parts({{"init", temporary / "model.bin"}, {"val_every", 0}, {"local_steps", 3}});
-  std::atomic<int> diverged = 0;
-  const CapturedErrors quiet;
-  on_ranks(3, [&](Ranks& ranks) {
-    std::optional<RunDirectory> directory;
-    if (ranks.leads()) directory.emplace(temporary / "run");
-    Trainer trainer(settings, directory ? &*directory : nullptr, ranks);
-    trainer.start();
-    try {
-      trainer.run(never);
-    } catch (const Diverged& error) {
-      const std::string message = error.what();
-      diverged +=
-          message.find("replica 0: the loss is") != message.npos && message.find("at step 1") != message.npos;
-    }
-  });
-  CHECK(diverged == 3);
+  check_all_diverge({{"local_steps", 3}}, "replica 0: the loss is");
 }
 
 }  // namespace

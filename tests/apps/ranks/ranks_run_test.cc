@@ -1,9 +1,9 @@
 // Whole training runs on several ranks, which are threads of this process: the result depends on the number
 // of parts (--replicas), but not on the number of ranks or threads, also across an interruption.
+#include <atomic>
 #include <filesystem>
 
 #include "apps/ranks/agreement.h"
-#include "nn/checkpoint.h"
 #include "tests/apps/ranks/replicas.h"
 
 namespace inkling {
@@ -121,30 +121,8 @@ TEST_CASE("ranks: a loss mask that counts no target of a part, and the targets o
         approx(timeless_metrics(temporary / "whole").front()["loss"].get<double>()).epsilon(1e-5));
 }
 
-TEST_CASE("ranks: a NaN of one part stops all ranks before the update, and says which batches were read") {
-  const TemporaryDirectory temporary;
-  GPT2 model(four_parts().model);
-  model.initialise(1);
-  // The embedding of one token is infinite, so the parts whose rows have this token get NaN.
-  model.parameters().values_of(kWpe)[3] = 3e38f;
-  for (float& w : model.parameters().values_of(kLn1w)) w = 3e38f;
-  save_model(temporary / "model.bin", model.config(), model.parameters().values());
-  const TrainSettings settings = four_parts({{"init", temporary / "model.bin"}, {"val_every", 0}});
-  std::atomic<int> diverged = 0;
-  const CapturedErrors quiet;
-  on_ranks(3, [&](Ranks& ranks) {
-    std::optional<RunDirectory> directory;
-    if (ranks.leads()) directory.emplace(temporary / "run");
-    Trainer trainer(settings, directory ? &*directory : nullptr, ranks);
-    trainer.start();
-    try {
-      trainer.run(never);
-    } catch (const Diverged& error) {
-      const std::string message = error.what();
-      diverged += message.find("the loss is") != message.npos && message.find("at step 1") != message.npos;
-    }
-  });
-  CHECK(diverged == 3);
+TEST_CASE("ranks: a loss that is NaN stops all ranks, and the message names the step") {
+  check_all_diverge(json::object(), "the loss is");
 }
 
 TEST_CASE("agreement: an error of one rank is thrown on all ranks, with its rank and host") {

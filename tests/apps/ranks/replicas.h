@@ -1,10 +1,12 @@
 // Whole training runs of several replicas, on ranks that are threads of the test's process.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "nn/checkpoint.h"
 #include "tests/apps/run/tiny_run.h"
 #include "tests/core/ranks/thread_ranks.h"
 #include "tests/support.h"
@@ -42,6 +44,35 @@ inline void train_on(int count, const std::string& path, const TrainSettings& se
     if (directory) directory->write_config(settings);
     trainer.run([&] { return trainer.step() >= steps; });
   });
+}
+
+// Trains on three ranks with weights that are so large that the loss is NaN. Checks that all ranks stop at
+// step 1, with this message.
+inline void check_all_diverge(const nlohmann::json& changes, const std::string& message) {
+  const TemporaryDirectory temporary;
+  GPT2 model(four_parts().model);
+  model.initialise(1);
+  model.parameters().values_of(kWpe)[3] = 3e38f;
+  for (float& w : model.parameters().values_of(kLn1w)) w = 3e38f;
+  save_model(temporary / "model.bin", model.config(), model.parameters().values());
+  nlohmann::json given = {{"init", temporary / "model.bin"}, {"val_every", 0}};
+  given.merge_patch(changes);
+  const TrainSettings settings = four_parts(given);
+  std::atomic<int> diverged = 0;
+  const CapturedErrors quiet;
+  on_ranks(3, [&](Ranks& ranks) {
+    std::optional<RunDirectory> directory;
+    if (ranks.leads()) directory.emplace(temporary / "run");
+    Trainer trainer(settings, directory ? &*directory : nullptr, ranks);
+    trainer.start();
+    try {
+      trainer.run(never);
+    } catch (const Diverged& error) {
+      const std::string what = error.what();
+      diverged += what.find(message) != what.npos && what.find("at step 1") != what.npos;
+    }
+  });
+  CHECK(diverged == 3);
 }
 
 const std::vector<std::string> kFiles = {"model.bin",
