@@ -438,7 +438,7 @@ void add_info(CLI::App& app, Action& action) {
       ->group(ranks);
   number_flag(info->add_option("--step-ms", command->step_ms,
                                "for --scaling: the measured time of a step on one machine, in milliseconds; "
-                               "default: predicted"),
+                               "default: 0, predicted"),
               0.0, 1e9)
       ->group(ranks);
   number_flag(info->add_option("--threads", command->threads, "number of threads"), 1, kMostThreads)
