@@ -196,7 +196,9 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
   const std::vector<OpTime> measured =
       probe(of_rank);  // once, so that the speedup is no noise of two measurements
   const double compute = predicted_seconds(needed.of_rank, measured),
-               seconds = compute + needed.network_seconds;
+               backward = predicted_backward_seconds(needed.of_rank, measured) /
+                          static_cast<double>(request.grad_accum),
+               waiting = waiting_seconds(needed, backward), seconds = compute + waiting;
   const auto tokens = static_cast<double>(request.batch_size * request.seq_len * request.grad_accum);
   return {{"ranks", ranks},
           {"bandwidth_gbs", command.bandwidth_gbs},
@@ -207,6 +209,7 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
           {"sent_bytes", needed.sent_bytes},
           {"compute_seconds", compute},
           {"network_seconds", needed.network_seconds},
+          {"waiting_seconds", waiting},
           {"step_seconds", seconds},
           {"tokens_per_s", tokens / seconds},
           {"speedup", predicted_seconds(rehearse(request), measured) / seconds}};
@@ -314,6 +317,7 @@ void print_ranks(const json& p) {
       str(format_fixed(p["sent_bytes"].get<double>() / kMiB, p["local_steps"] > 0 ? 3 : 1), " MiB"));
   row("computing", ms("compute_seconds"));
   row("messages", ms("network_seconds"));
+  row("waiting for messages", ms("waiting_seconds"));
   row("a step", ms("step_seconds"));
   row("training", str(format_count(p["tokens_per_s"].get<std::int64_t>()), " tokens/s"));
   row("as fast as this many machines", format_fixed(p["speedup"], 2));

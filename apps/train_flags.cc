@@ -158,9 +158,9 @@ void add_train_flags(CLI::App& train, TrainCommand& command) {
   flag("--local-steps-dtype", "/local_steps_dtype",
        "how the replicas' changes are sent: f32, or bf16 for half of the bytes; default: f32", text,
        optimiser);
-  flag("--outer-lr", "/outer_lr", "learning rate of the step with the mean of the changes; default: 0.7",
+  flag("--outer-lr", "/outer_lr", "learning rate of the step with the mean of the changes; default: 1",
        real, optimiser);
-  flag("--outer-momentum", "/outer_momentum", "Nesterov momentum of this step; default: 0.9", real,
+  flag("--outer-momentum", "/outer_momentum", "Nesterov momentum of this step; default: 0.5", real,
        optimiser);
   flag("--precision", "/precision",
        "f32 or bf16; default: the faster one in a short measurement (a resumed run keeps the choice)", text,

@@ -32,6 +32,10 @@ class BackwardPlan {
 
   bool live(std::size_t node) const { return live_[node] != 0; }
   std::int32_t predecessors(std::size_t node) const { return predecessors_[node]; }
+  // The node that completes the gradient of a slot, or -1: the last live node that adds to it.
+  std::int32_t last_adder(std::int32_t slot) const {
+    return states_[static_cast<std::size_t>(slot)].last_adder;
+  }
 
   // Calls f(successor) for every node that waits for `node`.
   template <class F>

@@ -23,6 +23,18 @@ void Graph::run_node(std::int32_t n) {
   scope.of_node(n);
   Gradients gradients(*this);
   node.run(node.capture, gradients);
+  if (leaf_done_) report_leaves(n);
+}
+
+// Reports the leaves whose gradients node n has completed.
+void Graph::report_leaves(std::int32_t n) const {
+  const std::span<const std::int32_t> adds_to = nodes_[static_cast<std::size_t>(n)].adds_to;
+  for (auto slot = adds_to.begin(); slot != adds_to.end(); ++slot) {
+    const GradientSlot& s = slots_[static_cast<std::size_t>(*slot)];
+    if (!s.is_leaf || plan_.last_adder(*slot) != n) continue;
+    if (std::find(adds_to.begin(), slot, *slot) != slot) continue;  // the node uses the leaf twice
+    leaf_done_(static_cast<const float*>(s.gradient), s.count);
+  }
 }
 
 // Runs the nodes on all threads. A node that has finished counts down its successors. If several successors

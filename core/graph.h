@@ -9,7 +9,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/backward_plan.h"
@@ -46,6 +48,11 @@ class Graph {
   void require(std::int32_t slot) { required_.push_back(slot); }
   void clear();
 
+  // A function that backward() calls for each leaf that the loss depends on, as soon as the leaf's gradient
+  // is complete, while other nodes still run. Many threads may call it at the same time.
+  using LeafDone = std::function<void(const float* gradient, std::int64_t count)>;
+  void on_leaf_done(LeafDone leaf_done) { leaf_done_ = std::move(leaf_done); }
+
   // Runs every node that `loss` depends on. backward() may be called once after each clear(). `seed` is the
   // gradient of the loss itself. The memory for gradients comes from `arena`.
   void backward(const Tensor& loss, float seed, Schedule schedule, Arena& arena);
@@ -68,6 +75,7 @@ class Graph {
   void run_serial();
   void run_tbb();
   void run_node(std::int32_t node);
+  void report_leaves(std::int32_t node) const;
   void start(GradientSlot& slot);
   void clear_unreached_leaves();
 
@@ -76,6 +84,7 @@ class Graph {
   std::vector<std::int32_t> required_;  // the slots that backward must reach
   BackwardPlan plan_;
   Profile* profile_ = nullptr;
+  LeafDone leaf_done_;
   bool ran_ = false;
   std::unique_ptr<std::atomic<std::int32_t>[]> open_;  // for each node: nodes that it still waits for
   std::size_t open_capacity_ = 0;

@@ -93,6 +93,10 @@ class Tape {
   // benchmarks.
   void set_schedule(Schedule schedule) { schedule_ = schedule; }
 
+  // Sets a function that backward() calls as soon as the gradient of a leaf is complete (core/graph.h), or
+  // removes it (nullptr).
+  void on_leaf_done(Graph::LeafDone leaf_done) { graph_.on_leaf_done(std::move(leaf_done)); }
+
   // Like backward(), but starts from a tensor y whose gradient dy is known. dy has as many floats as y.
   void backward_from(const Tensor& y, const float* dy);
 

@@ -54,6 +54,18 @@ std::vector<OpTime> ops_of(const ProfileStep& step) {
   return ops;
 }
 
+double predicted_op_seconds(const Preflight::Op& op, const std::vector<OpTime>& measured) {
+  const auto same = [&](const OpTime& time) {
+    return time.phase == op.phase && time.name == op.name && time.operands == op.work.operands;
+  };
+  const auto found = std::find_if(measured.begin(), measured.end(), same);
+  if (found == measured.end()) fail("predicted time: ", op.name, " was not measured");
+  const double times = found->flops > 0   ? op.work.flops / found->flops
+                       : found->bytes > 0 ? op.work.bytes / found->bytes
+                                          : 1;
+  return times * found->seconds;
+}
+
 }  // namespace
 
 std::vector<OpTime> probe(const PreflightRequest& request) {
@@ -89,16 +101,15 @@ std::vector<OpTime> probe(const PreflightRequest& request) {
 
 double predicted_seconds(const Preflight& preflight, const std::vector<OpTime>& measured) {
   double seconds = 0;
+  for (const Preflight::Op& op : preflight.ops) seconds += predicted_op_seconds(op, measured);
+  return seconds;
+}
+
+double predicted_backward_seconds(const Preflight& preflight, const std::vector<OpTime>& measured) {
+  double seconds = 0;
   for (const Preflight::Op& op : preflight.ops) {
-    const auto same = [&](const OpTime& time) {
-      return time.phase == op.phase && time.name == op.name && time.operands == op.work.operands;
-    };
-    const auto found = std::find_if(measured.begin(), measured.end(), same);
-    if (found == measured.end()) fail("predicted time: ", op.name, " was not measured");
-    const double times = found->flops > 0   ? op.work.flops / found->flops
-                         : found->bytes > 0 ? op.work.bytes / found->bytes
-                                            : 1;
-    seconds += times * found->seconds;
+    if (op.phase == Phase::backward || op.phase == Phase::recomputed)
+      seconds += predicted_op_seconds(op, measured);
   }
   return seconds;
 }

@@ -25,6 +25,8 @@ std::vector<OpTime> probe(const PreflightRequest& request);
 
 // The time of the step that `preflight` describes. Error if an op of it was not measured.
 double predicted_seconds(const Preflight& preflight, const std::vector<OpTime>& measured);
+// The time of the backward passes of a step, with what they recompute.
+double predicted_backward_seconds(const Preflight& preflight, const std::vector<OpTime>& measured);
 // If nothing else uses the machine, the real time is at most this factor longer or shorter than predicted.
 constexpr double kTimeFactor = 1.3;
 

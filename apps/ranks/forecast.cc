@@ -22,8 +22,7 @@ constexpr int kShortExchanges = 4, kShortLocalExchanges = 2;
 constexpr double kOuterBytes = 40;
 
 double seconds_of_buckets(std::int64_t floats, int others, std::int64_t bytes_each, const Network& network) {
-  const double buckets =
-      std::max(1.0, static_cast<double>(floats) / static_cast<double>(Share::kBucketFloats));
+  const double buckets = std::max(1.0, static_cast<double>(floats) / static_cast<double>(Bucket::kFloats));
   const double bytes = static_cast<double>(bytes_each * floats * others);
   const double transfer = bytes / buckets / network.bytes_per_second;
   return buckets * std::max(transfer, (transfer + network.latency_seconds) / 2);
@@ -39,10 +38,15 @@ RanksForecast forecast(PreflightRequest request, int ranks, const Network& netwo
   Preflight& of_rank = result.of_rank;
 
   GPT2 model(request.model);  // only its table is used, so its weights take no memory
-  std::int64_t all = 0, share = 0;
-  for (const Share& one : shares_of(cut_segments(segments_of(model.parameters().table())), ranks)) {
-    all += one.size();
-    share = std::max(share, one.size());
+  std::int64_t all = 0, share = 0, share_after_backward = 0;
+  for (const Share& one : shares_of(cut_segments(segments_of(model.parameters().table())),
+                                    layer_ranges(model.parameters()), ranks)
+                              .of_rank) {
+    all += one.size;
+    share = std::max(share, one.size);
+    std::int64_t after_backward = 0;
+    for (const Bucket& bucket : one.buckets) after_backward += bucket.part == 0 ? bucket.size : 0;
+    share_after_backward = std::max(share_after_backward, after_backward);
   }
   const bool local = rounds.local_steps > 0;
   const double once = local ? 1.0 / static_cast<double>(rounds.local_steps) : 1.0;
@@ -67,13 +71,23 @@ RanksForecast forecast(PreflightRequest request, int ranks, const Network& netwo
   }
   const int others = ranks - 1;
   if (others == 0) return result;
-  // In bf16, messages that arrive and leave have buffers of their own.
-  const std::int64_t buffers = std::int64_t{sizeof(float)} + (bytes_each == 2 ? 4 : 0);
-  of_rank.memory.push_back({"gradients of other ranks", 2 * others * Share::kBucketFloats * buffers});
+  // Two buckets of each rank: numbers that arrive, as f32 and, if they are sent so, as bf16; messages that
+  // leave; messages with weights.
+  const std::int64_t arrive = std::int64_t{sizeof(float)} + (bytes_each == 2 ? 2 : 0);
+  of_rank.memory.push_back(
+      {"messages", 2 * Bucket::kFloats * (others * (arrive + bytes_each) + ranks * bytes_each)});
   result.sent_bytes = once * static_cast<double>(bytes_each * (all - share) + bytes_each * share * others);
-  result.network_seconds = once * 2 * seconds_of_buckets(share, others, bytes_each, network) +
-                           (local ? kShortLocalExchanges : kShortExchanges) * network.latency_seconds;
+  const double one_way = seconds_of_buckets(share, others, bytes_each, network);
+  result.network_seconds =
+      once * 2 * one_way + (local ? kShortLocalExchanges : kShortExchanges) * network.latency_seconds;
+  if (!local)
+    result.during_backward_seconds =
+        one_way * (1 - static_cast<double>(share_after_backward) / static_cast<double>(share));
   return result;
+}
+
+double waiting_seconds(const RanksForecast& forecast, double backward_seconds) {
+  return forecast.network_seconds - std::min(forecast.during_backward_seconds, backward_seconds);
 }
 
 }  // namespace inkling

@@ -1,9 +1,10 @@
 #include "apps/ranks/gradient_sum.h"
 
 #include <algorithm>
+#include <thread>
 
+#include "core/bf16.h"
 #include "core/parallel.h"
-#include "ops/elementwise.h"
 #include "ops/kernels.h"
 
 namespace inkling {
@@ -11,176 +12,240 @@ namespace inkling {
 namespace {
 
 constexpr std::int64_t kAddFloats = 1 << 14;  // a thread adds this many floats at a time: they fit into L1
+constexpr std::size_t kBucketBytes = static_cast<std::size_t>(Bucket::kFloats) * sizeof(float);
 
-void add_to(float* sum, const float* x, std::int64_t n) {
-  kernels().binary_forward(Binary::add, sum, {sum, 1}, {x, 1}, n);
-}
-
-// The memory for a bucket of bf16. Two consecutive buckets have different places.
-bf16* bf16_bucket(const Pages& pages, std::size_t places, std::size_t place, std::int64_t bucket) {
-  const std::size_t at = static_cast<std::size_t>(bucket % 2) * places + place;
-  return reinterpret_cast<bf16*>(pages.data()) + at * static_cast<std::size_t>(Share::kBucketFloats);
+template <class T>
+T* bucket_in(const Pages& pages, std::size_t place) {
+  return reinterpret_cast<T*>(pages.data()) + place * static_cast<std::size_t>(Bucket::kFloats);
 }
 
 }  // namespace
 
-GradientSum::GradientSum(Ranks& ranks, std::int64_t parts, std::span<const Share> shares,
-                         std::span<float> gradients, DType sent_as)
+GradientSum::GradientSum(Ranks& ranks, std::int64_t parts, const Shares& shares, std::span<float> gradients,
+                         DType sent_as)
     : ranks_(ranks),
       parts_(parts),
-      mine_(parts_of_rank(parts, ranks.rank(), ranks.size())),
-      shares_(shares.begin(), shares.end()),
       gradients_(gradients),
-      sent_as_(sent_as) {
+      sent_as_(sent_as),
+      sums_(parts, parts_of_rank(parts, ranks.rank(), ranks.size()), gradients, sent_as) {
+  if (ranks_.size() == 1) return;
   for (int rank = 0; rank < ranks_.size(); ++rank) {
     if (rank == ranks_.rank()) continue;
     for (const PartRange node : nodes_in(parts_, parts_of_rank(parts_, rank, ranks_.size())))
       foreign_.push_back({rank, node});
   }
-  const std::size_t two_buckets = 2 * static_cast<std::size_t>(Share::kBucketFloats);
-  arriving_ = Pages(two_buckets * foreign_.size() * sizeof(float));
-  if (sent_as_ != DType::bf16) return;
-  arriving_bf16_ = Pages(two_buckets * foreign_.size() * sizeof(bf16));
-  const std::size_t leaving = nodes_in(parts_, mine_).size() * static_cast<std::size_t>(ranks_.size() - 1);
-  leaving_bf16_ = Pages(two_buckets * leaving * sizeof(bf16));
-}
-
-// Rounds to the numbers that messages can have.
-void GradientSum::round(float* values, std::int64_t n) const {
-  if (sent_as_ != DType::bf16) return;
-  for (std::int64_t i = 0; i < n; ++i) values[i] = to_float(to_bf16(values[i]));
-}
-
-int GradientSum::take_memory() {
-  if (free_memories_.empty()) {
-    free_memories_.push_back(static_cast<int>(memories_.size()));
-    memories_.emplace_back(gradients_.size_bytes());
-  }
-  const int memory = free_memories_.back();
-  free_memories_.pop_back();
-  return memory;
-}
-
-// Works like the carry of a binary counter: two sums become one as soon as they are the children of a node.
-// The last part stays in the buffer of backward; earlier parts are copied, because backward overwrites it.
-void GradientSum::add(std::int64_t part) {
-  Sum sum{{part, part + 1}, gradients_.data(), -1};
-  const std::int64_t n = std::ssize(gradients_);
-  parallel_for(n, kAddFloats,
-               [&](std::int64_t begin, std::int64_t end) { round(sum.data + begin, end - begin); });
-  while (!sums_.empty() && is_node(parts_, {sums_.back().node.begin, sum.node.end})) {
-    Sum left = sums_.back();
-    sums_.pop_back();
-    parallel_for(n, kAddFloats, [&](std::int64_t begin, std::int64_t end) {
-      add_to(left.data + begin, sum.data + begin, end - begin);
-      round(left.data + begin, end - begin);
-    });
-    if (sum.memory >= 0) free_memories_.push_back(sum.memory);
-    left.node.end = sum.node.end;
-    sum = left;
-  }
-  if (sum.memory < 0 && part + 1 < mine_.end) {
-    sum.memory = take_memory();
-    sum.data = reinterpret_cast<float*>(memories_[static_cast<std::size_t>(sum.memory)].data());
-    parallel_for(n, kAddFloats, [&](std::int64_t begin, std::int64_t end) {
-      std::copy(gradients_.data() + begin, gradients_.data() + end, sum.data + begin);
-    });
-  }
-  sums_.push_back(sum);
-}
-
-float* GradientSum::reduce() {
-  float* out = sums_.front().data;
-  if (!foreign_.empty()) {
-    out = gradients_.data();
-    Messages under_way;
-    const std::int64_t buckets = most_buckets(shares_);
-    for (std::int64_t number = 0; number <= buckets; ++number) {
-      Messages next = number < buckets ? start_bucket(number) : Messages{};
-      if (number > 0) finish_bucket(number - 1, under_way, out);
-      under_way = std::move(next);
+  for (std::size_t number = 0; number < shares.most_buckets(); ++number) {
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+      const std::vector<Bucket>& buckets = shares.of_rank[static_cast<std::size_t>(rank)].buckets;
+      if (number < buckets.size()) queue_.push_back({.owner = rank, .bucket = &buckets[number]});
     }
   }
-  for (const Sum& sum : sums_) {
-    if (sum.memory >= 0) free_memories_.push_back(sum.memory);
+  std::stable_sort(queue_.begin(), queue_.end(), [](const QueuedBucket& a, const QueuedBucket& b) {
+    return a.bucket->part > b.bucket->part;
+  });
+  for (std::size_t t = 0; t < queue_.size(); ++t) {
+    for (const WeightRange& range : queue_[t].bucket->ranges) places_.push_back({range, t});
   }
+  std::sort(places_.begin(), places_.end(),
+            [](const Place& a, const Place& b) { return a.range.begin < b.range.begin; });
+
+  arriving_floats_ = Pages(2 * foreign_.size() * kBucketBytes);
+  if (sent_as_ == DType::bf16) arriving_bf16_ = Pages(2 * foreign_.size() * kBucketBytes / 2);
+  sends_.resize(2 * static_cast<std::size_t>(ranks_.size() - 1));
+  leaving_ = Pages(sends_.size() * nodes_in(parts_, sums_.parts()).size() * kBucketBytes);
+}
+
+// ---- Adding while backward runs ----
+
+void GradientSum::add(std::int64_t part) {
+  sums_.begin(part);
+  sums_.add();
+}
+
+void GradientSum::add_while(std::int64_t part, const std::function<void()>& backward) {
+  if (foreign_.empty()) {
+    backward();
+    return add(part);
+  }
+  sums_.begin(part);
+  adds_last_part_ = true;
+  backward_ended_ = false;
+  for (QueuedBucket& queued : queue_) queued.missing = queued.bucket->size;
+  std::exception_ptr error;
+  std::thread background([&] {
+    try {
+      walk(Thread::background);
+    } catch (...) {
+      error = std::current_exception();
+    }
+  });
+  const auto join = [&] {
+    {
+      const std::lock_guard lock(mutex_);
+      backward_ended_ = true;
+    }
+    changed_.notify_one();
+    background.join();
+  };
+  try {
+    backward();
+  } catch (...) {
+    join();
+    throw;
+  }
+  join();
+  if (error) std::rethrow_exception(error);
+}
+
+void GradientSum::complete(const float* gradient, std::int64_t count) {
+  const std::int64_t begin = gradient - gradients_.data(), end = begin + count;
+  const std::lock_guard lock(mutex_);
+  auto place = std::partition_point(places_.begin(), places_.end(),
+                                    [&](const Place& one) { return one.range.end <= begin; });
+  for (; place != places_.end() && place->range.begin < end; ++place)
+    queue_[place->queued].missing -= std::min(end, place->range.end) - std::max(begin, place->range.begin);
+  changed_.notify_one();
+}
+
+// Returns false if backward has ended: then the main thread continues.
+bool GradientSum::wait_until_complete(const QueuedBucket& queued, Thread thread) {
+  if (thread == Thread::main) return true;
+  std::unique_lock lock(mutex_);
+  if (queued.missing > 0 && !backward_ended_) {
+    // MPI moves large messages only while somebody waits for them. They belong to earlier buckets.
+    lock.unlock();
+    finish_all(thread);
+    lock.lock();
+    changed_.wait(lock, [&] { return queued.missing == 0 || backward_ended_; });
+  }
+  return !backward_ended_;
+}
+
+// ---- Adding over all ranks ----
+
+float* GradientSum::reduce() {
+  float* out = foreign_.empty() ? sums_.sums().front().data : gradients_.data();
+  walk(Thread::main);
+  finish_all(Thread::main);
   sums_.clear();
+  adds_last_part_ = false;
+  next_ = 0;
   return out;
 }
 
-Share GradientSum::bucket_of(int rank, std::int64_t number) const {
-  return shares_[static_cast<std::size_t>(rank)].bucket(number);
+void GradientSum::walk(Thread thread) {
+  for (; next_ < queue_.size(); ++next_) {
+    if (!wait_until_complete(queue_[next_], thread)) return;
+    launch(queue_[next_], thread);
+  }
 }
 
-// The place for a bucket of a foreign sum. Two consecutive buckets have different places.
-float* GradientSum::arrived(std::size_t foreign, std::int64_t bucket) const {
-  const std::size_t place = static_cast<std::size_t>(bucket % 2) * foreign_.size() + foreign;
-  return reinterpret_cast<float*>(arriving_.data()) + place * static_cast<std::size_t>(Share::kBucketFloats);
+void GradientSum::launch(const QueuedBucket& queued, Thread thread) {
+  if (adds_last_part_) {
+    for (const WeightRange& range : queued.bucket->ranges) sums_.add(range.begin, range.end);
+  }
+  if (queued.owner == ranks_.rank()) {
+    receive(*queued.bucket, thread);
+  } else {
+    send(*queued.bucket, queued.owner);
+  }
 }
 
-// The memory into which the message with a bucket of a foreign sum arrives.
-std::span<std::byte> GradientSum::room(std::size_t foreign, std::int64_t bucket, std::size_t floats) const {
-  if (sent_as_ != DType::bf16) return std::as_writable_bytes(std::span(arrived(foreign, bucket), floats));
-  return std::as_writable_bytes(
-      std::span(bf16_bucket(arriving_bf16_, foreign_.size(), foreign, bucket), floats));
+void GradientSum::send(const Bucket& bucket, int to) {
+  const std::size_t slot = sent_++ % sends_.size(), own_sums = sums_.sums().size();
+  std::vector<Ranks::Transfer>& transfers = sends_[slot];
+  for (const Ranks::Transfer transfer : transfers) ranks_.wait(transfer);
+  transfers.clear();
+  for (std::size_t i = 0; i < own_sums; ++i)
+    transfers.push_back(ranks_.start_send(to, message(sums_.sums()[i].data, bucket, slot * own_sums + i)));
 }
 
-// The message with these values. `place` numbers the messages of a bucket.
-std::span<const std::byte> GradientSum::message(const float* values, std::size_t floats, std::size_t place,
-                                                std::int64_t bucket) const {
-  if (sent_as_ != DType::bf16) return std::as_bytes(std::span(values, floats));
-  const std::size_t places = sums_.size() * static_cast<std::size_t>(ranks_.size() - 1);
-  bf16* leaving = bf16_bucket(leaving_bf16_, places, place, bucket);
-  kernels().narrow(leaving, values, static_cast<std::int64_t>(floats));
-  return std::as_bytes(std::span(leaving, floats));
-}
-
-GradientSum::Messages GradientSum::start_bucket(std::int64_t number) {
-  Messages messages;
-  const auto size = static_cast<std::size_t>(bucket_of(ranks_.rank(), number).size());
-  for (std::size_t i = 0; size > 0 && i < foreign_.size(); ++i)
-    messages.receives.push_back(ranks_.start_receive(foreign_[i].rank, room(i, number, size)));
-  for (int rank = 0; rank < ranks_.size(); ++rank) {
-    const Share theirs = bucket_of(rank, number);
-    if (rank == ranks_.rank() || theirs.size() == 0) continue;
-    for (const Sum& sum : sums_) {
-      messages.sends.push_back(
-          ranks_.start_send(rank, message(sum.data + theirs.begin, static_cast<std::size_t>(theirs.size()),
-                                          messages.sends.size(), number)));
+// The message with the numbers of a bucket: where they are, if they are together, else in the memory of this
+// place.
+std::span<const std::byte> GradientSum::message(const float* values, const Bucket& bucket,
+                                                std::size_t place) {
+  const auto size = static_cast<std::size_t>(bucket.size);
+  if (sent_as_ == DType::bf16) {
+    bf16* to = bucket_in<bf16>(leaving_, 2 * place);
+    for (const WeightRange& range : bucket.ranges) {
+      kernels().narrow(to, values + range.begin, range.size());
+      to += range.size();
     }
+    return std::as_bytes(std::span(bucket_in<bf16>(leaving_, 2 * place), size));
   }
-  return messages;
+  if (bucket.ranges.size() == 1) return std::as_bytes(std::span(values + bucket.ranges.front().begin, size));
+  float* to = bucket_in<float>(leaving_, place);
+  for (const WeightRange& range : bucket.ranges) to = std::copy(values + range.begin, values + range.end, to);
+  return std::as_bytes(std::span(bucket_in<float>(leaving_, place), size));
 }
 
-void GradientSum::finish_bucket(std::int64_t number, const Messages& messages, float* out) {
-  for (const Ranks::Transfer transfer : messages.receives) ranks_.wait(transfer);
-  const Share mine = bucket_of(ranks_.rank(), number);
-  for (std::size_t foreign = 0; sent_as_ == DType::bf16 && foreign < foreign_.size(); ++foreign) {
-    const bf16* from = bf16_bucket(arriving_bf16_, foreign_.size(), foreign, number);
-    std::transform(from, from + mine.size(), arrived(foreign, number), to_float);
-  }
-  parallel_for(mine.size(), kAddFloats, [&](std::int64_t begin, std::int64_t end) {
-    const float* sum = sum_of({0, parts_}, number, mine.begin + begin, end - begin);
-    float* to = out + mine.begin + begin;
-    if (sum != to) std::copy(sum, sum + (end - begin), to);
-  });
-  for (const Ranks::Transfer transfer : messages.sends) ranks_.wait(transfer);
+// The memory for a bucket of a foreign sum. Two consecutive buckets have different slots.
+float* GradientSum::arrived(std::size_t foreign, std::size_t slot) const {
+  return bucket_in<float>(arriving_floats_, slot * foreign_.size() + foreign);
 }
 
-// Computes `count` floats of a node's sum, from weight `begin` on, in a bucket of this rank's share. Returns
-// where they are: in the memory of the first of the sums that were added.
-float* GradientSum::sum_of(PartRange node, std::int64_t bucket, std::int64_t begin, std::int64_t count) {
-  for (const Sum& sum : sums_) {
+void GradientSum::receive(const Bucket& bucket, Thread thread) {
+  Arriving next{.bucket = &bucket, .slot = own_++ % 2, .receives = {}};
+  const auto size = static_cast<std::size_t>(bucket.size);
+  for (std::size_t i = 0; i < foreign_.size(); ++i) {
+    const std::span<std::byte> to =
+        sent_as_ == DType::bf16 ? std::as_writable_bytes(std::span(
+                                      bucket_in<bf16>(arriving_bf16_, next.slot * foreign_.size() + i), size))
+                                : std::as_writable_bytes(std::span(arrived(i, next.slot), size));
+    next.receives.push_back(ranks_.start_receive(foreign_[i].rank, to));
+  }
+  finish_own(thread);
+  arriving_ = std::move(next);
+}
+
+// Waits for the bucket of this rank's share that is under way, and adds it.
+void GradientSum::finish_own(Thread thread) {
+  if (!arriving_) return;
+  for (const Ranks::Transfer transfer : arriving_->receives) ranks_.wait(transfer);
+  const Bucket& bucket = *arriving_->bucket;
+  const std::size_t slot = arriving_->slot;
+  for (std::size_t i = 0; sent_as_ == DType::bf16 && i < foreign_.size(); ++i) {
+    const bf16* from = bucket_in<bf16>(arriving_bf16_, slot * foreign_.size() + i);
+    std::transform(from, from + bucket.size, arrived(i, slot), to_float);
+  }
+  std::int64_t in_bucket = 0;
+  for (const WeightRange& range : bucket.ranges) {
+    const auto add = [&](std::int64_t begin, std::int64_t end) {
+      const float* sum = sum_of({0, parts_}, slot, in_bucket + begin, range.begin + begin, end - begin);
+      float* to = gradients_.data() + range.begin + begin;
+      if (sum != to) std::copy(sum, sum + (end - begin), to);
+    };
+    if (thread == Thread::main) {
+      parallel_for(range.size(), kAddFloats, add);
+    } else {
+      add(0, range.size());
+    }
+    in_bucket += range.size();
+  }
+  arriving_.reset();
+}
+
+void GradientSum::finish_all(Thread thread) {
+  finish_own(thread);
+  for (std::vector<Ranks::Transfer>& transfers : sends_) {
+    for (const Ranks::Transfer transfer : transfers) ranks_.wait(transfer);
+    transfers.clear();
+  }
+}
+
+// Computes `count` floats of a node's sum: from weight `begin` on, which is number `in_bucket` of a bucket of
+// this rank's share. Returns where they are: in the memory of the first of the sums that were added.
+float* GradientSum::sum_of(PartRange node, std::size_t slot, std::int64_t in_bucket, std::int64_t begin,
+                           std::int64_t count) {
+  for (const PartSums::Sum& sum : sums_.sums()) {
     if (sum.node == node) return sum.data + begin;
   }
   for (std::size_t i = 0; i < foreign_.size(); ++i) {
-    if (foreign_[i].node == node)
-      return arrived(i, bucket) + (begin - bucket_of(ranks_.rank(), bucket).begin);
+    if (foreign_[i].node == node) return arrived(i, slot) + in_bucket;
   }
-  float* left = sum_of({node.begin, middle(node)}, bucket, begin, count);
-  const float* right = sum_of({middle(node), node.end}, bucket, begin, count);
-  add_to(left, right, count);
-  round(left, count);
+  float* left = sum_of({node.begin, middle(node)}, slot, in_bucket, begin, count);
+  const float* right = sum_of({middle(node), node.end}, slot, in_bucket, begin, count);
+  sums_.add_to(left, right, count);
   return left;
 }
 

@@ -34,8 +34,9 @@ LocalSteps::LocalSteps(Ranks& ranks, std::int64_t replicas, GPT2& model, const L
       model_(model),
       settings_(settings),
       chunks_(cut_segments(segments_of(model.parameters().table()))),
-      shares_(shares_of(chunks_, ranks.size())),
+      shares_(shares_of(chunks_, layer_ranges(model.parameters()), ranks.size())),
       sum_(ranks, replicas, shares_, model.parameters().gradients(), settings.sent_as),
+      gather_mean_(ranks, shares_, static_cast<std::size_t>(size_bytes(settings.sent_as))),
       outer_(segments_of(model.parameters().table()), settings.outer_momentum),
       shared_(model.parameters().values().size_bytes()) {
   const std::span<const float> weights = model.parameters().values();
@@ -180,18 +181,19 @@ void LocalSteps::outer_step(Tape& tape, std::int64_t number) {
 // the model's buffer of gradients has the mean change of all weights.
 void LocalSteps::send_mean(const float* sum) {
   const std::span<float> mean = model_.parameters().gradients();
-  const Share mine = shares_[static_cast<std::size_t>(ranks_.rank())];
-  const auto replicas = static_cast<float>(all_);
-  parallel_for(mine.size(), kFloats, [&](std::int64_t begin, std::int64_t end) {
-    std::transform(sum + mine.begin + begin, sum + mine.begin + end, mean.data() + mine.begin + begin,
-                   [&](float x) { return x / replicas; });
-  });
-  if (settings_.sent_as != DType::bf16) return gather_shares(ranks_, mean, shares_);
   const std::span<bf16> sent(reinterpret_cast<bf16*>(mean_bf16_.data()), mean.size());
-  parallel_for(mine.size(), kFloats, [&](std::int64_t begin, std::int64_t end) {
-    kernels().narrow(sent.data() + mine.begin + begin, mean.data() + mine.begin + begin, end - begin);
-  });
-  gather_shares(ranks_, sent, shares_);
+  const bool as_bf16 = settings_.sent_as == DType::bf16;
+  const auto replicas = static_cast<float>(all_);
+  for (const WeightRange& range : shares_.of_rank[static_cast<std::size_t>(ranks_.rank())].ranges) {
+    parallel_for(range.size(), kFloats, [&](std::int64_t begin, std::int64_t end) {
+      const float* from = sum + range.begin;
+      float* to = mean.data() + range.begin;
+      std::transform(from + begin, from + end, to + begin, [&](float x) { return x / replicas; });
+      if (as_bf16) kernels().narrow(sent.data() + range.begin + begin, to + begin, end - begin);
+    });
+  }
+  gather_mean_.gather(as_bf16 ? std::as_writable_bytes(sent) : std::as_writable_bytes(mean));
+  if (!as_bf16) return;
   parallel_for(std::ssize(mean), kFloats, [&](std::int64_t begin, std::int64_t end) {
     std::transform(sent.data() + begin, sent.data() + end, mean.data() + begin, to_float);
   });

@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/ranks/gather_shares.h"
 #include "apps/ranks/gradient_sum.h"
 #include "apps/ranks/optimizer_state.h"
 #include "apps/run/training_step.h"
@@ -34,8 +35,8 @@ namespace inkling {
 struct LocalStepsSettings {
   std::int64_t steps = 1;  // H
   DType sent_as = DType::f32;
-  double outer_lr = 0.7;
-  double outer_momentum = 0.9;
+  double outer_lr = 1;
+  double outer_momentum = 0.5;
 };
 
 class LocalSteps {
@@ -91,8 +92,9 @@ class LocalSteps {
   GPT2& model_;
   LocalStepsSettings settings_;
   std::vector<SegmentChunk> chunks_;  // of all weights
-  std::vector<Share> shares_;
-  GradientSum sum_;                // of the changes
+  Shares shares_;
+  GradientSum sum_;  // of the changes
+  GatherShares gather_mean_;
   std::vector<Replica> replicas_;  // of this rank
   std::size_t in_model_ = 0;       // the replica whose weights are in the model
   Nesterov outer_;

@@ -12,9 +12,9 @@ namespace {
 // Calls f(begin, count) for each bucket of a piece, in order.
 template <class F>
 void for_each_bucket(const StatePiece& piece, F f) {
-  for (std::int64_t begin = 0; begin < piece.count; begin += Share::kBucketFloats)
+  for (std::int64_t begin = 0; begin < piece.count; begin += Bucket::kFloats)
     f(static_cast<std::size_t>(begin),
-      static_cast<std::size_t>(std::min(Share::kBucketFloats, piece.count - begin)));
+      static_cast<std::size_t>(std::min(Bucket::kFloats, piece.count - begin)));
 }
 
 // Calls f(values) for each bucket of the pieces that this rank has.
@@ -29,16 +29,26 @@ void for_each_own_bucket(const RunState& state, const Ranks& ranks, F f) {
 
 }  // namespace
 
-RunState state_in_shares(Optimizer& optimizer, const Ranks& ranks, std::span<const Share> shares) {
+RunState state_in_shares(Optimizer& optimizer, const Ranks& ranks, const Shares& shares) {
+  struct Owned {
+    WeightRange range;
+    int rank;
+  };
+  std::vector<Owned> all;  // the ranges of all ranks, in the order of the file
+  for (int rank = 0; rank < ranks.size(); ++rank) {
+    for (const WeightRange& range : shares.of_rank[static_cast<std::size_t>(rank)].ranges)
+      all.push_back({range, rank});
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Owned& a, const Owned& b) { return a.range.begin < b.range.begin; });
   const auto arrays = optimizer.state();
-  RunState state{.arrays = arrays.size(), .length = shares.back().end, .pieces = {}};
+  RunState state{.arrays = arrays.size(), .length = all.back().range.end, .pieces = {}};
   for (const Optimizer::State& array : arrays) {
-    for (int rank = 0; rank < ranks.size(); ++rank) {
-      const Share& share = shares[static_cast<std::size_t>(rank)];
-      StatePiece piece{array.name, rank, share.size(), {}};
+    for (const auto& [range, rank] : all) {
+      StatePiece piece{array.name, rank, range.size(), {}};
       if (rank == ranks.rank())
-        piece.values = array.values.subspan(static_cast<std::size_t>(share.begin),
-                                            static_cast<std::size_t>(share.size()));
+        piece.values = array.values.subspan(static_cast<std::size_t>(range.begin),
+                                            static_cast<std::size_t>(range.size()));
       state.pieces.push_back(piece);
     }
   }
@@ -58,7 +68,7 @@ RunState whole_state(Optimizer& optimizer) {
 void save_state(const std::string& path, const RunState& state, Ranks& ranks) {
   AtomicFile file(path);
   write_optimizer_header(file, state.arrays, static_cast<std::uint64_t>(state.length));
-  std::vector<float> arriving(static_cast<std::size_t>(Share::kBucketFloats));
+  std::vector<float> arriving(static_cast<std::size_t>(Bucket::kFloats));
   const auto write = [&](std::span<const float> values) {
     file.write(values.data(), static_cast<std::int64_t>(values.size_bytes()));
   };

@@ -30,7 +30,7 @@ struct RunState {
 };
 
 // The state of an optimiser of which each rank has its share, and of one that rank 0 has alone.
-RunState state_in_shares(Optimizer& optimizer, const Ranks& ranks, std::span<const Share> shares);
+RunState state_in_shares(Optimizer& optimizer, const Ranks& ranks, const Shares& shares);
 RunState whole_state(Optimizer& optimizer);
 
 // Rank 0 calls save_state() while all other ranks call send_state(). The caller syncs the folder.

@@ -19,13 +19,27 @@ const float* reduce(GradientSum& sum, Tape& tape, std::span<const float> weights
   return sum.reduce();
 }
 
-std::vector<ParameterSegment> segments_in(std::span<const SegmentChunk> chunks, Share share) {
+std::vector<ParameterSegment> segments_of_rank(std::span<const SegmentChunk> chunks, const Shares& shares,
+                                               int rank) {
   std::vector<ParameterSegment> segments;
-  for (const SegmentChunk& c : chunks) {
-    if (share.contains(c)) segments.push_back({c.offset, c.count, c.decay, "chunk", c.count});
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const SegmentChunk& c = chunks[i];
+    if (shares.owners[i] == rank) segments.push_back({c.offset, c.count, c.decay, "chunk", c.count});
   }
   return segments;
 }
+
+// While it exists, the tape reports the leaves whose gradients are complete.
+class LeafReports {
+ public:
+  LeafReports(Tape& tape, const Graph::LeafDone& leaf_done) : tape_(tape) { tape_.on_leaf_done(leaf_done); }
+  ~LeafReports() { tape_.on_leaf_done(nullptr); }
+  LeafReports(const LeafReports&) = delete;
+  LeafReports& operator=(const LeafReports&) = delete;
+
+ private:
+  Tape& tape_;
+};
 
 }  // namespace
 
@@ -34,9 +48,10 @@ Replicas::Replicas(Ranks& ranks, std::int64_t parts, GPT2& model)
       parts_(parts),
       model_(model),
       chunks_(cut_segments(segments_of(model.parameters().table()))),
-      shares_(shares_of(chunks_, ranks.size())),
-      segments_(segments_in(chunks_, share())),
-      sum_(ranks, parts, shares_, model.parameters().gradients()) {}
+      shares_(shares_of(chunks_, layer_ranges(model.parameters()), ranks.size())),
+      segments_(segments_of_rank(chunks_, shares_, ranks.rank())),
+      sum_(ranks, parts, shares_, model.parameters().gradients()),
+      gather_weights_(ranks, shares_, sizeof(float)) {}
 
 std::int64_t Replicas::counted_by_all(std::span<const MicroBatch> batches) const {
   std::int64_t counted = 0;
@@ -45,15 +60,21 @@ std::int64_t Replicas::counted_by_all(std::span<const MicroBatch> batches) const
   return std::accumulate(all.begin(), all.end(), std::int64_t{0});
 }
 
-// Computes the gradient of one part, and returns the part's share of the mean loss.
-double Replicas::part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over) {
+// Computes the gradient of one part, and returns the part's share of the mean loss. Calls leaf_done, if it is
+// not null, as soon as the gradient of a leaf is complete: the sum over all micro-batches.
+double Replicas::part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over,
+                               const Graph::LeafDone& leaf_done) {
   double total = 0;
   LeafGradient mode = LeafGradient::overwrite;
+  std::int64_t left = std::count_if(batches.begin(), batches.end(),
+                                    [](const MicroBatch& b) { return counted_targets(b) > 0; });
   for (const MicroBatch& batch : batches) {
     if (counted_targets(batch) == 0) continue;  // its loss and its gradient are 0
     tape.clear();
     const Tensor loss = model_.loss(tape, batch.ids, batch.targets, mode, mean_over, batch.positions);
     total += static_cast<double>(loss.item());
+    const bool last = --left == 0;
+    const LeafReports reports(tape, last ? leaf_done : nullptr);
     tape.backward(loss);
     mode = LeafGradient::accumulate;
   }
@@ -71,34 +92,41 @@ double Replicas::add_losses(std::span<const double> losses) const {
   return std::accumulate(all.begin(), all.end(), 0.0);
 }
 
-// The sum of squares of the gradient in each range, for the ranges of all ranks, in the order of the weights.
-// Every range lies in one chunk, so it belongs to one rank.
-std::vector<double> Replicas::gather_squares(std::span<const LayerRange> ranges) const {
-  const auto of_rank = [&](const Share& share, const LayerRange& range) {
-    return range.offset >= share.begin && range.offset < share.end;
-  };
-  std::vector<std::int64_t> counts;
-  for (const Share& one : shares_)
-    counts.push_back(std::count_if(ranges.begin(), ranges.end(),
-                                   [&](const LayerRange& range) { return of_rank(one, range); }));
-  const auto first = std::find_if(ranges.begin(), ranges.end(),
-                                  [&](const LayerRange& range) { return of_rank(share(), range); });
-  const std::span mine(first, static_cast<std::size_t>(counts[static_cast<std::size_t>(ranks_.rank())]));
+// The sum of squares of the gradient in each range, in the order of the ranges. Range i lies in chunk
+// chunk_of[i], so it belongs to one rank.
+std::vector<double> Replicas::gather_squares(std::span<const LayerRange> ranges,
+                                             std::span<const std::size_t> chunk_of) const {
+  const auto owner = [&](std::size_t i) { return static_cast<std::size_t>(shares_.owners[chunk_of[i]]); };
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(ranks_.size()));
+  std::vector<LayerRange> mine;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    ++counts[owner(i)];
+    if (owner(i) == static_cast<std::size_t>(ranks_.rank())) mine.push_back(ranges[i]);
+  }
   std::vector<double> squares(mine.size());
   parallel_chunks(std::ssize(mine), [&](std::int64_t i) {
     const LayerRange& range = mine[static_cast<std::size_t>(i)];
     squares[static_cast<std::size_t>(i)] = kernels().sum_of_squares(gradient_ + range.offset, range.count);
   });
-  return gather<double>(ranks_, squares, counts);
+  const std::vector<double> by_rank = gather<double>(ranks_, squares, counts);
+  std::vector<std::int64_t> next(counts.size());  // the next number of each rank
+  std::exclusive_scan(counts.begin(), counts.end(), next.begin(), std::int64_t{0});
+  std::vector<double> all;
+  for (std::size_t i = 0; i < ranges.size(); ++i)
+    all.push_back(by_rank[static_cast<std::size_t>(next[owner(i)]++)]);
+  return all;
 }
 
 // The norm of the whole gradient: one sum of squares for each chunk, added in the order of the chunks.
 double Replicas::gradient_norm(Tape& tape) const {
-  const auto scope =
-      tape.scope(Phase::update, "gradient norm", {.bytes = 4.0 * static_cast<double>(share().size())});
+  const auto scope = tape.scope(
+      Phase::update, "gradient norm",
+      {.bytes = 4.0 * static_cast<double>(shares_.of_rank[static_cast<std::size_t>(ranks_.rank())].size)});
   std::vector<LayerRange> ranges;
   for (const SegmentChunk& c : chunks_) ranges.push_back({.offset = c.offset, .count = c.count});
-  const std::vector<double> squares = gather_squares(ranges);
+  std::vector<std::size_t> chunk_of(chunks_.size());
+  std::iota(chunk_of.begin(), chunk_of.end(), std::size_t{0});
+  const std::vector<double> squares = gather_squares(ranges, chunk_of);
   return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
@@ -107,16 +135,19 @@ double Replicas::gradient_norm(Tape& tape) const {
 std::vector<double> Replicas::gradient_norms() const {
   const std::vector<LayerRange> layers = layer_ranges(model_.parameters());
   std::vector<LayerRange> ranges;
+  std::vector<std::size_t> chunk_of;
   auto layer = layers.begin();
-  for (const SegmentChunk& c : chunks_) {
+  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+    const SegmentChunk& c = chunks_[i];
     for (std::int64_t at = c.offset; at < c.offset + c.count;) {
       while (at >= layer->offset + layer->count) ++layer;
       const std::int64_t end = std::min(c.offset + c.count, layer->offset + layer->count);
       ranges.push_back({layer->part, at, end - at});
+      chunk_of.push_back(i);
       at = end;
     }
   }
-  const std::vector<double> squares = gather_squares(ranges);
+  const std::vector<double> squares = gather_squares(ranges, chunk_of);
   std::vector<double> norms(layers.back().part + 1);
   for (std::size_t i = 0; i < ranges.size(); ++i) norms[ranges[i].part] += squares[i];
   for (double& norm : norms) norm = std::sqrt(norm);
@@ -135,10 +166,11 @@ void Replicas::share_weights(Tape& tape) {
   const std::span<float> weights = model_.parameters().values();
   const auto scope =
       tape.scope(Phase::update, "send weights", {.bytes = static_cast<double>(weights.size_bytes())});
-  gather_shares(ranks_, weights, shares_);
+  gather_weights_.gather(std::as_writable_bytes(weights));
   parallel_chunks(std::ssize(chunks_), [&](std::int64_t i) {
     const SegmentChunk& c = chunks_[static_cast<std::size_t>(i)];
-    if (!share().contains(c)) model_.weights_changed(c.offset, c.count);
+    if (shares_.owners[static_cast<std::size_t>(i)] != ranks_.rank())
+      model_.weights_changed(c.offset, c.count);
   });
 }
 
@@ -149,13 +181,20 @@ StepResult Replicas::step(Optimizer& optimizer, Tape& tape, std::span<const Micr
   const PartRange mine = parts();
   const std::size_t each = batches.size() / static_cast<std::size_t>(mine.size());
   std::vector<double> losses;
-  for (std::int64_t part = mine.begin; part < mine.end; ++part) {
-    losses.push_back(part_gradient(
-        tape, batches.subspan(static_cast<std::size_t>(part - mine.begin) * each, each), result.counted));
+  const auto backward = [&](std::int64_t part, const Graph::LeafDone& leaf_done) {
+    const auto first = static_cast<std::size_t>(part - mine.begin) * each;
+    losses.push_back(part_gradient(tape, batches.subspan(first, each), result.counted, leaf_done));
+  };
+  for (std::int64_t part = mine.begin; part + 1 < mine.end; ++part) {
+    backward(part, nullptr);
     sum_.add(part);
   }
-  result.loss = add_losses(losses);
+  sum_.add_while(mine.end - 1, [&] {
+    backward(mine.end - 1,
+             [&](const float* gradient, std::int64_t count) { sum_.complete(gradient, count); });
+  });
   gradient_ = reduce(sum_, tape, model_.parameters().values());
+  result.loss = add_losses(losses);
   check_finite("the loss", result.loss, settings.step);
   result.grad_norm = gradient_norm(tape);
   check_finite("the gradient's norm", result.grad_norm, settings.step);

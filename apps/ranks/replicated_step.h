@@ -1,7 +1,8 @@
 // One training step of a run whose batch is divided into parts, on one rank or on several.
 //
 //   for each part of this rank: forward, loss, backward     as in apps/run/training_step.h
-//   add the gradients of all parts                          gradient_sum.h: each rank gets its share's sum
+//   add the gradients of all parts                          gradient_sum.h: each rank gets its share's sum,
+//                                                           a layer at a time, while backward still runs
 //   clip by the norm of the whole gradient
 //   each rank updates its share of the weights
 //   send the updated weights to all ranks
@@ -14,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "apps/ranks/gather_shares.h"
 #include "apps/ranks/gradient_sum.h"
 #include "apps/run/training_step.h"
 #include "nn/layer_norms.h"
@@ -27,8 +29,7 @@ class Replicas {
   Replicas(Ranks& ranks, std::int64_t parts, GPT2& model);
 
   PartRange parts() const { return sum_.parts(); }  // of this rank
-  std::span<const Share> shares() const { return shares_; }
-  const Share& share() const { return shares_[static_cast<std::size_t>(ranks_.rank())]; }
+  const Shares& shares() const { return shares_; }
   // This rank's share of the weights, for its optimiser: one segment for each chunk.
   const std::vector<ParameterSegment>& segments() const { return segments_; }
 
@@ -43,9 +44,11 @@ class Replicas {
 
  private:
   std::int64_t counted_by_all(std::span<const MicroBatch> batches) const;
-  double part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over);
+  double part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over,
+                       const Graph::LeafDone& leaf_done);
   double add_losses(std::span<const double> losses) const;
-  std::vector<double> gather_squares(std::span<const LayerRange> ranges) const;
+  std::vector<double> gather_squares(std::span<const LayerRange> ranges,
+                                     std::span<const std::size_t> chunk_of) const;
   double gradient_norm(Tape& tape) const;
   void update(Optimizer& optimizer, Tape& tape, const StepSettings& settings, float shorten);
   void share_weights(Tape& tape);
@@ -54,9 +57,10 @@ class Replicas {
   std::int64_t parts_;
   GPT2& model_;
   std::vector<SegmentChunk> chunks_;  // of all weights
-  std::vector<Share> shares_;
+  Shares shares_;
   std::vector<ParameterSegment> segments_;
   GradientSum sum_;
+  GatherShares gather_weights_;
   const float* gradient_ = nullptr;  // of the last step, summed over all parts; only this share is valid
 };
 

@@ -1,71 +1,88 @@
 #include "apps/ranks/shares.h"
 
 #include <algorithm>
-
-#include "core/bf16.h"
-#include "core/parallel.h"
+#include <numeric>
 
 namespace inkling {
 
-std::int64_t Share::buckets() const {
-  return ceil_div(size(), kBucketFloats);
-}
+namespace {
 
-Share Share::bucket(std::int64_t number) const {
-  const std::int64_t first = std::min(end, begin + number * kBucketFloats);
-  return {first, std::min(end, first + kBucketFloats)};
-}
-
-std::vector<Share> shares_of(std::span<const SegmentChunk> chunks, int ranks) {
-  std::int64_t total = 0;
-  for (const SegmentChunk& c : chunks) total += c.count;
-  std::vector<Share> shares(static_cast<std::size_t>(ranks));
-  std::int64_t before = 0;  // weights in earlier chunks
-  // A rank without a chunk has an empty share behind the share before it.
-  const auto end_before = [&](std::size_t rank) { return rank == 0 ? 0 : shares[rank - 1].end; };
-  std::size_t next = 0;
+// The lowest part of the model in each chunk. Both lists are in the order of the buffer.
+std::vector<std::size_t> parts_of(std::span<const SegmentChunk> chunks, std::span<const LayerRange> layers) {
+  std::vector<std::size_t> parts;
+  auto layer = layers.begin();
   for (const SegmentChunk& c : chunks) {
-    // A chunk belongs to the rank in whose part of [0, total) the chunk's middle lies.
-    const auto rank = static_cast<std::size_t>((before + c.count / 2) * ranks / total);
-    for (; next <= rank; ++next) shares[next] = {end_before(next), end_before(next)};
-    shares[rank].end = c.offset + c.count;
-    before += c.count;
+    while (layer->offset + layer->count <= c.offset) ++layer;
+    std::size_t lowest = layer->part;
+    for (auto next = layer; next != layers.end() && next->offset < c.offset + c.count; ++next)
+      lowest = std::min(lowest, next->part);
+    parts.push_back(lowest);
   }
-  for (; next < shares.size(); ++next) shares[next] = {end_before(next), end_before(next)};
-  return shares;
+  return parts;
 }
 
-std::int64_t most_buckets(std::span<const Share> shares) {
-  std::int64_t most = 0;
-  for (const Share& share : shares) most = std::max(most, share.buckets());
+// Adds a range behind the last one. Ranges that touch become one.
+void append(std::vector<WeightRange>& ranges, WeightRange range) {
+  if (!ranges.empty() && ranges.back().end == range.begin) {
+    ranges.back().end = range.end;
+  } else {
+    ranges.push_back(range);
+  }
+}
+
+void append(std::vector<Bucket>& buckets, const SegmentChunk& chunk, std::size_t part) {
+  for (std::int64_t at = chunk.offset; at < chunk.offset + chunk.count;) {
+    if (buckets.empty() || buckets.back().size == Bucket::kFloats) buckets.emplace_back();
+    Bucket& bucket = buckets.back();
+    const std::int64_t end = std::min(chunk.offset + chunk.count, at + Bucket::kFloats - bucket.size);
+    append(bucket.ranges, {at, end});
+    bucket.size += end - at;
+    bucket.part = part;
+    at = end;
+  }
+}
+
+}  // namespace
+
+std::size_t Shares::most_buckets() const {
+  std::size_t most = 0;
+  for (const Share& share : of_rank) most = std::max(most, share.buckets.size());
   return most;
 }
 
-template <class T>
-void gather_shares(Ranks& ranks, std::span<T> values, std::span<const Share> shares) {
-  const auto part = [&](std::size_t rank, std::int64_t number) {
-    const Share bucket = shares[rank].bucket(number);
-    return std::as_writable_bytes(
-        values.subspan(static_cast<std::size_t>(bucket.begin), static_cast<std::size_t>(bucket.size())));
-  };
-  const auto me = static_cast<std::size_t>(ranks.rank());
-  std::vector<Ranks::Transfer> transfers, earlier;
-  for (std::int64_t number = 0; number < most_buckets(shares); ++number) {
-    for (std::size_t other = 0; other < shares.size(); ++other) {
-      if (other == me) continue;
-      if (!part(other, number).empty())
-        transfers.push_back(ranks.start_receive(static_cast<int>(other), part(other, number)));
-      if (!part(me, number).empty())
-        transfers.push_back(ranks.start_send(static_cast<int>(other), part(me, number)));
-    }
-    for (const Ranks::Transfer transfer : earlier) ranks.wait(transfer);
-    earlier.swap(transfers);
-    transfers.clear();
-  }
-  for (const Ranks::Transfer transfer : earlier) ranks.wait(transfer);
-}
+// Every rank takes consecutive chunks until it has an equal part of all chunks so far. Then the rank with the
+// fewest weights takes the next chunks.
+Shares shares_of(std::span<const SegmentChunk> chunks, std::span<const LayerRange> layers, int ranks) {
+  const std::vector<std::size_t> parts = parts_of(chunks, layers);
+  std::vector<std::size_t> order(chunks.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return parts[a] > parts[b]; });
 
-template void gather_shares(Ranks&, std::span<float>, std::span<const Share>);
-template void gather_shares(Ranks&, std::span<bf16>, std::span<const Share>);
+  Shares shares{.of_rank = std::vector<Share>(static_cast<std::size_t>(ranks)),
+                .owners = std::vector<int>(chunks.size())};
+  std::vector<Share>& of_rank = shares.of_rank;
+  const auto fewest = [](const Share& a, const Share& b) { return a.size < b.size; };
+  std::int64_t so_far = 0;
+  auto share = of_rank.begin();
+  for (auto i = order.begin(); i != order.end(); ++i) {
+    if (i == order.begin() || parts[*i] != parts[*std::prev(i)]) {  // the first chunk of a part
+      share = of_rank.begin();
+      so_far += std::accumulate(i, order.end(), std::int64_t{0}, [&](std::int64_t sum, std::size_t other) {
+        return sum + (parts[other] == parts[*i] ? chunks[other].count : 0);
+      });
+    }
+    const SegmentChunk& chunk = chunks[*i];
+    if ((share->size + chunk.count / 2) * ranks > so_far)
+      share = std::min_element(of_rank.begin(), of_rank.end(), fewest);
+    append(share->buckets, chunk, parts[*i]);
+    share->size += chunk.count;
+    shares.owners[*i] = static_cast<int>(share - of_rank.begin());
+  }
+  for (std::size_t i = 0; i < chunks.size(); ++i)
+    append(of_rank[static_cast<std::size_t>(shares.owners[i])].ranges,
+           {chunks[i].offset, chunks[i].offset + chunks[i].count});
+  return shares;
+}
 
 }  // namespace inkling

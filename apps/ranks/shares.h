@@ -1,41 +1,56 @@
-// Shares: which weights each rank updates.
+// Shares: which weights each rank updates, and in which messages their numbers travel.
 //
-// A share is a range of the flat buffer of weights. It consists of whole chunks of an update
-// (optim/segment.h), so a chunk's update has the same bits whatever the number of ranks.
+// A share consists of whole chunks of an update (optim/segment.h), so a chunk's update has the same bits
+// whatever the number of ranks. Each layer is divided among all ranks. Backward completes the gradients layer
+// by layer, from the last to the first; so all ranks have something to add while backward still runs.
+//
+// A share is sent in buckets. They are long enough for the speed of the network, and short enough for the
+// caches. The weights of a bucket may lie in several ranges of the buffer: a layer has twelve tensors.
+// Read next: gather_shares.h, gradient_sum.h.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "core/ranks/ranks.h"
+#include "nn/layer_norms.h"
 #include "optim/segment.h"
 
 namespace inkling {
 
-// The weights [begin, end). An empty share has begin = end.
-struct Share {
-  // A share is sent in buckets: messages of this many floats. They are long enough for the speed of the
-  // network, and short enough for the caches.
-  static constexpr std::int64_t kBucketFloats = 1 << 16;
-
+// The weights [begin, end) of the flat buffer.
+struct WeightRange {
   std::int64_t begin = 0, end = 0;
-
   std::int64_t size() const { return end - begin; }
-  bool contains(const SegmentChunk& chunk) const { return chunk.offset >= begin && chunk.offset < end; }
-  std::int64_t buckets() const;
-  Share bucket(std::int64_t number) const;  // empty behind the last bucket
+  bool operator==(const WeightRange&) const = default;
 };
 
-// One share for each rank, in order, with about the same number of weights.
-std::vector<Share> shares_of(std::span<const SegmentChunk> chunks, int ranks);
+// The weights of one message.
+struct Bucket {
+  static constexpr std::int64_t kFloats = 1 << 16;  // the most weights of a bucket
 
-// The number of buckets of the largest share.
-std::int64_t most_buckets(std::span<const Share> shares);
+  std::vector<WeightRange> ranges;
+  std::int64_t size = 0;
+  // The last part of the model (nn/layer_norms.h) whose gradient backward completes: the lowest of all
+  // weights of the bucket.
+  std::size_t part = 0;
+};
 
-// Sends this rank's share of `values` to all other ranks, and receives theirs. All ranks take part. T is
-// float or bf16.
-template <class T>
-void gather_shares(Ranks& ranks, std::span<T> values, std::span<const Share> shares);
+struct Share {
+  std::vector<Bucket> buckets;      // in the order in which backward completes their gradients
+  std::vector<WeightRange> ranges;  // the same weights, in the order of the buffer
+  std::int64_t size = 0;
+};
+
+struct Shares {
+  std::vector<Share> of_rank;
+  std::vector<int> owners;  // the rank of each chunk
+
+  std::size_t most_buckets() const;
+};
+
+// Divides the chunks among the ranks. The shares have about the same size, and so have their parts of each
+// layer. `layers` are the model's layer_ranges(). With more ranks than chunks, some shares are empty.
+Shares shares_of(std::span<const SegmentChunk> chunks, std::span<const LayerRange> layers, int ranks);
 
 }  // namespace inkling

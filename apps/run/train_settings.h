@@ -43,8 +43,8 @@ struct TrainSettings {
   // The steps that each replica takes on its own between two outer steps (apps/ranks/local_steps.h); 0: none
   std::int64_t local_steps = 0;
   std::string local_steps_dtype = "f32";  // how the replicas' changes are sent: f32 or bf16
-  double outer_lr = 0.7;                  // learning rate and momentum of the outer step
-  double outer_momentum = 0.9;
+  double outer_lr = 1;                  // learning rate and momentum of the outer step
+  double outer_momentum = 0.5;
   bool shuffle = true;
   bool document_mask = false;  // attention and positions do not cross documents
   bool loss_mask = true;       // count only the targets that the shards' loss masks count

@@ -3,6 +3,8 @@
 #include "core/tape.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -44,6 +46,33 @@ TEST_CASE(
     tape.clear();
   }
   CHECK(leaf.dx == std::vector<float>{4, 8, 12});
+}
+
+TEST_CASE(
+    "tape: a leaf is reported once, when its gradient is complete, and not if the loss does not use it") {
+  for (const Schedule schedule : {Schedule::serial, Schedule::tbb}) {
+    Leaf often({1, 2}), once({3, 4}), unused({5, 6});
+    Tape tape;
+    tape.set_schedule(schedule);
+    const Tensor a = often.on(tape, LeafGradient::overwrite), b = once.on(tape, LeafGradient::overwrite);
+    unused.on(tape, LeafGradient::overwrite);
+    std::mutex mutex;
+    std::map<const float*, std::vector<std::vector<float>>> reports;
+    tape.on_leaf_done([&](const float* gradient, std::int64_t count) {
+      const std::lock_guard lock(mutex);
+      reports[gradient].emplace_back(gradient, gradient + count);
+    });
+    // a is used by three nodes, and twice by one of them.
+    tape.backward(sum(tape, mul(tape, mul(tape, add(tape, a, b), a), mul(tape, a, a))));
+    REQUIRE(reports.size() == 2);
+    CHECK(reports[often.dx.data()] == std::vector<std::vector<float>>{often.dx});
+    CHECK(reports[once.dx.data()] == std::vector<std::vector<float>>{once.dx});
+    reports.clear();
+    tape.on_leaf_done(nullptr);
+    tape.clear();
+    tape.backward(sum(tape, once.on(tape, LeafGradient::overwrite)));
+    CHECK(reports.empty());
+  }
 }
 
 TEST_CASE("tape: the gradient of a leaf is the sum over its uses; a constant has no gradient") {

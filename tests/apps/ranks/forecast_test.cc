@@ -39,7 +39,7 @@ TEST_CASE(
     });
     const RanksForecast predicted = forecast(request, ranks, {});
     INFO("ranks " << ranks);
-    // A share is whole chunks, so the largest share of this small model is up to a quarter larger than the
+    // A share is whole chunks, so the largest share of this small model is up to 0.3 larger than the
     // mean. A real step also sends a few numbers.
     const double all = predicted.sent_bytes * ranks;
     CHECK(static_cast<double>(sent) <= 1.01 * all);
@@ -50,7 +50,7 @@ TEST_CASE(
     }
     const double whole = 8.0 * static_cast<double>(request.model.parameter_count());
     CHECK(static_cast<double>(state) >= 0.99 * whole / ranks);
-    CHECK(static_cast<double>(state) <= 1.25 * whole / ranks);
+    CHECK(static_cast<double>(state) <= 1.3 * whole / ranks);
   }
 }
 
@@ -59,12 +59,28 @@ TEST_CASE("forecast: the messages' time is the bytes by the bandwidth, or half a
   const double bytes = forecast(request, 2, {}).sent_bytes;
   CHECK(forecast(request, 2, {1e6, 0}).network_seconds == approx(bytes / 1e6).epsilon(0.15));
   const double latency = 1;
-  const double buckets = bytes / 2 / 4 / static_cast<double>(Share::kBucketFloats);
+  const double buckets = bytes / 2 / 4 / static_cast<double>(Bucket::kFloats);
   CHECK(forecast(request, 2, {1e15, latency}).network_seconds ==
         approx(2 * buckets * latency / 2 + 4).epsilon(0.15));
   CHECK(forecast(request, 1, {}).network_seconds == 0);
   CHECK_THROWS_WITH(forecast(request, 4, {}),
                     contains("--batch-size is 6, expected a multiple of the 4 ranks"));
+}
+
+TEST_CASE(
+    "forecast: while backward runs, the gradients of the layers travel, those of the embeddings do not") {
+  PreflightRequest request = small_run();
+  request.model.channels = 256;  // a layer has many buckets
+  const double all = static_cast<double>(request.model.parameter_count()), embeddings = (2000 + 16) * 256;
+  const RanksForecast needed = forecast(request, 2, {1e6, 0});
+  // Gradients are half of the bytes.
+  CHECK(needed.during_backward_seconds ==
+        approx((1 - embeddings / all) * needed.network_seconds / 2).epsilon(0.1));
+  const double some = needed.during_backward_seconds / 2;
+  CHECK(waiting_seconds(needed, 0) == needed.network_seconds);
+  CHECK(waiting_seconds(needed, some) == needed.network_seconds - some);
+  CHECK(waiting_seconds(needed, 1e9) == needed.network_seconds - needed.during_backward_seconds);
+  CHECK(forecast(request, 2, {}, {.local_steps = 5}).during_backward_seconds == 0);
 }
 
 TEST_CASE("info: --ranks, --bandwidth and --latency forecast a run on several machines") {
