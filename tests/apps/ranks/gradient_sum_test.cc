@@ -287,7 +287,7 @@ TEST_CASE("shares: each layer is divided evenly, and a share's buckets are in th
         }
         CHECK(bucket.part == lowest);
       }
-      for (const std::size_t part : {1, 2, 3})
+      for (std::size_t part = 1; part <= 3; ++part)
         CHECK(std::abs(of_part[part] - 12 * 256 * 256 / ranks) <= 2 * SegmentChunk::kFloats);
     }
   }
