@@ -196,9 +196,8 @@ json ranks_info(const InfoCommand& command, const PreflightRequest& request) {
   const std::vector<OpTime> measured =
       probe(of_rank);  // once, so that the speedup is no noise of two measurements
   const double compute = predicted_seconds(needed.of_rank, measured),
-               backward = predicted_backward_seconds(needed.of_rank, measured) /
-                          static_cast<double>(request.grad_accum),
-               waiting = waiting_seconds(needed, backward), seconds = compute + waiting;
+               waiting = waiting_seconds(needed, predicted_backward_seconds(needed.of_rank, measured)),
+               seconds = compute + waiting;
   const auto tokens = static_cast<double>(request.batch_size * request.seq_len * request.grad_accum);
   return {{"ranks", ranks},
           {"bandwidth_gbs", command.bandwidth_gbs},

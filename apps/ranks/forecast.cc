@@ -34,7 +34,7 @@ RanksForecast forecast(PreflightRequest request, int ranks, const Network& netwo
   if (request.batch_size % ranks != 0)
     fail("--batch-size is ", request.batch_size, ", expected a multiple of the ", ranks, " ranks");
   request.batch_size /= ranks;
-  RanksForecast result{.of_rank = rehearse(request)};
+  RanksForecast result{.of_rank = rehearse(request), .micro_batches = request.grad_accum};
   Preflight& of_rank = result.of_rank;
 
   GPT2 model(request.model);  // only its table is used, so its weights take no memory
@@ -87,7 +87,8 @@ RanksForecast forecast(PreflightRequest request, int ranks, const Network& netwo
 }
 
 double waiting_seconds(const RanksForecast& forecast, double backward_seconds) {
-  return forecast.network_seconds - std::min(forecast.during_backward_seconds, backward_seconds);
+  const double last = backward_seconds / static_cast<double>(forecast.micro_batches);
+  return forecast.network_seconds - std::min(forecast.during_backward_seconds, last);
 }
 
 }  // namespace inkling

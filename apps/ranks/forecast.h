@@ -32,14 +32,15 @@ struct RanksForecast {
   double sent_bytes = 0;               // by this rank in a step; with local steps the mean over all steps
   double network_seconds = 0;          // of all messages of a step
   double during_backward_seconds = 0;  // of those of them that can travel while backward runs
+  std::int64_t micro_batches = 1;      // of a step
 };
 
 // `request` is the whole run. Error unless its batch can be divided by `ranks`.
 RanksForecast forecast(PreflightRequest request, int ranks, const Network& network,
                        const Rounds& rounds = {});
 
-// The time in a step in which a rank only waits for messages. `backward_seconds` is the time of the last
-// micro-batch's backward pass.
+// The time in a step in which a rank only waits for messages. `backward_seconds` is the time of the backward
+// passes of all micro-batches of a step; messages travel while the last one runs.
 double waiting_seconds(const RanksForecast& forecast, double backward_seconds);
 
 }  // namespace inkling

@@ -11,7 +11,6 @@ namespace inkling {
 
 namespace {
 
-constexpr std::int64_t kAddFloats = 1 << 14;  // a thread adds this many floats at a time: they fit into L1
 constexpr std::size_t kBucketBytes = static_cast<std::size_t>(Bucket::kFloats) * sizeof(float);
 
 template <class T>
@@ -216,7 +215,7 @@ void GradientSum::finish_own(Thread thread) {
       if (sum != to) std::copy(sum, sum + (end - begin), to);
     };
     if (thread == Thread::main) {
-      parallel_for(range.size(), kAddFloats, add);
+      parallel_for(range.size(), PartSums::kAddFloats, add);
     } else {
       add(0, range.size());
     }

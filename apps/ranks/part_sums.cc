@@ -9,12 +9,6 @@
 
 namespace inkling {
 
-namespace {
-
-constexpr std::int64_t kAddFloats = 1 << 14;  // a thread adds this many floats at a time: they fit into L1
-
-}  // namespace
-
 PartSums::PartSums(std::int64_t parts, PartRange mine, std::span<float> gradients, DType sent_as)
     : all_(parts), mine_(mine), gradients_(gradients), sent_as_(sent_as) {}
 

@@ -18,6 +18,9 @@ namespace inkling {
 
 class PartSums {
  public:
+  static constexpr std::int64_t kAddFloats =
+      1 << 14;  // a thread adds this many floats at a time: they fit into L1
+
   // The sum of a node of the tree.
   struct Sum {
     PartRange node;

@@ -92,16 +92,18 @@ double Replicas::add_losses(std::span<const double> losses) const {
   return std::accumulate(all.begin(), all.end(), 0.0);
 }
 
-// The sum of squares of the gradient in each range, in the order of the ranges. Range i lies in chunk
-// chunk_of[i], so it belongs to one rank.
-std::vector<double> Replicas::gather_squares(std::span<const LayerRange> ranges,
-                                             std::span<const std::size_t> chunk_of) const {
-  const auto owner = [&](std::size_t i) { return static_cast<std::size_t>(shares_.owners[chunk_of[i]]); };
+// The sum of squares of the gradient in each range. The ranges are in the order of the weights; every range
+// lies in one chunk, so it belongs to one rank.
+std::vector<double> Replicas::gather_squares(std::span<const LayerRange> ranges) const {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(ranks_.size()));
+  std::vector<std::size_t> owners;  // of the ranges
   std::vector<LayerRange> mine;
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    ++counts[owner(i)];
-    if (owner(i) == static_cast<std::size_t>(ranks_.rank())) mine.push_back(ranges[i]);
+  std::size_t chunk = 0;
+  for (const LayerRange& range : ranges) {
+    while (range.offset >= chunks_[chunk].offset + chunks_[chunk].count) ++chunk;
+    owners.push_back(static_cast<std::size_t>(shares_.owners[chunk]));
+    ++counts[owners.back()];
+    if (shares_.owners[chunk] == ranks_.rank()) mine.push_back(range);
   }
   std::vector<double> squares(mine.size());
   parallel_chunks(std::ssize(mine), [&](std::int64_t i) {
@@ -112,8 +114,7 @@ std::vector<double> Replicas::gather_squares(std::span<const LayerRange> ranges,
   std::vector<std::int64_t> next(counts.size());  // the next number of each rank
   std::exclusive_scan(counts.begin(), counts.end(), next.begin(), std::int64_t{0});
   std::vector<double> all;
-  for (std::size_t i = 0; i < ranges.size(); ++i)
-    all.push_back(by_rank[static_cast<std::size_t>(next[owner(i)]++)]);
+  for (const std::size_t owner : owners) all.push_back(by_rank[static_cast<std::size_t>(next[owner]++)]);
   return all;
 }
 
@@ -124,9 +125,7 @@ double Replicas::gradient_norm(Tape& tape) const {
       {.bytes = 4.0 * static_cast<double>(shares_.of_rank[static_cast<std::size_t>(ranks_.rank())].size)});
   std::vector<LayerRange> ranges;
   for (const SegmentChunk& c : chunks_) ranges.push_back({.offset = c.offset, .count = c.count});
-  std::vector<std::size_t> chunk_of(chunks_.size());
-  std::iota(chunk_of.begin(), chunk_of.end(), std::size_t{0});
-  const std::vector<double> squares = gather_squares(ranges, chunk_of);
+  const std::vector<double> squares = gather_squares(ranges);
   return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
@@ -135,19 +134,16 @@ double Replicas::gradient_norm(Tape& tape) const {
 std::vector<double> Replicas::gradient_norms() const {
   const std::vector<LayerRange> layers = layer_ranges(model_.parameters());
   std::vector<LayerRange> ranges;
-  std::vector<std::size_t> chunk_of;
   auto layer = layers.begin();
-  for (std::size_t i = 0; i < chunks_.size(); ++i) {
-    const SegmentChunk& c = chunks_[i];
+  for (const SegmentChunk& c : chunks_) {
     for (std::int64_t at = c.offset; at < c.offset + c.count;) {
       while (at >= layer->offset + layer->count) ++layer;
       const std::int64_t end = std::min(c.offset + c.count, layer->offset + layer->count);
       ranges.push_back({layer->part, at, end - at});
-      chunk_of.push_back(i);
       at = end;
     }
   }
-  const std::vector<double> squares = gather_squares(ranges, chunk_of);
+  const std::vector<double> squares = gather_squares(ranges);
   std::vector<double> norms(layers.back().part + 1);
   for (std::size_t i = 0; i < ranges.size(); ++i) norms[ranges[i].part] += squares[i];
   for (double& norm : norms) norm = std::sqrt(norm);

@@ -47,8 +47,7 @@ class Replicas {
   double part_gradient(Tape& tape, std::span<const MicroBatch> batches, std::int64_t mean_over,
                        const Graph::LeafDone& leaf_done);
   double add_losses(std::span<const double> losses) const;
-  std::vector<double> gather_squares(std::span<const LayerRange> ranges,
-                                     std::span<const std::size_t> chunk_of) const;
+  std::vector<double> gather_squares(std::span<const LayerRange> ranges) const;
   double gradient_norm(Tape& tape) const;
   void update(Optimizer& optimizer, Tape& tape, const StepSettings& settings, float shorten);
   void share_weights(Tape& tape);

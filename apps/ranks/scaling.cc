@@ -21,9 +21,8 @@ Scaling scaling(const PreflightRequest& machine, const std::vector<OpTime>& meas
     run.batch_size *= machines;
     const auto seconds = [&](double gbits, const Rounds& how) {
       const RanksForecast needed = forecast(run, machines, {gbits * kBytesPerGbit, latency_seconds}, how);
-      const double backward =
-          predicted_backward_seconds(needed.of_rank, measured) / static_cast<double>(machine.grad_accum);
-      return scale * predicted_seconds(needed.of_rank, measured) + waiting_seconds(needed, scale * backward);
+      const double backward = scale * predicted_backward_seconds(needed.of_rank, measured);
+      return scale * predicted_seconds(needed.of_rank, measured) + waiting_seconds(needed, backward);
     };
     Scaling::Row row{.machines = machines, .speeds = {}, .crossover_gbits = {}};
     for (const double gbits : kScalingGbits) {

@@ -1,6 +1,8 @@
 #include "apps/ranks/shares.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <numeric>
 
 namespace inkling {
@@ -42,6 +44,38 @@ void append(std::vector<Bucket>& buckets, const SegmentChunk& chunk, std::size_t
   }
 }
 
+// The indices of the chunks, in the order of their parts.
+template <class Order>
+std::vector<std::size_t> sorted_by_part(std::span<const std::size_t> parts, Order order) {
+  std::vector<std::size_t> chunks(parts.size());
+  std::iota(chunks.begin(), chunks.end(), std::size_t{0});
+  std::ranges::stable_sort(chunks, order, [&](std::size_t i) { return parts[i]; });
+  return chunks;
+}
+
+// Divides the chunks part by part. Each rank takes consecutive chunks until it has an equal share of all
+// parts so far. Then the rank with the fewest weights takes the next chunks. The embeddings, which may have
+// chunks as large as a share, come first, and the layers fill up the smaller shares.
+std::vector<int> owners_of(std::span<const SegmentChunk> chunks, std::span<const std::size_t> parts,
+                           int ranks) {
+  std::map<std::size_t, std::int64_t> part_sizes;
+  for (std::size_t i = 0; i < chunks.size(); ++i) part_sizes[parts[i]] += chunks[i].count;
+  std::vector<int> owners(chunks.size());
+  std::vector<std::int64_t> sizes(static_cast<std::size_t>(ranks));
+  auto size = sizes.begin();
+  std::int64_t so_far = 0;
+  for (const std::size_t i : sorted_by_part(parts, std::less<>())) {
+    if (const auto part = part_sizes.extract(parts[i])) {  // the first chunk of a part
+      size = sizes.begin();
+      so_far += part.mapped();
+    }
+    if ((*size + chunks[i].count / 2) * ranks > so_far) size = std::ranges::min_element(sizes);
+    *size += chunks[i].count;
+    owners[i] = static_cast<int>(size - sizes.begin());
+  }
+  return owners;
+}
+
 }  // namespace
 
 std::size_t Shares::most_buckets() const {
@@ -50,38 +84,19 @@ std::size_t Shares::most_buckets() const {
   return most;
 }
 
-// Every rank takes consecutive chunks until it has an equal part of all chunks so far. Then the rank with the
-// fewest weights takes the next chunks.
 Shares shares_of(std::span<const SegmentChunk> chunks, std::span<const LayerRange> layers, int ranks) {
   const std::vector<std::size_t> parts = parts_of(chunks, layers);
-  std::vector<std::size_t> order(chunks.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return parts[a] > parts[b]; });
-
   Shares shares{.of_rank = std::vector<Share>(static_cast<std::size_t>(ranks)),
-                .owners = std::vector<int>(chunks.size())};
-  std::vector<Share>& of_rank = shares.of_rank;
-  const auto fewest = [](const Share& a, const Share& b) { return a.size < b.size; };
-  std::int64_t so_far = 0;
-  auto share = of_rank.begin();
-  for (auto i = order.begin(); i != order.end(); ++i) {
-    if (i == order.begin() || parts[*i] != parts[*std::prev(i)]) {  // the first chunk of a part
-      share = of_rank.begin();
-      so_far += std::accumulate(i, order.end(), std::int64_t{0}, [&](std::int64_t sum, std::size_t other) {
-        return sum + (parts[other] == parts[*i] ? chunks[other].count : 0);
-      });
-    }
-    const SegmentChunk& chunk = chunks[*i];
-    if ((share->size + chunk.count / 2) * ranks > so_far)
-      share = std::min_element(of_rank.begin(), of_rank.end(), fewest);
-    append(share->buckets, chunk, parts[*i]);
-    share->size += chunk.count;
-    shares.owners[*i] = static_cast<int>(share - of_rank.begin());
+                .owners = owners_of(chunks, parts, ranks)};
+  const auto share = [&](std::size_t chunk) -> Share& {
+    return shares.of_rank[static_cast<std::size_t>(shares.owners[chunk])];
+  };
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    append(share(i).ranges, {chunks[i].offset, chunks[i].offset + chunks[i].count});
+    share(i).size += chunks[i].count;
   }
-  for (std::size_t i = 0; i < chunks.size(); ++i)
-    append(of_rank[static_cast<std::size_t>(shares.owners[i])].ranges,
-           {chunks[i].offset, chunks[i].offset + chunks[i].count});
+  for (const std::size_t i : sorted_by_part(parts, std::greater<>()))
+    append(share(i).buckets, chunks[i], parts[i]);
   return shares;
 }
 

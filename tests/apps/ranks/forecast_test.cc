@@ -39,7 +39,7 @@ TEST_CASE(
     });
     const RanksForecast predicted = forecast(request, ranks, {});
     INFO("ranks " << ranks);
-    // A share is whole chunks, so the largest share of this small model is up to 0.3 larger than the
+    // A share is whole chunks, so the largest share of this small model is up to a quarter larger than the
     // mean. A real step also sends a few numbers.
     const double all = predicted.sent_bytes * ranks;
     CHECK(static_cast<double>(sent) <= 1.01 * all);
@@ -50,7 +50,7 @@ TEST_CASE(
     }
     const double whole = 8.0 * static_cast<double>(request.model.parameter_count());
     CHECK(static_cast<double>(state) >= 0.99 * whole / ranks);
-    CHECK(static_cast<double>(state) <= 1.3 * whole / ranks);
+    CHECK(static_cast<double>(state) <= 1.25 * whole / ranks);
   }
 }
 
@@ -79,6 +79,8 @@ TEST_CASE(
   const double some = needed.during_backward_seconds / 2;
   CHECK(waiting_seconds(needed, 0) == needed.network_seconds);
   CHECK(waiting_seconds(needed, some) == needed.network_seconds - some);
+  request.grad_accum = 4;
+  CHECK(waiting_seconds(forecast(request, 2, {1e6, 0}), 4 * some) == needed.network_seconds - some);
   CHECK(waiting_seconds(needed, 1e9) == needed.network_seconds - needed.during_backward_seconds);
   CHECK(forecast(request, 2, {}, {.local_steps = 5}).during_backward_seconds == 0);
 }
