@@ -206,6 +206,41 @@ TEST_CASE("mpirun: a rank that is killed at the start ends all ranks, and leaves
   }
 }
 
+TEST_CASE("mpirun: a rank that runs out of memory ends all ranks, and the message names it") {
+  skip_without_mpi();
+  const TemporaryDirectory temporary;
+  // 28 million weights: the weights, the gradient and the optimiser's state do not fit below the limit.
+  const std::vector<std::string> train = {"train",
+                                          "--out",
+                                          temporary / "run",
+                                          "--data",
+                                          "tests/goldens/curve_tokens.bin",
+                                          "--vocab-size",
+                                          "131",
+                                          "--layers",
+                                          "4",
+                                          "--heads",
+                                          "4",
+                                          "--channels",
+                                          "768",
+                                          "--batch-size",
+                                          "2",
+                                          "--seq-len",
+                                          "64",
+                                          "--steps",
+                                          "1",
+                                          "--threads",
+                                          "1"};
+  std::vector<std::string> words = train;
+  const std::string limited = "ulimit -v 500000; exec \"$0\" \"$@\"";  // kilobytes
+  words.insert(words.end(), {":", "-n", "1", "sh", "-c", limited, binary()});
+  words.insert(words.end(), train.begin(), train.end());
+  const Outcome outcome = on_mpi(1, words).wait();
+  INFO(outcome.err);
+  CHECK(outcome.status == 1);
+  CHECK(count(outcome.err, str("inkling: rank 1 on host ", host_name(), ": out of memory: ")) == 1);
+}
+
 TEST_CASE("mpirun: a rank that stops for good in an exchange or while it saves ends all ranks") {
   skip_without_mpi();
   const TemporaryDirectory temporary;
