@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <map>
+#include <numeric>
 #include <thread>
 
+#include "apps/ranks/gather_shares.h"
 #include "nn/gpt2.h"
 #include "tests/core/ranks/thread_ranks.h"
 #include "tests/support.h"
@@ -194,6 +196,29 @@ TEST_CASE("gradient sum: an error in backward ends the sum with this error") {
                     contains("out of memory"));
 }
 
+TEST_CASE("gather shares: every rank gets the numbers of all shares") {
+  // Most buckets have several ranges. The last bucket of some share is shorter than that of another share.
+  const std::int64_t n = 9 * Bucket::kFloats + 7;
+  const std::vector<float> whole = gradient_of(0, n);
+  for (const int ranks : {1, 2, 3, 4}) {
+    const Shares shares = shares_of(small_chunks(n), alternating_layers(n), ranks);
+    on_ranks(ranks, [&](Ranks& r) {
+      std::vector<float> values(static_cast<std::size_t>(n), -1.0f);
+      std::vector<std::int16_t> small(values.size(), -1), small_whole(values.size());
+      std::iota(small_whole.begin(), small_whole.end(), std::int16_t{0});
+      for (const WeightRange& mine : shares.of_rank[static_cast<std::size_t>(r.rank())].ranges) {
+        std::copy(whole.begin() + mine.begin, whole.begin() + mine.end, values.begin() + mine.begin);
+        std::copy(small_whole.begin() + mine.begin, small_whole.begin() + mine.end,
+                  small.begin() + mine.begin);
+      }
+      GatherShares(r, shares, sizeof(float)).gather(std::as_writable_bytes(std::span(values)));
+      GatherShares(r, shares, sizeof(std::int16_t)).gather(std::as_writable_bytes(std::span(small)));
+      CHECK((values == whole));
+      CHECK((small == small_whole));
+    });
+  }
+}
+
 TEST_CASE("gradient sum: with a part on each rank, every rank sends all shares but its own") {
   for (const int ranks : {2, 3, 4}) {
     std::int64_t sent = 0;
@@ -287,6 +312,9 @@ TEST_CASE("shares: each layer is divided evenly, and a share's buckets are in th
         }
         CHECK(bucket.part == lowest);
       }
+      // A share has consecutive chunks of wte, which is the first tensor.
+      CHECK(std::ranges::count_if(share.ranges, [](const WeightRange& r) { return r.begin < 5000 * 256; }) ==
+            1);
       for (std::size_t part = 1; part <= 3; ++part)
         CHECK(std::abs(of_part[part] - 12 * 256 * 256 / ranks) <= 2 * SegmentChunk::kFloats);
     }
