@@ -85,11 +85,13 @@ class ThreadRank final : public Ranks {
     if (wanted == awaited_.end()) return;
     const int from = wanted->from;
     for (auto one = awaited_.begin(); one != awaited_.end();) {
-      const bool must_wait = one->transfer <= transfer;
-      if (one->from != from || !(must_wait || mail_.has_message(from, rank_))) {
+      if (one->from != from) {
         ++one;
         continue;
       }
+      // Messages of a rank arrive in order: if one is not there yet, the next message is not for a later one.
+      const bool must_wait = one->transfer <= transfer;
+      if (!must_wait && !mail_.has_message(from, rank_)) return;
       mail_.receive(from, rank_, one->message);
       one = awaited_.erase(one);
     }
